@@ -1,0 +1,13 @@
+# Compiler flags per instruction set. A source named *_<set>.cpp is compiled with that set's flags, every other one for plain x86-64.
+set(WINNOW_FLAGS_avx2 -mavx2 -mfma -mf16c)
+set(WINNOW_FLAGS_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -mprefer-vector-width=512)
+set(WINNOW_FLAGS_avx512_bf16 ${WINNOW_FLAGS_avx512} -mavx512bf16)
+
+function(winnow_set_instruction_set source)
+  foreach(set avx512_bf16 avx512 avx2)
+    if(source MATCHES "_${set}\\.cpp$")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${WINNOW_FLAGS_${set}}")
+      return()
+    endif()
+  endforeach()
+endfunction()

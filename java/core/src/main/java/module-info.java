@@ -1,0 +1,8 @@
+/** Tensors, operations on them, expert memory and the CPU backend. */
+module org.winnow.core {
+  requires org.bytedeco.javacpp;
+
+  exports org.winnow;
+  exports org.winnow.cpu;
+  exports org.winnow.layer;
+}

@@ -1,0 +1,20 @@
+package org.winnow;
+
+/**
+ * Where operations run. One method per operation, called by the operation's class after it has checked the arguments; a backend checks nothing
+ * again. Safe for use from several threads.
+ */
+public abstract class Backend implements AutoCloseable {
+  /** Short name, as {@link #require} takes it: {@code "cpu"}. */
+  public abstract String name();
+
+  /** One line for logs and {@code winnow doctor}: what it runs on. */
+  public abstract String description();
+
+  /** See {@link org.winnow.layer.RmsNorm}. */
+  public abstract void rmsNorm(Tensor input, Tensor weight, Tensor output, float epsilon);
+
+  /** Waits for running operations, then releases the threads or the device. May be called twice. */
+  @Override
+  public abstract void close();
+}

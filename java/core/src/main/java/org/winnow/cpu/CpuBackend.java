@@ -1,0 +1,73 @@
+package org.winnow.cpu;
+
+import org.winnow.Backend;
+import org.winnow.Tensor;
+import org.winnow.internal.NativeCalls;
+import org.winnow.internal.NativeCpu;
+import org.winnow.internal.NativeLoader;
+
+/** Handwritten SIMD kernels on a team of threads of its own. */
+public final class CpuBackend extends Backend {
+  private final InstructionSet instructionSet;
+  private final int numThreads;
+  private final long cpu;
+  private volatile boolean closed;
+
+  /** The widest instruction set and as many threads as the machine has processors. */
+  public CpuBackend() {
+    this(InstructionSet.best(), Runtime.getRuntime().availableProcessors());
+  }
+
+  /**
+   * @param numThreads the caller of an operation counts as one
+   * @throws IllegalArgumentException if this machine does not run the instruction set, or {@code numThreads < 1}
+   */
+  public CpuBackend(InstructionSet instructionSet, int numThreads) {
+    if (!instructionSet.isSupported()) {
+      throw new IllegalArgumentException("instructionSet must be supported by this machine (up to " + InstructionSet.best() + "), found " + instructionSet);
+    }
+    if (numThreads < 1) throw new IllegalArgumentException("numThreads must be at least 1, found " + numThreads);
+    NativeLoader.load();
+    this.instructionSet = instructionSet;
+    this.numThreads = numThreads;
+    this.cpu = NativeCpu.cpu_open(instructionSet.ordinal(), numThreads);
+  }
+
+  @Override
+  public String name() {
+    return "cpu";
+  }
+
+  @Override
+  public String description() {
+    return "cpu: " + instructionSet + ", " + numThreads + (numThreads == 1 ? " thread" : " threads");
+  }
+
+  public InstructionSet instructionSet() {
+    return instructionSet;
+  }
+
+  public int numThreads() {
+    return numThreads;
+  }
+
+  @Override
+  public void rmsNorm(Tensor input, Tensor weight, Tensor output, float epsilon) {
+    NativeCpu.rms_norm_cpu(input.address(), weight.address(), output.address(), input.dim(0), input.dim(1), input.dim(1), epsilon, handle());
+  }
+
+  @Override
+  public void close() {
+    synchronized (this) {
+      if (closed) return;
+      closed = true;
+    }
+    NativeCalls.awaitRunning();
+    NativeCpu.cpu_close(cpu);
+  }
+
+  private long handle() {
+    if (closed) throw new IllegalStateException("backend cpu is closed");
+    return cpu;
+  }
+}

@@ -1,0 +1,34 @@
+package org.winnow.cpu;
+
+import java.util.Locale;
+import org.winnow.internal.NativeCpu;
+import org.winnow.internal.NativeLoader;
+
+/** Instruction sets of the CPU kernels, narrowest first. The order is that of {@code winnow::InstructionSet} in {@code winnow/base/cpu.h}. */
+public enum InstructionSet {
+  /** Plain x86-64. */
+  PORTABLE,
+  /** AVX2 with FMA and F16C. */
+  AVX2,
+  /** AVX-512 F, BW, VL, DQ. */
+  AVX512,
+  /** AVX-512 with BF16 dot products. */
+  AVX512_BF16;
+
+  /** Whether the processor and the operating system of this machine run it. */
+  public boolean isSupported() {
+    NativeLoader.load();
+    return NativeCpu.cpu_supports(ordinal());
+  }
+
+  /** The widest that this machine runs. */
+  public static InstructionSet best() {
+    NativeLoader.load();
+    return values()[NativeCpu.cpu_best_instruction_set()];
+  }
+
+  @Override
+  public String toString() {
+    return name().toLowerCase(Locale.ROOT);
+  }
+}

@@ -1,0 +1,46 @@
+package org.winnow.presets;
+
+import org.bytedeco.javacpp.annotation.Platform;
+import org.bytedeco.javacpp.annotation.Properties;
+import org.bytedeco.javacpp.tools.Info;
+import org.bytedeco.javacpp.tools.InfoMap;
+import org.bytedeco.javacpp.tools.InfoMapper;
+
+/**
+ * Tells JavaCPP which contracts to bind. Every pointer arrives in Java as a {@code long} address: no object per call, no overloads that copy arrays.
+ */
+@Properties(
+    value =
+        @Platform(
+            value = "linux",
+            include = {
+              "winnow/base/dtype.h",
+              "winnow/base/cpu.h",
+              "winnow/base/memory.h",
+              "winnow/rms_norm.h",
+            },
+            link = "winnow@.1",
+            library = "jniwinnow"),
+    target = "org.winnow.internal",
+    global = "org.winnow.internal.NativeCpu")
+public class NativeCpuConfig implements InfoMapper {
+  @Override
+  public void map(InfoMap map) {
+    map.put(new Info("WINNOW_BINDING").define());
+    map.put(new Info("void").valueTypes("void").pointerTypes(address("void")));
+    map.put(new Info("float").valueTypes("float").pointerTypes(address("float")));
+    map.put(new Info("double").valueTypes("double").pointerTypes(address("double")));
+    map.put(new Info("int32_t").valueTypes("int").pointerTypes(address("int32_t")));
+    map.put(new Info("int64_t").valueTypes("long").pointerTypes(address("int64_t")));
+    map.put(new Info("uint64_t").valueTypes("long").pointerTypes(address("uint64_t")));
+    map.put(new Info("winnow::Cpu").pointerTypes(address("winnow::Cpu")));
+    for (String name : new String[] {"DType", "InstructionSet"}) {
+      map.put(new Info("winnow::" + name).cast().enumerate(false).valueTypes("int"));
+    }
+    map.put(new Info("winnow::kAbiVersion").skip()); // NativeLoader compares abi_version() with what it was written for
+  }
+
+  private static String address(String type) {
+    return "@Cast(\"" + type + "*\") long";
+  }
+}

@@ -1,0 +1,55 @@
+// The definition of Cpu: an instruction set and a team of threads with one parallel primitive.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "winnow/base/cpu.h"
+
+namespace winnow {
+
+struct Cpu {
+  Cpu(InstructionSet instruction_set, int32_t num_threads);
+  ~Cpu();
+
+  // Calls body(begin, end) for ranges that cover [0, num_items), each at most grain items long, on all threads; ranges are claimed one by one,
+  // so that uneven work keeps all threads busy. Returns when all are done. body must not throw.
+  template <typename Body>
+  void parallel_for(int64_t num_items, int64_t grain, const Body& body) {
+    if (num_items <= 0) return;
+    if (num_items <= grain || num_threads == 1) {
+      body(int64_t{0}, num_items);
+      return;
+    }
+    run(num_items, grain, [](const void* b, int64_t begin, int64_t end) noexcept { (*static_cast<const Body*>(b))(begin, end); }, &body);
+  }
+
+  const InstructionSet instruction_set;
+  const int32_t num_threads;
+
+ private:
+  using RangeFunction = void (*)(const void* body, int64_t begin, int64_t end) noexcept;
+
+  void run(int64_t num_items, int64_t grain, RangeFunction function, const void* body);
+  void work();
+  void worker();
+
+  std::mutex call_mutex_;  // one region at a time; callers queue here
+  std::mutex mutex_;
+  std::condition_variable wake_, done_;
+  std::atomic<int64_t> generation_{0};  // release by run, acquire by worker: publishes the four fields below
+  std::atomic<int64_t> next_{0};        // relaxed: claims ranges, carries no data
+  std::atomic<int32_t> active_{0};      // release by workers, acquire by run: publishes their output
+  int64_t num_items_ = 0, grain_ = 1;
+  RangeFunction function_ = nullptr;
+  const void* body_ = nullptr;
+  bool stop_ = false;
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace winnow

@@ -1,0 +1,36 @@
+// One row per work item; 8 partial sums, lane by lane along the row, let the compiler vectorise without changing the order of addition.
+#include <cmath>
+
+#include "base/cpu_context.h"
+#include "winnow/rms_norm.h"
+
+namespace winnow {
+
+namespace {
+
+constexpr int kNumLanes = 8;
+
+void normalise_row(const float* input, const float* weight, float* output, int64_t hidden_size, float epsilon) {
+  double lanes[kNumLanes] = {};
+  int64_t i = 0;
+  for (; i + kNumLanes <= hidden_size; i += kNumLanes) {
+    for (int lane = 0; lane < kNumLanes; ++lane) lanes[lane] += static_cast<double>(input[i + lane]) * input[i + lane];
+  }
+  double sum = 0;
+  for (double lane : lanes) sum += lane;
+  for (; i < hidden_size; ++i) sum += static_cast<double>(input[i]) * input[i];
+  auto scale = static_cast<float>(1.0 / std::sqrt(sum / static_cast<double>(hidden_size) + epsilon));
+  for (i = 0; i < hidden_size; ++i) output[i] = weight[i] * (input[i] * scale);
+}
+
+}  // namespace
+
+void rms_norm_cpu(const float* input, const float* weight, float* output, int64_t num_rows, int64_t hidden_size, int64_t row_stride, float epsilon,
+                  Cpu* cpu) {
+  int64_t grain = 1 + (int64_t{1} << 14) / (hidden_size + 1);
+  cpu->parallel_for(num_rows, grain, [=](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) normalise_row(input + r * row_stride, weight, output + r * row_stride, hidden_size, epsilon);
+  });
+}
+
+}  // namespace winnow

@@ -1,0 +1,2 @@
+/** JMH benchmarks, each operation beside its dense baseline. */
+package org.winnow.bench;

@@ -1,0 +1,2 @@
+/** The winnow command. */
+package org.winnow.cli;

@@ -1,0 +1,2 @@
+/** Checkpoints, tokenizers, decoder families and generation. */
+package org.winnow.models;

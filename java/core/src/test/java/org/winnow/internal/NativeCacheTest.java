@@ -1,0 +1,61 @@
+package org.winnow.internal;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class NativeCacheTest {
+  private static final String USER = System.getProperty("user.name");
+
+  @TempDir Path directory;
+
+  @Test
+  void otherContentGoesToAnotherDirectory() throws IOException {
+    Path first = NativeCache.directory("one".getBytes(UTF_8), List.of(directory), directory, USER);
+    Path second = NativeCache.directory("two".getBytes(UTF_8), List.of(directory), directory, USER);
+    assertThat(first).isDirectory().hasParentRaw(directory.resolve("winnow")).hasFileName("7692c3ad3540bb80"); // sha256("one")
+    assertThat(second).isDirectory().isNotEqualTo(first);
+    assertThat(NativeCache.directory("one".getBytes(UTF_8), List.of(directory), directory, USER)).isEqualTo(first);
+  }
+
+  @Test
+  void fallsBackToTheTemporaryDirectory() throws IOException {
+    Path file = Files.writeString(directory.resolve("file"), ""); // no directory can be made below it, not even by root
+    Path found = NativeCache.directory("one".getBytes(UTF_8), List.of(file), directory, USER);
+    assertThat(found).isDirectory().hasParentRaw(directory.resolve("winnow-" + USER));
+  }
+
+  @Test
+  void aDirectoryOfSomebodyElseIsNotUsed() throws IOException {
+    Path file = Files.writeString(directory.resolve("file"), "");
+    assertThatThrownBy(() -> NativeCache.directory("one".getBytes(UTF_8), List.of(file), directory, "somebody-else"))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining(file + "/winnow/7692c3ad3540bb80, " + directory + "/winnow-somebody-else/7692c3ad3540bb80");
+  }
+
+  @Test
+  void anotherPlatformIsNamed() {
+    assertThat(NativeLoader.missing("macosx-arm64", "1.0", "the class path", new UnsatisfiedLinkError("no jniwinnow")))
+        .isEqualTo("Winnow has natives for linux-x86_64, this machine is macosx-arm64");
+  }
+
+  @Test
+  void theMissingJarIsNamed() {
+    assertThat(NativeLoader.missing("linux-x86_64", "1.0", "the class path", new UnsatisfiedLinkError("no jniwinnow")))
+        .contains("org.winnow:winnow-core:1.0:linux-x86_64", "from the class path", "cause: no jniwinnow")
+        .doesNotContain("\n");
+  }
+
+  @Test
+  void theLoadedLibraryIsNamed() {
+    assertThat(NativeLoader.path()).endsWith("libjniwinnow.so");
+    assertThat(NativeLoader.abiVersion()).isEqualTo(NativeLoader.ABI_VERSION);
+  }
+}

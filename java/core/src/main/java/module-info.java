@@ -5,4 +5,5 @@ module org.winnow.core {
   exports org.winnow;
   exports org.winnow.cpu;
   exports org.winnow.layer;
+  exports org.winnow.memory;
 }

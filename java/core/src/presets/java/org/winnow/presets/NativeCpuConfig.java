@@ -16,6 +16,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
             include = {
               "winnow/base/dtype.h",
               "winnow/base/cpu.h",
+              "winnow/base/file.h",
               "winnow/base/memory.h",
               "winnow/rms_norm.h",
             },
@@ -34,10 +35,12 @@ public class NativeCpuConfig implements InfoMapper {
     map.put(new Info("int64_t").valueTypes("long").pointerTypes(address("int64_t")));
     map.put(new Info("uint64_t").valueTypes("long").pointerTypes(address("uint64_t")));
     map.put(new Info("winnow::Cpu").pointerTypes(address("winnow::Cpu")));
+    map.put(new Info("winnow::File").pointerTypes(address("winnow::File")));
     for (String name : new String[] {"DType", "InstructionSet"}) {
       map.put(new Info("winnow::" + name).cast().enumerate(false).valueTypes("int"));
     }
     map.put(new Info("winnow::kAbiVersion").skip()); // NativeLoader compares abi_version() with what it was written for
+    map.put(new Info("winnow::kDirectAlignmentBytes").skip()); // RangeReader.DIRECT_ALIGNMENT_BYTES
   }
 
   private static String address(String type) {

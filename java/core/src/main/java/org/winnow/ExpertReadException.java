@@ -1,0 +1,52 @@
+package org.winnow;
+
+import java.nio.file.Path;
+
+/** Weights could not be read from their file: an error of the system, or a file that ends too early. Nothing of the expert or tensor stays in memory. */
+public final class ExpertReadException extends WinnowException {
+  private static final long serialVersionUID = 1L;
+
+  private final transient Path file;
+  private final String what;
+  private final long offsetBytes;
+  private final long expectedBytes;
+  private final long foundBytes;
+
+  /**
+   * @param what the expert or tensor that was read: {@code "layer 3, expert 17"}
+   * @param offsetBytes where in the file the read began
+   * @param expectedBytes what it asked for
+   * @param foundBytes what there was; -1 if the read failed, with the cause
+   */
+  public ExpertReadException(Path file, String what, long offsetBytes, long expectedBytes, long foundBytes, Throwable cause) {
+    super(file + ": " + what + ": expected " + expectedBytes + " bytes at offset " + offsetBytes + ", found "
+        + (foundBytes >= 0 ? Long.toString(foundBytes) : cause.getMessage()), cause);
+    this.file = file;
+    this.what = what;
+    this.offsetBytes = offsetBytes;
+    this.expectedBytes = expectedBytes;
+    this.foundBytes = foundBytes;
+  }
+
+  public Path file() {
+    return file;
+  }
+
+  /** The expert or tensor that was read. */
+  public String what() {
+    return what;
+  }
+
+  public long offsetBytes() {
+    return offsetBytes;
+  }
+
+  public long expectedBytes() {
+    return expectedBytes;
+  }
+
+  /** Bytes that were there, or -1 if the read failed. */
+  public long foundBytes() {
+    return foundBytes;
+  }
+}

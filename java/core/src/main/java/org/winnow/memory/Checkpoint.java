@@ -1,0 +1,191 @@
+package org.winnow.memory;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
+import org.winnow.CheckpointException;
+import org.winnow.DType;
+import org.winnow.ExpertReadException;
+import org.winnow.Tensor;
+import org.winnow.UnsupportedFormatException;
+import org.winnow.internal.NativeCpu;
+
+/**
+ * A model's weights as a read-only map of names to byte ranges in files. Making one reads nothing but the files' sizes; weights are read one by one,
+ * when they are asked for, with explicit positional reads. Safe for use from several threads.
+ */
+public final class Checkpoint implements AutoCloseable {
+  private static final long STAGING_BYTES = 4 << 20;
+
+  private final Map<String, TensorInfo> tensors = new LinkedHashMap<>();
+  private final Map<Path, RangeReader> readers = new HashMap<>(); // opened at the first read of each file
+  private final RangeReader.Opener opener;
+  private boolean closed;
+
+  /** Files are read past the page cache where possible. */
+  public Checkpoint(Collection<TensorInfo> tensors) {
+    this(tensors, RangeReader.direct());
+  }
+
+  /**
+   * @param tensors any number in any number of files
+   * @param opener how files are opened
+   * @throws CheckpointException naming the tensor, if a name occurs twice, a size is not that of shape and type, or a range is not inside its file
+   */
+  public Checkpoint(Collection<TensorInfo> tensors, RangeReader.Opener opener) {
+    this.opener = opener;
+    Map<Path, Long> fileSizes = new HashMap<>();
+    for (TensorInfo tensor : tensors) {
+      check(tensor, fileSizes.computeIfAbsent(tensor.file(), file -> fileSize(file, tensor)));
+      TensorInfo other = this.tensors.putIfAbsent(tensor.name(), tensor);
+      if (other != null) throw new CheckpointException(tensor.file(), tensor.name(), "one tensor of that name", "another in " + other.file());
+    }
+  }
+
+  private static long fileSize(Path file, TensorInfo tensor) {
+    try {
+      return Files.size(file);
+    } catch (IOException e) {
+      throw new CheckpointException(file, tensor.name(), "a readable file", e.toString(), e);
+    }
+  }
+
+  private static void check(TensorInfo tensor, long fileSizeBytes) {
+    if (tensor.dtype() != null) {
+      long expected;
+      try {
+        expected = Math.multiplyExact(tensor.size(), tensor.dtype().sizeBytes());
+      } catch (ArithmeticException e) {
+        throw new CheckpointException(tensor.file(), tensor.name(), "a shape of less than 2^63 bytes", tensor.toString());
+      }
+      if (expected != tensor.sizeBytes()) {
+        throw new CheckpointException(tensor.file(), tensor.name(), expected + " bytes for its shape and type", tensor.sizeBytes() + " bytes");
+      }
+    }
+    if (tensor.offset() < 0 || tensor.sizeBytes() < 0 || tensor.offset() > fileSizeBytes - tensor.sizeBytes()) {
+      throw new CheckpointException(tensor.file(), tensor.name(), "a range inside the file's " + fileSizeBytes + " bytes",
+          tensor.sizeBytes() + " bytes at offset " + tensor.offset());
+    }
+  }
+
+  /** The names, in the order in which the tensors were given. */
+  public Set<String> names() {
+    return Collections.unmodifiableSet(tensors.keySet());
+  }
+
+  /** All tensors, in the order in which they were given. */
+  public Collection<TensorInfo> tensors() {
+    return Collections.unmodifiableCollection(tensors.values());
+  }
+
+  /** The tensor of that name, or null. */
+  public TensorInfo find(String name) {
+    return tensors.get(name);
+  }
+
+  /**
+   * The tensor of that name.
+   *
+   * @throws CheckpointException if there is none
+   */
+  public TensorInfo require(String name) {
+    TensorInfo tensor = tensors.get(name);
+    if (tensor == null) {
+      Path file = tensors.isEmpty() ? Path.of("") : tensors.values().iterator().next().file();
+      throw new CheckpointException(file, name, "a tensor of that name", "none among " + tensors.size());
+    }
+    return tensor;
+  }
+
+  /**
+   * Reads a whole tensor, as stored.
+   *
+   * @return a new tensor, the caller's to close
+   * @throws CheckpointException if there is none of that name
+   * @throws UnsupportedFormatException if its type is one that Winnow does not compute with
+   * @throws ExpertReadException if the read fails or the file has become too short
+   * @throws IllegalStateException if this checkpoint is closed
+   */
+  public Tensor read(String name) {
+    TensorInfo info = require(name);
+    if (info.dtype() == null) throw new UnsupportedFormatException(info.file() + ": " + name + ": type " + info.storedType() + " is not computed yet");
+    RangeReader reader = reader(info.file());
+    Tensor tensor = Tensor.allocate(info.dtype(), info.shape());
+    try {
+      if (reader.alignmentBytes() == 1) {
+        readFully(reader, info.file(), name, info.offset(), tensor.address(), info.sizeBytes(), info.sizeBytes());
+      } else {
+        readThroughStaging(reader, info, tensor.address());
+      }
+      return tensor;
+    } catch (RuntimeException e) {
+      tensor.close();
+      throw e;
+    }
+  }
+
+  /** Aligned reads into a buffer, copied from there: the tensor begins anywhere in a block of the disk. */
+  private static void readThroughStaging(RangeReader reader, TensorInfo info, long address) {
+    long alignment = reader.alignmentBytes();
+    long end = info.offset() + info.sizeBytes();
+    try (Tensor staging = Tensor.allocate(DType.I8, STAGING_BYTES)) { // 2 MiB aligned
+      for (long position = info.offset(); position < end; ) {
+        long block = position / alignment * alignment;
+        long chunkEnd = Math.min(end, block + STAGING_BYTES);
+        long asked = Math.min(STAGING_BYTES, roundUp(chunkEnd, alignment) - block);
+        readFully(reader, info.file(), info.name(), block, staging.address(), asked, chunkEnd - block);
+        NativeCpu.memory_copy(address + position - info.offset(), staging.address() + position - block, chunkEnd - position);
+        position = chunkEnd;
+      }
+    }
+  }
+
+  /** Reads; at least {@code neededBytes} must be there, the rest is padding to the alignment. */
+  static void readFully(RangeReader reader, Path file, String what, long offsetBytes, long address, long sizeBytes, long neededBytes) {
+    long found;
+    try {
+      found = reader.read(offsetBytes, address, sizeBytes);
+    } catch (IOException e) {
+      throw new ExpertReadException(file, what, offsetBytes, neededBytes, -1, e);
+    }
+    if (found < neededBytes) throw new ExpertReadException(file, what, offsetBytes, neededBytes, found, null);
+  }
+
+  static long roundUp(long value, long multiple) {
+    return (value + multiple - 1) / multiple * multiple;
+  }
+
+  /** The open reader of a file; this checkpoint closes it. */
+  synchronized RangeReader reader(Path file) {
+    if (closed) throw new IllegalStateException("checkpoint is closed");
+    RangeReader reader = readers.get(file);
+    if (reader == null) {
+      try {
+        reader = opener.open(file);
+      } catch (IOException e) {
+        throw new CheckpointException(file, null, "a readable file", e.getMessage(), e);
+      }
+      readers.put(file, reader);
+    }
+    return reader;
+  }
+
+  /** Waits for running reads, then closes the files. May be called twice. */
+  @Override
+  public void close() {
+    Collection<RangeReader> open;
+    synchronized (this) {
+      closed = true;
+      open = new ArrayList<>(readers.values());
+      readers.clear();
+    }
+    open.forEach(RangeReader::close);
+  }
+}

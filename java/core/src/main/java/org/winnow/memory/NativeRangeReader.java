@@ -1,0 +1,62 @@
+package org.winnow.memory;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.Charset;
+import java.nio.file.Path;
+import org.bytedeco.javacpp.BytePointer;
+import org.winnow.internal.NativeCalls;
+import org.winnow.internal.NativeCpu;
+import org.winnow.internal.NativeLoader;
+
+/** Reads with pread, see {@code winnow/base/file.h}. A FileChannel would be closed by an interrupt of the thread that happens to read. */
+final class NativeRangeReader implements RangeReader {
+  private final Path path;
+  private final long file;
+  private final int alignmentBytes;
+  private volatile boolean closed;
+
+  NativeRangeReader(Path path, boolean direct) throws IOException {
+    NativeLoader.load();
+    this.path = path;
+    byte[] name = path.toString().getBytes(Charset.forName(System.getProperty("sun.jnu.encoding", "UTF-8")));
+    ByteBuffer terminated = ByteBuffer.allocateDirect(name.length + 1).put(name).put((byte) 0);
+    terminated.flip();
+    try (BytePointer pointer = new BytePointer(terminated)) {
+      this.file = NativeCpu.file_open(pointer.address(), direct);
+    } catch (RuntimeException e) {
+      throw new IOException(path + ": " + e.getMessage(), e);
+    }
+    this.alignmentBytes = NativeCpu.file_is_direct(file) ? DIRECT_ALIGNMENT_BYTES : 1;
+  }
+
+  @Override
+  public int alignmentBytes() {
+    return alignmentBytes;
+  }
+
+  @Override
+  public long read(long offsetBytes, long address, long sizeBytes) throws IOException {
+    int ticket = NativeCalls.enter();
+    try {
+      if (closed) throw new IllegalStateException("reader of " + path + " is closed");
+      return NativeCpu.file_read(file, offsetBytes, address, sizeBytes);
+    } catch (IllegalStateException e) {
+      throw e;
+    } catch (RuntimeException e) { // how every native exception arrives
+      throw new IOException(e.getMessage(), e);
+    } finally {
+      NativeCalls.exit(ticket);
+    }
+  }
+
+  @Override
+  public void close() {
+    synchronized (this) {
+      if (closed) return;
+      closed = true;
+    }
+    NativeCalls.awaitRunning();
+    NativeCpu.file_close(file);
+  }
+}

@@ -6,4 +6,5 @@ module org.winnow.core {
   exports org.winnow.cpu;
   exports org.winnow.layer;
   exports org.winnow.memory;
+  exports org.winnow.moe;
 }

@@ -1,5 +1,8 @@
 package org.winnow;
 
+import org.winnow.moe.Activation;
+import org.winnow.moe.ExpertMatrices;
+
 /**
  * Where operations run. One method per operation, called by the operation's class after it has checked the arguments; a backend checks nothing
  * again. Safe for use from several threads.
@@ -10,6 +13,14 @@ public abstract class Backend implements AutoCloseable {
 
   /** One line for logs and {@code winnow doctor}: what it runs on. */
   public abstract String description();
+
+  /**
+   * See {@link org.winnow.moe.GroupedGemm}. Without offsets, expert 0 has as many rows as both input and output hold.
+   *
+   * @return the first active expert that has rows and no weights, or -1 when done
+   */
+  public abstract int groupedGemm(
+      Tensor input, Tensor sourceRows, Tensor expertOffsets, Tensor activeExperts, int numActive, ExpertMatrices weights, Activation activation, Tensor output);
 
   /** See {@link org.winnow.layer.RmsNorm}. */
   public abstract void rmsNorm(Tensor input, Tensor weight, Tensor output, float epsilon);

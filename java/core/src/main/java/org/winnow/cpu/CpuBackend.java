@@ -5,6 +5,8 @@ import org.winnow.Tensor;
 import org.winnow.internal.NativeCalls;
 import org.winnow.internal.NativeCpu;
 import org.winnow.internal.NativeLoader;
+import org.winnow.moe.Activation;
+import org.winnow.moe.ExpertMatrices;
 
 /** Handwritten SIMD kernels on a team of threads of its own. */
 public final class CpuBackend extends Backend {
@@ -52,6 +54,17 @@ public final class CpuBackend extends Backend {
   }
 
   @Override
+  public int groupedGemm(
+      Tensor input, Tensor sourceRows, Tensor expertOffsets, Tensor activeExperts, int numActive, ExpertMatrices weights, Activation activation, Tensor output) {
+    long numRows = Math.min(output.dim(0), sourceRows == null ? input.dim(0) : sourceRows.dim(0));
+    return (int)
+        NativeCpu.grouped_gemm_cpu(
+            input.address(), input.dtype().code(), addressOrNull(sourceRows), weights.weightTable(), weights.upTable(), weights.weightType().code(),
+            weights.biasTable(), weights.upBiasTable(), addressOrNull(expertOffsets), addressOrNull(activeExperts), activation.code(), output.address(),
+            output.dtype().code(), input.dim(0), numRows, weights.numExperts(), numActive, input.dim(1), output.dim(1), handle());
+  }
+
+  @Override
   public void rmsNorm(Tensor input, Tensor weight, Tensor output, float epsilon) {
     NativeCpu.rms_norm_cpu(input.address(), weight.address(), output.address(), input.dim(0), input.dim(1), input.dim(1), epsilon, handle());
   }
@@ -64,6 +77,10 @@ public final class CpuBackend extends Backend {
     }
     NativeCalls.awaitRunning();
     NativeCpu.cpu_close(cpu);
+  }
+
+  private static long addressOrNull(Tensor tensor) {
+    return tensor == null ? 0 : tensor.address();
   }
 
   private long handle() {

@@ -14,10 +14,12 @@ import org.bytedeco.javacpp.tools.InfoMapper;
         @Platform(
             value = "linux",
             include = {
+              "winnow/base/activation.h",
               "winnow/base/dtype.h",
               "winnow/base/cpu.h",
               "winnow/base/file.h",
               "winnow/base/memory.h",
+              "winnow/grouped_gemm.h",
               "winnow/rms_norm.h",
             },
             link = "winnow@.1",
@@ -36,7 +38,7 @@ public class NativeCpuConfig implements InfoMapper {
     map.put(new Info("uint64_t").valueTypes("long").pointerTypes(address("uint64_t")));
     map.put(new Info("winnow::Cpu").pointerTypes(address("winnow::Cpu")));
     map.put(new Info("winnow::File").pointerTypes(address("winnow::File")));
-    for (String name : new String[] {"DType", "InstructionSet"}) {
+    for (String name : new String[] {"Activation", "DType", "InstructionSet"}) {
       map.put(new Info("winnow::" + name).cast().enumerate(false).valueTypes("int"));
     }
     map.put(new Info("winnow::kAbiVersion").skip()); // NativeLoader compares abi_version() with what it was written for

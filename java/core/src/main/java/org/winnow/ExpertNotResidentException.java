@@ -1,0 +1,18 @@
+package org.winnow;
+
+/** An operation was asked to compute an expert whose weights are not in memory. */
+public class ExpertNotResidentException extends WinnowException {
+  private static final long serialVersionUID = 1L;
+
+  private final int expert;
+
+  public ExpertNotResidentException(int expert) {
+    super("expert " + expert + " has rows, so its weights must be resident; found none");
+    this.expert = expert;
+  }
+
+  /** The first such expert. */
+  public int expert() {
+    return expert;
+  }
+}

@@ -1,0 +1,90 @@
+package org.winnow.layer;
+
+import static org.winnow.Tensor.ANY;
+
+import org.winnow.Backend;
+import org.winnow.DType;
+import org.winnow.Tensor;
+import org.winnow.moe.Activation;
+import org.winnow.moe.ExpertMatrices;
+import org.winnow.moe.GroupedGemm;
+
+/**
+ * A dense gated feed-forward block: {@code output = down(activation(gate(x), up(x)))}; gate and up are computed in one pass over the input. The inner
+ * layer is kept in the input's type. Calls from several threads are served one after the other.
+ */
+public final class FeedForward implements AutoCloseable {
+  private final Linear gate;
+  private final Linear up;
+  private final Linear down;
+  private final Activation activation;
+  private final ExpertMatrices gateUp;
+  private final ExpertMatrices downMatrix;
+  private Tensor inner; // [capacity, intermediateSize], grows
+  private boolean closed;
+
+  /**
+   * @param gate [intermediateSize, hiddenSize]
+   * @param up of the same shape and type
+   * @param down [hiddenSize, intermediateSize]
+   * @throws IllegalArgumentException if the shapes or types do not fit together
+   */
+  public FeedForward(Linear gate, Linear up, Linear down, Activation activation) {
+    up.weight().require("up", gate.weight().dtype(), gate.outputSize(), gate.inputSize());
+    down.weight().requireFloating("down", gate.inputSize(), gate.outputSize());
+    this.gate = gate;
+    this.up = up;
+    this.down = down;
+    this.activation = activation;
+    boolean biased = gate.bias() != null || up.bias() != null;
+    gateUp = new ExpertMatrices(gate.weight().dtype(), 1, gate.outputSize(), gate.inputSize(), true, biased);
+    gateUp.set(0, gate.weight().address(), up.weight().address(), address(gate.bias()), address(up.bias()));
+    downMatrix = new ExpertMatrices(down.weight().dtype(), 1, down.outputSize(), down.inputSize(), false, down.bias() != null);
+    downMatrix.set(0, down.weight().address(), 0, address(down.bias()), 0);
+  }
+
+  public long hiddenSize() {
+    return gate.inputSize();
+  }
+
+  public long intermediateSize() {
+    return gate.outputSize();
+  }
+
+  /**
+   * @param input [T, hiddenSize], f32 or bf16
+   * @param output [T, hiddenSize], f32 or bf16, overwritten; must not overlap the input
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has run then
+   * @throws IllegalStateException if a tensor, this or the backend is closed
+   */
+  public synchronized void run(Backend backend, Tensor input, Tensor output) {
+    if (closed) throw new IllegalStateException("feed-forward block is closed");
+    gate.requireOpen();
+    up.requireOpen();
+    down.requireOpen();
+    input.requireFloating("input", ANY, hiddenSize());
+    output.requireFloating("output", input.dim(0), hiddenSize());
+    reserve(input.dtype(), input.dim(0));
+    GroupedGemm.runSingle(backend, input, gateUp, activation, inner);
+    GroupedGemm.runSingle(backend, inner, downMatrix, Activation.NONE, output);
+  }
+
+  /** Releases what this made; the three linear maps stay the caller's. May be called twice. */
+  @Override
+  public synchronized void close() {
+    closed = true;
+    gateUp.close();
+    downMatrix.close();
+    if (inner != null) inner.close();
+  }
+
+  private void reserve(DType dtype, long numTokens) {
+    if (inner != null && inner.dtype() == dtype && inner.dim(0) >= numTokens) return;
+    if (inner != null) inner.close();
+    inner = Tensor.allocate(dtype, numTokens, intermediateSize());
+  }
+
+  private static long address(Tensor bias) {
+    return bias == null ? 0 : bias.address();
+  }
+}

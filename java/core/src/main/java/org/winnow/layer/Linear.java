@@ -1,0 +1,80 @@
+package org.winnow.layer;
+
+import static org.winnow.DType.F32;
+import static org.winnow.Tensor.ANY;
+
+import java.lang.ref.Reference;
+import org.winnow.Backend;
+import org.winnow.Tensor;
+import org.winnow.moe.Activation;
+import org.winnow.moe.ExpertMatrices;
+import org.winnow.moe.GroupedGemm;
+
+/**
+ * A linear map: {@code output[t, n] = bias[n] + sum_k input[t, k] * weight[n, k]}. The grouped GEMM with one expert. Safe for use from several threads.
+ */
+public final class Linear implements AutoCloseable {
+  private final Tensor weight;
+  private final Tensor bias; // f32, or null
+  private final boolean ownsBias;
+  private final ExpertMatrices matrices;
+
+  /**
+   * @param weight [outputSize, inputSize], f32, bf16 or f16; the caller's, open for as long as this is used
+   * @param bias [outputSize], floating, or null; the caller's if f32, copied to f32 otherwise
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong
+   */
+  public Linear(Tensor weight, Tensor bias) {
+    weight.requireFloating("weight", ANY, ANY);
+    if (bias != null) bias.requireFloating("bias", new long[] {weight.dim(0)});
+    this.weight = weight;
+    this.ownsBias = bias != null && bias.dtype() != F32;
+    this.bias = ownsBias ? Tensor.of(bias.toFloatArray(), bias.dim(0)) : bias;
+    this.matrices = new ExpertMatrices(weight.dtype(), 1, weight.dim(0), weight.dim(1), false, bias != null);
+    matrices.set(0, weight.address(), 0, this.bias == null ? 0 : this.bias.address(), 0);
+  }
+
+  public long outputSize() {
+    return weight.dim(0);
+  }
+
+  public long inputSize() {
+    return weight.dim(1);
+  }
+
+  /** The matrix given at construction. */
+  public Tensor weight() {
+    return weight;
+  }
+
+  /** The bias as f32, or null. */
+  public Tensor bias() {
+    return bias;
+  }
+
+  /**
+   * @param input [T, inputSize], f32 or bf16
+   * @param output [T, outputSize], f32 or bf16, overwritten; must not overlap the input
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has run then
+   * @throws IllegalStateException if a tensor, this or the backend is closed
+   */
+  public void run(Backend backend, Tensor input, Tensor output) {
+    requireOpen();
+    output.requireFloating("output", input.rank() == 0 ? ANY : input.dim(0), outputSize());
+    GroupedGemm.runSingle(backend, input, matrices, Activation.NONE, output);
+    Reference.reachabilityFence(this);
+  }
+
+  /** Throws IllegalStateException if this, the weight or the bias is closed. */
+  void requireOpen() {
+    weight.requireFloating("weight", ANY, ANY);
+    if (bias != null) bias.require("bias", F32, ANY);
+  }
+
+  /** Releases what this made; the weight and an f32 bias stay the caller's. May be called twice. */
+  @Override
+  public void close() {
+    matrices.close();
+    if (ownsBias) bias.close();
+  }
+}

@@ -1,0 +1,150 @@
+package org.winnow.moe;
+
+import java.nio.LongBuffer;
+import org.winnow.DType;
+import org.winnow.Tensor;
+
+/**
+ * Where the matrices of a layer's experts lie in memory: for each expert the address of its weight [outputSize, inputSize], row-major, and where the layer
+ * has them the addresses of a second (up) weight of the same shape and of f32 biases [outputSize]. An expert without addresses is not resident.
+ *
+ * <p>It holds addresses only: whoever sets them keeps the memory valid until they are cleared and no operation runs on them. Setting and clearing allocate
+ * nothing; they must not run beside an operation that reads these tables.
+ */
+public final class ExpertMatrices implements AutoCloseable {
+  private final DType weightType;
+  private final int numExperts;
+  private final long outputSize;
+  private final long inputSize;
+  private final boolean gated;
+  private final boolean biased;
+  private final Tensor tables; // [weights, up weights, biases, up biases] x numExperts
+  private final LongBuffer entries;
+
+  /**
+   * @param weightType f32, bf16 or f16
+   * @param gated whether each expert has an up weight beside its weight: their products are combined as activation(gate, up)
+   * @param biased whether experts may have biases
+   * @throws IllegalArgumentException if the type is not floating or a size is below 1
+   */
+  public ExpertMatrices(DType weightType, int numExperts, long outputSize, long inputSize, boolean gated, boolean biased) {
+    if (!weightType.isFloating()) throw new IllegalArgumentException("weightType must be f32, bf16 or f16, found " + weightType);
+    requirePositive("numExperts", numExperts);
+    requirePositive("outputSize", outputSize);
+    requirePositive("inputSize", inputSize);
+    this.weightType = weightType;
+    this.numExperts = numExperts;
+    this.outputSize = outputSize;
+    this.inputSize = inputSize;
+    this.gated = gated;
+    this.biased = biased;
+    this.tables = Tensor.allocate(DType.U64, 4, numExperts);
+    this.entries = tables.asByteBuffer().asLongBuffer();
+  }
+
+  private static void requirePositive(String name, long value) {
+    if (value < 1) throw new IllegalArgumentException(name + " must be at least 1, found " + value);
+  }
+
+  public DType weightType() {
+    return weightType;
+  }
+
+  public int numExperts() {
+    return numExperts;
+  }
+
+  /** Columns of the product. */
+  public long outputSize() {
+    return outputSize;
+  }
+
+  /** Columns of the input. */
+  public long inputSize() {
+    return inputSize;
+  }
+
+  public boolean isGated() {
+    return gated;
+  }
+
+  public boolean isBiased() {
+    return biased;
+  }
+
+  /**
+   * Makes an expert resident.
+   *
+   * @param weightAddress of [outputSize, inputSize] elements of {@link #weightType()}, aligned as one element is
+   * @param upAddress the same for the up weight; 0 if not gated
+   * @param biasAddress of [outputSize] f32; 0 = this expert has none
+   * @param upBiasAddress the same for the up weight
+   * @throws IllegalArgumentException if an address is missing, or given where this layer has no such matrix
+   */
+  public void set(int expert, long weightAddress, long upAddress, long biasAddress, long upBiasAddress) {
+    requireExpert(expert);
+    if (weightAddress == 0) throw new IllegalArgumentException("weightAddress must not be 0");
+    if (gated != (upAddress != 0)) throw new IllegalArgumentException("upAddress must " + (gated ? "not " : "") + "be 0, found " + upAddress);
+    if (!biased && (biasAddress | upBiasAddress) != 0) throw new IllegalArgumentException("biasAddress must be 0: these matrices have no biases");
+    if (!gated && upBiasAddress != 0) throw new IllegalArgumentException("upBiasAddress must be 0: these matrices are not gated");
+    put(expert, weightAddress, upAddress, biasAddress, upBiasAddress);
+  }
+
+  /** Makes an expert absent. */
+  public void clear(int expert) {
+    requireExpert(expert);
+    put(expert, 0, 0, 0, 0);
+  }
+
+  public boolean isResident(int expert) {
+    requireExpert(expert);
+    return entries.get(expert) != 0;
+  }
+
+  /** Address of the weights' addresses [numExperts]. For backends, like the three below. */
+  public long weightTable() {
+    return tables.address();
+  }
+
+  /** Address of the up weights' addresses [numExperts], or 0. */
+  public long upTable() {
+    return gated ? table(1) : 0;
+  }
+
+  /** Address of the biases' addresses [numExperts], or 0. */
+  public long biasTable() {
+    return biased ? table(2) : 0;
+  }
+
+  /** Address of the up biases' addresses [numExperts], or 0. */
+  public long upBiasTable() {
+    return biased && gated ? table(3) : 0;
+  }
+
+  /** Releases the tables, not what they point to. May be called twice. */
+  @Override
+  public void close() {
+    tables.close();
+  }
+
+  @Override
+  public String toString() {
+    return weightType + "[" + numExperts + ", " + outputSize + ", " + inputSize + "]" + (gated ? " gated" : "") + (biased ? " biased" : "");
+  }
+
+  private long table(int index) {
+    return tables.address() + (long) index * numExperts * Long.BYTES;
+  }
+
+  private void put(int expert, long weight, long up, long bias, long upBias) {
+    entries.put(expert, weight);
+    entries.put(numExperts + expert, up);
+    entries.put(2 * numExperts + expert, bias);
+    entries.put(3 * numExperts + expert, upBias);
+  }
+
+  private void requireExpert(int expert) {
+    if (tables.isClosed()) throw new IllegalStateException("expert matrices are closed");
+    if (expert < 0 || expert >= numExperts) throw new IllegalArgumentException("expert must lie in [0, " + numExperts + "), found " + expert);
+  }
+}

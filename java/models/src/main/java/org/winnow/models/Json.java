@@ -1,0 +1,174 @@
+package org.winnow.models;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadConstraints;
+import java.io.FilterInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.InputStreamReader;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.winnow.CheckpointException;
+
+/**
+ * JSON as checkpoints hold it, read as if it were hostile: UTF-8 only, bounded nesting, names, numbers and strings, no duplicate keys.
+ * Whatever is wrong becomes a {@link CheckpointException} that names the file and the line.
+ */
+final class Json {
+  /** A configuration of a few kilobytes is normal; lists of quantised modules reach some hundred. */
+  static final long MAX_TREE_BYTES = 4L << 20;
+
+  // Names are not shared between parsers: a header has tens of thousands, each once.
+  private static final JsonFactory FACTORY = JsonFactory.builder()
+      .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
+      .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
+      .streamReadConstraints(StreamReadConstraints.builder()
+          .maxNestingDepth(32).maxNumberLength(100).maxStringLength(1 << 20).maxNameLength(1 << 12).build())
+      .build();
+
+  private static final int MAX_QUOTED = 80; // characters of a wrong value that a message repeats
+
+  private Json() {}
+
+  /** What is done with the parser; any IOException is the file's fault. */
+  interface Reader<T> {
+    T read(JsonParser parser) throws IOException;
+  }
+
+  /** Parses {@code size} bytes of an open stream, which must hold one value and nothing after it but white space. */
+  static <T> T parse(Path file, InputStream stream, long size, Reader<T> reader) {
+    // a strict decoder: left to itself the parser would guess UTF-16 or UTF-32 from the first bytes
+    InputStreamReader text = new InputStreamReader(new Limited(stream, size), StandardCharsets.UTF_8.newDecoder());
+    try (JsonParser parser = FACTORY.createParser(text)) {
+      T value = reader.read(parser);
+      if (parser.nextToken() != null) throw unexpected(file, null, "nothing after the closing brace", parser);
+      return value;
+    } catch (JsonProcessingException e) {
+      String place = e.getLocation() == null ? "" : " (line " + e.getLocation().getLineNr() + ", column " + e.getLocation().getColumnNr() + ")";
+      throw new CheckpointException(file, null, "JSON", quote(String.valueOf(e.getOriginalMessage())) + place, e);
+    } catch (CharacterCodingException e) {
+      throw new CheckpointException(file, null, "text in UTF-8", String.valueOf(e.getMessage()), e);
+    } catch (IOException e) {
+      throw unreadable(file, e);
+    }
+  }
+
+  /** Parses a whole file of at most {@code maxBytes}. */
+  static <T> T parse(Path file, long maxBytes, Reader<T> reader) {
+    long size = regularFileSize(file);
+    if (size > maxBytes) throw new CheckpointException(file, null, "at most " + maxBytes + " bytes", size + " bytes");
+    try (InputStream stream = Files.newInputStream(file)) {
+      return parse(file, stream, size, reader);
+    } catch (IOException e) {
+      throw unreadable(file, e);
+    }
+  }
+
+  /** A small file as a tree of Map, List, String, Long, BigInteger, Double, Boolean and null, keys in file order. */
+  static Map<String, Object> readTree(Path file) {
+    return parse(file, MAX_TREE_BYTES, parser -> {
+      if (parser.nextToken() != JsonToken.START_OBJECT) throw unexpected(file, null, "an object", parser);
+      return object(file, parser);
+    });
+  }
+
+  private static Map<String, Object> object(Path file, JsonParser parser) throws IOException {
+    Map<String, Object> object = new LinkedHashMap<>();
+    while (parser.nextToken() == JsonToken.FIELD_NAME) {
+      String key = parser.currentName();
+      if (object.containsKey(key)) throw duplicate(file, key);
+      parser.nextToken();
+      object.put(key, value(file, parser));
+    }
+    return object;
+  }
+
+  private static Object value(Path file, JsonParser parser) throws IOException {
+    return switch (parser.currentToken()) {
+      case START_OBJECT -> object(file, parser);
+      case START_ARRAY -> array(file, parser);
+      case VALUE_STRING -> parser.getText();
+      case VALUE_NUMBER_INT -> parser.getNumberValue() instanceof Integer small ? (Object) small.longValue() : parser.getNumberValue();
+      case VALUE_NUMBER_FLOAT -> parser.getDoubleValue();
+      case VALUE_TRUE -> Boolean.TRUE;
+      case VALUE_FALSE -> Boolean.FALSE;
+      case VALUE_NULL -> null;
+      default -> throw unexpected(file, null, "a value", parser);
+    };
+  }
+
+  private static List<Object> array(Path file, JsonParser parser) throws IOException {
+    List<Object> array = new ArrayList<>();
+    while (parser.nextToken() != JsonToken.END_ARRAY) array.add(value(file, parser));
+    return array;
+  }
+
+  static CheckpointException duplicate(Path file, String key) {
+    return new CheckpointException(file, quote(key), "one entry of this name", "a second one");
+  }
+
+  /** The parser stands on something else than {@code expected}. */
+  static CheckpointException unexpected(Path file, String tensor, String expected, JsonParser parser) throws IOException {
+    JsonToken token = parser.currentToken();
+    String found = token == null ? "the end" : token.isScalarValue() || token == JsonToken.FIELD_NAME ? quote(parser.getText()) : token.asString();
+    return new CheckpointException(file, tensor, expected, found);
+  }
+
+  static CheckpointException unreadable(Path file, IOException cause) {
+    return new CheckpointException(file, null, "a readable file", cause.getClass().getSimpleName() + ": " + cause.getMessage(), cause);
+  }
+
+  /** Bytes of an existing regular file: a pipe or a device could make a reader wait for ever. */
+  static long regularFileSize(Path file) {
+    if (!Files.isRegularFile(file)) throw new CheckpointException(file, null, "a file", Files.exists(file) ? "something else" : "nothing there");
+    try {
+      return Files.size(file);
+    } catch (IOException e) {
+      throw unreadable(file, e);
+    }
+  }
+
+  /** A value for a message, of bounded length, without control characters. */
+  static String quote(String text) {
+    String part = text.length() <= MAX_QUOTED ? text : text.substring(0, MAX_QUOTED) + "...";
+    return part.replaceAll("\\p{Cntrl}", "?");
+  }
+
+  /** The first bytes of a stream; leaves it open. */
+  private static final class Limited extends FilterInputStream {
+    private long left;
+
+    Limited(InputStream stream, long size) {
+      super(stream);
+      left = size;
+    }
+
+    @Override
+    public int read() throws IOException {
+      if (left == 0) return -1;
+      int value = in.read();
+      if (value >= 0) left--;
+      return value;
+    }
+
+    @Override
+    public int read(byte[] target, int offset, int length) throws IOException {
+      if (left == 0) return length == 0 ? 0 : -1;
+      int count = in.read(target, offset, (int) Math.min(length, left));
+      if (count > 0) left -= count;
+      return count;
+    }
+
+    @Override
+    public void close() {}
+  }
+}

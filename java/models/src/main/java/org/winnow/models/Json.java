@@ -81,6 +81,14 @@ final class Json {
     });
   }
 
+  /** Checks that a file is JSON and an object, for a reader that is less strict. */
+  static void check(Path file, long maxBytes) {
+    parse(file, maxBytes, parser -> {
+      if (parser.nextToken() != JsonToken.START_OBJECT) throw unexpected(file, null, "an object", parser);
+      return parser.skipChildren();
+    });
+  }
+
   private static Map<String, Object> object(Path file, JsonParser parser) throws IOException {
     Map<String, Object> object = new LinkedHashMap<>();
     while (parser.nextToken() == JsonToken.FIELD_NAME) {

@@ -1,0 +1,195 @@
+package org.winnow.models;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.winnow.CheckpointException;
+
+class TokenizerTest {
+  private static final int VOCABULARY_SIZE = 2048;
+
+  private static Tokenizer tokenizer;
+
+  @TempDir Path folder;
+
+  @BeforeAll
+  static void open() {
+    tokenizer = Tokenizer.open(Goldens.kjvMoe());
+  }
+
+  @AfterAll
+  static void close() {
+    tokenizer.close();
+  }
+
+  @Test
+  void encodesTheHeldOutTextAsItsReadmeSays() throws IOException {
+    String text = Files.readString(Goldens.kjvMoe().resolve("heldout.txt"));
+    int[] ids = tokenizer.encode(text, false);
+    assertThat(ids).hasSize(27_340); // longer than the model's context: nothing is cut
+    assertThat(Arrays.stream(ids).filter(id -> id == 0)).hasSize(13); // one marker per document
+    assertThat(tokenizer.decode(ids, false)).isEqualTo(text);
+    assertThat(tokenizer.decode(ids, true)).isEqualTo(text.replace("<|endoftext|>", ""));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", " ", "  two  spaces ", "na\u00efve \u4f60\u597d \ud83d\ude42\ud83c\udff3\ufe0f\u200d\ud83c\udf08", "a\u0000b", "\r\n\t", "<|endoftext|>Psalm 23"})
+  void comesBackUnchanged(String text) {
+    assertThat(tokenizer.decode(tokenizer.encode(text, true), false)).isEqualTo(text);
+  }
+
+  @Test
+  void takesHalfACharacterForAQuestionMark() {
+    assertThat(tokenizer.decode(tokenizer.encode("a\ud83db", false), false)).isEqualTo("a?b");
+  }
+
+  @Test
+  void leavesOutIdsOutsideTheVocabulary() {
+    int[] ids = tokenizer.encode("In the beginning", false);
+    int[] more = Arrays.copyOf(ids, ids.length + 2);
+    more[ids.length] = VOCABULARY_SIZE;
+    more[ids.length + 1] = Integer.MAX_VALUE;
+    assertThat(tokenizer.decode(more, false)).isEqualTo("In the beginning");
+    assertThatThrownBy(() -> tokenizer.decode(new int[] {1, -1}, false)).isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("ids must not be negative, found -1 at 1");
+  }
+
+  @Test
+  void streamsWholeCharactersOnly() {
+    String text = "Emma \ud83d\ude42, na\u00efve \u4f60\u597d!";
+    int[] ids = tokenizer.encode(text, false);
+    TextStream stream = tokenizer.stream();
+    StringBuilder shown = new StringBuilder();
+    int numEmpty = 0;
+    for (int id : ids) {
+      String piece = stream.append(id);
+      numEmpty += piece.isEmpty() ? 1 : 0;
+      assertThat(piece).doesNotContain("\uFFFD");
+      if (!piece.isEmpty()) assertThat(Character.isHighSurrogate(piece.charAt(piece.length() - 1))).isFalse();
+      shown.append(piece);
+    }
+    assertThat(numEmpty).isGreaterThan(3); // the vocabulary has no token for these characters as a whole
+    assertThat(shown).hasToString(text);
+    assertThat(stream.finish()).isEmpty();
+  }
+
+  @Test
+  void showsWhatIsIncompleteAtTheEnd() {
+    int[] ids = tokenizer.encode("a\ud83d\ude42", false);
+    TextStream stream = tokenizer.stream();
+    StringBuilder shown = new StringBuilder();
+    for (int i = 0; i + 1 < ids.length; i++) shown.append(stream.append(ids[i]));
+    assertThat(shown).hasToString("a");
+    assertThat(stream.finish()).contains("\uFFFD");
+    assertThat(stream.finish()).isEmpty();
+  }
+
+  @Test
+  void streamsWhatTheWholeDecodes() throws IOException {
+    int[] ids = tokenizer.encode(Files.readString(Goldens.kjvMoe().resolve("heldout.txt")).substring(0, 4000), false);
+    for (int begin : new int[] {0, 1, 5, 100}) {
+      TextStream stream = tokenizer.stream(Arrays.copyOf(ids, begin));
+      StringBuilder shown = new StringBuilder(tokenizer.decode(Arrays.copyOf(ids, begin), true));
+      for (int i = begin; i < ids.length; i++) shown.append(stream.append(ids[i]));
+      assertThat(shown.append(stream.finish())).hasToString(tokenizer.decode(ids, true));
+    }
+  }
+
+  /** Random ids give bytes that are no UTF-8 at all: nothing may be held back for ever, and the valid characters all appear. */
+  @Test
+  void keepsUpWithBytesThatAreNoText() {
+    Random random = new Random(3);
+    for (int round = 0; round < 50; round++) {
+      int[] ids = random.ints(200, 0, VOCABULARY_SIZE).toArray();
+      TextStream stream = tokenizer.stream();
+      StringBuilder shown = new StringBuilder();
+      for (int id : ids) shown.append(stream.append(id));
+      shown.append(stream.finish());
+      assertThat(shown.toString().replace("\uFFFD", "")).isEqualTo(tokenizer.decode(ids, true).replace("\uFFFD", ""));
+    }
+  }
+
+  /** A decoder of the SentencePiece kind: it drops one leading space, which must not swallow the space between prompt and answer. */
+  @Test
+  void keepsTheSpaceBehindThePrompt() {
+    String[] pieces = {"<s>", "\u2581Hello", "\u2581world", "\u2581again"};
+    TextStream stream = new TextStream(ids -> {
+      StringBuilder text = new StringBuilder();
+      for (int id : ids) text.append(id == 0 ? "" : pieces[id].replace('\u2581', ' '));
+      return text.length() > 0 && text.charAt(0) == ' ' ? text.substring(1) : text.toString();
+    }, new int[] {0, 1});
+    assertThat(List.of(stream.append(2), stream.append(0), stream.append(3))).containsExactly(" world", "", " again");
+  }
+
+  @Test
+  void refusesWhatIsNoTokenizer() throws IOException {
+    Path file = folder.resolve("tokenizer.json");
+    assertThatThrownBy(() -> Tokenizer.open(folder)).isInstanceOf(CheckpointException.class).hasMessageContaining("tokenizer.json: expected a file, found nothing");
+    Files.writeString(file, "{\"version\":\"1.0\"}");
+    assertThatThrownBy(() -> Tokenizer.open(folder)).isInstanceOf(CheckpointException.class).hasMessageContaining("expected a tokenizer, found");
+    byte[] whole = Files.readAllBytes(Goldens.kjvMoe().resolve("tokenizer.json"));
+    Files.write(file, Arrays.copyOf(whole, whole.length / 2));
+    assertThatThrownBy(() -> Tokenizer.open(file)).isInstanceOf(CheckpointException.class).hasMessageContaining("expected JSON, found Unexpected end");
+  }
+
+  @Test
+  void refusesUseAfterClose() {
+    Tokenizer closed = Tokenizer.open(Goldens.kjvMoe());
+    TextStream stream = closed.stream();
+    closed.close();
+    closed.close();
+    assertThatThrownBy(() -> closed.encode("a", false)).isInstanceOf(IllegalStateException.class).hasMessage("tokenizer is closed");
+    assertThatThrownBy(() -> stream.append(1)).isInstanceOf(IllegalStateException.class).hasMessage("tokenizer is closed");
+  }
+
+  @Test
+  void closeWaitsForRunningCalls() throws Exception {
+    String text = Files.readString(Goldens.kjvMoe().resolve("heldout.txt"));
+    for (int round = 0; round < 5; round++) {
+      Tokenizer shared = Tokenizer.open(Goldens.kjvMoe());
+      List<CompletableFuture<Integer>> runs = Stream.generate(() -> CompletableFuture.supplyAsync(() -> {
+        int calls = 0;
+        try {
+          while (true) calls += shared.encode(text, false).length == 27_340 ? 1 : 1_000_000;
+        } catch (IllegalStateException e) {
+          return calls;
+        }
+      })).limit(2).toList();
+      TimeUnit.MILLISECONDS.sleep(20);
+      shared.close();
+      for (CompletableFuture<Integer> run : runs) assertThat(run.get(30, TimeUnit.SECONDS)).isLessThan(1_000_000);
+    }
+  }
+
+  @Test
+  void staysOffline() {
+    assertThat(System.getProperty("ai.djl.offline")).isEqualTo("true");
+    assertThat(System.getProperty("RUST_FLAVOR")).isEqualTo("cpu");
+  }
+
+  @Test
+  void leavesNothingBehindPerTokenizer() throws IOException {
+    try (Stream<Path> before = Files.list(Path.of(System.getProperty("java.io.tmpdir")))) {
+      long numFiles = before.filter(path -> path.getFileName().toString().contains("tokenizers")).count();
+      for (int i = 0; i < 20; i++) Tokenizer.open(Goldens.kjvMoe()).close();
+      try (Stream<Path> after = Files.list(Path.of(System.getProperty("java.io.tmpdir")))) {
+        assertThat(after.filter(path -> path.getFileName().toString().contains("tokenizers")).count()).isEqualTo(numFiles);
+      }
+    }
+  }
+}

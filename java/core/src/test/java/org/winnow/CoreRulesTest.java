@@ -1,0 +1,129 @@
+package org.winnow;
+
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
+import static com.tngtech.archunit.core.domain.properties.HasModifiers.Predicates.modifier;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static com.tngtech.archunit.library.GeneralCodingRules.NO_CLASSES_SHOULD_ACCESS_STANDARD_STREAMS;
+import static com.tngtech.archunit.library.GeneralCodingRules.NO_CLASSES_SHOULD_USE_JAVA_UTIL_LOGGING;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.domain.JavaCodeUnit;
+import com.tngtech.archunit.core.domain.JavaField;
+import com.tngtech.archunit.core.domain.JavaModifier;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.lang.ArchCondition;
+import com.tngtech.archunit.lang.ArchRule;
+import com.tngtech.archunit.lang.ConditionEvents;
+import com.tngtech.archunit.lang.SimpleConditionEvent;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.bytedeco.javacpp.Pointer;
+import org.junit.jupiter.api.Test;
+
+/** What core may use, and what of it may show. Each rule is also held to a class that breaks it. */
+class CoreRulesTest {
+  private static final JavaClasses CORE =
+      new ClassFileImporter().withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS).importPackages("org.winnow");
+
+  private static final ArchRule USES_JAVACPP_AND_JAVA_ONLY =
+      classes().should().onlyDependOnClassesThat(resideInAnyPackage("org.winnow..", "org.bytedeco.javacpp..", "java..", "jdk.jfr..", "com.sun.nio.file.."));
+
+  private static final ArchRule SHOWS_NO_JAVACPP =
+      classes()
+          .that(modifier(JavaModifier.PUBLIC))
+          .and()
+          .resideOutsideOfPackages("org.winnow.internal..", "org.winnow.presets..")
+          .should(showOnlyTypesOutside("org.bytedeco.."));
+
+  private static final ArchRule PRESETS_ARE_FOR_THE_BINDING =
+      noClasses()
+          .that()
+          .resideOutsideOfPackages("org.winnow.presets..", "org.winnow.internal..")
+          .should()
+          .dependOnClassesThat(resideInAPackage("org.winnow.presets.."));
+
+  @Test
+  void usesJavaCppAndJavaOnly() {
+    USES_JAVACPP_AND_JAVA_ONLY.check(CORE);
+    assertViolated(USES_JAVACPP_AND_JAVA_ONLY, CoreRulesTest.class);
+  }
+
+  @Test
+  void showsNoJavaCppType() {
+    SHOWS_NO_JAVACPP.check(CORE);
+    assertViolated(SHOWS_NO_JAVACPP, ReturnsPointer.class);
+    assertViolated(SHOWS_NO_JAVACPP, TakesPointer.class);
+    assertViolated(SHOWS_NO_JAVACPP, HoldsPointer.class);
+    assertViolated(SHOWS_NO_JAVACPP, IsPointer.class);
+  }
+
+  @Test
+  void presetsAreForTheBindingOnly() {
+    PRESETS_ARE_FOR_THE_BINDING.check(CORE);
+  }
+
+  @Test
+  void isSilent() {
+    NO_CLASSES_SHOULD_ACCESS_STANDARD_STREAMS.check(CORE);
+    NO_CLASSES_SHOULD_USE_JAVA_UTIL_LOGGING.check(CORE);
+    assertViolated(NO_CLASSES_SHOULD_ACCESS_STANDARD_STREAMS, Prints.class);
+  }
+
+  private static void assertViolated(ArchRule rule, Class<?> violator) {
+    assertThat(rule.evaluate(new ClassFileImporter().importClasses(violator)).hasViolation()).as(violator + " breaks: " + rule).isTrue();
+  }
+
+  /** Supertypes, public and protected fields, and the signatures of public and protected methods and constructors. */
+  private static ArchCondition<JavaClass> showOnlyTypesOutside(String packageIdentifier) {
+    return new ArchCondition<>("show only types outside " + packageIdentifier) {
+      @Override
+      public void check(JavaClass shown, ConditionEvents events) {
+        Stream<JavaClass> parents = Stream.concat(shown.getRawSuperclass().stream(), shown.getRawInterfaces().stream());
+        Stream<JavaClass> fields = shown.getFields().stream().filter(field -> isVisible(field.getModifiers())).map(JavaField::getRawType);
+        Stream<JavaClass> signatures =
+            shown.getCodeUnits().stream().filter(unit -> isVisible(unit.getModifiers())).flatMap(CoreRulesTest::signature);
+        Stream.of(parents, fields, signatures)
+            .flatMap(types -> types)
+            .filter(resideInAPackage(packageIdentifier))
+            .forEach(type -> events.add(SimpleConditionEvent.violated(shown, shown.getName() + " shows " + type.getName())));
+      }
+    };
+  }
+
+  private static boolean isVisible(Set<JavaModifier> modifiers) {
+    return modifiers.contains(JavaModifier.PUBLIC) || modifiers.contains(JavaModifier.PROTECTED);
+  }
+
+  private static Stream<JavaClass> signature(JavaCodeUnit unit) {
+    return Stream.concat(Stream.of(unit.getRawReturnType()), unit.getRawParameterTypes().stream());
+  }
+
+  public static final class ReturnsPointer {
+    public Pointer pointer() {
+      return null;
+    }
+  }
+
+  public static final class TakesPointer {
+    protected TakesPointer(Pointer pointer) {}
+  }
+
+  public static final class HoldsPointer {
+    public Pointer pointer;
+  }
+
+  public static final class IsPointer extends Pointer {
+    private static final long serialVersionUID = 1L;
+  }
+
+  static final class Prints {
+    void print() {
+      System.out.println();
+    }
+  }
+}

@@ -7,6 +7,9 @@ import org.winnow.internal.NativeCpu;
 import org.winnow.internal.NativeLoader;
 import org.winnow.moe.Activation;
 import org.winnow.moe.ExpertMatrices;
+import org.winnow.moe.ExpertPlan;
+import org.winnow.moe.Routing;
+import org.winnow.moe.TopKRouter;
 
 /** Handwritten SIMD kernels on a team of threads of its own. */
 public final class CpuBackend extends Backend {
@@ -54,6 +57,22 @@ public final class CpuBackend extends Backend {
   }
 
   @Override
+  public long expertPlan(Routing routing, ExpertPlan plan) {
+    handle();
+    return NativeCpu.expert_plan_cpu(
+        routing.tokenOffsets().address(), routing.expertIds().address(), plan.expertOffsets().address(), plan.sourceRows().address(),
+        plan.assignmentRows().address(), plan.activeExperts().address(), routing.numTokens(), routing.numRows(), plan.numExperts());
+  }
+
+  @Override
+  public void moeCombine(Tensor expertOutput, Routing routing, ExpertPlan plan, Tensor shared, Tensor sharedGateLogits, Tensor output) {
+    NativeCpu.moe_combine_cpu(
+        expertOutput.address(), routing.tokenOffsets().address(), plan.assignmentRows().address(), routing.routingWeights().address(),
+        addressOrNull(shared), addressOrNull(sharedGateLogits), output.address(), output.dtype().code(), output.dim(0), plan.numRows(),
+        output.dim(1), handle());
+  }
+
+  @Override
   public int groupedGemm(
       Tensor input, Tensor sourceRows, Tensor expertOffsets, Tensor activeExperts, int numActive, ExpertMatrices weights, Activation activation, Tensor output) {
     long numRows = Math.min(output.dim(0), sourceRows == null ? input.dim(0) : sourceRows.dim(0));
@@ -67,6 +86,16 @@ public final class CpuBackend extends Backend {
   @Override
   public void rmsNorm(Tensor input, Tensor weight, Tensor output, float epsilon) {
     NativeCpu.rms_norm_cpu(input.address(), weight.address(), output.address(), input.dim(0), input.dim(1), input.dim(1), epsilon, handle());
+  }
+
+  @Override
+  public long topKRouter(Tensor logits, TopKRouter router, Routing output) {
+    return NativeCpu.top_k_router_cpu(
+        logits.address(), addressOrNull(router.correctionBias()), output.tokenOffsets().address(), output.expertIds().address(),
+        output.routingWeights().address(), logits.dim(0), logits.dim(1), router.score().ordinal(), router.topK(logits.dim(1)),
+        router.minExperts(), router.numExpertGroups(), router.topKGroups(), router.groupScore().ordinal(), router.renormalises(),
+        router.scalingFactor(), router.threshold(), router.emptyPolicy() == TopKRouter.EmptyPolicy.FALLBACK_TOP1, router.topP(),
+        router.minP(), router.skipBelow(), handle());
   }
 
   @Override

@@ -19,8 +19,11 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "winnow/base/cpu.h",
               "winnow/base/file.h",
               "winnow/base/memory.h",
+              "winnow/expert_plan.h",
               "winnow/grouped_gemm.h",
+              "winnow/moe_combine.h",
               "winnow/rms_norm.h",
+              "winnow/top_k_router.h",
             },
             link = "winnow@.1",
             library = "jniwinnow"),
@@ -38,7 +41,7 @@ public class NativeCpuConfig implements InfoMapper {
     map.put(new Info("uint64_t").valueTypes("long").pointerTypes(address("uint64_t")));
     map.put(new Info("winnow::Cpu").pointerTypes(address("winnow::Cpu")));
     map.put(new Info("winnow::File").pointerTypes(address("winnow::File")));
-    for (String name : new String[] {"Activation", "DType", "InstructionSet"}) {
+    for (String name : new String[] {"Activation", "DType", "GroupScore", "InstructionSet", "RouterScore"}) {
       map.put(new Info("winnow::" + name).cast().enumerate(false).valueTypes("int"));
     }
     map.put(new Info("winnow::kAbiVersion").skip()); // NativeLoader compares abi_version() with what it was written for

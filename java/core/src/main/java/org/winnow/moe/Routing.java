@@ -1,0 +1,120 @@
+package org.winnow.moe;
+
+import java.nio.IntBuffer;
+import org.winnow.DType;
+import org.winnow.Tensor;
+
+/**
+ * What a router chose for a batch of tokens: for each token any number of experts, best first, each with a weight.
+ *
+ * <p>Token t has the choices {@code tokenOffsets[t]} to {@code tokenOffsets[t + 1]} (exclusive). The tensors are as large as the largest batch so far; of
+ * expert ids and weights only the first {@link #numRows()} count. Reusable: routing again overwrites, and replaces a tensor that is too small. For
+ * one thread at a time.
+ */
+public final class Routing implements AutoCloseable {
+  private Tensor tokenOffsets = Tensor.allocate(DType.I32, 1);
+  private Tensor expertIds = Tensor.allocate(DType.I32, 1);
+  private Tensor routingWeights = Tensor.allocate(DType.F32, 1);
+  private IntBuffer offsets = tokenOffsets.asByteBuffer().asIntBuffer();
+  private int numTokens;
+  private int numRows;
+  private volatile boolean closed;
+
+  /** Tokens of the last batch. */
+  public int numTokens() {
+    return numTokens;
+  }
+
+  /** Token-expert pairs of the last batch. */
+  public int numRows() {
+    return numRows;
+  }
+
+  /** [at least numTokens + 1] i32: exclusive prefix sum of choices per token. */
+  public Tensor tokenOffsets() {
+    return tokenOffsets;
+  }
+
+  /** [at least numRows] i32: choices by token, best first. */
+  public Tensor expertIds() {
+    return expertIds;
+  }
+
+  /** [at least numRows] f32: their weights. */
+  public Tensor routingWeights() {
+    return routingWeights;
+  }
+
+  /**
+   * Overwrites this with choices made elsewhere: for a router of one's own.
+   *
+   * @param tokenOffsets [numTokens + 1], ascending from 0 to the number of pairs
+   * @param expertIds [numRows], none negative
+   * @param routingWeights [numRows]
+   * @throws IllegalArgumentException naming the argument that is wrong; nothing has changed then
+   */
+  public void set(int[] tokenOffsets, int[] expertIds, float[] routingWeights) {
+    int rows = expertIds.length;
+    boolean ascending = tokenOffsets.length > 0 && tokenOffsets[0] == 0 && tokenOffsets[tokenOffsets.length - 1] == rows;
+    for (int t = 1; t < tokenOffsets.length; t++) ascending &= tokenOffsets[t - 1] <= tokenOffsets[t];
+    if (!ascending) throw new IllegalArgumentException("tokenOffsets must ascend from 0 to " + rows);
+    if (routingWeights.length != rows) {
+      throw new IllegalArgumentException("routingWeights must be [" + rows + "], found [" + routingWeights.length + "]");
+    }
+    for (int expert : expertIds) {
+      if (expert < 0) throw new IllegalArgumentException("expertIds must not be negative, found " + expert);
+    }
+    reserve(tokenOffsets.length - 1, rows);
+    this.tokenOffsets.slice(0, tokenOffsets.length).copyFrom(tokenOffsets);
+    this.expertIds.slice(0, rows).copyFrom(expertIds);
+    this.routingWeights.slice(0, rows).copyFrom(routingWeights);
+    numTokens = tokenOffsets.length - 1;
+    numRows = rows;
+  }
+
+  /** Releases the memory; may be called twice, and waits for operations that are running. */
+  @Override
+  public void close() {
+    closed = true;
+    tokenOffsets.close();
+    expertIds.close();
+    routingWeights.close();
+  }
+
+  @Override
+  public String toString() {
+    return "routing of " + numTokens + " tokens to " + numRows + " rows";
+  }
+
+  /** Makes room; what was chosen before is lost. Not from inside a native call: it may free memory. */
+  void reserve(int tokens, int rows) {
+    requireOpen();
+    numTokens = 0;
+    numRows = 0;
+    if (tokenOffsets.dim(0) < tokens + 1L) {
+      tokenOffsets = grown(tokenOffsets, tokens + 1L);
+      offsets = tokenOffsets.asByteBuffer().asIntBuffer();
+    }
+    if (expertIds.dim(0) < rows) {
+      expertIds = grown(expertIds, rows);
+      routingWeights = grown(routingWeights, rows);
+    }
+  }
+
+  /** After a native router has written the choices of this many tokens; inside its native call, so that the memory is valid. */
+  void setNumTokens(int tokens) {
+    numTokens = tokens;
+    numRows = offsets.get(tokens);
+  }
+
+  void requireOpen() {
+    if (closed) throw new IllegalStateException("routing is closed");
+  }
+
+  /** A larger tensor of zeros in place of one whose contents no longer count. */
+  static Tensor grown(Tensor tensor, long size) {
+    Tensor larger = Tensor.allocate(tensor.dtype(), Math.max(size, tensor.dim(0) + tensor.dim(0) / 2));
+    tensor.close();
+    return larger;
+  }
+}

@@ -1,0 +1,40 @@
+// Three passes: count, prefix sum, place. Sequential: 4096 pairs take about 10 microseconds, less than waking a team for each pass gains.
+#include "winnow/expert_plan.h"
+
+#include <cstring>
+
+namespace winnow {
+
+int64_t expert_plan_cpu(const int32_t* token_offsets, const int32_t* expert_ids, int32_t* expert_offsets, int32_t* source_rows,
+                        int32_t* assignment_rows, int32_t* active_experts, int64_t num_tokens, int64_t num_rows,
+                        int64_t num_experts) {
+  std::memset(expert_offsets, 0, (num_experts + 1) * sizeof(int32_t));
+  bool ascending = token_offsets[0] == 0 && token_offsets[num_tokens] == num_rows;
+  for (int64_t t = 0; t < num_tokens; ++t) ascending &= token_offsets[t] <= token_offsets[t + 1];
+  if (!ascending) return -1 - num_rows;
+  for (int64_t p = 0; p < num_rows; ++p) {
+    if (expert_ids[p] < 0 || expert_ids[p] >= num_experts) return -1 - p;
+    ++expert_offsets[expert_ids[p]];
+  }
+  int64_t num_active = 0;
+  int32_t begin = 0;
+  for (int64_t e = 0; e <= num_experts; ++e) {
+    int32_t rows = expert_offsets[e];
+    if (rows > 0) active_experts[num_active++] = static_cast<int32_t>(e);
+    expert_offsets[e] = begin;
+    begin += rows;
+  }
+  for (int64_t t = 0; t < num_tokens; ++t) {
+    for (int32_t p = token_offsets[t]; p < token_offsets[t + 1]; ++p) {
+      int32_t row = expert_offsets[expert_ids[p]]++;
+      source_rows[row] = static_cast<int32_t>(t);
+      assignment_rows[p] = row;
+    }
+  }
+  // Placing moved each begin to its end, which is the next expert's begin.
+  std::memmove(expert_offsets + 1, expert_offsets, num_experts * sizeof(int32_t));
+  expert_offsets[0] = 0;
+  return num_active;
+}
+
+}  // namespace winnow

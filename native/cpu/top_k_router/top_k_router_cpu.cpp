@@ -1,0 +1,295 @@
+// One token per work item. A token's choices are inserted, sorted, into its stretch of the outputs while its selection values are scanned once;
+// token t has the stretch [t * top_k, (t + 1) * top_k), closed up at the end where tokens chose fewer.
+#include "winnow/top_k_router.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "base/cpu_context.h"
+#include "base/exponential.h"
+
+namespace winnow {
+
+namespace {
+
+constexpr int kNumLanes = 8;
+constexpr double kSigmoidEpsilon = 1e-20;
+
+struct Router {
+  const float* logits;
+  const float* correction_bias;
+  int32_t* token_offsets;
+  int32_t* expert_ids;
+  float* routing_weights;
+  int64_t num_experts;
+  RouterScore score;
+  int64_t top_k, min_k, num_expert_groups, top_k_groups;
+  GroupScore group_score;
+  bool renormalise;
+  float scaling_factor, threshold;
+  bool fallback_top_1;
+  float top_p, min_p, skip_ratio;
+
+  // The order of softmax's probabilities is that of the logits, and logits that differ never tie.
+  bool selects_logits() const {
+    if (score == RouterScore::sigmoid || correction_bias != nullptr) return false;
+    return num_expert_groups == 1 || group_score == GroupScore::max;
+  }
+};
+
+// What one thread works in.
+struct Scratch {
+  std::vector<double> gates;         // [top_k] weights of the choices before they are normalised
+  std::vector<float> selection;      // [num_experts]
+  std::vector<float> group_values;   // [top_k_groups]
+  std::vector<int32_t> group_ids;    // [top_k_groups]
+  std::vector<char> group_eligible;  // [num_expert_groups]
+
+  explicit Scratch(const Router& op) : gates(op.top_k), selection(op.selects_logits() ? 0 : op.num_experts) {
+    if (op.num_expert_groups == 1) return;
+    group_values.resize(op.top_k_groups);
+    group_ids.resize(op.top_k_groups);
+    group_eligible.resize(op.num_expert_groups);
+  }
+};
+
+// The best `capacity` of the candidates offered in ascending order of id: larger value first, then smaller id.
+struct BestFirst {
+  float* values;
+  int32_t* ids;
+  int64_t capacity;
+  int64_t count = 0;
+
+  void offer(float value, int64_t id) {
+    if (count == capacity && !(value > values[count - 1])) return;
+    int64_t slot = count < capacity ? count++ : count - 1;
+    for (; slot > 0 && value > values[slot - 1]; --slot) {
+      values[slot] = values[slot - 1];
+      ids[slot] = ids[slot - 1];
+    }
+    values[slot] = value;
+    ids[slot] = static_cast<int32_t>(id);
+  }
+};
+
+// The largest logit; NaN if one is NaN.
+float maximum(const float* logits, int64_t num_experts) {
+  float lanes[kNumLanes];
+  int32_t nan[kNumLanes] = {};
+  std::fill_n(lanes, kNumLanes, -std::numeric_limits<float>::infinity());
+  const auto visit = [&](int64_t e, int lane) {
+    lanes[lane] = logits[e] > lanes[lane] ? logits[e] : lanes[lane];
+    nan[lane] |= logits[e] != logits[e];
+  };
+  int64_t e = 0;
+  for (; e + kNumLanes <= num_experts; e += kNumLanes) {
+    for (int lane = 0; lane < kNumLanes; ++lane) visit(e + lane, lane);
+  }
+  for (int lane = 0; e < num_experts; ++e, ++lane) visit(e, lane);
+  if (std::any_of(nan, nan + kNumLanes, [](int32_t found) { return found != 0; })) return std::numeric_limits<float>::quiet_NaN();
+  return *std::max_element(lanes, lanes + kNumLanes);
+}
+
+double sum_of_exponentials(const float* logits, double largest, int64_t num_experts) {
+  double lanes[kNumLanes] = {};
+  int64_t e = 0;
+  for (; e + kNumLanes <= num_experts; e += kNumLanes) {
+    for (int lane = 0; lane < kNumLanes; ++lane) lanes[lane] += exponential(logits[e + lane] - largest);
+  }
+  for (int lane = 0; e < num_experts; ++e, ++lane) lanes[lane] += exponential(logits[e] - largest);
+  double sum = 0;
+  for (double lane : lanes) sum += lane;
+  return sum;
+}
+
+float sigmoid(float z) { return static_cast<float>(1 / (1 + exponential(-static_cast<double>(z)))); }
+
+// What softmax and sigmoid choose by.
+const float* selection_values(const Router& op, const float* logits, double largest, Scratch& scratch) {
+  if (op.selects_logits()) return logits;
+  float* values = scratch.selection.data();
+  if (op.score == RouterScore::sigmoid) {
+    for (int64_t e = 0; e < op.num_experts; ++e) values[e] = sigmoid(logits[e]);
+  } else {
+    const double sum = sum_of_exponentials(logits, largest, op.num_experts);
+    for (int64_t e = 0; e < op.num_experts; ++e) values[e] = static_cast<float>(exponential(logits[e] - largest) / sum);
+  }
+  for (int64_t e = 0; op.correction_bias != nullptr && e < op.num_experts; ++e) values[e] += op.correction_bias[e];
+  return values;
+}
+
+float score_of_group(const float* values, int64_t size, GroupScore score) {
+  float first = -std::numeric_limits<float>::infinity(), second = first;
+  for (int64_t i = 0; i < size; ++i) {
+    second = std::max(second, std::min(first, values[i]));
+    first = std::max(first, values[i]);
+  }
+  return score == GroupScore::max || size == 1 ? first : first + second;
+}
+
+void choose_eligible(const Router& op, const float* values, Scratch& scratch, BestFirst& best) {
+  if (op.num_expert_groups == 1) {
+    for (int64_t e = 0; e < op.num_experts; ++e) best.offer(values[e], e);
+    return;
+  }
+  const int64_t group_size = op.num_experts / op.num_expert_groups;
+  BestFirst groups{scratch.group_values.data(), scratch.group_ids.data(), op.top_k_groups};
+  for (int64_t g = 0; g < op.num_expert_groups; ++g) {
+    groups.offer(score_of_group(values + g * group_size, group_size, op.group_score), g);
+    scratch.group_eligible[g] = false;
+  }
+  for (int64_t i = 0; i < groups.count; ++i) scratch.group_eligible[groups.ids[i]] = true;
+  for (int64_t e = 0; e < op.num_experts; ++e) {
+    if (scratch.group_eligible[e / group_size]) best.offer(values[e], e);
+  }
+}
+
+void choose_above(const Router& op, const float* logits, double bound, BestFirst& best) {
+  for (int64_t e = 0; e < op.num_experts; ++e) {
+    if (logits[e] > bound) best.offer(logits[e], e);
+  }
+}
+
+// Of the sorted candidates u, shifted so that u_0 = 0, the support is the longest prefix r with 1 + r * u_r > sum_{j <= r} u_j. For the top_k
+// largest alone it is the same prefix, cut off at top_k.
+void solve_sparsemax(double largest, double* gates, BestFirst& best) {
+  double sum = 0, tau = -1;
+  int64_t support = 0;
+  for (; support < best.count; ++support) {
+    const double u = best.values[support] - largest;
+    if (!(1 + static_cast<double>(support + 1) * u > sum + u)) break;
+    sum += u;
+    tau = (sum - 1) / static_cast<double>(support + 1);
+  }
+  best.count = support;
+  for (int64_t i = 0; i < support; ++i) gates[i] = best.values[i] - largest - tau;
+}
+
+// Fills gates with the choices' weights, softmax's without their denominator, which is returned where a rule needs it.
+double weigh(const Router& op, const float* logits, double largest, double* gates, BestFirst& best) {
+  switch (op.score) {
+    case RouterScore::softmax: {
+      // Far below the largest logit all kept exponentials could underflow: what is only renormalised is shifted by the largest that is kept.
+      const bool whole = !op.renormalise || op.top_p > 0;
+      double shift = largest;
+      if (!whole) {
+        shift = logits[best.ids[0]];
+        for (int64_t i = 1; i < best.count; ++i) shift = std::max(shift, static_cast<double>(logits[best.ids[i]]));
+      }
+      for (int64_t i = 0; i < best.count; ++i) gates[i] = exponential(logits[best.ids[i]] - shift);
+      return whole ? sum_of_exponentials(logits, largest, op.num_experts) : 1;
+    }
+    case RouterScore::sigmoid:
+      for (int64_t i = 0; i < best.count; ++i) gates[i] = sigmoid(logits[best.ids[i]]);
+      return 1;
+    case RouterScore::sparsemax:
+      solve_sparsemax(largest, gates, best);
+      return 1;
+    case RouterScore::hard_threshold:
+    case RouterScore::shifted_threshold: {
+      const double origin = op.score == RouterScore::shifted_threshold ? op.threshold : 0;
+      for (int64_t i = 0; i < best.count; ++i) gates[i] = best.values[i] - origin;
+      return 1;
+    }
+  }
+  return 1;
+}
+
+// Adaptive K: closes the choices up over those that a rule drops; the first min_k stay.
+void trim(const Router& op, double denominator, double* gates, BestFirst& best) {
+  if (op.top_p > 0) {
+    double sum = 0;
+    int64_t kept = 0;
+    while (kept < best.count && sum < op.top_p * denominator) sum += gates[kept++];
+    best.count = std::min(best.count, std::max(kept, op.min_k));
+  }
+  const double bound = static_cast<double>(std::max(op.min_p, op.skip_ratio)) * gates[0];
+  int64_t kept = 0;
+  for (int64_t i = 0; i < best.count; ++i) {
+    if (i >= op.min_k && gates[i] < bound) continue;
+    gates[kept] = gates[i];
+    best.ids[kept++] = best.ids[i];
+  }
+  best.count = kept;
+}
+
+// What the weights are divided by, after trimming.
+double divisor(const Router& op, double denominator, const double* gates, int64_t count) {
+  if (!op.renormalise) return denominator;
+  double sum = op.score == RouterScore::sigmoid ? kSigmoidEpsilon : 0;
+  for (int64_t i = 0; i < count; ++i) sum += gates[i];
+  return sum;
+}
+
+// Returns false for a token whose logits are refused.
+bool route_token(const Router& op, int64_t token, Scratch& scratch) {
+  const float* logits = op.logits + token * op.num_experts;
+  const float largest = maximum(logits, op.num_experts);
+  if (!(largest - largest == 0)) return false;  // NaN or infinite
+  BestFirst best{op.routing_weights + token * op.top_k, op.expert_ids + token * op.top_k, op.top_k};
+  if (op.score == RouterScore::hard_threshold || op.score == RouterScore::shifted_threshold) {
+    choose_above(op, logits, op.threshold, best);
+  } else if (op.score == RouterScore::sparsemax) {
+    choose_above(op, logits, static_cast<double>(largest) - 1, best);  // tau is never below largest - 1
+  } else {
+    choose_eligible(op, selection_values(op, logits, largest, scratch), scratch, best);
+  }
+  if (best.count > 0) {
+    double* gates = scratch.gates.data();
+    const double denominator = weigh(op, logits, largest, gates, best);
+    trim(op, denominator, gates, best);
+    const double factor = op.scaling_factor / divisor(op, denominator, gates, best.count);
+    for (int64_t i = 0; i < best.count; ++i) best.values[i] = static_cast<float>(gates[i] * factor);
+  } else if (op.fallback_top_1) {
+    best.offer(op.scaling_factor, std::find(logits, logits + op.num_experts, largest) - logits);
+  }
+  op.token_offsets[token + 1] = static_cast<int32_t>(best.count);
+  return true;
+}
+
+// Turns counts into offsets and closes the stretches up; choices only move towards the front.
+void close_up(const Router& op, int64_t num_tokens) {
+  op.token_offsets[0] = 0;
+  for (int64_t t = 0; t < num_tokens; ++t) {
+    const int64_t from = t * op.top_k, to = op.token_offsets[t], count = op.token_offsets[t + 1];
+    if (from != to) {
+      std::memmove(op.expert_ids + to, op.expert_ids + from, count * sizeof(int32_t));
+      std::memmove(op.routing_weights + to, op.routing_weights + from, count * sizeof(float));
+    }
+    op.token_offsets[t + 1] = static_cast<int32_t>(to + count);
+  }
+}
+
+}  // namespace
+
+int64_t top_k_router_cpu(const float* logits, const float* correction_bias, int32_t* token_offsets, int32_t* expert_ids,
+                         float* routing_weights, int64_t num_tokens, int64_t num_experts, RouterScore score, int64_t top_k,
+                         int64_t min_k, int64_t num_expert_groups, int64_t top_k_groups, GroupScore group_score,
+                         bool renormalise, float scaling_factor, float threshold, bool fallback_top_1, float top_p,
+                         float min_p, float skip_ratio, Cpu* cpu) {
+  const Router op{logits,      correction_bias, token_offsets,     expert_ids,   routing_weights, num_experts, score,
+                  top_k,       min_k,           num_expert_groups, top_k_groups, group_score,     renormalise, scaling_factor,
+                  threshold,   fallback_top_1,  top_p,             min_p,        skip_ratio};
+  // Ranges of at least about 20 microseconds, at most four per thread; each has a scratch of its own.
+  const int64_t num_ranges = 4 * cpu->num_threads;
+  const int64_t grain = std::max(1 + (int64_t{1} << 12) / num_experts, (num_tokens + num_ranges - 1) / num_ranges);
+  std::vector<Scratch> scratch(num_tokens <= grain ? 1 : (num_tokens + grain - 1) / grain, Scratch(op));
+  std::atomic<int64_t> first_refused{num_tokens};  // relaxed: the end of the region publishes it
+  cpu->parallel_for(num_tokens, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t token = begin; token < end; ++token) {
+      if (route_token(op, token, scratch[begin / grain])) continue;
+      int64_t first = first_refused.load(std::memory_order_relaxed);
+      while (token < first && !first_refused.compare_exchange_weak(first, token, std::memory_order_relaxed)) {
+      }
+      return;
+    }
+  });
+  if (first_refused < num_tokens) return first_refused;
+  close_up(op, num_tokens);
+  return -1;
+}
+
+}  // namespace winnow

@@ -1,0 +1,93 @@
+#include "winnow/top_k_router.h"
+
+#include <cmath>
+#include <limits>
+
+#include "base/exponential.h"
+#include "guarded_buffer.h"
+
+namespace winnow {
+
+namespace {
+
+constexpr int64_t kNumTokens = 37;
+
+// Every rule at its default options, on logits that differ by token and expert.
+struct Problem {
+  GuardedBuffer<float> logits, bias, weights;
+  GuardedBuffer<int32_t> offsets, ids;
+  int64_t num_experts, top_k;
+
+  Problem(int64_t num_experts, int64_t top_k, int64_t misalignment)
+      : logits(kNumTokens * num_experts, misalignment),
+        bias(num_experts, misalignment),
+        weights(kNumTokens * top_k, misalignment),
+        offsets(kNumTokens + 1, misalignment),
+        ids(kNumTokens * top_k, misalignment),
+        num_experts(num_experts),
+        top_k(top_k) {
+    for (int64_t i = 0; i < logits.size(); ++i) logits[i] = static_cast<float>(std::sin(1.7 * i) * 3);
+    for (int64_t e = 0; e < num_experts; ++e) bias[e] = static_cast<float>(0.1 * std::cos(e));
+  }
+
+  int64_t run(RouterScore score, bool corrected, int64_t groups, Cpu* cpu) {
+    return top_k_router_cpu(logits.data(), corrected ? bias.data() : nullptr, offsets.data(), ids.data(), weights.data(), kNumTokens,
+                            num_experts, score, top_k, 1, groups, groups, GroupScore::sum_of_top_two, true, 1, 0.5f, false, 0, 0, 0, cpu);
+  }
+};
+
+}  // namespace
+
+TEST(TopKRouter, StaysInsideItsBuffers) {
+  Cpu* cpu = cpu_open(cpu_best_instruction_set(), 2);
+  for (int64_t num_experts : {1, 2, 7, 8, 130}) {
+    for (int64_t top_k : {int64_t{1}, num_experts / 2 + 1, num_experts}) {
+      for (int score = 0; score <= static_cast<int>(RouterScore::shifted_threshold); ++score) {
+        const bool sigmoid = score == static_cast<int>(RouterScore::sigmoid);
+        Problem p(num_experts, std::min(top_k, num_experts), score % 2 * 4);
+        ASSERT_EQ(p.run(static_cast<RouterScore>(score), sigmoid, sigmoid && num_experts == 130 ? 13 : 1, cpu), -1);
+        ASSERT_EQ(p.offsets[0], 0);
+        for (int64_t t = 0; t < kNumTokens; ++t) {
+          ASSERT_GE(p.offsets[t + 1], p.offsets[t]);
+          ASSERT_LE(p.offsets[t + 1], p.offsets[t] + p.top_k);
+          double sum = 0;
+          for (int64_t i = p.offsets[t]; i < p.offsets[t + 1]; ++i) {
+            ASSERT_TRUE(p.ids[i] >= 0 && p.ids[i] < num_experts);
+            sum += p.weights[i];
+          }
+          ASSERT_TRUE(p.offsets[t + 1] == p.offsets[t] || std::fabs(sum - 1) < 1e-6) << sum;
+        }
+        p.logits.expect_guards_intact();
+        p.bias.expect_guards_intact();
+        p.weights.expect_guards_intact();
+        p.offsets.expect_guards_intact();
+        p.ids.expect_guards_intact();
+      }
+    }
+  }
+  cpu_close(cpu);
+}
+
+TEST(TopKRouter, ReturnsTheFirstTokenThatIsRefused) {
+  Cpu* cpu = cpu_open(cpu_best_instruction_set(), 3);
+  Problem p(5, 2, 0);
+  p.logits[30 * 5 + 4] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_EQ(p.run(RouterScore::softmax, false, 1, cpu), 30);
+  p.logits[12 * 5 + 1] = std::numeric_limits<float>::infinity();
+  EXPECT_EQ(p.run(RouterScore::softmax, false, 1, cpu), 12);
+  for (int e = 0; e < 5; ++e) p.logits[3 * 5 + e] = -std::numeric_limits<float>::infinity();
+  EXPECT_EQ(p.run(RouterScore::sigmoid, false, 1, cpu), 3);
+  p.ids.expect_guards_intact();
+  cpu_close(cpu);
+}
+
+TEST(Exponential, AgreesWithLongDouble) {
+  for (double x = -708; x <= 708; x += 0.0713) {
+    const long double exact = std::exp(static_cast<long double>(x));
+    ASSERT_LE(std::fabs(exponential(x) - exact), 3e-11L * exact) << x;
+  }
+  EXPECT_EQ(exponential(0), 1);
+  EXPECT_EQ(exponential(-1e9), exponential(-708));
+}
+
+}  // namespace winnow

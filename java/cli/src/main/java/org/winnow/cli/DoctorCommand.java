@@ -3,58 +3,56 @@ package org.winnow.cli;
 import com.sun.nio.file.ExtendedOpenOption;
 import java.io.File;
 import java.io.IOException;
-import java.io.PrintWriter;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
-import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.winnow.cpu.InstructionSet;
 import org.winnow.cpu.NativeLibrary;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code winnow doctor}: what this machine has of what Winnow uses. */
 @Command(
     name = "doctor",
     description = "Shows what Winnow finds on this machine: platform, natives, instruction sets, memory, disk, GPU driver.",
-    mixinStandardHelpOptions = true)
-final class DoctorCommand implements Callable<Integer> {
-  @Parameters(arity = "0..1", paramLabel = "DIRECTORY", defaultValue = ".", description = "where models lie: its file system is looked at too (default: .)")
-  private Path directory;
-
-  @Spec private CommandSpec spec;
+    footer = {"", "Example:", "  winnow doctor /models"})
+final class DoctorCommand extends Subcommand {
+  @Parameters(arity = "0..1", paramLabel = "PATH", defaultValue = ".", description = "where models lie: its file system is looked at too (default: .)")
+  private Path path;
 
   @Override
-  public Integer call() {
-    PrintWriter out = spec.commandLine().getOut();
+  int run(Terminal terminal) throws IOException {
+    if (!Files.exists(path)) throw new NoSuchFileException(path.toString());
     String cause = NativeLibrary.unavailabilityCause();
-    line(out, "platform", NativeLibrary.platform() + ", " + Runtime.getRuntime().availableProcessors() + " processors");
-    line(out, "java", System.getProperty("java.vm.name") + " " + Runtime.version() + ", " + System.getProperty("java.home"));
+    Table facts = Table.ofFacts();
+    facts.row("platform", NativeLibrary.platform() + ", " + processor() + ", " + Runtime.getRuntime().availableProcessors() + " threads");
+    facts.row("java", System.getProperty("java.vm.name") + " " + Runtime.version() + ", " + System.getProperty("java.home"));
     if (cause == null) {
-      line(out, "natives", NativeLibrary.path() + ", ABI " + NativeLibrary.abiVersion());
-      line(out, "instruction sets", instructionSets());
+      facts.row("natives", NativeLibrary.path() + ", ABI " + NativeLibrary.abiVersion());
+      facts.row("instruction sets", instructionSets());
     } else {
-      line(out, "natives", "missing: " + cause);
+      facts.row("natives", "missing: " + cause);
     }
-    line(out, "memory", memory());
-    line(out, "huge pages", hugePages());
-    line(out, "O_DIRECT", directReads(directory));
-    line(out, "caches", caches());
-    line(out, "GPU driver", gpuDriver());
-    out.flush();
-    return cause == null ? 0 : 1;
+    facts.row("caches", caches());
+    facts.row("memory", memory());
+    facts.row("huge pages", hugePages());
+    facts.row("O_DIRECT", directReads(path));
+    facts.row("GPU driver", gpuDriver());
+    facts.print(terminal.out());
+    return cause == null ? ExitCode.DONE : ExitCode.MISSING;
   }
 
-  private static void line(PrintWriter out, String name, String value) {
-    out.printf("%-17s %s%n", name, value);
+  private static String processor() {
+    String model = field("/proc/cpuinfo", "model name");
+    return model == null ? "unknown processor" : model.substring(model.indexOf(':') + 1).strip();
   }
 
   private static String instructionSets() {
@@ -65,33 +63,42 @@ final class DoctorCommand implements Callable<Integer> {
   private static String memory() {
     String total = field("/proc/meminfo", "MemTotal:");
     String available = field("/proc/meminfo", "MemAvailable:");
-    return total == null ? "unknown" : gib(total) + " in all, " + gib(available) + " available";
+    return total == null || available == null ? "unknown" : Units.bytes(kibibytes(total)) + " in all, " + Units.bytes(kibibytes(available)) + " available";
   }
 
-  private static String gib(String kibibytes) {
-    return String.format("%.1f GiB", Long.parseLong(kibibytes) / 1048576.0);
+  private static long kibibytes(String line) {
+    return 1024 * Long.parseLong(line.replaceAll("[^0-9]", ""));
   }
 
   private static String hugePages() {
     String setting = read("/sys/kernel/mm/transparent_hugepage/enabled");
-    if (setting == null) return "unknown";
+    if (setting == null || !setting.contains("[")) return "unknown";
     String chosen = setting.substring(setting.indexOf('[') + 1, setting.indexOf(']'));
-    return chosen.equals("never") ? "never: reading experts from memory is slower" : chosen;
+    return chosen.equals("never") ? "never: streaming experts from memory is slower without them" : chosen + (chosen.equals("madvise") ? ", which is asked for" : "");
   }
 
   /** Opens a file of that directory, or a new one, past the page cache. */
-  private static String directReads(Path directory) {
+  private static String directReads(Path path) throws IOException {
+    Path directory = (Files.isDirectory(path) ? path : path.toAbsolutePath().getParent()).toRealPath();
+    Path file = anyFile(directory);
+    boolean created = file == null;
     try {
-      Path file = Files.createTempFile(directory, ".winnow-doctor", null);
-      try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ, ExtendedOpenOption.DIRECT)) {
-        return "yes, in " + directory.toRealPath();
-      } catch (IOException | UnsupportedOperationException e) {
-        return "no, in " + directory.toRealPath() + " (" + e.getMessage() + "): experts are read through the page cache";
-      } finally {
-        Files.delete(file);
-      }
+      if (created) file = Files.createTempFile(directory, ".winnow-doctor", null);
     } catch (IOException e) {
-      return "unknown, " + directory + " cannot be written: " + e.getMessage();
+      return "unknown: " + directory + " has no file and cannot be written";
+    }
+    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ, ExtendedOpenOption.DIRECT)) {
+      return "works in " + directory;
+    } catch (IOException | UnsupportedOperationException e) {
+      return "does not work in " + directory + ": experts are read through the page cache";
+    } finally {
+      if (created) Files.delete(file);
+    }
+  }
+
+  private static Path anyFile(Path directory) throws IOException {
+    try (Stream<Path> files = Files.list(directory)) {
+      return files.filter(entry -> Files.isRegularFile(entry) && Files.isReadable(entry)).findFirst().orElse(null);
     }
   }
 
@@ -100,9 +107,10 @@ final class DoctorCommand implements Callable<Integer> {
     for (int index = 0; index < 8; index++) {
       String base = "/sys/devices/system/cpu/cpu0/cache/index" + index + "/";
       String level = read(base + "level");
-      if (level == null) break;
       String type = read(base + "type");
-      caches.add("L" + level + ("Unified".equals(type) ? "" : type.substring(0, 1).toLowerCase(Locale.ROOT)) + " " + read(base + "size"));
+      String size = read(base + "size");
+      if (level == null || type == null || size == null) break;
+      caches.add("L" + level + (type.equals("Unified") ? "" : type.substring(0, 1).toLowerCase(Locale.ROOT)) + " " + Units.bytes(kibibytes(size)));
     }
     return caches.isEmpty() ? "unknown" : String.join(", ", caches);
   }
@@ -118,10 +126,10 @@ final class DoctorCommand implements Callable<Integer> {
     return "none (libcuda.so.1 not found); the CPU backend is used";
   }
 
+  /** The first line of the file that begins like this. */
   private static String field(String file, String name) {
     String text = read(file);
-    if (text == null) return null;
-    return text.lines().filter(line -> line.startsWith(name)).map(line -> line.replaceAll("[^0-9]", "")).findFirst().orElse(null);
+    return text == null ? null : text.lines().filter(line -> line.startsWith(name)).findFirst().orElse(null);
   }
 
   private static String read(String file) {

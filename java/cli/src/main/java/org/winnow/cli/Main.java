@@ -3,34 +3,79 @@ package org.winnow.cli;
 import java.io.PrintWriter;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.UnmatchedArgumentException;
 
-/** The {@code winnow} command. A failure is one line on standard error; exit codes as in the footer of {@code --help}. */
+/**
+ * The {@code winnow} command. A failure is one line on standard error; exit codes are those of {@link ExitCode}.
+ */
 @Command(
     name = "winnow",
     description = "Runs mixture-of-experts models in less memory than their weights.",
-    mixinStandardHelpOptions = true,
+    synopsisSubcommandLabel = "COMMAND",
     versionProvider = Main.Version.class,
-    subcommands = {CommandLine.HelpCommand.class, DoctorCommand.class},
-    exitCodeListHeading = "%nExit codes:%n",
-    exitCodeList = {"0:done", "1:failed, with the cause on standard error", "2:wrong usage", "3:something that is needed is not installed"})
+    subcommands = {
+      DoctorCommand.class,
+      CommandLine.HelpCommand.class
+    })
 public final class Main {
-  private Main() {}
+  @Option(names = "--verbose", scope = ScopeType.INHERIT, description = "after an error, print where it happened", order = 98)
+  private boolean verbose;
+
+  private final Terminal terminal;
+
+  private Main(Terminal terminal) {
+    this.terminal = terminal;
+  }
 
   public static void main(String[] args) {
-    System.exit(commandLine().execute(args));
+    Terminal terminal = Terminal.ofProcess();
+    int exitCode = commandLine(terminal).execute(args);
+    terminal.err().flush();
+    System.exit(exitCode == ExitCode.DONE && terminal.outIsBroken() ? ExitCode.BROKEN_PIPE : exitCode);
   }
 
-  static CommandLine commandLine() {
-    CommandLine commandLine = new CommandLine(new Main());
+  /** The command and its subcommands, writing to that terminal. */
+  static CommandLine commandLine(Terminal terminal) {
+    CommandLine commandLine = new CommandLine(new Main(terminal));
+    describe(commandLine);
+    commandLine.getSubcommands().values().forEach(Main::describe);
     commandLine.setCaseInsensitiveEnumValuesAllowed(true);
-    commandLine.setExecutionExceptionHandler(Main::reportFailure);
-    return commandLine;
+    commandLine.setParameterExceptionHandler(Main::reportUsage);
+    commandLine.setUsageHelpWidth(100);
+    return commandLine.setOut(terminal.out()).setErr(terminal.err());
   }
 
-  private static int reportFailure(Exception failure, CommandLine commandLine, CommandLine.ParseResult parsed) {
-    PrintWriter err = commandLine.getErr();
-    err.println("winnow: " + (failure.getMessage() == null ? failure.toString() : failure.getMessage()));
-    return CommandLine.ExitCode.SOFTWARE;
+  /** What every command's help has in the same place: the standard options last, exit codes at the end. */
+  private static void describe(CommandLine commandLine) {
+    commandLine.getCommandSpec().mixinStandardHelpOptions(true);
+    commandLine.getCommandSpec().version(new Version().getVersion());
+    commandLine.getCommandSpec().usageMessage().sortOptions(false).exitCodeListHeading("%nExit codes:%n").exitCodeList(CommandLine.Model.UsageMessageSpec.keyValuesMap(ExitCode.list()));
+  }
+
+  Terminal terminal() {
+    return terminal;
+  }
+
+  /** Prints the one line about a failure. */
+  int report(Throwable failure) {
+    PrintWriter err = terminal.err();
+    terminal.out().flush();
+    err.println("winnow: " + ExitCode.message(failure));
+    if (verbose) failure.printStackTrace(err);
+    err.flush();
+    return ExitCode.of(failure);
+  }
+
+  private static int reportUsage(ParameterException failure, String[] args) {
+    PrintWriter err = failure.getCommandLine().getErr();
+    err.println("winnow: " + failure.getMessage());
+    UnmatchedArgumentException.printSuggestions(failure, err);
+    err.println("Try '" + failure.getCommandLine().getCommandSpec().qualifiedName() + " --help'.");
+    err.flush();
+    return ExitCode.USAGE;
   }
 
   /** The version of the jar; a build directory has none. */

@@ -2,41 +2,83 @@ package org.winnow.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.io.PrintWriter;
-import java.io.StringWriter;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import picocli.CommandLine;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class MainTest {
-  private final StringWriter out = new StringWriter();
-  private final StringWriter err = new StringWriter();
-
   @TempDir Path directory;
 
-  private int run(String... args) {
-    return Main.commandLine().setOut(new PrintWriter(out)).setErr(new PrintWriter(err)).execute(args);
-  }
-
   @Test
-  void doctorNamesWhatItFinds() {
-    assertThat(run("doctor", directory.toString())).isZero();
-    assertThat(out.toString()).contains("linux-x86_64", "libjniwinnow.so, ABI ", "portable", "in " + directory);
+  void doctorNamesWhatItFinds() throws IOException {
+    CapturedRun run = CapturedRun.of("doctor", directory);
+    assertThat(run.exitCode()).isZero();
+    assertThat(run.out()).contains("linux-x86_64", "libjniwinnow.so, ABI ", "portable", "in " + directory.toRealPath(), "GPU driver");
     assertThat(directory).isEmptyDirectory();
-    assertThat(err.toString()).isEmpty();
+    assertThat(run.err()).isEmpty();
   }
 
   @Test
-  void wrongUsageIsExitCodeTwo() {
-    assertThat(run("doctor", "--no-such-option")).isEqualTo(CommandLine.ExitCode.USAGE);
-    assertThat(err.toString()).contains("--no-such-option");
-    assertThat(out.toString()).isEmpty();
+  void doctorLooksAtTheFileSystemOfAFile() throws IOException {
+    Path file = Files.writeString(directory.resolve("model"), "x");
+    CapturedRun run = CapturedRun.of("doctor", file);
+    assertThat(run.exitCode()).isZero();
+    assertThat(run.out()).contains("in " + directory.toRealPath());
+    assertThat(directory).isDirectoryContaining(file::equals);
   }
 
   @Test
-  void helpNamesTheExitCodes() {
-    assertThat(run("--help")).isZero();
-    assertThat(out.toString()).contains("Exit codes:", "doctor");
+  void aPathThatIsNotThereIsBadInput() {
+    CapturedRun run = CapturedRun.of("doctor", directory.resolve("absent"));
+    assertThat(run.exitCode()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(run.err()).isEqualTo("winnow: " + directory.resolve("absent") + ": no such file or directory\n");
+    assertThat(run.out()).isEmpty();
+  }
+
+  @Test
+  void verboseShowsWhere() {
+    CapturedRun run = CapturedRun.of("doctor", directory.resolve("absent"), "--verbose");
+    assertThat(run.err()).contains("no such file or directory", "\tat org.winnow.cli.DoctorCommand.run");
+  }
+
+  @Test
+  void wrongUsageIsOneLineAndWhereToLook() {
+    CapturedRun run = CapturedRun.of("doctor", "--no-such-option");
+    assertThat(run.exitCode()).isEqualTo(ExitCode.USAGE);
+    assertThat(run.err()).startsWith("winnow: Unknown option: '--no-such-option'\n").endsWith("Try 'winnow doctor --help'.\n");
+    assertThat(run.out()).isEmpty();
+  }
+
+  @Test
+  void withoutACommandTheHelpIsShownAsWrongUsage() {
+    CapturedRun run = CapturedRun.of();
+    assertThat(run.exitCode()).isEqualTo(ExitCode.USAGE);
+    assertThat(run.err()).contains("Missing required subcommand", "Try 'winnow --help'.");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"doctor"})
+  void helpOfEveryCommandHasAnExampleAndTheExitCodes(String command) {
+    CapturedRun run = CapturedRun.of(command, "--help");
+    assertThat(run.exitCode()).isZero();
+    assertThat(run.out()).contains("Usage: winnow " + command, "Example", "  winnow " + command + " ", "Exit codes:", "130 ", "--verbose");
+    assertThat(run.out().lines()).allSatisfy(line -> assertThat(line.length()).isLessThanOrEqualTo(100));
+  }
+
+  @Test
+  void helpNamesEveryCommand() {
+    CapturedRun run = CapturedRun.of("--help");
+    assertThat(run.exitCode()).isZero();
+    assertThat(run.out()).contains("doctor", "help", "Exit codes:");
+    assertThat(CapturedRun.of("help", "doctor").out()).isEqualTo(CapturedRun.of("doctor", "--help").out());
+  }
+
+  @Test
+  void versionIsPrinted() {
+    assertThat(CapturedRun.of("--version").out()).startsWith("winnow ");
   }
 }

@@ -1,0 +1,56 @@
+package org.winnow.cli;
+
+import java.io.IOException;
+import java.nio.file.NoSuchFileException;
+import org.winnow.BudgetException;
+import org.winnow.WinnowException;
+
+/** What the command tells the shell. The list that {@code --help} prints is {@link #list}. */
+final class ExitCode {
+  static final int DONE = 0;
+  static final int CHECK_FAILED = 1;
+  static final int USAGE = 2;
+  static final int BAD_INPUT = 3;
+  static final int TOO_SMALL = 4;
+  static final int MISSING = 5;
+  static final int INTERNAL = 70;
+  static final int CANCELLED = 130;
+  static final int BROKEN_PIPE = 141;
+
+  private static final String[] LIST = {
+    DONE + ":done",
+    CHECK_FAILED + ":a check failed: results differ (verify, bench, demo)",
+    USAGE + ":wrong usage",
+    BAD_INPUT + ":bad input: a file is missing, damaged, or in a format that is not computed",
+    TOO_SMALL + ":a budget, the context or the memory is too small",
+    MISSING + ":something that is needed is not installed: natives, a tokenizer, a tool for building",
+    INTERNAL + ":a defect of Winnow; --verbose shows where",
+    CANCELLED + ":cancelled by Ctrl-C; what was done until then is printed",
+    BROKEN_PIPE + ":the reader of the output has gone",
+  };
+
+  private ExitCode() {}
+
+  /** Codes and meanings as picocli takes them. */
+  static String[] list() {
+    return LIST.clone();
+  }
+
+  /** The code for a command that ended with this. */
+  static int of(Throwable failure) {
+    if (failure instanceof CommandException) return ((CommandException) failure).exitCode();
+    if (failure instanceof BudgetException || failure instanceof OutOfMemoryError) return TOO_SMALL;
+    if (failure instanceof LinkageError) return MISSING;
+    if (failure instanceof WinnowException || failure instanceof IOException) return BAD_INPUT;
+    return INTERNAL;
+  }
+
+  /** One line, without the name of this program. */
+  static String message(Throwable failure) {
+    String message = failure.getMessage();
+    if (failure instanceof NoSuchFileException) return message + ": no such file or directory";
+    if (failure instanceof OutOfMemoryError) return "out of memory: " + message;
+    boolean explained = message != null && (failure instanceof CommandException || failure instanceof WinnowException || failure instanceof LinkageError);
+    return explained ? message.replaceAll("\\s*\\R\\s*", " ") : failure.toString().replaceAll("\\s*\\R\\s*", " ");
+  }
+}

@@ -1,0 +1,33 @@
+package org.winnow.cli;
+
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParentCommand;
+import picocli.CommandLine.Spec;
+
+/** What every command does with what it throws: a line on standard error and an exit code. */
+abstract class Subcommand implements Callable<Integer> {
+  @ParentCommand private Main main;
+
+  @Spec private CommandSpec spec;
+
+  /** Does the work and returns the exit code. */
+  abstract int run(Terminal terminal) throws Exception;
+
+  @Override
+  public final Integer call() {
+    try {
+      return run(main.terminal());
+    } catch (ParameterException e) {
+      throw e; // picocli hands it to the reporter of wrong usage
+    } catch (Exception | LinkageError | OutOfMemoryError e) {
+      return main.report(e);
+    }
+  }
+
+  /** For options that are wrong only together, or only for this model. */
+  final ParameterException wrongUsage(String message) {
+    return new ParameterException(spec.commandLine(), message);
+  }
+}

@@ -3,6 +3,7 @@ module org.winnow.core {
   requires org.bytedeco.javacpp;
 
   exports org.winnow;
+  exports org.winnow.attention;
   exports org.winnow.cpu;
   exports org.winnow.layer;
   exports org.winnow.memory;

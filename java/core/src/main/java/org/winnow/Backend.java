@@ -1,5 +1,8 @@
 package org.winnow;
 
+import org.winnow.attention.AttentionOptions;
+import org.winnow.attention.KvCache;
+import org.winnow.attention.Rope;
 import org.winnow.moe.Activation;
 import org.winnow.moe.ExpertMatrices;
 import org.winnow.moe.ExpertPlan;
@@ -17,6 +20,18 @@ public abstract class Backend implements AutoCloseable {
   /** One line for logs and {@code winnow doctor}: what it runs on. */
   public abstract String description();
 
+  /** See {@link org.winnow.layer.Add}. */
+  public abstract void add(Tensor accumulator, Tensor addend);
+
+  /** See {@link org.winnow.attention.Attention}. */
+  public abstract void attention(Tensor query, KvCache cache, int layer, long firstPosition, AttentionOptions options, Tensor output);
+
+  /** See {@link org.winnow.layer.Clamp}. */
+  public abstract void clamp(Tensor values, float limit);
+
+  /** See {@link org.winnow.layer.Embedding}. Returns -1, or the index of the first token id outside the table: nothing is written then. */
+  public abstract long embedding(Tensor table, Tensor tokenIds, Tensor output);
+
   /** See {@link org.winnow.moe.ExpertPlan}. Returns the number of active experts, or below 0 what {@code expert_plan.h} says. */
   public abstract long expertPlan(Routing routing, ExpertPlan plan);
 
@@ -32,8 +47,18 @@ public abstract class Backend implements AutoCloseable {
   public abstract int groupedGemm(
       Tensor input, Tensor sourceRows, Tensor expertOffsets, Tensor activeExperts, int numActive, ExpertMatrices weights, Activation activation, Tensor output);
 
+  /** See {@link org.winnow.layer.LayerNorm}. */
+  public abstract void layerNorm(Tensor input, Tensor weight, Tensor bias, Tensor output, float epsilon);
+
   /** See {@link org.winnow.layer.RmsNorm}. */
   public abstract void rmsNorm(Tensor input, Tensor weight, Tensor output, float epsilon);
+
+  /** See {@link org.winnow.attention.Rope}. */
+  public abstract void rope(Tensor values, Tensor cos, Tensor sin, int rotaryOffset, Rope.Layout layout);
+
+  /** See {@link org.winnow.attention.StridedCopy}. */
+  public abstract void stridedCopy(Tensor source, long sourceOffset, long sourceOuter, long sourceInner, Tensor destination,
+      long destinationOffset, long destinationOuter, long destinationInner, long outerSize, long innerSize, long width);
 
   /** See {@link org.winnow.moe.TopKRouter}. Returns -1, or the first token whose logits are refused. */
   public abstract long topKRouter(Tensor logits, TopKRouter router, Routing output);

@@ -2,6 +2,9 @@ package org.winnow.cpu;
 
 import org.winnow.Backend;
 import org.winnow.Tensor;
+import org.winnow.attention.AttentionOptions;
+import org.winnow.attention.KvCache;
+import org.winnow.attention.Rope;
 import org.winnow.internal.NativeCalls;
 import org.winnow.internal.NativeCpu;
 import org.winnow.internal.NativeLoader;
@@ -57,6 +60,29 @@ public final class CpuBackend extends Backend {
   }
 
   @Override
+  public void add(Tensor accumulator, Tensor addend) {
+    NativeCpu.add_cpu(accumulator.address(), addend.address(), accumulator.size(), handle());
+  }
+
+  @Override
+  public void attention(Tensor query, KvCache cache, int layer, long firstPosition, AttentionOptions options, Tensor output) {
+    NativeCpu.attention_cpu(query.address(), row(cache.keyPages(), layer), row(cache.valuePages(), layer), addressOrNull(options.sinks()),
+        output.address(), query.dim(0), firstPosition, query.dim(1), cache.numKvHeads(), cache.keyWidth(), cache.valueWidth(),
+        cache.valueRowStride(), KvCache.PAGE_TOKENS, options.slidingWindow(), options.scale(), handle());
+  }
+
+  @Override
+  public void clamp(Tensor values, float limit) {
+    NativeCpu.clamp_cpu(values.address(), values.size(), limit, handle());
+  }
+
+  @Override
+  public long embedding(Tensor table, Tensor tokenIds, Tensor output) {
+    return NativeCpu.embedding_cpu(table.address(), table.dtype().code(), tokenIds.address(), output.address(), tokenIds.dim(0), table.dim(0),
+        table.dim(1), handle());
+  }
+
+  @Override
   public long expertPlan(Routing routing, ExpertPlan plan) {
     handle();
     return NativeCpu.expert_plan_cpu(
@@ -84,8 +110,27 @@ public final class CpuBackend extends Backend {
   }
 
   @Override
+  public void layerNorm(Tensor input, Tensor weight, Tensor bias, Tensor output, float epsilon) {
+    NativeCpu.layer_norm_cpu(input.address(), weight.address(), addressOrNull(bias), output.address(), input.dim(0), input.dim(1), epsilon,
+        handle());
+  }
+
+  @Override
   public void rmsNorm(Tensor input, Tensor weight, Tensor output, float epsilon) {
     NativeCpu.rms_norm_cpu(input.address(), weight.address(), output.address(), input.dim(0), input.dim(1), input.dim(1), epsilon, handle());
+  }
+
+  @Override
+  public void rope(Tensor values, Tensor cos, Tensor sin, int rotaryOffset, Rope.Layout layout) {
+    NativeCpu.rope_cpu(values.address(), cos.address(), sin.address(), values.dim(0), values.dim(1), values.dim(2), rotaryOffset, cos.dim(1),
+        layout == Rope.Layout.INTERLEAVED, handle());
+  }
+
+  @Override
+  public void stridedCopy(Tensor source, long sourceOffset, long sourceOuter, long sourceInner, Tensor destination, long destinationOffset,
+      long destinationOuter, long destinationInner, long outerSize, long innerSize, long width) {
+    NativeCpu.strided_copy_cpu(source.address() + sourceOffset * Float.BYTES, sourceOuter, sourceInner,
+        destination.address() + destinationOffset * Float.BYTES, destinationOuter, destinationInner, outerSize, innerSize, width, handle());
   }
 
   @Override
@@ -108,12 +153,17 @@ public final class CpuBackend extends Backend {
     NativeCpu.cpu_close(cpu);
   }
 
+  private long handle() {
+    if (closed) throw new IllegalStateException("backend cpu is closed");
+    return cpu;
+  }
+
   private static long addressOrNull(Tensor tensor) {
     return tensor == null ? 0 : tensor.address();
   }
 
-  private long handle() {
-    if (closed) throw new IllegalStateException("backend cpu is closed");
-    return cpu;
+  /** Address of a row of a matrix. */
+  private static long row(Tensor matrix, long index) {
+    return matrix.address() + index * matrix.dim(1) * matrix.dtype().sizeBytes();
   }
 }

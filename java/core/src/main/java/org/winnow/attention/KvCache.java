@@ -1,0 +1,281 @@
+package org.winnow.attention;
+
+import static org.winnow.DType.F32;
+import static org.winnow.DType.U64;
+
+import java.util.Arrays;
+import org.winnow.Backend;
+import org.winnow.ContextLengthException;
+import org.winnow.Tensor;
+
+/**
+ * Keys and values of one sequence, all layers, outside the Java heap: pages of {@link #PAGE_TOKENS} tokens, allocated as they are needed.
+ *
+ * <p>A step appends the new tokens' keys and values to every layer, runs attention there, and at the end calls {@link #advance}. A step that
+ * fails before that leaves the sequence as it was. For one thread at a time; {@link #close()} may come from any.
+ *
+ * <p>Memory: {@code numLayers * numKvHeads * (keyWidth + valueWidth) * 4} bytes per token, rounded up to a page; a latent cache needs
+ * {@code numLayers * keyWidth * 4}.
+ */
+public final class KvCache implements AutoCloseable {
+  /** Tokens per page. */
+  public static final int PAGE_TOKENS = 64;
+
+  private final int numLayers;
+  private final int numKvHeads;
+  private final int keyWidth;
+  private final int valueWidth;
+  private final boolean latent;
+  private final int contextLimit;
+  private final Tensor[] pages; // [numLayers, keys then values of a layer] f32 each
+  private final Tensor keyPages;
+  private final Tensor valuePages;
+  private final long[] written; // positions that a layer holds
+  private int numPages;
+  private int length;
+  private volatile boolean closed;
+
+  /**
+   * @param contextLimit the most tokens that the sequence may hold
+   * @throws IllegalArgumentException naming the number that is not positive
+   */
+  public KvCache(int numLayers, int numKvHeads, int keyWidth, int valueWidth, int contextLimit) {
+    this(numLayers, numKvHeads, keyWidth, valueWidth, contextLimit, false);
+  }
+
+  /**
+   * A cache of latents (c, k_rope), one for all heads: a key is the whole row, a value its first {@code latentWidth} elements.
+   *
+   * @param latentWidth width of c, {@code kv_lora_rank}
+   * @param ropeWidth width of k_rope
+   */
+  public static KvCache ofLatents(int numLayers, int latentWidth, int ropeWidth, int contextLimit) {
+    return new KvCache(numLayers, 1, Math.addExact(latentWidth, ropeWidth), latentWidth, contextLimit, true);
+  }
+
+  private KvCache(int numLayers, int numKvHeads, int keyWidth, int valueWidth, int contextLimit, boolean latent) {
+    requirePositive("numLayers", numLayers);
+    requirePositive("numKvHeads", numKvHeads);
+    requirePositive("keyWidth", keyWidth);
+    requirePositive("valueWidth", valueWidth);
+    requirePositive("contextLimit", contextLimit);
+    this.numLayers = numLayers;
+    this.numKvHeads = numKvHeads;
+    this.keyWidth = keyWidth;
+    this.valueWidth = valueWidth;
+    this.latent = latent;
+    this.contextLimit = contextLimit;
+    int maxPages = (int) ((contextLimit + (long) PAGE_TOKENS - 1) / PAGE_TOKENS);
+    pages = new Tensor[maxPages];
+    keyPages = Tensor.allocate(U64, numLayers, maxPages);
+    valuePages = Tensor.allocate(U64, numLayers, maxPages);
+    written = new long[numLayers];
+  }
+
+  public int numLayers() {
+    return numLayers;
+  }
+
+  public int numKvHeads() {
+    return numKvHeads;
+  }
+
+  public int keyWidth() {
+    return keyWidth;
+  }
+
+  public int valueWidth() {
+    return valueWidth;
+  }
+
+  /** Whether values are the first elements of keys: made by {@link #ofLatents}. */
+  public boolean isLatent() {
+    return latent;
+  }
+
+  public int contextLimit() {
+    return contextLimit;
+  }
+
+  /** Tokens of the sequence so far; the position of the next one. */
+  public int length() {
+    return length;
+  }
+
+  /** Positions that a layer holds: the length, plus what has been appended since the last {@link #advance}. */
+  public long written(int layer) {
+    return written[layer];
+  }
+
+  /** Bytes of the pages allocated so far. */
+  public synchronized long sizeBytes() {
+    return numPages * numLayers * layerElements() * F32.sizeBytes();
+  }
+
+  /** Addresses of the layers' key pages, [numLayers, maximum number of pages] u64: for backends. */
+  public Tensor keyPages() {
+    return keyPages;
+  }
+
+  /** Addresses of the layers' value pages, [numLayers, maximum number of pages] u64: for backends. */
+  public Tensor valuePages() {
+    return valuePages;
+  }
+
+  /** Elements between the values of two positions of one head. */
+  public int valueRowStride() {
+    return latent ? keyWidth : valueWidth;
+  }
+
+  /**
+   * Makes room for tokens after the present length.
+   *
+   * @throws ContextLengthException if the sequence would pass its limit; nothing has changed then
+   * @throws IllegalStateException after {@link #close()}
+   */
+  public synchronized void reserve(int numTokens) {
+    requireOpen();
+    if (numTokens < 0) throw new IllegalArgumentException("numTokens must not be negative, found " + numTokens);
+    if ((long) length + numTokens > contextLimit) throw new ContextLengthException(contextLimit, (long) length + numTokens);
+    while ((long) numPages * PAGE_TOKENS < length + numTokens) addPage();
+  }
+
+  /**
+   * Writes the keys and values of the tokens that follow {@link #length()}; makes room first.
+   *
+   * @param keys [numTokens, numKvHeads, keyWidth] f32
+   * @param values [numTokens, numKvHeads, valueWidth] f32
+   * @throws ContextLengthException if the sequence would pass its limit
+   * @throws IllegalArgumentException naming the argument that is wrong; nothing has been written then
+   * @throws IllegalStateException if a tensor, the cache or the backend is closed, or for a cache of latents
+   */
+  public void append(Backend backend, int layer, Tensor keys, Tensor values) {
+    requireLayer(layer);
+    if (latent) throw new IllegalStateException("a cache of latents holds no separate values: use appendLatents");
+    keys.require("keys", F32, Tensor.ANY, numKvHeads, keyWidth);
+    values.require("values", F32, keys.dim(0), numKvHeads, valueWidth);
+    int numTokens = Math.toIntExact(keys.dim(0));
+    reserve(numTokens);
+    long keyStride = (long) numKvHeads * keyWidth;
+    long valueStride = (long) numKvHeads * valueWidth;
+    write(backend, layer, keys, 0, keyStride, keyWidth, 0, keyWidth, keyWidth, numTokens);
+    write(backend, layer, values, 0, valueStride, valueWidth, valuesOffset(), valueWidth, valueWidth, numTokens);
+    written[layer] = length + (long) numTokens;
+  }
+
+  /**
+   * Writes the latents of the tokens that follow {@link #length()}; makes room first.
+   *
+   * @param latents [numTokens, latentWidth] f32: c
+   * @param ropeKeys [numTokens, any] f32, whose last ropeWidth columns are k_rope
+   * @throws ContextLengthException if the sequence would pass its limit
+   * @throws IllegalArgumentException naming the argument that is wrong; nothing has been written then
+   * @throws IllegalStateException if a tensor, the cache or the backend is closed, or for a cache of keys and values
+   */
+  public void appendLatents(Backend backend, int layer, Tensor latents, Tensor ropeKeys) {
+    requireLayer(layer);
+    if (!latent) throw new IllegalStateException("a cache of keys and values holds no latents: use append");
+    int ropeWidth = keyWidth - valueWidth;
+    latents.require("latents", F32, Tensor.ANY, valueWidth);
+    ropeKeys.require("ropeKeys", F32, latents.dim(0), Tensor.ANY);
+    if (ropeKeys.dim(1) < ropeWidth) throw new IllegalArgumentException("ropeKeys must have " + ropeWidth + " columns, found " + ropeKeys.dim(1));
+    int numTokens = Math.toIntExact(latents.dim(0));
+    reserve(numTokens);
+    write(backend, layer, latents, 0, valueWidth, 0, 0, keyWidth, valueWidth, numTokens);
+    write(backend, layer, ropeKeys, ropeKeys.dim(1) - ropeWidth, ropeKeys.dim(1), 0, valueWidth, keyWidth, ropeWidth, numTokens);
+    written[layer] = length + (long) numTokens;
+  }
+
+  /**
+   * Ends a step: the sequence is so many tokens longer.
+   *
+   * @throws IllegalStateException if a layer lacks them
+   */
+  public void advance(int numTokens) {
+    requireOpen();
+    for (int layer = 0; layer < numLayers; layer++) {
+      if (written[layer] != length + (long) numTokens) {
+        throw new IllegalStateException("layer " + layer + " must hold " + (length + (long) numTokens) + " positions, found " + written[layer]);
+      }
+    }
+    length += numTokens;
+  }
+
+  /**
+   * Forgets the tokens from a position on; the pages stay allocated.
+   *
+   * @throws IllegalArgumentException unless {@code 0 <= newLength <= length()}
+   */
+  public void truncate(int newLength) {
+    requireOpen();
+    if (newLength < 0 || newLength > length) throw new IllegalArgumentException("newLength must lie in [0, " + length + "], found " + newLength);
+    length = newLength;
+    Arrays.fill(written, newLength);
+  }
+
+  /** Frees all pages after waiting for operations that are running. May be called twice. */
+  @Override
+  public void close() {
+    synchronized (this) {
+      if (closed) return;
+      closed = true;
+    }
+    keyPages.close();
+    valuePages.close();
+    for (Tensor page : pages) {
+      if (page != null) page.close();
+    }
+  }
+
+  void requireLayer(int layer) {
+    requireOpen();
+    if (layer < 0 || layer >= numLayers) throw new IllegalArgumentException("layer must lie in [0, " + numLayers + "), found " + layer);
+  }
+
+  /** The page that holds a position, [numLayers, layerElements] f32. */
+  Tensor page(int index) {
+    return pages[index];
+  }
+
+  /** Elements of one layer in one page. */
+  long layerElements() {
+    return (long) PAGE_TOKENS * numKvHeads * (latent ? keyWidth : keyWidth + valueWidth);
+  }
+
+  private long valuesOffset() {
+    return (long) PAGE_TOKENS * numKvHeads * keyWidth;
+  }
+
+  /** Copies columns of the new tokens' rows into the pages: one block copy per page. */
+  private void write(Backend backend, int layer, Tensor source, long sourceOffset, long tokenStride, long headStride, long column, long rowWidth,
+      long width, int numTokens) {
+    for (int token = 0; token < numTokens; ) {
+      int slot = (length + token) % PAGE_TOKENS;
+      int count = Math.min(PAGE_TOKENS - slot, numTokens - token);
+      long offset = layer * layerElements() + slot * rowWidth + column;
+      StridedCopy.run(backend, source, sourceOffset + token * tokenStride, tokenStride, headStride, pages[(length + token) / PAGE_TOKENS], offset,
+          rowWidth, PAGE_TOKENS * rowWidth, count, numKvHeads, width);
+      token += count;
+    }
+  }
+
+  private void addPage() {
+    Tensor page = Tensor.f32(numLayers, layerElements());
+    pages[numPages] = page;
+    for (int layer = 0; layer < numLayers; layer++) {
+      long keys = page.address() + layer * layerElements() * F32.sizeBytes();
+      long entry = layer * (long) pages.length + numPages;
+      keyPages.setLong(entry, keys);
+      valuePages.setLong(entry, latent ? keys : keys + valuesOffset() * F32.sizeBytes());
+    }
+    numPages++;
+  }
+
+  private void requireOpen() {
+    if (closed) throw new IllegalStateException("cache is closed");
+  }
+
+  private static void requirePositive(String name, int value) {
+    if (value < 1) throw new IllegalArgumentException(name + " must be positive, found " + value);
+  }
+}

@@ -1,0 +1,2 @@
+/** Attention over a paged key-value cache, and what it needs: rotary embedding, the cache, latent attention. */
+package org.winnow.attention;

@@ -1,0 +1,40 @@
+package org.winnow.layer;
+
+import static org.winnow.DType.F32;
+
+import java.lang.ref.Reference;
+import org.winnow.Backend;
+import org.winnow.Tensor;
+import org.winnow.internal.NativeCalls;
+
+/**
+ * The residual connection.
+ *
+ * <pre>{@code
+ * accumulator[r, i] += addend[r, i]
+ * }</pre>
+ *
+ * Native contract: {@code add.h}.
+ */
+public final class Add {
+  private Add() {}
+
+  /**
+   * @param accumulator [numRows, hiddenSize] f32, overwritten
+   * @param addend [numRows, hiddenSize] f32; may be {@code accumulator} itself
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has run then
+   * @throws IllegalStateException if a tensor or the backend is closed
+   */
+  public static void run(Backend backend, Tensor accumulator, Tensor addend) {
+    int ticket = NativeCalls.enter();
+    try {
+      accumulator.require("accumulator", F32, Tensor.ANY, Tensor.ANY);
+      addend.require("addend", F32, accumulator.dim(0), accumulator.dim(1));
+      backend.add(accumulator, addend);
+    } finally {
+      NativeCalls.exit(ticket);
+      Reference.reachabilityFence(accumulator);
+      Reference.reachabilityFence(addend);
+    }
+  }
+}

@@ -1,0 +1,52 @@
+package org.winnow.layer;
+
+import static org.winnow.DType.F32;
+import static org.winnow.DType.I32;
+import static org.winnow.Tensor.ANY;
+
+import java.lang.ref.Reference;
+import org.winnow.Backend;
+import org.winnow.Tensor;
+import org.winnow.internal.NativeCalls;
+
+/**
+ * Rows of a table, widened to f32.
+ *
+ * <pre>{@code
+ * output[t, i] = table[tokenIds[t], i]
+ * }</pre>
+ *
+ * Native contract: {@code embedding.h}.
+ */
+public final class Embedding {
+  private Embedding() {}
+
+  /**
+   * @param table [vocabularySize, hiddenSize], f32, bf16 or f16
+   * @param tokenIds [numTokens] i32
+   * @param output [numTokens, hiddenSize] f32, overwritten; must not overlap the inputs
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong, or the first token id that is not in the table; nothing
+   *     has run then
+   * @throws IllegalStateException if a tensor or the backend is closed
+   */
+  public static void run(Backend backend, Tensor table, Tensor tokenIds, Tensor output) {
+    int ticket = NativeCalls.enter();
+    try {
+      table.requireFloating("table", ANY, ANY);
+      tokenIds.require("tokenIds", I32, ANY);
+      output.require("output", F32, tokenIds.dim(0), table.dim(1));
+      output.requireDisjoint("output", "table", table);
+      output.requireDisjoint("output", "tokenIds", tokenIds);
+      long wrong = backend.embedding(table, tokenIds, output);
+      if (wrong >= 0) {
+        throw new IllegalArgumentException(
+            "tokenIds must lie in [0, " + table.dim(0) + "), found " + tokenIds.getInt(wrong) + " at index " + wrong);
+      }
+    } finally {
+      NativeCalls.exit(ticket);
+      Reference.reachabilityFence(table);
+      Reference.reachabilityFence(tokenIds);
+      Reference.reachabilityFence(output);
+    }
+  }
+}

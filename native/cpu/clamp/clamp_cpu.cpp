@@ -1,0 +1,23 @@
+#include "winnow/clamp.h"
+
+#include "base/cpu_context.h"
+
+namespace winnow {
+
+namespace {
+
+constexpr int64_t kGrain = int64_t{1} << 14;
+
+}  // namespace
+
+void clamp_cpu(float* values, int64_t size, float limit, Cpu* cpu) {
+  cpu->parallel_for(size, kGrain, [=](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      float value = values[i];
+      value = value < -limit ? -limit : value;  // in this order both comparisons are false for NaN, which passes
+      values[i] = value > limit ? limit : value;
+    }
+  });
+}
+
+}  // namespace winnow

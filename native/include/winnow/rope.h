@@ -1,0 +1,27 @@
+// Rotary position embedding, in place. java: org.winnow.attention.Rope.
+//
+// The rotary part of a head is its elements [rotary_offset, rotary_offset + 2 * num_pairs). Pair i of token t is turned by the angle
+// whose cosine and sine are given:
+//
+//   first'  = first * cos[t, i] - second * sin[t, i]
+//   second' = second * cos[t, i] + first * sin[t, i]
+//
+//   half-split   first = element i, second = element i + num_pairs of the rotary part
+//   interleaved  first = element 2 * i, second = element 2 * i + 1
+//
+//   values    [num_tokens, num_heads, head_dim] f32, overwritten; elements outside the rotary part stay as they are
+//   cos, sin  [num_tokens, num_pairs] f32; they carry the attention factor of YaRN
+//
+// Source: Su et al. 2021, arXiv:2104.09864, eq. (34). Each product is rounded to f32 before the sum.
+#pragma once
+
+#include <cstdint>
+
+#include "winnow/base/cpu.h"
+
+namespace winnow {
+
+void rope_cpu(float* values, const float* cos, const float* sin, int64_t num_tokens, int64_t num_heads, int64_t head_dim,
+              int64_t rotary_offset, int64_t num_pairs, bool interleaved, Cpu* cpu);
+
+}  // namespace winnow

@@ -1,0 +1,59 @@
+#include "winnow/attention.h"
+
+#include <memory>
+#include <vector>
+
+#include "guarded_buffer.h"
+
+namespace winnow {
+
+namespace {
+
+constexpr int64_t kPageSize = 64;
+
+// Every value is 3: whatever the weights, the answer is 3. Keys and values behind the last position are NaN and must not be read.
+void run(InstructionSet instruction_set, int64_t num_tokens, int64_t first_position, int64_t group_size, int64_t key_width, int64_t value_width,
+         int64_t sliding_window) {
+  constexpr int64_t kNumKvHeads = 2;
+  Cpu* cpu = cpu_open(instruction_set, 2);
+  int64_t num_positions = first_position + num_tokens, num_pages = (num_positions + kPageSize - 1) / kPageSize;
+  int64_t num_heads = kNumKvHeads * group_size;
+  std::vector<std::unique_ptr<GuardedBuffer<float>>> pages;
+  GuardedBuffer<uint64_t> key_pages(num_pages), value_pages(num_pages);
+  for (auto* table : {&key_pages, &value_pages}) {
+    int64_t width = table == &key_pages ? key_width : value_width;
+    for (int64_t page = 0; page < num_pages; ++page) {
+      pages.push_back(std::make_unique<GuardedBuffer<float>>(kNumKvHeads * kPageSize * width, 4));
+      (*table)[page] = reinterpret_cast<uint64_t>(pages.back()->data());
+      for (int64_t i = 0; i < pages.back()->size(); ++i) {
+        bool written = page * kPageSize + i / width % kPageSize < num_positions;
+        (*pages.back())[i] = written ? 3.0f : __builtin_nanf("");
+      }
+    }
+  }
+  GuardedBuffer<float> query(num_tokens * num_heads * key_width, 4), output(num_tokens * num_heads * value_width, 4);
+  for (int64_t i = 0; i < query.size(); ++i) query[i] = 0.5f;
+  for (int64_t i = 0; i < output.size(); ++i) output[i] = __builtin_nanf("");
+  attention_cpu(query.data(), key_pages.data(), value_pages.data(), nullptr, output.data(), num_tokens, first_position, num_heads, kNumKvHeads,
+                key_width, value_width, value_width, kPageSize, sliding_window, 0.1f, cpu);
+  for (int64_t i = 0; i < output.size(); ++i) ASSERT_NEAR(output[i], 3.0f, 1e-5f) << "element " << i;
+  output.expect_guards_intact();
+  for (auto& page : pages) page->expect_guards_intact();
+  cpu_close(cpu);
+}
+
+}  // namespace
+
+TEST(Attention, StaysInsideItsBuffers) {
+  for (auto set : {InstructionSet::portable, InstructionSet::avx2, InstructionSet::avx512}) {
+    if (!cpu_supports(set)) continue;
+    for (int64_t width : {1, 3, 8, 17, 48}) {
+      run(set, 1, 0, 1, width, width + 2, 0);
+      run(set, 3, 62, 3, width, width + 1, 0);
+      run(set, 70, 5, 2, width + 1, width, 7);
+      run(set, 1, 1300, 4, width, width, 0);
+    }
+  }
+}
+
+}  // namespace winnow

@@ -10,10 +10,19 @@ final class Goldens {
   private Goldens() {}
 
   static Path folder(String family) {
-    URL config = Goldens.class.getResource("/goldens/" + family + "/config.json");
-    if (config == null) throw new IllegalArgumentException("no golden of " + family);
+    return resource("/goldens/" + family + "/config.json").getParent();
+  }
+
+  /** The configuration of a published checkpoint. */
+  static Path configuration(String name) {
+    return resource("/configs/" + name + ".json");
+  }
+
+  private static Path resource(String name) {
+    URL resource = Goldens.class.getResource(name);
+    if (resource == null) throw new IllegalArgumentException("no resource " + name);
     try {
-      return Path.of(config.toURI()).getParent();
+      return Path.of(resource.toURI());
     } catch (URISyntaxException e) {
       throw new IllegalArgumentException(e);
     }

@@ -1,0 +1,147 @@
+package org.winnow.models;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.winnow.CheckpointException;
+
+/**
+ * A JSON object of a configuration, read with types and bounds. A key may have several spellings; null counts as absent. Spellings that contradict each other are refused.
+ */
+final class ConfigObject {
+  private final Path file;
+  private final String prefix; // of the keys in messages: "rope_scaling."
+  private final Map<String, Object> values;
+
+  ConfigObject(Path file, Map<String, Object> values) {
+    this(file, "", values);
+  }
+
+  private ConfigObject(Path file, String prefix, Map<String, Object> values) {
+    this.file = file;
+    this.prefix = prefix;
+    this.values = values;
+  }
+
+  Path file() {
+    return file;
+  }
+
+  boolean has(String... spellings) {
+    return value(spellings) != null;
+  }
+
+  /** This object's values over those of another. */
+  ConfigObject over(ConfigObject other) {
+    Map<String, Object> merged = new LinkedHashMap<>(other.values);
+    merged.putAll(values);
+    return new ConfigObject(file, other.prefix, merged);
+  }
+
+  int integer(int least, int most, String... spellings) {
+    Object value = value(spellings);
+    if (!(value instanceof Long number) || number < least || number > most) {
+      throw fault(spellings[0], "an integer from " + least + " to " + most, value);
+    }
+    return number.intValue();
+  }
+
+  int integerOr(int absent, int least, int most, String... spellings) {
+    return has(spellings) ? integer(least, most, spellings) : absent;
+  }
+
+  /** A finite number in [least, most], or {@code absent}. */
+  Double number(Double absent, double least, double most, String... spellings) {
+    Object value = value(spellings);
+    if (value == null && absent != null) return absent;
+    double number = value instanceof Number found ? found.doubleValue() : Double.NaN;
+    if (!(number >= least && number <= most)) throw fault(spellings[0], "a number from " + least + " to " + most, value);
+    return number;
+  }
+
+  /** As {@link #number}, or null where the key is absent. */
+  Double numberOrNull(double least, double most, String... spellings) {
+    return has(spellings) ? number(null, least, most, spellings) : null;
+  }
+
+  boolean flag(boolean absent, String... spellings) {
+    Object value = value(spellings);
+    if (value == null) return absent;
+    if (!(value instanceof Boolean flag)) throw fault(spellings[0], "true or false", value);
+    return flag;
+  }
+
+  String text(String absent, String... spellings) {
+    Object value = value(spellings);
+    if (value == null) return absent;
+    if (!(value instanceof String text)) throw fault(spellings[0], "a string", value);
+    return text;
+  }
+
+  String requireText(String... spellings) {
+    String text = text(null, spellings);
+    if (text == null) throw fault(spellings[0], "a string", null);
+    return text;
+  }
+
+  /** The object under a key, or null. */
+  ConfigObject object(String... spellings) {
+    Object value = value(spellings);
+    if (value == null) return null;
+    if (!(value instanceof Map<?, ?> map)) throw fault(spellings[0], "an object", value);
+    Map<String, Object> copy = new LinkedHashMap<>();
+    map.forEach((key, entry) -> copy.put((String) key, entry));
+    return new ConfigObject(file, prefix + spellings[0] + ".", copy);
+  }
+
+  List<String> texts(String key) {
+    List<String> texts = new ArrayList<>();
+    for (Object entry : list(key, "a list of strings")) {
+      if (!(entry instanceof String text)) throw fault(key, "a list of strings", entry);
+      texts.add(text);
+    }
+    return List.copyOf(texts);
+  }
+
+  /** A list of integers; one integer alone counts as a list of one. */
+  List<Integer> integers(int least, int most, String key) {
+    String expected = "integers from " + least + " to " + most;
+    List<?> entries = value(key) instanceof Long single ? List.of(single) : list(key, expected);
+    List<Integer> integers = new ArrayList<>();
+    for (Object entry : entries) {
+      if (!(entry instanceof Long number) || number < least || number > most) throw fault(key, expected, entry);
+      integers.add(number.intValue());
+    }
+    return List.copyOf(integers);
+  }
+
+  private List<?> list(String key, String expected) {
+    Object value = value(key);
+    if (value == null) return List.of();
+    if (!(value instanceof List<?> list)) throw fault(key, expected, value);
+    return list;
+  }
+
+  private Object value(String... spellings) {
+    Object first = null;
+    for (String spelling : spellings) {
+      Object value = values.get(spelling);
+      if (first != null && value != null && !first.equals(value)) throw fault(spelling, describe(first) + " as its other spelling says", value);
+      if (first == null) first = value;
+    }
+    return first;
+  }
+
+  CheckpointException fault(String key, String expected, Object found) {
+    return new CheckpointException(file, prefix + key, expected, describe(found));
+  }
+
+  private static String describe(Object value) {
+    if (value == null) return "nothing";
+    if (value instanceof Map) return "an object";
+    if (value instanceof List<?> list) return "a list of " + list.size();
+    return Json.quote(value instanceof String ? "\"" + value + "\"" : value.toString());
+  }
+}

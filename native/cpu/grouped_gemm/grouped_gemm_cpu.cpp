@@ -1,65 +1,83 @@
-// The plain form: one output element at a time. Units of work are (active expert, block of columns).
+// Units of work are (active expert, block of rows, block of columns), columns innermost and claimed one by one: a skewed routing keeps all threads busy, and a
+// thread that claims the next block of columns finds its rows packed already. What a block does is in grouped_gemm_kernel.h.
 #include "winnow/grouped_gemm.h"
 
+#include <atomic>
+#include <cstdlib>
+#include <new>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
-#include "activation.h"
 #include "base/cpu_context.h"
+#include "grouped_gemm_block.h"
 
 namespace winnow {
 
 namespace {
 
-constexpr int kNumLanes = 16;
-constexpr int64_t kBlockColumns = 48;
+// Weights per unit: about 15 microseconds of DRAM reads, against well under 1 for claiming it.
+constexpr int64_t kUnitBytes = 512 << 10;
 
-float bf16_value(uint16_t bits) { return float_from_bits(static_cast<int32_t>(static_cast<uint32_t>(bits) << 16)); }
+std::atomic<int64_t> next_call{0};  // relaxed: numbers calls, carries no data
 
-float f16_value(uint16_t bits) {
-  uint32_t sign = static_cast<uint32_t>(bits & 0x8000) << 16, magnitude = bits & 0x7fff;
-  if (magnitude >= 0x7c00) return float_from_bits(static_cast<int32_t>(sign | 0x7f800000 | (magnitude & 0x3ff) << 13));
-  float value = float_from_bits(static_cast<int32_t>(magnitude << 13)) * 0x1p112f;  // also right for subnormals
-  return sign != 0 ? -value : value;
-}
+// The memory of one thread, kept until it ends.
+class ThreadScratch {
+ public:
+  ThreadScratch() = default;
+  ThreadScratch(const ThreadScratch&) = delete;
+  ~ThreadScratch() { std::free(memory_); }
 
-uint16_t bf16_bits(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof(bits));
-  if (value != value) return static_cast<uint16_t>(bits >> 16 | 0x40);
-  return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-float element(const void* values, DType type, int64_t i) {
-  switch (type) {
-    case DType::bf16: return bf16_value(static_cast<const uint16_t*>(values)[i]);
-    case DType::f16: return f16_value(static_cast<const uint16_t*>(values)[i]);
-    default: return static_cast<const float*>(values)[i];
+  // Null if there is no memory.
+  const GroupedGemmScratch* reserve(int64_t rows, int64_t input_size) {
+    int64_t packed_bytes = rows * ((input_size + 31) / 32 * 32) * int64_t{sizeof(float)};
+    int64_t sums_bytes = kMaxBlockRows * kMaxBlockColumns * int64_t{sizeof(float)};
+    int64_t needed = packed_bytes + kPanelBytes + kPartialBytes + 2 * sums_bytes;
+    if (needed > capacity_) {
+      std::free(memory_);
+      capacity_ = 0;
+      memory_ = static_cast<char*>(std::aligned_alloc(4096, (needed + 4095) / 4096 * 4096));
+      if (memory_ == nullptr) return nullptr;
+      capacity_ = needed;
+    }
+    char* sums = memory_ + kPanelBytes + kPartialBytes;
+    scratch_ = {sums + 2 * sums_bytes, memory_, reinterpret_cast<float*>(memory_ + kPanelBytes), reinterpret_cast<float*>(sums),
+                reinterpret_cast<float*>(sums + sums_bytes)};
+    return &scratch_;
   }
-}
 
-float dot(const void* a, DType a_type, int64_t a_begin, const void* b, DType b_type, int64_t b_begin, int64_t size) {
-  float lanes[kNumLanes] = {};
-  for (int64_t k = 0; k < size; ++k) lanes[k % kNumLanes] += element(a, a_type, a_begin + k) * element(b, b_type, b_begin + k);
-  float sum = 0;
-  for (float lane : lanes) sum += lane;
-  return sum;
-}
-
-float activate(Activation activation, bool gated, float g, float u) {
-  switch (activation) {
-    case Activation::none: return gated ? g * u : g;
-    case Activation::silu: return activate<Activation::silu>(g) * (gated ? u : 1.0f);
-    case Activation::gelu_erf: return activate<Activation::gelu_erf>(g) * (gated ? u : 1.0f);
-    case Activation::gelu_tanh: return activate<Activation::gelu_tanh>(g) * (gated ? u : 1.0f);
-    case Activation::relu: return activate<Activation::relu>(g) * (gated ? u : 1.0f);
-    case Activation::clamped_swiglu: return activate<Activation::clamped_swiglu>(g, u);
+  // Whether the rows of that call and block of rows have to be packed; they are from now on.
+  bool claim(int64_t call, int64_t row_block) {
+    bool packed = call == call_ && row_block == row_block_;
+    call_ = call;
+    row_block_ = row_block;
+    return !packed;
   }
-  return g;
+
+ private:
+  char* memory_ = nullptr;
+  int64_t capacity_ = 0, call_ = -1, row_block_ = -1;
+  GroupedGemmScratch scratch_{};
+};
+
+thread_local ThreadScratch thread_scratch;
+thread_local std::vector<int64_t> row_block_offsets;  // of the calling thread: exclusive prefix sum of blocks of rows per active expert
+
+GroupedGemmKernel choose(InstructionSet instruction_set, DType input_type, DType weight_type) {
+  switch (instruction_set) {
+    case InstructionSet::avx2: return grouped_gemm_kernel_avx2(input_type, weight_type);
+    case InstructionSet::avx512: return grouped_gemm_kernel_avx512(input_type, weight_type);
+    case InstructionSet::avx512_bf16: return grouped_gemm_kernel_avx512_bf16(input_type, weight_type);
+    default: return grouped_gemm_kernel_portable(input_type, weight_type);
+  }
 }
 
 void require(bool holds, const char* what, int64_t found) {
   if (!holds) throw std::out_of_range(std::string(what) + ", found " + std::to_string(found));
+}
+
+void require_type(bool holds, const char* what) {
+  if (!holds) throw std::invalid_argument(what);
 }
 
 }  // namespace
@@ -68,52 +86,73 @@ int64_t grouped_gemm_cpu(const void* input, DType input_type, const int32_t* sou
                          DType weight_type, const uint64_t* biases, const uint64_t* up_biases, const int32_t* expert_offsets,
                          const int32_t* active_experts, Activation activation, void* output, DType output_type, int64_t num_tokens, int64_t num_rows,
                          int64_t num_experts, int64_t num_active, int64_t input_size, int64_t output_size, Cpu* cpu) {
+  require_type(input_type == DType::f32 || input_type == DType::bf16, "input_type must be f32 or bf16");
+  require_type(weight_type == DType::f32 || weight_type == DType::bf16 || weight_type == DType::f16, "weight_type must be f32, bf16 or f16");
+  require_type(output_type == DType::f32 || output_type == DType::bf16, "output_type must be f32 or bf16");
+  require_type(activation != Activation::clamped_swiglu || up_weights != nullptr, "clamped_swiglu needs up_weights");
   auto expert_of = [=](int64_t i) { return active_experts == nullptr ? i : int64_t{active_experts[i]}; };
   auto begin_of = [=](int64_t e) { return expert_offsets == nullptr ? 0 : int64_t{expert_offsets[e]}; };
   auto end_of = [=](int64_t e) { return expert_offsets == nullptr ? num_rows : int64_t{expert_offsets[e + 1]}; };
-  int64_t absent = -1;
+  int64_t max_rows = block_rows(input_size), widest = 1, absent = -1;
+  auto& offsets = row_block_offsets;
+  offsets.assign(1, 0);
   for (int64_t i = 0; i < num_active; ++i) {
     int64_t e = expert_of(i);
     require(e >= 0 && e < num_experts, "active_experts must lie below num_experts", e);
-    require(begin_of(e) >= 0 && begin_of(e) <= end_of(e) && end_of(e) <= num_rows, "expert_offsets must ascend within num_rows", end_of(e));
-    for (int64_t r = begin_of(e); r < end_of(e); ++r) {
+    int64_t begin = begin_of(e), end = end_of(e);
+    require(begin >= 0 && begin <= end && end <= num_rows, "expert_offsets must ascend and stay within num_rows", begin > end ? begin : end);
+    for (int64_t r = begin; r < end; ++r) {
       int64_t source = source_rows == nullptr ? r : source_rows[r];
       require(source >= 0 && source < num_tokens, "source_rows must lie below num_tokens", source);
     }
     bool resident = expert_weights[e] != 0 && (up_weights == nullptr || up_weights[e] != 0);
-    if (absent < 0 && !resident && end_of(e) > begin_of(e)) absent = e;
+    if (absent < 0 && !resident && end > begin) absent = e;
+    if (end - begin > widest) widest = end - begin;
+    offsets.push_back(offsets.back() + (end - begin + max_rows - 1) / max_rows);
   }
   if (absent >= 0) return absent;
 
-  int64_t blocks = (output_size + kBlockColumns - 1) / kBlockColumns;
-  cpu->parallel_for(num_active * blocks, 1, [=](int64_t begin, int64_t end) {
-    for (int64_t unit = begin; unit < end; ++unit) {
-      int64_t e = expert_of(unit / blocks), column = unit % blocks * kBlockColumns;
-      int64_t column_end = column + kBlockColumns < output_size ? column + kBlockColumns : output_size;
-      const auto* weight = reinterpret_cast<const void*>(expert_weights[e]);
-      const auto* up_weight = up_weights == nullptr ? nullptr : reinterpret_cast<const void*>(up_weights[e]);
-      const auto* bias = biases == nullptr ? nullptr : reinterpret_cast<const float*>(biases[e]);
-      const auto* up_bias = up_biases == nullptr ? nullptr : reinterpret_cast<const float*>(up_biases[e]);
-      for (int64_t n = column; n < column_end; ++n) {
-        for (int64_t r = begin_of(e); r < end_of(e); ++r) {
-          int64_t source = (source_rows == nullptr ? r : source_rows[r]) * input_size;
-          float gate = dot(input, input_type, source, weight, weight_type, n * input_size, input_size);
-          if (bias != nullptr) gate += bias[n];
-          float up = 0;
-          if (up_weight != nullptr) {
-            up = dot(input, input_type, source, up_weight, weight_type, n * input_size, input_size);
-            if (up_bias != nullptr) up += up_bias[n];
-          }
-          float value = activate(activation, up_weight != nullptr, gate, up);
-          if (output_type == DType::bf16) {
-            static_cast<uint16_t*>(output)[r * output_size + n] = bf16_bits(value);
-          } else {
-            static_cast<float*>(output)[r * output_size + n] = value;
-          }
-        }
-      }
+  int64_t bytes_per_column = input_size * (weight_type == DType::f32 ? 4 : 2) * (up_weights == nullptr ? 1 : 2);
+  int64_t columns = kUnitBytes / bytes_per_column / 12 * 12;  // 12: whole panels of every instruction set
+  columns = columns < 12 ? 12 : columns > kMaxBlockColumns ? kMaxBlockColumns : columns;
+  int64_t column_blocks = (output_size + columns - 1) / columns;
+  int64_t scratch_rows = widest < max_rows ? widest : max_rows;
+  int64_t call = next_call.fetch_add(1, std::memory_order_relaxed);
+  const int64_t* row_blocks = offsets.data();
+  GroupedGemmKernel kernel = choose(cpu->instruction_set, input_type, weight_type);
+  std::atomic<bool> out_of_memory{false};  // relaxed: read after the region has ended
+  cpu->parallel_for(offsets.back() * column_blocks, 1, [&](int64_t unit_begin, int64_t unit_end) {
+    const GroupedGemmScratch* scratch = thread_scratch.reserve(scratch_rows, input_size);
+    if (scratch == nullptr) {
+      out_of_memory.store(true, std::memory_order_relaxed);
+      return;
+    }
+    int64_t i = 0;
+    for (int64_t unit = unit_begin; unit < unit_end; ++unit) {
+      int64_t row_block = unit / column_blocks, column_block = unit % column_blocks;
+      while (row_blocks[i + 1] <= row_block) ++i;
+      int64_t e = expert_of(i);
+      int64_t row_begin = begin_of(e) + (row_block - row_blocks[i]) * max_rows, rows_end = end_of(e);
+      int64_t column_begin = column_block * columns;
+      GroupedGemmBlock block{input,
+                             source_rows,
+                             reinterpret_cast<const void*>(expert_weights[e]),
+                             up_weights == nullptr ? nullptr : reinterpret_cast<const void*>(up_weights[e]),
+                             biases == nullptr ? nullptr : reinterpret_cast<const float*>(biases[e]),
+                             up_biases == nullptr ? nullptr : reinterpret_cast<const float*>(up_biases[e]),
+                             output,
+                             activation,
+                             output_type,
+                             input_size,
+                             output_size,
+                             row_begin,
+                             row_begin + max_rows < rows_end ? row_begin + max_rows : rows_end,
+                             column_begin,
+                             column_begin + columns < output_size ? column_begin + columns : output_size};
+      kernel(block, *scratch, thread_scratch.claim(call, row_block));
     }
   });
+  if (out_of_memory.load(std::memory_order_relaxed)) throw std::bad_alloc();
   return -1;
 }
 

@@ -1,0 +1,57 @@
+// What grouped_gemm_cpu.cpp and the kernels of the instruction sets share: one block of one expert's output, and the memory that a thread works in.
+#pragma once
+
+#include <cstdint>
+
+#include "winnow/base/activation.h"
+#include "winnow/base/dtype.h"
+
+namespace winnow {
+
+// Rows and columns of one expert's output, at most max_block_rows and max_block_columns.
+struct GroupedGemmBlock {
+  const void* input;
+  const int32_t* source_rows;  // or null
+  const void* weight;
+  const void* up_weight;  // or null
+  const float* bias;      // or null
+  const float* up_bias;   // or null
+  void* output;
+  Activation activation;
+  DType output_type;
+  int64_t input_size, output_size;
+  int64_t row_begin, row_end, column_begin, column_end;
+};
+
+// 1 MiB of packed rows: half of the L2 cache of a recent server core, all of an older one's.
+constexpr int64_t kPackedBytes = int64_t{1} << 20;
+constexpr int64_t kMaxBlockRows = 128;
+constexpr int64_t kMinBlockRows = 32;
+constexpr int64_t kMaxBlockColumns = 192;
+
+inline int64_t block_rows(int64_t input_size) {
+  int64_t rows = kPackedBytes / (input_size * int64_t{sizeof(float)}) / 4 * 4;
+  return rows < kMinBlockRows ? kMinBlockRows : rows > kMaxBlockRows ? kMaxBlockRows : rows;
+}
+
+// A thread's memory; all parts 64-byte aligned. Kept between calls and grown.
+struct GroupedGemmScratch {
+  void* packed;    // the block's input rows in the order of the kernel
+  void* panel;     // weights of a few columns in the same order, kPanelBytes
+  float* partial;  // accumulators between two blocks along k, kPartialBytes
+  float* gate;     // [block rows, kMaxBlockColumns]
+  float* up;       // the same
+};
+
+constexpr int64_t kPanelBytes = 64 << 10;
+constexpr int64_t kPartialBytes = 128 << 10;
+
+// pack: the block's rows are not in scratch.packed yet.
+using GroupedGemmKernel = void (*)(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch, bool pack);
+
+GroupedGemmKernel grouped_gemm_kernel_portable(DType input_type, DType weight_type);
+GroupedGemmKernel grouped_gemm_kernel_avx2(DType input_type, DType weight_type);
+GroupedGemmKernel grouped_gemm_kernel_avx512(DType input_type, DType weight_type);
+GroupedGemmKernel grouped_gemm_kernel_avx512_bf16(DType input_type, DType weight_type);
+
+}  // namespace winnow

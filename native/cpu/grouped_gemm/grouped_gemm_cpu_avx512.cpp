@@ -1,0 +1,7 @@
+#include "grouped_gemm_avx512.h"
+
+namespace winnow {
+
+GroupedGemmKernel grouped_gemm_kernel_avx512(DType input_type, DType weight_type) { return choose_kernel<Avx512>(input_type, weight_type); }
+
+}  // namespace winnow

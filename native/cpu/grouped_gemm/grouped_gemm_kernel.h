@@ -1,0 +1,328 @@
+// One block of grouped_gemm, over the vectors of an instruction set. Included once by each grouped_gemm_cpu_<set>.cpp; everything is local to that file, because
+// each is compiled with flags of its own.
+//
+// Here m = rows of the block, n = columns of weights (a gated pair counts twice), k = input_size. A step is kStep elements along k, kVectors vectors.
+//
+// Loops    panel of kColumns weight rows > block along k > tile of kRows rows > step. A tile keeps kRows x kColumns accumulators in registers, one vector per
+//          output element. With one tile, weights go from memory to registers as stored; with more, the panel is converted once into L1-resident scratch.
+//          Input rows are gathered and converted once per block, so that a tile reads two streams.
+// Order    lane by lane along k, steps ascending; then the lanes in a fixed tree. Nothing depends on the tile's shape or on whether a panel was used.
+// Prefetch while a panel is computed the next one is asked for, evenly spread: DRAM then works during the arithmetic.
+//
+// Set (the instruction set and the weight type) provides:
+//   Weight, Packed         element types in memory and in packed rows and panels
+//   Vector, Accumulator    kStep / kVectors Packed elements; f32 lanes
+//   kRows, kColumns, kStep, kVectors
+//   index(v, i)            which element of its step packed vector v holds at i
+//   load(packed)           one vector
+//   weights<v>(w)          vector v of the step at w;  weights<v>(w, size): the same with elements from size on read as zero, not touched
+//   multiply_add(a, b, c), zero(), load_accumulator, store_accumulator
+//   sum4(accumulators, sums)   adds the lanes of four accumulators
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include <immintrin.h>
+
+#include "activation.h"
+#include "grouped_gemm_block.h"
+
+namespace winnow {
+
+namespace {
+
+inline float to_float(float value) { return value; }
+inline float to_float(uint16_t bf16) { return float_from_bits(static_cast<int32_t>(static_cast<uint32_t>(bf16) << 16)); }
+
+inline uint16_t to_bf16(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof(bits));
+  uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+  return static_cast<uint16_t>(value != value ? (bits >> 16 | 0x40) : rounded);
+}
+
+inline void assign(float& packed, float value) { packed = value; }
+inline void assign(float& packed, uint16_t bf16) { packed = to_float(bf16); }
+inline void assign(uint16_t& packed, uint16_t bf16) { packed = bf16; }
+
+// Steps along k per block: a panel of 6 columns then takes 24 KiB of f32, half of L1.
+constexpr int64_t kBlockElements = 1024;
+
+// Where the next panel's weights lie: two runs of columns, asked for lines 64-byte lines per step.
+struct Prefetch {
+  const char* first;
+  const char* second;
+  int64_t lines;
+};
+
+template <typename Set, typename Input>
+class BlockKernel {
+  using Weight = typename Set::Weight;
+  using Packed = typename Set::Packed;
+  using Accumulator = typename Set::Accumulator;
+  static constexpr int kRows = Set::kRows, kColumns = Set::kColumns, kStep = Set::kStep, kVectors = Set::kVectors;
+  static constexpr int kLanes = kStep / kVectors;  // of a packed vector
+  static constexpr int kAccumulatorFloats = sizeof(Accumulator) / sizeof(float);
+
+ public:
+  static void run(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch, bool pack) {
+    BlockKernel kernel(block, scratch);
+    if (pack) kernel.pack_rows();
+    kernel.multiply();
+    kernel.finish();
+  }
+
+ private:
+  BlockKernel(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch)
+      : block_(block), scratch_(scratch), num_rows_(block.row_end - block.row_begin), num_steps_((block.input_size + kStep - 1) / kStep) {}
+
+  // Packed rows: [tile][step][vector][row of the tile][lane], zeros past the end of a row.
+  void pack_rows() const {
+    auto* packed = static_cast<Packed*>(scratch_.packed);
+    for (int64_t tile = 0; tile < num_rows_; tile += kRows) {
+      int64_t rows = num_rows_ - tile < kRows ? num_rows_ - tile : kRows;
+      for (int64_t i = 0; i < rows; ++i) {
+        int64_t row = block_.row_begin + tile + i;
+        int64_t source = block_.source_rows == nullptr ? row : block_.source_rows[row];
+        const auto* from = static_cast<const Input*>(block_.input) + source * block_.input_size;
+        Packed* to = packed + tile * num_steps_ * kStep + i * kLanes;
+        int64_t full = block_.input_size / kStep;
+        for (int64_t s = 0; s < full; ++s) {
+          for (int v = 0; v < kVectors; ++v) {
+            for (int lane = 0; lane < kLanes; ++lane) assign(to[(s * kVectors + v) * rows * kLanes + lane], from[s * kStep + Set::index(v, lane)]);
+          }
+        }
+        if (full == num_steps_) continue;
+        for (int v = 0; v < kVectors; ++v) {
+          for (int lane = 0; lane < kLanes; ++lane) {
+            int64_t k = full * kStep + Set::index(v, lane);
+            assign(to[(full * kVectors + v) * rows * kLanes + lane], k < block_.input_size ? from[k] : Input{0});
+          }
+        }
+      }
+    }
+  }
+
+  void multiply() const {
+    bool gated = block_.up_weight != nullptr;
+    int64_t width = gated ? kColumns / 2 : kColumns;  // output columns per panel
+    int64_t tiles = (num_rows_ + kRows - 1) / kRows;
+    // The panel has kColumns * num_steps * kStep weights; every tile asks for its share of the next one, in two runs.
+    int64_t lines_per_step = (kColumns / 2 * kStep * int64_t{sizeof(Weight)} + 63) / 64;
+    int64_t lines = (lines_per_step + tiles - 1) / tiles;
+    for (int64_t column = block_.column_begin; column < block_.column_end; column += width) {
+      const Weight* rows[kColumns];
+      for (int64_t n = 0; n < kColumns; ++n) rows[n] = weight_row(column, n, gated);
+      Prefetch prefetch{nullptr, nullptr, 0};
+      if (column + 2 * width <= block_.output_size) {
+        prefetch.first = reinterpret_cast<const char*>(weight_row(column + width, 0, gated));
+        prefetch.second = reinterpret_cast<const char*>(weight_row(column + width, kColumns / 2, gated));
+        prefetch.lines = lines;
+      }
+      multiply_panel(rows, column, prefetch, lines_per_step);
+    }
+  }
+
+  // Row n of the panel at a column; past the last column of the block, its last row again: computed and dropped.
+  const Weight* weight_row(int64_t column, int64_t n, bool gated) const {
+    bool up = gated && n >= kColumns / 2;
+    int64_t wanted = column + (up ? n - kColumns / 2 : n);
+    int64_t last = block_.output_size - 1;
+    return static_cast<const Weight*>(up ? block_.up_weight : block_.weight) + (wanted < last ? wanted : last) * block_.input_size;
+  }
+
+  void multiply_panel(const Weight* const* rows, int64_t column, Prefetch prefetch, int64_t lines_per_step) const {
+    int64_t tiles = (num_rows_ + kRows - 1) / kRows;
+    int64_t lines_left = lines_per_step * num_steps_;
+    const auto* packed = static_cast<const Packed*>(scratch_.packed);
+    int64_t blocks = tiles == 1 ? 1 : (num_steps_ * kStep + kBlockElements - 1) / kBlockElements;
+    for (int64_t b = 0; b < blocks; ++b) {
+      int64_t begin = num_steps_ * b / blocks, end = num_steps_ * (b + 1) / blocks;
+      if (tiles > 1) fill_panel(rows, begin, end);
+      for (int64_t t = 0; t < tiles; ++t) {
+        int64_t row = t * kRows;
+        int64_t count = num_rows_ - row < kRows ? num_rows_ - row : kRows;
+        const Packed* a = packed + row * num_steps_ * kStep + begin * count * kStep;
+        Tile tile{a, rows, begin, end, row, column, b == 0, b == blocks - 1};
+        Prefetch share = prefetch;
+        if (lines_left <= 0) share.lines = 0;
+        dispatch<kRows>(count, tile, share, tiles > 1);
+        if (share.lines == 0) continue;
+        int64_t asked = share.lines * (end - begin);
+        prefetch.first += asked * 64;
+        prefetch.second += asked * 64;
+        lines_left -= asked;
+      }
+    }
+  }
+
+  // The panel: [step][vector][column][lane].
+  void fill_panel(const Weight* const* rows, int64_t begin, int64_t end) const {
+    int64_t full = block_.input_size / kStep < end ? block_.input_size / kStep : end;
+    for (int n = 0; n < kColumns; ++n) {
+      Packed* to = static_cast<Packed*>(scratch_.panel) + n * kLanes;
+      const Weight* from = rows[n];
+      for (int64_t s = begin; s < full; ++s) {
+        Set::store(to, Set::template weights<0>(from + s * kStep));
+        if (kVectors == 2) Set::store(to + kColumns * kLanes, Set::template weights<kVectors - 1>(from + s * kStep));
+        to += kColumns * kStep;
+      }
+      if (full == end) continue;
+      int64_t size = block_.input_size - full * kStep;
+      Set::store(to, Set::template weights<0>(from + full * kStep, size));
+      if (kVectors == 2) Set::store(to + kColumns * kLanes, Set::template weights<kVectors - 1>(from + full * kStep, size));
+    }
+  }
+
+  struct Tile {
+    const Packed* a;
+    const Weight* const* rows;
+    int64_t begin, end;   // steps
+    int64_t row, column;  // of the block, of the output
+    bool first, last;     // along k
+  };
+
+  template <int kCount>
+  void dispatch(int64_t count, const Tile& tile, Prefetch prefetch, bool panel) const {
+    if (count == kCount) {
+      panel ? multiply_tile<kCount, true>(tile, prefetch) : multiply_tile<kCount, false>(tile, prefetch);
+    } else if constexpr (kCount > 1) {
+      dispatch<kCount - 1>(count, tile, prefetch, panel);
+    }
+  }
+
+  template <int kCount, bool kPanel>
+  void multiply_tile(const Tile& tile, Prefetch prefetch) const {
+    Accumulator sums[kCount * kColumns];
+    float* partial = scratch_.partial + tile.row * kColumns * kAccumulatorFloats;
+#pragma GCC unroll 32
+    for (int i = 0; i < kCount * kColumns; ++i) sums[i] = tile.first ? Set::zero() : Set::load_accumulator(partial + i * kAccumulatorFloats);
+    const Packed* a = tile.a;
+    const Packed* b = static_cast<const Packed*>(scratch_.panel);
+    int64_t full = kPanel || block_.input_size / kStep >= tile.end ? tile.end : block_.input_size / kStep;
+    for (int64_t s = tile.begin; s < full; ++s) {
+      ask(prefetch);
+      step<kCount, 0>(a, sums, [&](int n) { return kPanel ? Set::load(b + n * kLanes) : Set::template weights<0>(tile.rows[n] + s * kStep); });
+      if constexpr (kVectors == 2) {
+        step<kCount, 1>(a, sums, [&](int n) {
+          return kPanel ? Set::load(b + (kColumns + n) * kLanes) : Set::template weights<1>(tile.rows[n] + s * kStep);
+        });
+      }
+      a += kCount * kStep;
+      b += kColumns * kStep;
+    }
+    if (!kPanel && full < tile.end) {
+      int64_t size = block_.input_size - full * kStep;
+      step<kCount, 0>(a, sums, [&](int n) { return Set::template weights<0>(tile.rows[n] + full * kStep, size); });
+      if constexpr (kVectors == 2) step<kCount, 1>(a, sums, [&](int n) { return Set::template weights<1>(tile.rows[n] + full * kStep, size); });
+    }
+    if (!tile.last) {
+#pragma GCC unroll 32
+      for (int i = 0; i < kCount * kColumns; ++i) Set::store_accumulator(partial + i * kAccumulatorFloats, sums[i]);
+    } else {
+      store_sums<kCount>(tile, sums);
+    }
+  }
+
+  static inline __attribute__((always_inline)) void ask(Prefetch& prefetch) {
+    for (int64_t i = 0; i < prefetch.lines; ++i) {
+      _mm_prefetch(prefetch.first + i * 64, _MM_HINT_T0);
+      _mm_prefetch(prefetch.second + i * 64, _MM_HINT_T0);
+    }
+    prefetch.first += prefetch.lines * 64;
+    prefetch.second += prefetch.lines * 64;
+  }
+
+  template <int kCount, int kVector, typename Weights>
+  static inline __attribute__((always_inline)) void step(const Packed* a, Accumulator* sums, const Weights& weights) {
+    typename Set::Vector input[kCount];
+#pragma GCC unroll 8
+    for (int m = 0; m < kCount; ++m) input[m] = Set::load(a + (kVector * kCount + m) * kLanes);
+#pragma GCC unroll 16
+    for (int n = 0; n < kColumns; ++n) {
+      auto weight = weights(n);
+#pragma GCC unroll 8
+      for (int m = 0; m < kCount; ++m) sums[n * kCount + m] = Set::multiply_add(input[m], weight, sums[n * kCount + m]);
+    }
+  }
+
+  template <int kCount>
+  void store_sums(const Tile& tile, const Accumulator* sums) const {
+    constexpr int kSums = kCount * kColumns;
+    alignas(64) float values[(kSums + 3) / 4 * 4];
+#pragma GCC unroll 8
+    for (int i = 0; i < kSums; i += 4) {
+      Set::sum4(sums[i], i + 1 < kSums ? sums[i + 1] : Set::zero(), i + 2 < kSums ? sums[i + 2] : Set::zero(), i + 3 < kSums ? sums[i + 3] : Set::zero(),
+                values + i);
+    }
+    bool gated = block_.up_weight != nullptr;
+    int64_t columns = block_.column_end - tile.column;
+    for (int n = 0; n < kColumns; ++n) {
+      bool up = gated && n >= kColumns / 2;
+      int64_t column = up ? n - kColumns / 2 : n;
+      if (column >= columns) continue;
+      float* to = (up ? scratch_.up : scratch_.gate) + tile.row * kMaxBlockColumns + (tile.column - block_.column_begin) + column;
+      for (int m = 0; m < kCount; ++m) to[m * kMaxBlockColumns] = values[n * kCount + m];
+    }
+  }
+
+  void finish() const {
+    switch (block_.activation) {
+      case Activation::none: return finish<Activation::none>();
+      case Activation::silu: return finish<Activation::silu>();
+      case Activation::gelu_erf: return finish<Activation::gelu_erf>();
+      case Activation::gelu_tanh: return finish<Activation::gelu_tanh>();
+      case Activation::relu: return finish<Activation::relu>();
+      case Activation::clamped_swiglu: return finish<Activation::clamped_swiglu>();
+    }
+  }
+
+  template <Activation kActivation>
+  void finish() const {
+    int64_t columns = block_.column_end - block_.column_begin;
+    for (int64_t row = 0; row < num_rows_; ++row) {
+      float* __restrict gate = scratch_.gate + row * kMaxBlockColumns;
+      float* __restrict up = scratch_.up + row * kMaxBlockColumns;
+      add(gate, block_.bias, columns);
+      if (block_.up_weight != nullptr) {
+        add(up, block_.up_bias, columns);
+        for (int64_t i = 0; i < columns; ++i) gate[i] = activate<kActivation>(gate[i], up[i]);
+      } else if (kActivation != Activation::none) {
+        for (int64_t i = 0; i < columns; ++i) gate[i] = activate<kActivation>(gate[i]);
+      }
+      int64_t at = (block_.row_begin + row) * block_.output_size + block_.column_begin;
+      if (block_.output_type == DType::bf16) {
+        auto* __restrict to = static_cast<uint16_t*>(block_.output) + at;
+        for (int64_t i = 0; i < columns; ++i) to[i] = to_bf16(gate[i]);
+      } else {
+        std::memcpy(static_cast<float*>(block_.output) + at, gate, columns * sizeof(float));
+      }
+    }
+  }
+
+  void add(float* __restrict values, const float* __restrict bias, int64_t columns) const {
+    if (bias == nullptr) return;
+    bias += block_.column_begin;
+    for (int64_t i = 0; i < columns; ++i) values[i] += bias[i];
+  }
+
+  const GroupedGemmBlock& block_;
+  const GroupedGemmScratch& scratch_;
+  const int64_t num_rows_, num_steps_;
+};
+
+// F32Set<Weight>: the f32 arithmetic of an instruction set for each weight type.
+template <template <DType> class Set>
+GroupedGemmKernel choose_kernel(DType input_type, DType weight_type) {
+  bool bf16 = input_type == DType::bf16;
+  switch (weight_type) {
+    case DType::f32: return bf16 ? BlockKernel<Set<DType::f32>, uint16_t>::run : BlockKernel<Set<DType::f32>, float>::run;
+    case DType::bf16: return bf16 ? BlockKernel<Set<DType::bf16>, uint16_t>::run : BlockKernel<Set<DType::bf16>, float>::run;
+    default: return bf16 ? BlockKernel<Set<DType::f16>, uint16_t>::run : BlockKernel<Set<DType::f16>, float>::run;
+  }
+}
+
+}  // namespace
+
+}  // namespace winnow

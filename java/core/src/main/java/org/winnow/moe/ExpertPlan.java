@@ -103,6 +103,18 @@ public final class ExpertPlan implements AutoCloseable {
     }
   }
 
+  /** Copies the experts that have rows, ascending, and returns their number. */
+  int copyActiveExperts(int[] target) {
+    int ticket = NativeCalls.enter();
+    try {
+      requireOpen();
+      active.get(0, target, 0, numActiveExperts);
+      return numActiveExperts;
+    } finally {
+      NativeCalls.exit(ticket);
+    }
+  }
+
   /** Releases the memory; may be called twice, and waits for operations that are running. */
   @Override
   public void close() {

@@ -32,6 +32,11 @@ public interface Experts {
   /** The most experts that can be acquired at once; a caller that needs more works in waves. */
   int maxPinned();
 
+  /** Whether acquiring this expert now would read nothing. A snapshot; waves begin with experts of which it is true. */
+  default boolean isResident(int expert) {
+    return false;
+  }
+
   /**
    * Makes experts resident and keeps them so until {@link #release()}. Where this throws, nothing is held.
    *

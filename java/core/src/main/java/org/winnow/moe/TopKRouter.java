@@ -103,7 +103,7 @@ public final class TopKRouter {
   public void run(Backend backend, Tensor logits, Routing output) {
     logits.require("logits", F32, ANY, ANY);
     int numTokens = Math.toIntExact(logits.dim(0));
-    options.check(logits.dim(1));
+    requireExperts(logits.dim(1));
     output.reserve(numTokens, Math.multiplyExact(numTokens, topK(logits.dim(1))));
     int ticket = NativeCalls.enter();
     try {
@@ -117,6 +117,11 @@ public final class TopKRouter {
       Reference.reachabilityFence(logits);
       Reference.reachabilityFence(output);
     }
+  }
+
+  /** Throws IllegalArgumentException if the rule does not fit this many experts. */
+  void requireExperts(long numExperts) {
+    options.check(numExperts);
   }
 
   /** The most experts that a token can get, of this many. */

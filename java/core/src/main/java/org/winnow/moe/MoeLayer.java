@@ -1,0 +1,248 @@
+package org.winnow.moe;
+
+import static org.winnow.DType.BF16;
+import static org.winnow.DType.F32;
+import static org.winnow.Tensor.ANY;
+
+import org.winnow.Backend;
+import org.winnow.DType;
+import org.winnow.Tensor;
+import org.winnow.layer.FeedForward;
+import org.winnow.layer.Linear;
+
+/**
+ * A mixture-of-experts feed-forward layer: each token goes to the few experts that a router chooses for it.
+ *
+ * <pre>{@code
+ * output[t] = sum_{i chosen for t} weight[t, i] * expert_i(hidden[t])  +  sigmoid(sharedGate(hidden[t])) * shared(hidden[t])
+ * expert_i(x) = down_i(activation(gate_i(x), up_i(x)))
+ * }</pre>
+ *
+ * <p>Over weights of the caller's own:
+ *
+ * <pre>{@code
+ * try (Linear router = new Linear(routerWeight, null);
+ *     ResidentExperts experts = ResidentExperts.stacked(gate, up, down);
+ *     MoeLayer layer = MoeLayer.builder(router, TopKRouter.softmax(2).build(), experts).build()) {
+ *   layer.forward(backend, hidden, output);
+ * }
+ * }</pre>
+ *
+ * <p>A batch that needs more experts than can be acquired at once is computed in waves, those that are resident first. The output has the same bits whatever
+ * the batch, the waves and the number of threads. Calls from several threads are served one after the other. After the first call of a size nothing is
+ * allocated.
+ */
+public final class MoeLayer implements AutoCloseable {
+  private final Linear router;
+  private final TopKRouter rule;
+  private final Experts experts;
+  private final Activation activation;
+  private final FeedForward shared;
+  private final Linear sharedGate;
+  private final Routing routing = new Routing();
+  private final ExpertPlan plan = new ExpertPlan();
+  private final ExpertWaves waves;
+  private final Workspace logits = new Workspace();
+  private final Workspace inner = new Workspace();
+  private final Workspace expertOutput = new Workspace();
+  private final Workspace sharedOutput = new Workspace();
+  private final Workspace sharedGateLogits = new Workspace();
+  private boolean closed;
+
+  private MoeLayer(Builder builder) {
+    router = builder.router;
+    rule = builder.rule;
+    experts = builder.experts;
+    activation = builder.activation;
+    shared = builder.shared;
+    sharedGate = builder.sharedGate;
+    waves = new ExpertWaves(experts);
+  }
+
+  /**
+   * @param router hidden state to one logit per expert
+   * @param rule which experts the logits choose
+   * @param experts their weights
+   * @throws IllegalArgumentException if their sizes do not fit together
+   */
+  public static Builder builder(Linear router, TopKRouter rule, Experts experts) {
+    return new Builder(router, rule, experts);
+  }
+
+  /**
+   * Computes the layer.
+   *
+   * @param hidden [numTokens, hiddenSize], f32 or bf16; the experts' inner layer is of the same type
+   * @param output [numTokens, hiddenSize], f32 or bf16, overwritten; must not overlap hidden
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has run then
+   * @throws org.winnow.InvalidLogitsException naming the first token for which the router's logits hold a NaN
+   * @throws org.winnow.ExpertReadException if a weight cannot be read
+   * @throws IllegalStateException if a tensor, this layer, a part of it or the backend is closed
+   */
+  public synchronized void forward(Backend backend, Tensor hidden, Tensor output) {
+    requireHidden(hidden);
+    output.requireFloating("output", hidden.dim(0), hidden.dim(1));
+    if (output.dtype() != F32 && output.dtype() != BF16) {
+      throw new IllegalArgumentException("output must be f32 or bf16, found " + output.dtype());
+    }
+    output.requireDisjoint("output", "hidden", hidden);
+    route(backend, hidden, routing);
+    plan.build(backend, routing, experts.numExperts());
+    Tensor rows = expertOutput.atLeast(F32, plan.numRows(), experts.hiddenSize());
+    Tensor innerRows = inner.atLeast(hidden.dtype(), plan.numRows(), experts.intermediateSize());
+    for (waves.begin(plan); waves.next(); ) {
+      try {
+        multiply(backend, hidden, plan.sourceRows(), experts.gateUp(), activation, innerRows);
+        multiply(backend, innerRows, null, experts.down(), Activation.NONE, rows);
+      } finally {
+        experts.release();
+      }
+    }
+    MoeCombine.run(backend, rows, routing, plan, sharedPart(backend, hidden), sharedGateLogits(backend, hidden), output);
+  }
+
+  /**
+   * Only the router's choice, for statistics and for reading ahead.
+   *
+   * @param hidden [numTokens, hiddenSize], f32 or bf16
+   * @param output overwritten
+   */
+  public synchronized void route(Backend backend, Tensor hidden, Routing output) {
+    requireHidden(hidden);
+    Tensor scores = logits.exactly(F32, hidden.dim(0), experts.numExperts());
+    router.run(backend, hidden, scores);
+    rule.run(backend, scores, output);
+  }
+
+  /** What the last {@link #forward} chose; the next one overwrites it. */
+  public Routing routing() {
+    return routing;
+  }
+
+  /** The experts given at construction. */
+  public Experts experts() {
+    return experts;
+  }
+
+  /** Releases the workspace; router, experts and shared experts stay the caller's. May be called twice, and waits for a running call. */
+  @Override
+  public synchronized void close() {
+    closed = true;
+    routing.close();
+    plan.close();
+    waves.close();
+    logits.close();
+    inner.close();
+    expertOutput.close();
+    sharedOutput.close();
+    sharedGateLogits.close();
+  }
+
+  private void requireHidden(Tensor hidden) {
+    if (closed) throw new IllegalStateException("MoE layer is closed");
+    hidden.requireFloating("hidden", ANY, experts.hiddenSize());
+    if (hidden.dtype() != F32 && hidden.dtype() != BF16) {
+      throw new IllegalArgumentException("hidden must be f32 or bf16, found " + hidden.dtype());
+    }
+  }
+
+  private void multiply(Backend backend, Tensor input, Tensor sourceRows, ExpertMatrices weights, Activation act, Tensor output) {
+    GroupedGemm.run(backend, input, sourceRows, plan.expertOffsets(), waves.experts(), waves.numExperts(), weights, act, output);
+  }
+
+  private Tensor sharedPart(Backend backend, Tensor hidden) {
+    if (shared == null) return null;
+    Tensor part = sharedOutput.exactly(F32, hidden.dim(0), hidden.dim(1));
+    shared.run(backend, hidden, part);
+    return part;
+  }
+
+  private Tensor sharedGateLogits(Backend backend, Tensor hidden) {
+    if (sharedGate == null) return null;
+    Tensor gates = sharedGateLogits.exactly(F32, hidden.dim(0), 1);
+    sharedGate.run(backend, hidden, gates);
+    return gates;
+  }
+
+  /** Memory that grows with the batch. */
+  private static final class Workspace implements AutoCloseable {
+    private Tensor memory;
+    private Tensor view;
+
+    /** Of this type and width, with at least so many rows. */
+    Tensor atLeast(DType dtype, long rows, long columns) {
+      if (memory == null || memory.dtype() != dtype || memory.dim(0) < rows) {
+        close();
+        memory = Tensor.allocate(dtype, Math.max(rows, 1), columns);
+      }
+      return memory;
+    }
+
+    /** The same with exactly so many rows; a new view only when their number changes. */
+    Tensor exactly(DType dtype, long rows, long columns) {
+      Tensor all = atLeast(dtype, rows, columns);
+      if (view == null || view.dim(0) != rows) view = all.slice(0, rows);
+      return view;
+    }
+
+    @Override
+    public void close() {
+      if (memory != null) memory.close();
+      view = null;
+    }
+  }
+
+  /** The parts of a layer; each has the default that its method names. */
+  public static final class Builder {
+    private final Linear router;
+    private final TopKRouter rule;
+    private final Experts experts;
+    private Activation activation = Activation.SILU;
+    private FeedForward shared;
+    private Linear sharedGate;
+
+    private Builder(Linear router, TopKRouter rule, Experts experts) {
+      require("router input", experts.hiddenSize(), router.inputSize());
+      require("router output", experts.numExperts(), router.outputSize());
+      rule.requireExperts(experts.numExperts());
+      this.router = router;
+      this.rule = rule;
+      this.experts = experts;
+    }
+
+    /** What the experts' gate goes through. Default: SILU. */
+    public Builder activation(Activation activation) {
+      this.activation = activation;
+      return this;
+    }
+
+    /** Experts that every token goes to. Default: none. */
+    public Builder shared(FeedForward shared) {
+      require("shared", experts.hiddenSize(), shared.hiddenSize());
+      this.shared = shared;
+      return this;
+    }
+
+    /**
+     * The shared experts' weight per token is the sigmoid of this, as in Qwen2-MoE. Default: they count in full.
+     *
+     * @param gate hidden state to one logit
+     */
+    public Builder sharedGate(Linear gate) {
+      require("shared gate input", experts.hiddenSize(), gate.inputSize());
+      require("shared gate output", 1, gate.outputSize());
+      sharedGate = gate;
+      return this;
+    }
+
+    /** @throws IllegalArgumentException if there is a gate for shared experts but none of these */
+    public MoeLayer build() {
+      if (sharedGate != null && shared == null) throw new IllegalArgumentException("sharedGate must not be set without shared");
+      return new MoeLayer(this);
+    }
+
+    private static void require(String name, long expected, long found) {
+      if (expected != found) throw new IllegalArgumentException(name + " size must be " + expected + ", found " + found);
+    }
+  }
+}

@@ -56,6 +56,9 @@ public abstract class Backend implements AutoCloseable {
   /** See {@link org.winnow.attention.Rope}. */
   public abstract void rope(Tensor values, Tensor cos, Tensor sin, int rotaryOffset, Rope.Layout layout);
 
+  /** See {@link org.winnow.layer.Sampler}. Returns the token, or -1 - i for the first logit i that is refused. */
+  public abstract long sample(Tensor logits, double temperature, int topK, double topP, double uniform);
+
   /** See {@link org.winnow.attention.StridedCopy}. */
   public abstract void stridedCopy(Tensor source, long sourceOffset, long sourceOuter, long sourceInner, Tensor destination,
       long destinationOffset, long destinationOuter, long destinationInner, long outerSize, long innerSize, long width);

@@ -12,6 +12,16 @@ public final class InvalidLogitsException extends WinnowException {
     this.token = token;
   }
 
+  /**
+   * @param token the token of the call at fault
+   * @param index which of its logits
+   * @param found that logit
+   */
+  public InvalidLogitsException(long token, long index, float found) {
+    super("logits of token " + token + ": expected no NaN and a finite maximum, found " + found + " at index " + index);
+    this.token = token;
+  }
+
   /** The first token of the call at fault. */
   public long token() {
     return token;

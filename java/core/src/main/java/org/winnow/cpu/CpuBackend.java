@@ -127,6 +127,12 @@ public final class CpuBackend extends Backend {
   }
 
   @Override
+  public long sample(Tensor logits, double temperature, int topK, double topP, double uniform) {
+    handle();
+    return NativeCpu.sampler_cpu(logits.address(), logits.dim(0), temperature, topK, topP, uniform);
+  }
+
+  @Override
   public void stridedCopy(Tensor source, long sourceOffset, long sourceOuter, long sourceInner, Tensor destination, long destinationOffset,
       long destinationOuter, long destinationInner, long outerSize, long innerSize, long width) {
     NativeCpu.strided_copy_cpu(source.address() + sourceOffset * Float.BYTES, sourceOuter, sourceInner,

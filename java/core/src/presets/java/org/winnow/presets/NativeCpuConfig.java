@@ -29,6 +29,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "winnow/moe_combine.h",
               "winnow/rms_norm.h",
               "winnow/rope.h",
+              "winnow/sampler.h",
               "winnow/strided_copy.h",
               "winnow/top_k_router.h",
             },

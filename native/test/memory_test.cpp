@@ -2,12 +2,17 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <stdexcept>
+
+#include "guarded_buffer.h"
+
 namespace winnow {
 
 TEST(Memory, IsZeroedAndAligned) {
-  for (int64_t size : {int64_t{1}, int64_t{1000}, (int64_t{2} << 20) - 1, int64_t{2} << 20, (int64_t{5} << 20) + 3}) {
+  for (int64_t size : {int64_t{1}, int64_t{1000}, int64_t{5000}, (int64_t{2} << 20) - 1, int64_t{2} << 20, (int64_t{5} << 20) + 3}) {
     auto* bytes = static_cast<unsigned char*>(memory_allocate(size));
-    EXPECT_EQ(reinterpret_cast<uintptr_t>(bytes) % (size < (2 << 20) ? 64 : 2 << 20), 0u);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(bytes) % (size < 4096 ? 64 : size < (2 << 20) ? 4096 : 2 << 20), 0u);
     for (int64_t i = 0; i < size; ++i) ASSERT_EQ(bytes[i], 0);
     bytes[0] = bytes[size - 1] = 1;
     memory_free(bytes, size);
@@ -24,6 +29,51 @@ TEST(Memory, DiscardGivesBackOnlyWholePagesInside) {
   EXPECT_EQ(bytes[3 * 4096 - 1], 0);
   EXPECT_EQ(bytes[3 * 4096], 7);
   memory_free(bytes, size);
+}
+
+template <typename Element>
+void check_transposed(int64_t rows, int64_t columns, int64_t step, int64_t first) {
+  int64_t source_stride = columns * step + 3, destination_stride = rows + 2;
+  GuardedBuffer<Element> source(rows * source_stride), destination(columns * destination_stride);
+  for (int64_t i = 0; i < rows * source_stride; ++i) source[i] = static_cast<Element>(i * 2654435761u);
+  for (int64_t i = 0; i < columns * destination_stride; ++i) destination[i] = 7;
+  memory_copy_transposed(destination.data(), source.data() + first, sizeof(Element), rows, columns, source_stride, step, destination_stride);
+  for (int64_t c = 0; c < columns; ++c) {
+    for (int64_t r = 0; r < rows; ++r) ASSERT_EQ(destination[c * destination_stride + r], source[r * source_stride + c * step + first]);
+    ASSERT_EQ(destination[c * destination_stride + rows], 7);
+  }
+  source.expect_guards_intact();
+  destination.expect_guards_intact();
+}
+
+TEST(Memory, CopiesTransposed) {
+  for (int64_t rows : {1, 7, 8, 9, 33}) {
+    for (int64_t columns : {1, 15, 16, 17, 40}) {
+      check_transposed<uint16_t>(rows, columns, 1, 0);
+      check_transposed<uint16_t>(rows, columns, 2, 1);
+      check_transposed<uint32_t>(rows, columns, 2, 0);
+    }
+  }
+  EXPECT_THROW(memory_copy_transposed(nullptr, nullptr, 3, 0, 0, 0, 0, 0), std::invalid_argument);
+}
+
+TEST(Memory, CopiesToF32) {
+  uint16_t bf16[] = {0x3f80, 0, 0xc040, 0};
+  uint16_t f16[] = {0x3c00, 0xc200, 0x0001, 0x8000, 0x7c00, 0x7bff};
+  float f32[] = {1.5f, 2.5f, 3.5f}, out[6];
+  memory_copy_to_f32(out, bf16, DType::bf16, 2, 2);
+  EXPECT_EQ(out[0], 1.0f);
+  EXPECT_EQ(out[1], -3.0f);
+  memory_copy_to_f32(out, f16, DType::f16, 6, 1);
+  EXPECT_EQ(out[0], 1.0f);
+  EXPECT_EQ(out[1], -3.0f);
+  EXPECT_EQ(out[2], 0x1p-24f);
+  EXPECT_TRUE(out[3] == 0 && std::signbit(out[3]));
+  EXPECT_EQ(out[4], INFINITY);
+  EXPECT_EQ(out[5], 65504.0f);
+  memory_copy_to_f32(out, f32 + 1, DType::f32, 1, 2);
+  EXPECT_EQ(out[0], 2.5f);
+  EXPECT_THROW(memory_copy_to_f32(out, f32, DType::i32, 1, 1), std::invalid_argument);
 }
 
 }  // namespace winnow

@@ -1,5 +1,6 @@
 /** Tensors, operations on them, expert memory and the CPU backend. */
 module org.winnow.core {
+  requires jdk.jfr;
   requires org.bytedeco.javacpp;
 
   exports org.winnow;

@@ -25,6 +25,7 @@ public final class Checkpoint implements AutoCloseable {
   private static final long STAGING_BYTES = 4 << 20;
 
   private final Map<String, TensorInfo> tensors = new LinkedHashMap<>();
+  private final Map<Path, Long> fileSizes = new HashMap<>(); // when this was made
   private final Map<Path, RangeReader> readers = new HashMap<>(); // opened at the first read of each file
   private final RangeReader.Opener opener;
   private boolean closed;
@@ -41,7 +42,6 @@ public final class Checkpoint implements AutoCloseable {
    */
   public Checkpoint(Collection<TensorInfo> tensors, RangeReader.Opener opener) {
     this.opener = opener;
-    Map<Path, Long> fileSizes = new HashMap<>();
     for (TensorInfo tensor : tensors) {
       check(tensor, fileSizes.computeIfAbsent(tensor.file(), file -> fileSize(file, tensor)));
       TensorInfo other = this.tensors.putIfAbsent(tensor.name(), tensor);
@@ -147,8 +147,8 @@ public final class Checkpoint implements AutoCloseable {
     }
   }
 
-  /** Reads; at least {@code neededBytes} must be there, the rest is padding to the alignment. */
-  static void readFully(RangeReader reader, Path file, String what, long offsetBytes, long address, long sizeBytes, long neededBytes) {
+  /** Reads, and returns how much; at least {@code neededBytes} must be there, the rest is padding to the alignment. */
+  static long readFully(RangeReader reader, Path file, String what, long offsetBytes, long address, long sizeBytes, long neededBytes) {
     long found;
     try {
       found = reader.read(offsetBytes, address, sizeBytes);
@@ -156,10 +156,16 @@ public final class Checkpoint implements AutoCloseable {
       throw new ExpertReadException(file, what, offsetBytes, neededBytes, -1, e);
     }
     if (found < neededBytes) throw new ExpertReadException(file, what, offsetBytes, neededBytes, found, null);
+    return found;
   }
 
   static long roundUp(long value, long multiple) {
     return (value + multiple - 1) / multiple * multiple;
+  }
+
+  /** The size that the file had when this was made. */
+  long fileSizeBytes(Path file) {
+    return fileSizes.get(file);
   }
 
   /** The open reader of a file; this checkpoint closes it. */

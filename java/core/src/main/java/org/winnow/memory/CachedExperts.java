@@ -1,0 +1,104 @@
+package org.winnow.memory;
+
+import org.winnow.DType;
+import org.winnow.moe.ExpertMatrices;
+import org.winnow.moe.Experts;
+
+/** One layer's view of the cache. The tables hold addresses only while experts are held, so nothing changes them beside an operation. */
+final class CachedExperts implements Experts {
+  final int layer;
+  final int firstExpert; // in the numbering across layers
+  final int numExperts;
+  final ExpertMatrices gateUp;
+  final ExpertMatrices down;
+  private final ExpertCache cache;
+
+  // Guarded by the cache's lock:
+  final int[] held; // expert ids
+  int numHeld;
+  int numPending; // of those held: not READY yet
+  Thread owner;
+  RuntimeException failure;
+  long passes;
+  boolean hasHints;
+
+  CachedExperts(ExpertCache cache, int layer) {
+    ExpertStore store = cache.store();
+    this.cache = cache;
+    this.layer = layer;
+    this.firstExpert = store.index(layer, 0);
+    this.numExperts = store.numExperts(layer);
+    this.held = new int[numExperts];
+    this.gateUp = new ExpertMatrices(store.weightType(), numExperts, store.intermediateSize(), store.hiddenSize(), true, store.isBiased());
+    this.down = new ExpertMatrices(store.weightType(), numExperts, store.hiddenSize(), store.intermediateSize(), false, store.isBiased());
+  }
+
+  @Override
+  public int numExperts() {
+    return numExperts;
+  }
+
+  @Override
+  public long hiddenSize() {
+    return cache.store().hiddenSize();
+  }
+
+  @Override
+  public long intermediateSize() {
+    return cache.store().intermediateSize();
+  }
+
+  @Override
+  public DType weightType() {
+    return cache.store().weightType();
+  }
+
+  @Override
+  public int maxPinned() {
+    return Math.min(numExperts, cache.numSlots());
+  }
+
+  @Override
+  public void acquire(int[] expertIds, int count) {
+    if (count < 0 || count > expertIds.length || count > maxPinned()) {
+      throw new IllegalArgumentException("count must lie in [0, " + Math.min(expertIds.length, maxPinned()) + "], found " + count);
+    }
+    for (int i = 0, previous = -1; i < count; previous = expertIds[i++]) {
+      if (expertIds[i] <= previous || expertIds[i] >= numExperts) {
+        throw new IllegalArgumentException("expertIds must ascend and lie in [0, " + numExperts + "), found " + expertIds[i] + " after " + previous);
+      }
+    }
+    cache.acquire(this, expertIds, count);
+  }
+
+  @Override
+  public ExpertMatrices gateUp() {
+    return gateUp;
+  }
+
+  @Override
+  public ExpertMatrices down() {
+    return down;
+  }
+
+  @Override
+  public void release() {
+    cache.release(this);
+  }
+
+  @Override
+  public void hint(int[] expertIds, int count) {
+    if (count < 0 || count > expertIds.length) throw new IllegalArgumentException("count must lie in [0, " + expertIds.length + "], found " + count);
+    for (int i = 0; i < count; i++) {
+      if (expertIds[i] < 0 || expertIds[i] >= numExperts) {
+        throw new IllegalArgumentException("expertIds must lie in [0, " + numExperts + "), found " + expertIds[i]);
+      }
+    }
+    cache.hint(this, expertIds, count);
+  }
+
+  void close() {
+    gateUp.close();
+    down.close();
+  }
+}

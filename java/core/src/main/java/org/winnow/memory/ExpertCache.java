@@ -1,0 +1,456 @@
+package org.winnow.memory;
+
+import static org.winnow.memory.ExpertSlots.QUEUED;
+import static org.winnow.memory.ExpertSlots.QUEUED_AHEAD;
+import static org.winnow.memory.ExpertSlots.READING;
+import static org.winnow.memory.ExpertSlots.READY;
+
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.concurrent.locks.Condition;
+import java.util.concurrent.locks.ReentrantLock;
+import org.winnow.BudgetException;
+import org.winnow.DType;
+import org.winnow.Tensor;
+import org.winnow.WinnowException;
+import org.winnow.memory.ExpertLayout.Role;
+import org.winnow.moe.Experts;
+
+/**
+ * The experts of all layers of a model in a fixed number of bytes. An expert is read when it is first chosen and stays until another needs its room; one that
+ * no token chooses is never read. The budget and the policy change when weights are read, never which experts run or what they compute.
+ *
+ * <p>The budget is divided into slots of {@link ExpertStore#slotBytes()} on huge pages, whose memory is taken only when it is first used. Rearranging layouts
+ * takes a buffer of about 4 MiB per reading thread besides. Experts that are held ({@link Experts#acquire}) are never evicted. If the read of an expert fails, its
+ * slot is free again, nothing is held, and the cache goes on.
+ *
+ * <p>Safe for use from several threads. Closing waits for those that hold experts; the checkpoint must stay open until then. Flight Recorder events:
+ * {@code org.winnow.ExpertLoad}, {@code ExpertEvict}, {@code ExpertWait}.
+ */
+public final class ExpertCache implements AutoCloseable {
+  /** With the caller's own, three reads are in flight: one filling fresh pages (zeroed by the kernel first) no longer keeps the disk waiting. */
+  private static final int NUM_READERS = 2;
+
+  private final ExpertStore store;
+  private final long budgetBytes;
+  private final ExpertSlots slots;
+  private final EvictionPolicy policy;
+  private final CachedExperts[] layers;
+  private final int[] layerOf; // by expert across layers
+  private final Tensor arena;
+  private final Thread[] readers = new Thread[NUM_READERS];
+
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Condition changed = lock.newCondition(); // a read ended, experts were released, or the cache is closing
+  private final Condition work = lock.newCondition(); // something is queued, or the cache is closing
+  private final IntQueue queued = new IntQueue(); // slots; stale where the state is another by now
+  private final IntQueue queuedAhead = new IntQueue();
+  private final Deque<Tensor> staging = new ArrayDeque<>(); // buffers that no read uses at the moment
+  private final boolean[] chosen; // by expert: at least once
+  private int numReading;
+  private boolean closing;
+  private boolean closed;
+
+  private long demandBytesRead;
+  private long usefulBytes;
+  private long wastedBytes;
+  private long pendingBytes;
+  private long hits;
+  private long misses;
+  private long evictions;
+  private long failedReads;
+  private long waitNanos;
+  private long distinctExperts;
+  private long peakTaken;
+
+  /**
+   * @param budgetBytes the most that resident experts may take
+   * @param policy for this cache alone
+   * @throws BudgetException if not even one expert fits
+   */
+  public ExpertCache(ExpertStore store, long budgetBytes, EvictionPolicy policy) {
+    if (budgetBytes < store.slotBytes()) throw new BudgetException("expert budget", store.slotBytes(), budgetBytes);
+    int numExperts = store.numExperts();
+    int numSlots = (int) Math.min(numExperts, budgetBytes / store.slotBytes());
+    this.store = store;
+    this.budgetBytes = budgetBytes;
+    this.policy = policy;
+    policy.begin(numExperts);
+    this.slots = new ExpertSlots(numExperts, numSlots, policy);
+    this.chosen = new boolean[numExperts];
+    this.layerOf = new int[numExperts];
+    this.arena = Tensor.allocate(DType.I8, numSlots, store.slotBytes());
+    this.layers = new CachedExperts[store.numLayers()];
+    for (int layer = 0; layer < layers.length; layer++) {
+      layers[layer] = new CachedExperts(this, layer);
+      for (int expert = 0; expert < store.numExperts(layer); expert++) layerOf[store.index(layer, expert)] = layer;
+    }
+    for (int i = 0; i < NUM_READERS; i++) {
+      readers[i] = new Thread(this::readUntilClosed, "winnow-expert-reader-" + i);
+      readers[i].setDaemon(true);
+      readers[i].start();
+    }
+  }
+
+  /** The experts of one layer of the store; valid until this cache is closed. */
+  public Experts layer(int layer) {
+    return layers[layer];
+  }
+
+  public ExpertStore store() {
+    return store;
+  }
+
+  public long budgetBytes() {
+    return budgetBytes;
+  }
+
+  /** Experts that fit. */
+  public int numSlots() {
+    return slots.numSlots();
+  }
+
+  /** What has happened so far; also after {@link #close()}. */
+  public ExpertCounters counters() {
+    lock.lock();
+    try {
+      return new ExpertCounters(demandBytesRead, usefulBytes, wastedBytes, pendingBytes, hits, misses, evictions, failedReads, waitNanos, distinctExperts,
+          slots.numTaken(), slots.numTaken() * store.slotBytes(), peakTaken * store.slotBytes());
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  void acquire(CachedExperts layer, int[] expertIds, int count) {
+    lock.lock();
+    try {
+      for (CachedExperts other : layers) {
+        if (other.owner == Thread.currentThread()) throw new IllegalStateException("this thread holds experts of layer " + other.layer + ": release them first");
+      }
+      requireOpen();
+      while (layer.owner != null || !slots.hasRoom(layer.firstExpert, expertIds, count)) {
+        changed.awaitUninterruptibly();
+        requireOpen();
+      }
+      reserve(layer, expertIds, count);
+      if (layer.numPending > 0) awaitWeights(layer);
+      for (int i = 0; i < count; i++) publish(layer, expertIds[i]);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  void release(CachedExperts layer) {
+    lock.lock();
+    try {
+      if (layer.owner != Thread.currentThread()) throw new IllegalStateException("this thread holds no experts of layer " + layer.layer);
+      for (int i = 0; i < layer.numHeld; i++) {
+        layer.gateUp.clear(layer.held[i]);
+        layer.down.clear(layer.held[i]);
+      }
+      unpin(layer);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  void hint(CachedExperts layer, int[] expertIds, int count) {
+    lock.lock();
+    try {
+      requireOpen();
+      for (int i = 0; i < count; i++) { // first, so that none of them makes room for another
+        int slot = slots.slotOf[layer.firstExpert + expertIds[i]];
+        if (slot >= 0) slots.hinted[slot] = true;
+      }
+      layer.hasHints = true;
+      for (int i = 0; i < count; i++) {
+        int expert = layer.firstExpert + expertIds[i];
+        if (slots.slotOf[expert] >= 0) continue;
+        int slot = slots.takeFree(expert, QUEUED_AHEAD);
+        if (slot < 0) {
+          int victim = slots.victimForReadAhead();
+          if (victim < 0) return;
+          evict(victim);
+          slot = slots.takeFree(expert, QUEUED_AHEAD);
+        }
+        slots.hinted[slot] = true;
+        peakTaken = Math.max(peakTaken, slots.numTaken());
+        queuedAhead.add(slot);
+        work.signal();
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Waits for those that hold experts and for running reads, then releases everything. May be called twice, also from several threads. */
+  @Override
+  public void close() {
+    lock.lock();
+    try {
+      for (CachedExperts layer : layers) {
+        if (layer.owner == Thread.currentThread()) throw new IllegalStateException("this thread holds experts of layer " + layer.layer + ": release them first");
+      }
+      boolean first = !closing;
+      closing = true;
+      changed.signalAll();
+      work.signalAll();
+      while (first ? isBusy() : !closed) changed.awaitUninterruptibly();
+      if (!first) return;
+      wastedBytes += pendingBytes;
+      pendingBytes = 0;
+    } finally {
+      lock.unlock();
+    }
+    // Without the lock: freeing memory waits for running operations, and one of them may be about to ask for it.
+    staging.forEach(Tensor::close);
+    for (CachedExperts layer : layers) layer.close();
+    arena.close();
+    lock.lock();
+    try {
+      closed = true;
+      changed.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private boolean isBusy() {
+    for (CachedExperts layer : layers) {
+      if (layer.owner != null) return true;
+    }
+    return numReading > 0;
+  }
+
+  private void requireOpen() {
+    if (closing) throw new IllegalStateException("expert cache is closed");
+  }
+
+  /** Pins experts, giving slots to the absent ones; those that are resident first, so that none of them makes room for another. */
+  private void reserve(CachedExperts layer, int[] expertIds, int count) {
+    layer.owner = Thread.currentThread();
+    layer.failure = null;
+    layer.numHeld = count;
+    layer.numPending = 0;
+    layer.passes++;
+    for (int i = 0; i < count; i++) {
+      int expert = layer.firstExpert + expertIds[i];
+      layer.held[i] = expertIds[i];
+      policy.used(expert, layer.passes);
+      if (!chosen[expert]) {
+        chosen[expert] = true;
+        distinctExperts++;
+      }
+      if (slots.slotOf[expert] >= 0) pinTaken(layer, slots.slotOf[expert]);
+    }
+    if (layer.hasHints) forgetHints(layer);
+    for (int i = 0; i < count; i++) {
+      int expert = layer.firstExpert + expertIds[i];
+      if (slots.slotOf[expert] >= 0) continue;
+      int slot = slots.takeFree(expert, QUEUED);
+      if (slot < 0) {
+        evict(slots.victim());
+        slot = slots.takeFree(expert, QUEUED);
+      }
+      slots.pins[slot] = 1;
+      enqueue(layer, slot);
+    }
+    peakTaken = Math.max(peakTaken, slots.numTaken());
+  }
+
+  private void pinTaken(CachedExperts layer, int slot) {
+    slots.pins[slot]++;
+    switch (slots.state[slot]) {
+      case READY -> {
+        hits++;
+        usefulBytes += slots.unusedAheadBytes[slot];
+        pendingBytes -= slots.unusedAheadBytes[slot];
+        slots.unusedAheadBytes[slot] = 0;
+      }
+      case QUEUED_AHEAD -> {
+        slots.state[slot] = QUEUED;
+        enqueue(layer, slot);
+      }
+      case READING -> layer.numPending++; // by a read-ahead; a hit or a miss when it ends
+      default -> throw new IllegalStateException("an expert of a layer that nobody held is queued");
+    }
+  }
+
+  private void enqueue(CachedExperts layer, int slot) {
+    layer.numPending++;
+    queued.add(slot);
+    if (layer.numPending > 1) work.signal(); // the caller itself reads one
+  }
+
+  /** The layer's chance to use what was hinted at is now: from here on the policy decides about the rest. */
+  private void forgetHints(CachedExperts layer) {
+    layer.hasHints = false;
+    for (int expert = layer.firstExpert; expert < layer.firstExpert + layer.numExperts; expert++) {
+      int slot = slots.slotOf[expert];
+      if (slot < 0) continue;
+      slots.hinted[slot] = false;
+      if (slots.state[slot] == QUEUED_AHEAD) slots.release(slot);
+    }
+  }
+
+  /** Reads along with the reader threads until the layer's experts are there. */
+  private void awaitWeights(CachedExperts layer) {
+    ExpertEvents.Wait event = new ExpertEvents.Wait();
+    event.begin();
+    event.layer = layer.layer;
+    event.experts = layer.numHeld;
+    event.absentExperts = layer.numPending;
+    long start = System.nanoTime();
+    while (layer.numPending > 0) {
+      int slot = poll(queued, QUEUED);
+      if (slot >= 0) load(slot);
+      else changed.awaitUninterruptibly();
+    }
+    waitNanos += System.nanoTime() - start;
+    event.commit();
+    if (layer.failure == null) return;
+    RuntimeException failure = layer.failure;
+    unpin(layer);
+    throw failure;
+  }
+
+  private void unpin(CachedExperts layer) {
+    for (int i = 0; i < layer.numHeld; i++) {
+      int slot = slots.slotOf[layer.firstExpert + layer.held[i]];
+      if (slot >= 0) slots.pins[slot]--;
+    }
+    layer.numHeld = 0;
+    layer.owner = null;
+    layer.failure = null;
+    changed.signalAll();
+  }
+
+  private void publish(CachedExperts layer, int expert) {
+    ExpertLayout layout = store.layout(layer.layer, expert);
+    long slot = slotAddress(slots.slotOf[layer.firstExpert + expert]);
+    layer.gateUp.set(expert, slot + layout.place(Role.GATE), slot + layout.place(Role.UP), bias(slot, layout.place(Role.GATE_BIAS)),
+        bias(slot, layout.place(Role.UP_BIAS)));
+    layer.down.set(expert, slot + layout.place(Role.DOWN), 0, bias(slot, layout.place(Role.DOWN_BIAS)), 0);
+  }
+
+  private static long bias(long slotAddress, long place) {
+    return place < 0 ? 0 : slotAddress + place;
+  }
+
+  private long slotAddress(int slot) {
+    return arena.address() + slot * store.slotBytes();
+  }
+
+  private void evict(int slot) {
+    int expert = slots.expertOf[slot];
+    boolean wasRead = slots.state[slot] == READY;
+    wastedBytes += slots.unusedAheadBytes[slot];
+    pendingBytes -= slots.unusedAheadBytes[slot];
+    slots.release(slot);
+    if (!wasRead) return; // a read-ahead that had not begun
+    evictions++;
+    ExpertEvents.Evict event = new ExpertEvents.Evict();
+    event.layer = layerOf[expert];
+    event.expert = expert - layers[event.layer].firstExpert;
+    event.bytes = store.slotBytes();
+    event.commit();
+  }
+
+  /** The next slot of a queue that is still in that state, or -1. */
+  private int poll(IntQueue queue, int state) {
+    for (;;) {
+      int slot = queue.poll();
+      if (slot < 0 || slots.state[slot] == state) return slot;
+    }
+  }
+
+  private void readUntilClosed() {
+    lock.lock();
+    try {
+      while (!closing) {
+        int slot = poll(queued, QUEUED);
+        if (slot < 0) slot = poll(queuedAhead, QUEUED_AHEAD);
+        if (slot >= 0) load(slot);
+        else work.awaitUninterruptibly();
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Reads one expert. The lock is given up meanwhile. */
+  private void load(int slot) {
+    int expert = slots.expertOf[slot];
+    CachedExperts layer = layers[layerOf[expert]];
+    boolean ahead = slots.state[slot] == QUEUED_AHEAD;
+    ExpertLayout layout = store.layout(layer.layer, expert - layer.firstExpert);
+    slots.state[slot] = READING;
+    numReading++;
+    Tensor buffer = staging.poll();
+    lock.unlock();
+    ExpertEvents.Load event = new ExpertEvents.Load();
+    event.begin();
+    long readBytes = 0;
+    RuntimeException failure = null;
+    try {
+      if (buffer == null && !layout.rearranged().isEmpty()) buffer = Tensor.allocate(DType.I8, store.stagingBytes());
+      String what = "layer " + layer.layer + ", expert " + (expert - layer.firstExpert);
+      readBytes = ExpertLoader.load(layout, slotAddress(slot), buffer == null ? 0 : buffer.address(), what);
+    } catch (RuntimeException e) {
+      failure = e;
+    } catch (Error e) { // out of memory: for the caller who waits, not for a reader thread to die of
+      failure = new WinnowException("expert could not be loaded: " + e, e);
+    } finally {
+      lock.lock();
+    }
+    event.layer = layer.layer;
+    event.expert = expert - layer.firstExpert;
+    event.bytes = readBytes;
+    event.readAhead = ahead;
+    event.failure = failure == null ? null : failure.getMessage();
+    event.commit();
+    if (buffer != null) staging.push(buffer);
+    numReading--;
+    if (failure == null) loaded(layer, slot, readBytes, ahead);
+    else failed(layer, slot, failure, ahead);
+    changed.signalAll();
+  }
+
+  private void loaded(CachedExperts layer, int slot, long readBytes, boolean ahead) {
+    slots.state[slot] = READY;
+    boolean wanted = slots.pins[slot] > 0;
+    if (wanted) layer.numPending--;
+    if (!ahead) {
+      misses++;
+      demandBytesRead += readBytes;
+    } else if (wanted) {
+      hits++;
+      usefulBytes += readBytes;
+    } else {
+      slots.unusedAheadBytes[slot] = readBytes;
+      pendingBytes += readBytes;
+    }
+  }
+
+  private void failed(CachedExperts layer, int slot, RuntimeException failure, boolean ahead) {
+    failedReads++;
+    if (ahead && slots.pins[slot] > 0) { // someone asked for it meanwhile: they learn of it if it fails again
+      slots.state[slot] = QUEUED;
+      queued.add(slot);
+      return;
+    }
+    boolean wanted = slots.pins[slot] > 0;
+    slots.release(slot);
+    if (!wanted) return;
+    layer.numPending--;
+    if (layer.failure == null) layer.failure = failure;
+    else if (layer.failure != failure) layer.failure.addSuppressed(failure);
+    for (int i = 0; i < layer.numHeld; i++) { // what has not been read yet is not needed any more
+      int other = slots.slotOf[layer.firstExpert + layer.held[i]];
+      if (other >= 0 && slots.state[other] == QUEUED) {
+        slots.release(other);
+        layer.numPending--;
+      }
+    }
+  }
+}

@@ -1,0 +1,115 @@
+package org.winnow.memory;
+
+import java.util.Arrays;
+
+/** Which slot holds which expert, and in which state. Guarded by the cache's lock. */
+final class ExpertSlots {
+  static final int FREE = 0;
+  /** Will be read for someone who waits. */
+  static final int QUEUED = 1;
+  /** Will be read ahead when nothing else is to be read. */
+  static final int QUEUED_AHEAD = 2;
+  static final int READING = 3;
+  static final int READY = 4;
+
+  final int[] slotOf; // by expert, -1 = none
+  final int[] expertOf; // by slot, as all that follow
+  final int[] state;
+  final int[] pins;
+  final boolean[] hinted; // will probably be asked for when its layer comes next: evicted only where nothing else is left
+  final long[] unusedAheadBytes; // bytes of a read-ahead that nobody has asked for yet
+  private final int[] free; // a stack
+  private int numFree;
+  private final EvictionPolicy policy;
+
+  ExpertSlots(int numExperts, int numSlots, EvictionPolicy policy) {
+    this.slotOf = new int[numExperts];
+    this.expertOf = new int[numSlots];
+    this.state = new int[numSlots];
+    this.pins = new int[numSlots];
+    this.hinted = new boolean[numSlots];
+    this.unusedAheadBytes = new long[numSlots];
+    this.free = new int[numSlots];
+    this.policy = policy;
+    Arrays.fill(slotOf, -1);
+    for (int slot = numSlots - 1; slot >= 0; slot--) free[numFree++] = slot; // low addresses first
+  }
+
+  int numSlots() {
+    return state.length;
+  }
+
+  int numTaken() {
+    return state.length - numFree;
+  }
+
+  /** Takes a free slot, or returns -1. */
+  int takeFree(int expert, int newState) {
+    if (numFree == 0) return -1;
+    int slot = free[--numFree];
+    slotOf[expert] = slot;
+    expertOf[slot] = expert;
+    state[slot] = newState;
+    return slot;
+  }
+
+  void release(int slot) {
+    slotOf[expertOf[slot]] = -1;
+    state[slot] = FREE;
+    pins[slot] = 0;
+    hinted[slot] = false;
+    unusedAheadBytes[slot] = 0;
+    free[numFree++] = slot;
+  }
+
+  /** Whether all these experts can be held at once, given what others hold. */
+  boolean hasRoom(int firstExpert, int[] expertIds, int count) {
+    int needed = count;
+    for (int i = 0; i < count; i++) {
+      if (slotOf[firstExpert + expertIds[i]] >= 0) needed--;
+    }
+    if (needed <= numFree) return true;
+    int evictable = 0;
+    for (int slot = 0; slot < state.length; slot++) {
+      if (isEvictable(slot)) evictable++;
+    }
+    for (int i = 0; i < count; i++) {
+      int slot = slotOf[firstExpert + expertIds[i]];
+      if (slot >= 0 && isEvictable(slot)) evictable--;
+    }
+    return needed <= numFree + evictable;
+  }
+
+  /** The slot to evict for an expert that was chosen, or -1: by the policy, sparing what was hinted at for as long as there is anything else. */
+  int victim() {
+    int slot = lowest(false);
+    if (slot >= 0) return slot;
+    for (slot = 0; slot < state.length; slot++) {
+      if (state[slot] == QUEUED_AHEAD && pins[slot] == 0) return slot; // nothing has been read for it
+    }
+    return lowest(true);
+  }
+
+  /** The slot to evict for an expert that is read ahead, or -1. */
+  int victimForReadAhead() {
+    return lowest(false);
+  }
+
+  private int lowest(boolean ofHinted) {
+    int best = -1;
+    double bestRank = 0;
+    for (int slot = 0; slot < state.length; slot++) {
+      if (state[slot] != READY || pins[slot] != 0 || hinted[slot] != ofHinted) continue;
+      double rank = policy.rank(expertOf[slot]);
+      if (best < 0 || rank < bestRank) {
+        best = slot;
+        bestRank = rank;
+      }
+    }
+    return best;
+  }
+
+  private boolean isEvictable(int slot) {
+    return pins[slot] == 0 && (state[slot] == READY || state[slot] == QUEUED_AHEAD);
+  }
+}

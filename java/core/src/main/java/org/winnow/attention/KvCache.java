@@ -187,6 +187,20 @@ public final class KvCache implements AutoCloseable {
   }
 
   /**
+   * Writes keys and values that are still parts of other rows, and advances: per head, {@code rowWidth} apart in {@code parts}, the first
+   * {@code keyPart} columns of the key, then the value; the rest of the key is one row of {@code sharedKeys} for all heads.
+   */
+  void appendParts(Backend backend, Tensor parts, int rowWidth, int keyPart, Tensor sharedKeys, long sharedOffset, long sharedStride, int numTokens) {
+    reserve(numTokens);
+    long tokenStride = (long) numKvHeads * rowWidth;
+    write(backend, 0, parts, 0, tokenStride, rowWidth, 0, keyWidth, keyPart, numTokens);
+    write(backend, 0, sharedKeys, sharedOffset, sharedStride, 0, keyPart, keyWidth, keyWidth - keyPart, numTokens);
+    write(backend, 0, parts, keyPart, tokenStride, rowWidth, valuesOffset(), valueWidth, valueWidth, numTokens);
+    written[0] = length + (long) numTokens;
+    advance(numTokens);
+  }
+
+  /**
    * Ends a step: the sequence is so many tokens longer.
    *
    * @throws IllegalStateException if a layer lacks them

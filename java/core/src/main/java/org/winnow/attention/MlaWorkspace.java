@@ -1,0 +1,59 @@
+package org.winnow.attention;
+
+import java.util.Arrays;
+import org.winnow.DType;
+import org.winnow.Tensor;
+
+/**
+ * Intermediate results of {@link MlaAttention}: grows to the largest call, is reused by the next. One serves all layers of a model, one call at
+ * a time.
+ */
+public final class MlaWorkspace implements AutoCloseable {
+  /** What is kept; one piece of memory each. */
+  enum Slot {
+    QUERY_LATENT, QUERY, LATENT_AND_ROPE, LATENT, QUERY_BY_HEAD, ABSORBED_BY_HEAD, ABSORBED, ATTENDED_LATENT, LATENT_BY_HEAD, VALUE_BY_HEAD,
+    ATTENDED, EXPANDED, HEAD_OFFSETS, HEADS
+  }
+
+  private final Tensor[] memory = new Tensor[Slot.values().length];
+  private final Tensor[] views = new Tensor[Slot.values().length];
+  private KvCache expanded;
+  private boolean closed;
+
+  /** The slot's memory under this shape; the same object as before where the shape is. */
+  Tensor get(Slot slot, DType dtype, long... shape) {
+    if (closed) throw new IllegalStateException("workspace is closed");
+    int i = slot.ordinal();
+    if (views[i] != null && views[i].dtype() == dtype && Arrays.equals(views[i].shape(), shape)) return views[i];
+    long size = 1;
+    for (long extent : shape) size = Math.multiplyExact(size, extent);
+    if (memory[i] == null || memory[i].dtype() != dtype || memory[i].size() < size) {
+      if (memory[i] != null) memory[i].close();
+      memory[i] = Tensor.allocate(dtype, Math.max(size, 1));
+    }
+    views[i] = memory[i].slice(0, size).reshape(shape);
+    return views[i];
+  }
+
+  /** An empty cache of keys and values for one layer. */
+  KvCache expanded(int numHeads, int keyWidth, int valueWidth, int contextLimit) {
+    if (closed) throw new IllegalStateException("workspace is closed");
+    if (expanded == null || expanded.numKvHeads() != numHeads || expanded.keyWidth() != keyWidth || expanded.valueWidth() != valueWidth
+        || expanded.contextLimit() < contextLimit) {
+      if (expanded != null) expanded.close();
+      expanded = new KvCache(1, numHeads, keyWidth, valueWidth, contextLimit);
+    }
+    expanded.truncate(0);
+    return expanded;
+  }
+
+  /** Frees the memory after waiting for operations that are running. May be called twice. */
+  @Override
+  public void close() {
+    closed = true;
+    for (Tensor tensor : memory) {
+      if (tensor != null) tensor.close();
+    }
+    if (expanded != null) expanded.close();
+  }
+}

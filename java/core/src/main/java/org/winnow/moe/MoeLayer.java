@@ -39,6 +39,7 @@ public final class MoeLayer implements AutoCloseable {
   private final Activation activation;
   private final FeedForward shared;
   private final Linear sharedGate;
+  private final boolean everyExpert;
   private final Routing routing = new Routing();
   private final ExpertPlan plan = new ExpertPlan();
   private final ExpertWaves waves;
@@ -56,6 +57,7 @@ public final class MoeLayer implements AutoCloseable {
     activation = builder.activation;
     shared = builder.shared;
     sharedGate = builder.sharedGate;
+    everyExpert = builder.everyExpert;
     waves = new ExpertWaves(experts);
   }
 
@@ -86,7 +88,9 @@ public final class MoeLayer implements AutoCloseable {
       throw new IllegalArgumentException("output must be f32 or bf16, found " + output.dtype());
     }
     output.requireDisjoint("output", "hidden", hidden);
+    if (everyExpert) routing.reserve(Math.toIntExact(hidden.dim(0)), Math.multiplyExact((int) hidden.dim(0), experts.numExperts()));
     route(backend, hidden, routing);
+    if (everyExpert) routing.addUnchosen(experts.numExperts());
     plan.build(backend, routing, experts.numExperts());
     Tensor rows = expertOutput.atLeast(F32, plan.numRows(), experts.hiddenSize());
     Tensor innerRows = inner.atLeast(hidden.dtype(), plan.numRows(), experts.intermediateSize());
@@ -200,6 +204,7 @@ public final class MoeLayer implements AutoCloseable {
     private Activation activation = Activation.SILU;
     private FeedForward shared;
     private Linear sharedGate;
+    private boolean everyExpert;
 
     private Builder(Linear router, TopKRouter rule, Experts experts) {
       require("router input", experts.hiddenSize(), router.inputSize());
@@ -232,6 +237,15 @@ public final class MoeLayer implements AutoCloseable {
       require("shared gate input", experts.hiddenSize(), gate.inputSize());
       require("shared gate output", 1, gate.outputSize());
       sharedGate = gate;
+      return this;
+    }
+
+    /**
+     * Whether to compute every expert for every token, those that were not chosen with weight 0: what a dense layer of the same weights does, to compare with. The
+     * output has the same bits, as long as no expert overflows. Default: no.
+     */
+    public Builder everyExpert(boolean computesEveryExpert) {
+      everyExpert = computesEveryExpert;
       return this;
     }
 

@@ -1,8 +1,11 @@
 package org.winnow.moe;
 
+import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
+import java.util.Arrays;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.internal.NativeCalls;
 
 /**
  * What a router chose for a batch of tokens: for each token any number of experts, best first, each with a weight.
@@ -105,6 +108,40 @@ public final class Routing implements AutoCloseable {
   void setNumTokens(int tokens) {
     numTokens = tokens;
     numRows = offsets.get(tokens);
+  }
+
+  /**
+   * Adds to each token the experts it did not choose, ascending, with weight 0. There must be room for all: {@link #reserve} before routing.
+   */
+  void addUnchosen(int numExperts) {
+    int ticket = NativeCalls.enter();
+    try {
+      requireOpen();
+      IntBuffer ids = expertIds.asByteBuffer().asIntBuffer();
+      FloatBuffer weights = routingWeights.asByteBuffer().asFloatBuffer();
+      boolean[] chosen = new boolean[numExperts];
+      for (int t = numTokens - 1; t >= 0; t--) { // from the back: a token moves into room that is free
+        int begin = offsets.get(t);
+        int count = offsets.get(t + 1) - begin;
+        int row = t * numExperts;
+        Arrays.fill(chosen, false);
+        for (int i = count - 1; i >= 0; i--) {
+          chosen[ids.get(begin + i)] = true;
+          ids.put(row + i, ids.get(begin + i));
+          weights.put(row + i, weights.get(begin + i));
+        }
+        row += count;
+        for (int e = 0; e < numExperts; e++) {
+          if (chosen[e]) continue;
+          ids.put(row, e);
+          weights.put(row++, 0);
+        }
+        offsets.put(t + 1, row);
+      }
+      numRows = numTokens * numExperts;
+    } finally {
+      NativeCalls.exit(ticket);
+    }
   }
 
   void requireOpen() {

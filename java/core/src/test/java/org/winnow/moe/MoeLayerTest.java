@@ -108,6 +108,26 @@ class MoeLayerTest {
   }
 
   @Test
+  void givesTheSameBitsWithEveryExpertComputed() {
+    try (var p = problem(DType.F32); MoeLayer sparse = p.layer(p.experts).build(); MoeLayer dense = p.layer(p.experts).everyExpert(true).build()) {
+      sparse.forward(backend, p.hidden, p.output);
+      float[] expected = p.output.toFloatArray();
+      for (int round = 0; round < 2; round++) {
+        p.output.fill(Float.NaN);
+        dense.forward(backend, p.hidden, p.output);
+        assertThat(p.output.toFloatArray()).isEqualTo(expected);
+        assertThat(dense.routing().numRows()).isEqualTo(p.numTokens * p.numExperts);
+        int[] ids = dense.routing().expertIds().toIntArray();
+        for (int t = 0; t < p.numTokens; t++) {
+          int begin = t * p.numExperts;
+          assertThat(Arrays.copyOfRange(ids, begin, begin + 2)).isEqualTo(sparse.routing().expertIds().slice(2 * t, 2 * t + 2).toIntArray());
+          assertThat(Arrays.copyOfRange(ids, begin, begin + p.numExperts)).containsExactlyInAnyOrder(0, 1, 2, 3, 4, 5, 6, 7);
+        }
+      }
+    }
+  }
+
+  @Test
   void releasesWhatItAcquiredWhenAReadFailsAndGoesOnAfterwards() {
     try (var p = problem(DType.F32)) {
       LimitedExperts limited = new LimitedExperts(p.experts, 3);

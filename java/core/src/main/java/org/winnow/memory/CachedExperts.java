@@ -59,6 +59,12 @@ final class CachedExperts implements Experts {
   }
 
   @Override
+  public boolean isResident(int expert) {
+    if (expert < 0 || expert >= numExperts) throw new IllegalArgumentException("expert must lie in [0, " + numExperts + "), found " + expert);
+    return cache.isResident(this, expert);
+  }
+
+  @Override
   public void acquire(int[] expertIds, int count) {
     if (count < 0 || count > expertIds.length || count > maxPinned()) {
       throw new IllegalArgumentException("count must lie in [0, " + Math.min(expertIds.length, maxPinned()) + "], found " + count);

@@ -121,6 +121,17 @@ public final class ExpertCache implements AutoCloseable {
     }
   }
 
+  boolean isResident(CachedExperts layer, int expert) {
+    lock.lock();
+    try {
+      requireOpen();
+      int slot = slots.slotOf[layer.firstExpert + expert];
+      return slot >= 0 && slots.state[slot] >= READING; // a read that has begun ends as a hit
+    } finally {
+      lock.unlock();
+    }
+  }
+
   void acquire(CachedExperts layer, int[] expertIds, int count) {
     lock.lock();
     try {

@@ -155,6 +155,7 @@ class ExpertCacheTest {
         assertThat(cache.counters().evictions()).isEqualTo(2);
         cache.layer(0).acquire(new int[] {0, 1, 3}, 3);
         cache.layer(0).release();
+        for (int id = 0; id < 6; id++) assertThat(cache.layer(0).isResident(id)).isEqualTo(id == 0 || id == 1 || id == 3);
         assertThat(cache.counters().misses()).isEqualTo(5);
         // Residents among the chosen are kept although the policy would evict them first.
         cache.layer(0).acquire(new int[] {0, 2, 4}, 3);
@@ -182,6 +183,7 @@ class ExpertCacheTest {
             .hasMessage("expertIds must ascend and lie in [0, 6), found 1 after 1");
         assertThatThrownBy(() -> layer.acquire(new int[] {6}, 1)).isInstanceOf(IllegalArgumentException.class);
         assertThatThrownBy(() -> layer.acquire(new int[] {-1}, 1)).isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(() -> layer.isResident(6)).isInstanceOf(IllegalArgumentException.class);
         assertThatThrownBy(() -> layer.hint(new int[] {6}, 1)).isInstanceOf(IllegalArgumentException.class);
         assertThatThrownBy(layer::release).isInstanceOf(IllegalStateException.class).hasMessage("this thread holds no experts of layer 0");
         layer.acquire(new int[] {1}, 1);

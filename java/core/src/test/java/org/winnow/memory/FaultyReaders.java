@@ -1,0 +1,59 @@
+package org.winnow.memory;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
+
+/** Real reads of exact byte ranges, except that they fail where they touch a poisoned range, and can be made to wait. */
+public final class FaultyReaders implements RangeReader.Opener {
+  private record Poison(long begin, long end) {}
+
+  private final List<Poison> poisons = new ArrayList<>();
+  private volatile Runnable beforeRead = () -> {};
+  public final AtomicLong numReads = new AtomicLong();
+
+  public synchronized void poison(long begin, long end) {
+    poisons.add(new Poison(begin, end));
+  }
+
+  public synchronized void heal() {
+    poisons.clear();
+  }
+
+  /** Runs on the reading thread before each read. */
+  public void beforeRead(Runnable action) {
+    beforeRead = action;
+  }
+
+  private synchronized void check(long begin, long end) throws IOException {
+    for (Poison poison : poisons) {
+      if (begin < poison.end && poison.begin < end) throw new IOException("poisoned: [" + poison.begin + ", " + poison.end + ")");
+    }
+  }
+
+  @Override
+  public RangeReader open(Path file) throws IOException {
+    RangeReader reader = RangeReader.buffered().open(file);
+    return new RangeReader() {
+      @Override
+      public int alignmentBytes() {
+        return reader.alignmentBytes();
+      }
+
+      @Override
+      public long read(long offsetBytes, long address, long sizeBytes) throws IOException {
+        numReads.incrementAndGet();
+        beforeRead.run();
+        check(offsetBytes, offsetBytes + sizeBytes);
+        return reader.read(offsetBytes, address, sizeBytes);
+      }
+
+      @Override
+      public void close() {
+        reader.close();
+      }
+    };
+  }
+}

@@ -147,9 +147,10 @@ void choose_eligible(const Router& op, const float* values, Scratch& scratch, Be
   }
 }
 
-void choose_above(const Router& op, const float* logits, double bound, BestFirst& best) {
+// Logits above origin + bound, a sum that could round.
+void choose_above(const Router& op, const float* logits, double origin, double bound, BestFirst& best) {
   for (int64_t e = 0; e < op.num_experts; ++e) {
-    if (logits[e] > bound) best.offer(logits[e], e);
+    if (logits[e] - origin > bound) best.offer(logits[e], e);
   }
 }
 
@@ -231,9 +232,9 @@ bool route_token(const Router& op, int64_t token, Scratch& scratch) {
   if (!(largest - largest == 0)) return false;  // NaN or infinite
   BestFirst best{op.routing_weights + token * op.top_k, op.expert_ids + token * op.top_k, op.top_k};
   if (op.score == RouterScore::hard_threshold || op.score == RouterScore::shifted_threshold) {
-    choose_above(op, logits, op.threshold, best);
+    choose_above(op, logits, 0, op.threshold, best);
   } else if (op.score == RouterScore::sparsemax) {
-    choose_above(op, logits, static_cast<double>(largest) - 1, best);  // tau is never below largest - 1
+    choose_above(op, logits, largest, -1, best);  // tau is never below largest - 1
   } else {
     choose_eligible(op, selection_values(op, logits, largest, scratch), scratch, best);
   }

@@ -34,10 +34,10 @@ struct Router {
   float top_p, min_p, skip_ratio;
 
   // The order of softmax's probabilities is that of the logits, and logits that differ never tie.
-  bool selects_logits() const {
-    if (score == RouterScore::sigmoid || correction_bias != nullptr) return false;
-    return num_expert_groups == 1 || group_score == GroupScore::max;
-  }
+  bool selects_logits() const { return score == RouterScore::softmax && correction_bias == nullptr; }
+
+  // A sum of two probabilities has another order than a sum of logits.
+  bool needs_scores() const { return !selects_logits() || (num_expert_groups > 1 && group_score == GroupScore::sum_of_top_two); }
 };
 
 // What one thread works in.
@@ -48,7 +48,7 @@ struct Scratch {
   std::vector<int32_t> group_ids;    // [top_k_groups]
   std::vector<char> group_eligible;  // [num_expert_groups]
 
-  explicit Scratch(const Router& op) : gates(op.top_k), selection(op.selects_logits() ? 0 : op.num_experts) {
+  explicit Scratch(const Router& op) : gates(op.top_k), selection(op.needs_scores() ? op.num_experts : 0) {
     if (op.num_expert_groups == 1) return;
     group_values.resize(op.top_k_groups);
     group_ids.resize(op.top_k_groups);
@@ -107,9 +107,9 @@ double sum_of_exponentials(const float* logits, double largest, int64_t num_expe
 
 float sigmoid(float z) { return static_cast<float>(1 / (1 + exponential(-static_cast<double>(z)))); }
 
-// What softmax and sigmoid choose by.
+// Scores, corrected: what groups are chosen by and, but for the case above, experts.
 const float* selection_values(const Router& op, const float* logits, double largest, Scratch& scratch) {
-  if (op.selects_logits()) return logits;
+  if (!op.needs_scores()) return logits;
   float* values = scratch.selection.data();
   if (op.score == RouterScore::sigmoid) {
     for (int64_t e = 0; e < op.num_experts; ++e) values[e] = sigmoid(logits[e]);
@@ -130,9 +130,10 @@ float score_of_group(const float* values, int64_t size, GroupScore score) {
   return score == GroupScore::max || size == 1 ? first : first + second;
 }
 
-void choose_eligible(const Router& op, const float* values, Scratch& scratch, BestFirst& best) {
+void choose_eligible(const Router& op, const float* logits, const float* values, Scratch& scratch, BestFirst& best) {
+  const float* chosen_by = op.selects_logits() ? logits : values;
   if (op.num_expert_groups == 1) {
-    for (int64_t e = 0; e < op.num_experts; ++e) best.offer(values[e], e);
+    for (int64_t e = 0; e < op.num_experts; ++e) best.offer(chosen_by[e], e);
     return;
   }
   const int64_t group_size = op.num_experts / op.num_expert_groups;
@@ -143,7 +144,7 @@ void choose_eligible(const Router& op, const float* values, Scratch& scratch, Be
   }
   for (int64_t i = 0; i < groups.count; ++i) scratch.group_eligible[groups.ids[i]] = true;
   for (int64_t e = 0; e < op.num_experts; ++e) {
-    if (scratch.group_eligible[e / group_size]) best.offer(values[e], e);
+    if (scratch.group_eligible[e / group_size]) best.offer(chosen_by[e], e);
   }
 }
 
@@ -236,7 +237,7 @@ bool route_token(const Router& op, int64_t token, Scratch& scratch) {
   } else if (op.score == RouterScore::sparsemax) {
     choose_above(op, logits, largest, -1, best);  // tau is never below largest - 1
   } else {
-    choose_eligible(op, selection_values(op, logits, largest, scratch), scratch, best);
+    choose_eligible(op, logits, selection_values(op, logits, largest, scratch), scratch, best);
   }
   if (best.count > 0) {
     double* gates = scratch.gates.data();

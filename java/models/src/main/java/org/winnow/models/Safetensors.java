@@ -28,6 +28,8 @@ public final class Safetensors {
   static final String SINGLE_FILE = "model.safetensors";
   static final String INDEX_FILE = "model.safetensors.index.json";
 
+  private static final int MAX_NAME = 255; // of a file, on every file system in use
+
   private Safetensors() {}
 
   /**
@@ -101,7 +103,7 @@ public final class Safetensors {
 
   /** A shard is a file beside its index, never a path. */
   private static void requirePlainName(Path index, String tensor, String shard) {
-    boolean plain = shard.endsWith(".safetensors") && shard.indexOf('/') < 0 && shard.indexOf('\\') < 0;
+    boolean plain = shard.length() <= MAX_NAME && shard.endsWith(".safetensors") && shard.indexOf('/') < 0 && shard.indexOf('\\') < 0;
     try {
       plain = plain && Path.of(shard).getNameCount() == 1;
     } catch (InvalidPathException e) {

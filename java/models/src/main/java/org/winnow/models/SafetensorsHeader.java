@@ -32,6 +32,7 @@ final class SafetensorsHeader {
   static final long MAX_HEADER_BYTES = 100_000_000;
 
   private static final int LENGTH_BYTES = 8;
+  private static final int MAX_RANK = 64; // far beyond any tensor; bounds what a hostile header makes us allocate
 
   private final Path file;
   private final long dataOffset;
@@ -146,6 +147,7 @@ final class SafetensorsHeader {
     while (parser.nextToken() != JsonToken.END_ARRAY) {
       boolean integer = parser.currentToken() == JsonToken.VALUE_NUMBER_INT && parser.getNumberType() != JsonParser.NumberType.BIG_INTEGER;
       if (!integer || parser.getLongValue() < 0) throw Json.unexpected(file, Json.quote(name), key + " of integers from 0 to 2^63 - 1", parser);
+      if (count == MAX_RANK) throw fault(name, key + " of at most " + MAX_RANK + " integers", "more");
       if (count == values.length) values = Arrays.copyOf(values, 2 * count);
       values[count++] = parser.getLongValue();
     }

@@ -28,9 +28,13 @@ final class SafetensorsFile {
     return dataBytes;
   }
 
+  String json() {
+    return header + "}";
+  }
+
   /** Writes a header that is right; nothing is allocated for the data. */
   Path write(Path file) {
-    return write(file, header + "}", dataBytes);
+    return write(file, json(), dataBytes);
   }
 
   static Path write(Path file, String header, long dataBytes) {

@@ -95,6 +95,14 @@ class SafetensorsTest {
         .hasMessageContaining("a: expected the name of a safetensors file beside the index, found");
   }
 
+  /** Found by the fuzzer: the name came back whole in the message. */
+  @Test
+  void refusesShardNamesOfAbsurdLength() throws IOException {
+    index("{\"weight_map\":{\"a\":\"" + "x".repeat(5000) + ".safetensors\"}}");
+    assertThatThrownBy(() -> Safetensors.open(folder)).isInstanceOf(CheckpointException.class)
+        .hasMessageContaining("a: expected the name of a safetensors file beside the index, found xxx").message().hasSizeLessThan(500);
+  }
+
   @Test
   void namesWhatAnIndexPromisesAndNoFileHolds() throws IOException {
     writeShards();
@@ -160,6 +168,7 @@ class SafetensorsTest {
         {entry("a", "F32", "[-1]", "[0,4]"), "a: expected shape of integers from 0 to 2^63 - 1, found -1"},
         {entry("a", "F32", "[9223372036854775808]", "[0,4]"), "a: expected shape of integers from 0 to 2^63 - 1, found 9223372036854775808"},
         {entry("a", "F32", "[4294967296,4294967296]", "[0,4]"), "a: expected a shape whose bytes can be counted, found F32 [4294967296, 4294967296]"},
+        {entry("a", "F32", "[" + "1,".repeat(64) + "1]", "[0,4]"), "a: expected shape of at most 64 integers, found more"},
         {entry("a", "F4", "[3]", "[0,2]"), "a: expected a shape whose bytes can be counted, found F4 [3]"},
         {entry("a", "F32", "[2]", "[0,4]"), "a: expected 8 bytes for F32 [2], found 4 bytes"},
         {entry("a", "F32", "[1]", "[4,0]"), "a: expected data_offsets [begin, end], found [4, 0]"},

@@ -124,16 +124,50 @@ class TokenizerTest {
     }
   }
 
-  /** A decoder of the SentencePiece kind: it drops one leading space, which must not swallow the space between prompt and answer. */
+  /** Llama's kind: words begin with a mark for the space before them, unknown characters are bytes, decoding drops one leading space. */
+  private Tokenizer sentencePiece() throws IOException {
+    StringBuilder vocabulary = new StringBuilder("\"<unk>\":0,\"<s>\":1,\"</s>\":2");
+    for (int i = 0; i < 256; i++) vocabulary.append(String.format(",\"<0x%02X>\":%d", i, 3 + i));
+    String[] pieces = {"\u2581", "H", "i", "\u2581H", "\u2581Hi", "w", "\u2581w"};
+    for (int i = 0; i < pieces.length; i++) vocabulary.append(",\"").append(pieces[i]).append("\":").append(259 + i);
+    String replace = "{\"type\":\"Replace\",\"pattern\":{\"String\":\"%s\"},\"content\":\"%s\"}";
+    Files.writeString(folder.resolve("tokenizer.json"), "{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":["
+        + "{\"id\":1,\"content\":\"<s>\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":true}],"
+        + "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Prepend\",\"prepend\":\"\u2581\"}," + String.format(replace, " ", "\u2581") + "]},"
+        + "\"pre_tokenizer\":null,\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<s>\",\"type_id\":0}},"
+        + "{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"pair\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},{\"Sequence\":{\"id\":\"B\",\"type_id\":1}}],"
+        + "\"special_tokens\":{\"<s>\":{\"id\":\"<s>\",\"ids\":[1],\"tokens\":[\"<s>\"]}}},"
+        + "\"decoder\":{\"type\":\"Sequence\",\"decoders\":[" + String.format(replace, "\u2581", " ") + ",{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"},"
+        + "{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}]},"
+        + "\"model\":{\"type\":\"BPE\",\"dropout\":null,\"unk_token\":\"<unk>\",\"continuing_subword_prefix\":null,\"end_of_word_suffix\":null,"
+        + "\"fuse_unk\":true,\"byte_fallback\":true,\"ignore_merges\":false,\"vocab\":{" + vocabulary
+        + "},\"merges\":[\"\u2581 H\",\"\u2581H i\",\"\u2581 w\"]}}");
+    return Tokenizer.open(folder);
+  }
+
   @Test
-  void keepsTheSpaceBehindThePrompt() {
-    String[] pieces = {"<s>", "\u2581Hello", "\u2581world", "\u2581again"};
-    TextStream stream = new TextStream(ids -> {
-      StringBuilder text = new StringBuilder();
-      for (int id : ids) text.append(id == 0 ? "" : pieces[id].replace('\u2581', ' '));
-      return text.length() > 0 && text.charAt(0) == ' ' ? text.substring(1) : text.toString();
-    }, new int[] {0, 1});
-    assertThat(List.of(stream.append(2), stream.append(0), stream.append(3))).containsExactly(" world", "", " again");
+  void keepsTheSpaceBehindThePrompt() throws IOException {
+    try (Tokenizer llama = sentencePiece()) {
+      int[] prompt = llama.encode("Hi Hi", true);
+      assertThat(prompt).containsExactly(1, 263, 263); // with the token that begins every text
+      assertThat(llama.encode("Hi", false)).containsExactly(263);
+      TextStream stream = llama.stream(prompt);
+      assertThat(List.of(stream.append(263), stream.append(1), stream.append(265), stream.append(261))).containsExactly(" Hi", "", " w", "i");
+      TextStream fresh = llama.stream();
+      assertThat(List.of(fresh.append(1), fresh.append(263), fresh.append(263))).containsExactly("", "Hi", " Hi");
+    }
+  }
+
+  @Test
+  void joinsBytesOfACharacter() throws IOException {
+    try (Tokenizer llama = sentencePiece()) {
+      int[] ids = llama.encode("Hi \ud83d\ude42", false);
+      assertThat(ids).containsExactly(263, 259, 3 + 0xf0, 3 + 0x9f, 3 + 0x99, 3 + 0x82);
+      TextStream stream = llama.stream();
+      StringBuilder shown = new StringBuilder();
+      for (int id : ids) shown.append(stream.append(id)).append('|');
+      assertThat(shown).hasToString("Hi| ||||\ud83d\ude42|");
+    }
   }
 
   @Test

@@ -1,11 +1,13 @@
 package org.winnow.moe;
 
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
 import org.winnow.DType;
+import org.winnow.Float16;
 import org.winnow.Tensor;
 import org.winnow.layer.FeedForward;
 import org.winnow.layer.Linear;
@@ -13,6 +15,7 @@ import org.winnow.layer.Linear;
 /** A MoE layer with random weights (softmax router, renormalised; gated SiLU experts), and the exact answer for one element with a bound for f32. */
 public final class MoeLayerProblem implements AutoCloseable {
   private static final double U = 0x1p-24; // unit roundoff of f32
+  private static final float[] POOL = pool();
 
   public final int numTokens;
   public final int numExperts;
@@ -175,12 +178,29 @@ public final class MoeLayerProblem implements AutoCloseable {
     return values;
   }
 
-  /** Normal values, scaled so that a product with a normal vector is normal. */
+  /** Normal values, scaled so that a product with a normal vector is normal: a stretch of POOL from a random place on. */
   private Tensor random(Random random, DType type, long rows, long columns) {
     Tensor tensor = keep(Tensor.allocate(type, rows, columns));
-    double scale = 1 / Math.sqrt(columns);
-    for (long i = 0; i < tensor.size(); i++) tensor.setFloat(i, (float) (random.nextGaussian() * scale));
+    ByteBuffer bytes = tensor.asByteBuffer();
+    float scale = (float) (1 / Math.sqrt(columns));
+    int place = random.nextInt(POOL.length);
+    for (int i = 0; i < tensor.size(); i++) {
+      float value = POOL[place] * scale;
+      switch (type) {
+        case F32 -> bytes.putFloat(4 * i, value);
+        case BF16 -> bytes.putShort(2 * i, Float16.toBf16(value));
+        default -> bytes.putShort(2 * i, Float16.toF16(value));
+      }
+      if (++place == POOL.length) place = 0;
+    }
     return tensor;
+  }
+
+  private static float[] pool() {
+    Random random = new Random(99);
+    float[] pool = new float[65537]; // a prime: no two rows of a matrix are equal
+    for (int i = 0; i < pool.length; i++) pool[i] = (float) random.nextGaussian();
+    return pool;
   }
 
   private <T extends AutoCloseable> T keep(T resource) {

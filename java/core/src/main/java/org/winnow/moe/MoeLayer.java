@@ -123,6 +123,16 @@ public final class MoeLayer implements AutoCloseable {
     return routing;
   }
 
+  /**
+   * What the router said of each expert in the last {@link #forward} or {@link #route}: [numTokens, numExperts] f32, overwritten by the next one.
+   *
+   * @throws IllegalStateException if there was none yet
+   */
+  public synchronized Tensor routerLogits() {
+    if (logits.view == null) throw new IllegalStateException("MoE layer has routed no token yet");
+    return logits.view;
+  }
+
   /** The experts given at construction. */
   public Experts experts() {
     return experts;

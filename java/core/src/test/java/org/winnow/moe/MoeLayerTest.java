@@ -145,8 +145,10 @@ class MoeLayerTest {
   @Test
   void routesWithoutComputing() {
     try (var p = problem(DType.F32); MoeLayer layer = p.layer(p.experts).build(); Routing ahead = new Routing()) {
+      assertThatThrownBy(layer::routerLogits).isInstanceOf(IllegalStateException.class).hasMessageContaining("routed no token");
       layer.route(backend, p.hidden, ahead);
       layer.forward(backend, p.hidden, p.output);
+      assertThat(layer.routerLogits().shape()).containsExactly(p.numTokens, p.numExperts);
       int rows = layer.routing().numRows();
       assertThat(ahead.numRows()).isEqualTo(rows);
       assertThat(ahead.expertIds().slice(0, rows).toIntArray()).isEqualTo(layer.routing().expertIds().slice(0, rows).toIntArray());

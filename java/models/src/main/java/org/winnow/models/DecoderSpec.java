@@ -1,0 +1,246 @@
+package org.winnow.models;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.function.IntFunction;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.winnow.attention.KvCache;
+import org.winnow.attention.RopeFrequencies;
+import org.winnow.memory.ExpertStore;
+import org.winnow.moe.Activation;
+import org.winnow.moe.TopKRouter;
+
+/**
+ * What a decoder is made of and how its checkpoint names the parts: all that differs between families. Nothing is computed or read here.
+ *
+ * @param embedding name of the [vocabularySize, hiddenSize] table
+ * @param output name of the [vocabularySize, hiddenSize] matrix of the logits; that of the embedding if they are tied
+ */
+record DecoderSpec(
+    int vocabularySize, int hiddenSize, int contextLength, float epsilon, RopeFrequencies rope, String embedding, List<Layer> layers, Norm finalNorm, String output) {
+
+  private static final Pattern LAYER = Pattern.compile("model\\.layers\\.(\\d{1,6})\\.");
+
+  /** One tensor that is read when the model is opened: rank 1 becomes f32, rank 2 stays as stored. */
+  record Weight(String name, long... shape) {}
+
+  /** {@code name} [size]. */
+  record Norm(String name, long size) {
+    void addTo(List<Weight> weights) {
+      weights.add(new Weight(name, size));
+    }
+  }
+
+  /** {@code name.weight} [outputSize, inputSize] and, if biased, {@code name.bias} [outputSize]. */
+  record Projection(String name, long outputSize, long inputSize, boolean biased) {
+    String weight() {
+      return name + ".weight";
+    }
+
+    String bias() {
+      return biased ? name + ".bias" : null;
+    }
+
+    void addTo(List<Weight> weights) {
+      weights.add(new Weight(weight(), outputSize, inputSize));
+      if (biased) weights.add(new Weight(bias(), outputSize));
+    }
+  }
+
+  /** {@code hidden += attention(norm(hidden)); hidden += mlp(norm(hidden))}. */
+  record Layer(Norm attentionNorm, Attention attention, Norm mlpNorm, Mlp mlp) {}
+
+  sealed interface Attention {
+    void addTo(List<Weight> weights);
+  }
+
+  /**
+   * Grouped-query attention.
+   *
+   * @param queryNorm of size headDim for each head by itself, of all heads' size for the whole projection; null for none
+   * @param keyNorm alike
+   * @param clip q, k and v are clamped to plus or minus this; 0 for not
+   * @param slidingWindow keys that a query sees, itself included; 0 for all before it
+   * @param sinks name of the [numHeads] sink logits, or null
+   */
+  record GroupedQueryAttention(
+      int numHeads,
+      int numKvHeads,
+      int headDim,
+      Projection query,
+      Projection key,
+      Projection value,
+      Projection output,
+      Norm queryNorm,
+      Norm keyNorm,
+      float clip,
+      int slidingWindow,
+      String sinks)
+      implements Attention {
+    @Override
+    public void addTo(List<Weight> weights) {
+      for (Projection projection : List.of(query, key, value, output)) projection.addTo(weights);
+      if (queryNorm != null) queryNorm.addTo(weights);
+      if (keyNorm != null) keyNorm.addTo(weights);
+      if (sinks != null) weights.add(new Weight(sinks, numHeads));
+    }
+  }
+
+  /**
+   * Multi-head latent attention.
+   *
+   * @param queryDown null where q is projected in one step, by {@code queryUp} from the hidden state
+   * @param queryNorm null exactly if {@code queryDown} is
+   */
+  record LatentAttention(
+      int numHeads,
+      int nopeDim,
+      int ropeDim,
+      int valueDim,
+      int latentSize,
+      boolean interleavedRope,
+      Projection queryDown,
+      Norm queryNorm,
+      Projection queryUp,
+      Projection latentDown,
+      Norm latentNorm,
+      Projection latentUp,
+      Projection output,
+      float scale)
+      implements Attention {
+    @Override
+    public void addTo(List<Weight> weights) {
+      if (queryDown != null) {
+        queryDown.addTo(weights);
+        queryNorm.addTo(weights);
+      }
+      for (Projection projection : List.of(queryUp, latentDown, latentUp, output)) projection.addTo(weights);
+      latentNorm.addTo(weights);
+    }
+  }
+
+  sealed interface Mlp {
+    void addTo(List<Weight> weights);
+  }
+
+  record DenseMlp(Projection gate, Projection up, Projection down, Activation activation) implements Mlp {
+    @Override
+    public void addTo(List<Weight> weights) {
+      for (Projection projection : List.of(gate, up, down)) projection.addTo(weights);
+    }
+  }
+
+  /**
+   * A mixture of experts.
+   *
+   * @param router logits of the experts
+   * @param rule how they are chosen
+   * @param correctionBias name of the [numExperts] f32 that joins the choice only, or null
+   * @param shared a block that every token takes besides, or null
+   * @param sharedGate its gate, one output, or null for none
+   */
+  record ExpertMlp(
+      int numExperts,
+      int intermediateSize,
+      Projection router,
+      TopKRouter.Builder rule,
+      String correctionBias,
+      ExpertTensors experts,
+      Activation activation,
+      DenseMlp shared,
+      Projection sharedGate)
+      implements Mlp {
+    ExpertMlp withShared(DenseMlp newShared, Projection newSharedGate) {
+      return new ExpertMlp(numExperts, intermediateSize, router, rule, correctionBias, experts, activation, newShared, newSharedGate);
+    }
+
+    @Override
+    public void addTo(List<Weight> weights) {
+      router.addTo(weights);
+      if (correctionBias != null) weights.add(new Weight(correctionBias, numExperts));
+      if (shared != null) shared.addTo(weights);
+      if (sharedGate != null) sharedGate.addTo(weights);
+    }
+  }
+
+  /** How a checkpoint stores the experts of a layer. */
+  sealed interface ExpertTensors {
+    void forEachName(int numExperts, Consumer<String> action);
+
+    void addTo(ExpertStore.Builder store, int numExperts);
+  }
+
+  /** One tensor per expert and matrix. */
+  record SeparateExperts(IntFunction<String> gate, IntFunction<String> up, IntFunction<String> down) implements ExpertTensors {
+    @Override
+    public void forEachName(int numExperts, Consumer<String> action) {
+      for (int expert = 0; expert < numExperts; expert++) {
+        action.accept(gate.apply(expert));
+        action.accept(up.apply(expert));
+        action.accept(down.apply(expert));
+      }
+    }
+
+    @Override
+    public void addTo(ExpertStore.Builder store, int numExperts) {
+      store.addLayer(numExperts, gate, up, down);
+    }
+  }
+
+  /** All experts of a layer in one tensor per matrix, input-major, gate and up columns interleaved. */
+  record InterleavedExperts(String gateUp, String gateUpBias, String down, String downBias) implements ExpertTensors {
+    @Override
+    public void forEachName(int numExperts, Consumer<String> action) {
+      List.of(gateUp, gateUpBias, down, downBias).forEach(action);
+    }
+
+    @Override
+    public void addTo(ExpertStore.Builder store, int numExperts) {
+      store.addInterleavedLayer(numExperts, gateUp, gateUpBias, down, downBias);
+    }
+  }
+
+  /** An empty sequence for this decoder. */
+  KvCache newKvCache() {
+    if (layers.get(0).attention() instanceof GroupedQueryAttention grouped) {
+      return new KvCache(layers.size(), grouped.numKvHeads(), grouped.headDim(), grouped.headDim(), contextLength);
+    }
+    LatentAttention latent = (LatentAttention) layers.get(0).attention();
+    return KvCache.ofLatents(layers.size(), latent.latentSize(), latent.ropeDim(), contextLength);
+  }
+
+  /** All tensors but those of the experts. */
+  List<Weight> weights() {
+    List<Weight> weights = new ArrayList<>();
+    weights.add(new Weight(embedding, vocabularySize, hiddenSize));
+    for (Layer layer : layers) {
+      layer.attentionNorm().addTo(weights);
+      layer.attention().addTo(weights);
+      layer.mlpNorm().addTo(weights);
+      layer.mlp().addTo(weights);
+    }
+    finalNorm.addTo(weights);
+    if (!output.equals(embedding)) weights.add(new Weight(output, vocabularySize, hiddenSize));
+    return weights;
+  }
+
+  /**
+   * Whether leaving a tensor out changes nothing: an output matrix where the embedding serves, stored rotary frequencies, and layers behind the last one, which
+   * predict further tokens in training (DeepSeek-V3).
+   */
+  boolean isIgnorable(String name) {
+    if (name.equals("lm_head.weight")) return output.equals(embedding);
+    if (name.endsWith(".rotary_emb.inv_freq")) return true;
+    Matcher layer = LAYER.matcher(name);
+    return layer.lookingAt() && Integer.parseInt(layer.group(1)) >= layers.size();
+  }
+
+  /** Names of the experts' tensors. */
+  void forEachExpertTensor(Consumer<String> action) {
+    for (Layer layer : layers) {
+      if (layer.mlp() instanceof ExpertMlp mlp) mlp.experts().forEachName(mlp.numExperts(), action);
+    }
+  }
+}

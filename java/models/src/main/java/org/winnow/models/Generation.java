@@ -1,0 +1,100 @@
+package org.winnow.models;
+
+import java.util.Arrays;
+import java.util.Set;
+import org.winnow.ContextLengthException;
+import org.winnow.attention.KvCache;
+import org.winnow.layer.Sampler;
+
+/** One run of {@code generate}: reads the prompt in chunks, then chooses a token per step until something ends it. */
+final class Generation {
+  private final LanguageModel model;
+  private final Session session;
+  private final GenerateOptions options;
+  private final TokenListener listener;
+  private final Set<Integer> stopIds;
+  private final Sampler sampler;
+  private int[] ids = new int[16];
+  private int numIds;
+
+  Generation(LanguageModel model, Session session, GenerateOptions options, TokenListener listener) {
+    this.model = model;
+    this.session = session;
+    this.options = options;
+    this.listener = listener;
+    this.stopIds = options.stopIds() != null ? options.stopIds() : Set.copyOf(model.config().stopTokens());
+    this.sampler = new Sampler(options.temperature(), options.topK(), options.topP(), options.seed());
+  }
+
+  GenerationResult run(int[] prompt) {
+    check(prompt);
+    TextStream stream = model.tokenizer() == null ? null : model.tokenizer().stream(prompt);
+    StringBuilder text = new StringBuilder();
+    for (int id : prompt) session.append(id);
+    int[] pending = session.pending();
+    long begin = System.nanoTime();
+    int id = prefill(pending);
+    long prefilled = System.nanoTime();
+    FinishReason reason = id < 0 ? FinishReason.CANCELLED : null;
+    while (reason == null) {
+      if (numIds == options.maxTokens()) {
+        reason = FinishReason.LENGTH;
+      } else if (stopIds.contains(id)) {
+        reason = FinishReason.STOP;
+      } else {
+        append(id);
+        String piece = stream == null ? "" : stream.append(id);
+        text.append(piece);
+        listener.onToken(id, piece);
+        if (numIds == options.maxTokens()) reason = FinishReason.LENGTH;
+        else if (isCancelled()) reason = FinishReason.CANCELLED;
+        else id = step(new int[] {id}, true);
+      }
+    }
+    if (stream != null) text.append(stream.finish());
+    long end = System.nanoTime();
+    return new GenerationResult(
+        Arrays.copyOf(ids, numIds), text.toString(), reason, pending.length, prefilled - begin, end - prefilled, model.expertCounters());
+  }
+
+  private void check(int[] prompt) {
+    int vocabulary = model.config().vocabularySize();
+    for (int i = 0; i < prompt.length; i++) {
+      if (prompt[i] < 0 || prompt[i] >= vocabulary) {
+        throw new IllegalArgumentException("prompt must hold ids in [0, " + vocabulary + "), found " + prompt[i] + " at " + i);
+      }
+    }
+    KvCache cache = session.cache();
+    long total = (long) session.numTokens() + prompt.length + options.maxTokens();
+    if (total > cache.contextLimit()) throw new ContextLengthException(cache.contextLimit(), total);
+    if (session.numTokens() + prompt.length == 0) throw new IllegalArgumentException("prompt must not be empty at the beginning of a sequence");
+    // Nothing new to read: the last token again, for its logits.
+    if (prompt.length == 0 && session.pending().length == 0) cache.truncate(cache.length() - 1);
+  }
+
+  /** Returns the first new token, or -1 if cancelled before. */
+  private int prefill(int[] pending) {
+    int id = -1;
+    for (int begin = 0; begin < pending.length; begin += model.chunkTokens()) {
+      if (isCancelled()) return -1;
+      int end = Math.min(begin + model.chunkTokens(), pending.length);
+      id = step(Arrays.copyOfRange(pending, begin, end), end == pending.length);
+    }
+    return id;
+  }
+
+  private int step(int[] tokens, boolean sample) {
+    return model.step(session.cache(), tokens, sample ? 1 : 0, ForwardListener.NONE,
+        (backend, logits) -> sample ? sampler.sample(backend, logits.reshape(logits.size())) : -1);
+  }
+
+  private boolean isCancelled() {
+    return model.isClosing() || Thread.currentThread().isInterrupted() || (options.cancellation() != null && options.cancellation().isCancelled());
+  }
+
+  private void append(int id) {
+    session.append(id);
+    if (numIds == ids.length) ids = Arrays.copyOf(ids, 2 * numIds);
+    ids[numIds++] = id;
+  }
+}

@@ -1,0 +1,88 @@
+package org.winnow.models;
+
+import org.winnow.Backend;
+import org.winnow.Tensor;
+import org.winnow.attention.Attention;
+import org.winnow.attention.AttentionOptions;
+import org.winnow.attention.Rope;
+import org.winnow.layer.Clamp;
+import org.winnow.layer.Linear;
+import org.winnow.layer.RmsNorm;
+
+/** Grouped-query attention with what the families add to it: biases, q/k norm, sinks, a sliding window. */
+final class GroupedQueryBlock implements AttentionBlock {
+  /** Working memory; one for all layers of a decoder. */
+  static final class Scratch implements AutoCloseable {
+    private final ReusableTensor query = new ReusableTensor();
+    private final ReusableTensor key = new ReusableTensor();
+    private final ReusableTensor value = new ReusableTensor();
+    private final ReusableTensor attended = new ReusableTensor();
+
+    @Override
+    public void close() {
+      query.close();
+      key.close();
+      value.close();
+      attended.close();
+    }
+  }
+
+  private final DecoderSpec.GroupedQueryAttention spec;
+  private final int layer;
+  private final float epsilon;
+  private final Linear query;
+  private final Linear key;
+  private final Linear value;
+  private final Linear output;
+  private final Tensor queryNorm;
+  private final Tensor keyNorm;
+  private final AttentionOptions options;
+  private final Scratch scratch;
+
+  GroupedQueryBlock(DecoderSpec.GroupedQueryAttention spec, int layer, float epsilon, DecoderWeights weights, Scratch scratch) {
+    this.spec = spec;
+    this.layer = layer;
+    this.epsilon = epsilon;
+    this.scratch = scratch;
+    query = weights.linear(spec.query());
+    key = weights.linear(spec.key());
+    value = weights.linear(spec.value());
+    output = weights.linear(spec.output());
+    queryNorm = weights.get(spec.queryNorm() == null ? null : spec.queryNorm().name());
+    keyNorm = weights.get(spec.keyNorm() == null ? null : spec.keyNorm().name());
+    options = new AttentionOptions((float) (1 / Math.sqrt(spec.headDim())), spec.slidingWindow(), weights.get(spec.sinks()));
+  }
+
+  @Override
+  public void run(Step step, Tensor input, Tensor blockOutput) {
+    Backend backend = step.backend();
+    long numTokens = input.dim(0);
+    Tensor queries = project(backend, query, input, scratch.query, queryNorm);
+    Tensor keys = project(backend, key, input, scratch.key, keyNorm);
+    Tensor values = project(backend, value, input, scratch.value, null);
+    Tensor queryHeads = queries.reshape(numTokens, spec.numHeads(), spec.headDim());
+    Tensor keyHeads = keys.reshape(numTokens, spec.numKvHeads(), spec.headDim());
+    Rope.run(backend, queryHeads, step.cos(), step.sin(), 0, Rope.Layout.HALF_SPLIT);
+    Rope.run(backend, keyHeads, step.cos(), step.sin(), 0, Rope.Layout.HALF_SPLIT);
+    step.cache().append(backend, layer, keyHeads, values.reshape(numTokens, spec.numKvHeads(), spec.headDim()));
+    Tensor attended = scratch.attended.view(numTokens, output.inputSize());
+    Tensor attendedHeads = attended.reshape(numTokens, spec.numHeads(), spec.headDim());
+    Attention.run(backend, queryHeads, step.cache(), layer, step.cache().length(), options, attendedHeads);
+    output.run(backend, attended, blockOutput);
+  }
+
+  private Tensor project(Backend backend, Linear projection, Tensor input, ReusableTensor memory, Tensor norm) {
+    Tensor projected = memory.view(input.dim(0), projection.outputSize());
+    projection.run(backend, input, projected);
+    if (norm != null) {
+      // per head or over the whole projection, by the length of the weight
+      Tensor rows = projected.reshape(projected.size() / norm.size(), norm.size());
+      RmsNorm.run(backend, rows, norm, rows, epsilon);
+    }
+    if (spec.clip() > 0) Clamp.run(backend, projected, spec.clip());
+    return projected;
+  }
+
+  @Override
+  public void close() {}
+}

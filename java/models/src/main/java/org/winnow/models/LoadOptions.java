@@ -1,0 +1,47 @@
+package org.winnow.models;
+
+import java.util.function.Supplier;
+import org.winnow.Backend;
+import org.winnow.memory.EvictionPolicy;
+
+/**
+ * How to open a model. Immutable; start from {@link #defaults()}.
+ *
+ * @param budget memory that experts may take
+ * @param evictionPolicy makes the policy of the model's expert cache
+ * @param readAhead whether to guess the next layer's experts by its router and this layer's hidden state, and to read them while this layer computes.
+ *     Results never change
+ * @param numThreads of the model's own backend; 0 for as many as the machine has processors
+ * @param backend computes instead of one of the model's own, or null; it stays the caller's, open for as long as the model
+ */
+public record LoadOptions(ExpertBudget budget, Supplier<EvictionPolicy> evictionPolicy, boolean readAhead, int numThreads, Backend backend) {
+  /** @throws IllegalArgumentException naming the option that is out of range */
+  public LoadOptions {
+    if (numThreads < 0) throw new IllegalArgumentException("numThreads must not be negative, found " + numThreads);
+  }
+
+  /** Room for all experts, read as they are chosen; LFRU; no read-ahead; all processors. */
+  public static LoadOptions defaults() {
+    return new LoadOptions(ExpertBudget.ALL, EvictionPolicy::lfru, false, 0, null);
+  }
+
+  public LoadOptions withBudget(ExpertBudget newBudget) {
+    return new LoadOptions(newBudget, evictionPolicy, readAhead, numThreads, backend);
+  }
+
+  public LoadOptions withEvictionPolicy(Supplier<EvictionPolicy> newPolicy) {
+    return new LoadOptions(budget, newPolicy, readAhead, numThreads, backend);
+  }
+
+  public LoadOptions withReadAhead(boolean newReadAhead) {
+    return new LoadOptions(budget, evictionPolicy, newReadAhead, numThreads, backend);
+  }
+
+  public LoadOptions withThreads(int newNumThreads) {
+    return new LoadOptions(budget, evictionPolicy, readAhead, newNumThreads, backend);
+  }
+
+  public LoadOptions withBackend(Backend newBackend) {
+    return new LoadOptions(budget, evictionPolicy, readAhead, numThreads, newBackend);
+  }
+}

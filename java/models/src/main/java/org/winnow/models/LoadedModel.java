@@ -1,0 +1,166 @@
+package org.winnow.models;
+
+import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import org.winnow.Backend;
+import org.winnow.CheckpointException;
+import org.winnow.Tensor;
+import org.winnow.attention.MlaWorkspace;
+import org.winnow.cpu.CpuBackend;
+import org.winnow.cpu.InstructionSet;
+import org.winnow.layer.FeedForward;
+import org.winnow.memory.Checkpoint;
+import org.winnow.memory.ExpertCache;
+import org.winnow.memory.ExpertCounters;
+import org.winnow.memory.ExpertStore;
+import org.winnow.memory.TensorInfo;
+import org.winnow.moe.MoeLayer;
+
+/** Everything that a model holds open, from its files to its decoder. Opening checks all tensors before it reads any, and leaves nothing behind if it fails. */
+final class LoadedModel implements AutoCloseable {
+  private final Deque<AutoCloseable> open = new ArrayDeque<>(); // last opened first
+  private final ModelConfig config;
+  private final DecoderSpec spec;
+  private final DecoderWeights weights;
+  private final ExpertCache cache; // null for a dense model
+  private final Backend backend;
+  private final Decoder decoder;
+
+  /** @throws CheckpointException if a file or tensor is missing or wrong */
+  static LoadedModel open(Path folder, LoadOptions options) {
+    return new LoadedModel(folder, options);
+  }
+
+  private LoadedModel(Path folder, LoadOptions options) {
+    try {
+      config = ModelConfig.read(folder);
+      spec = Family.describe(config);
+      Checkpoint checkpoint = keep(Safetensors.open(folder));
+      for (DecoderSpec.Weight weight : spec.weights()) DecoderWeights.check(checkpoint, weight);
+      refuseUnknownTensors(checkpoint);
+      ExpertStore store = expertStore(checkpoint);
+      long budgetBytes = store == null ? 0 : options.budget().resolveBytes(store.fullBudgetBytes());
+      cache = store == null ? null : keep(new ExpertCache(store, budgetBytes, options.evictionPolicy().get()));
+      weights = keep(DecoderWeights.read(checkpoint, spec.weights()));
+      backend = options.backend() != null ? options.backend() : keep(newBackend(options.numThreads()));
+      decoder = keep(new Decoder(backend, spec, weights, layers(), options.readAhead()));
+    } catch (RuntimeException | Error e) {
+      close();
+      throw e;
+    }
+  }
+
+  private <T extends AutoCloseable> T keep(T opened) {
+    open.push(opened);
+    return opened;
+  }
+
+  private static Backend newBackend(int numThreads) {
+    return numThreads == 0 ? new CpuBackend() : new CpuBackend(InstructionSet.best(), numThreads);
+  }
+
+  /** A tensor that the family does not know would be left out of the computation: another model than this one. */
+  private void refuseUnknownTensors(Checkpoint checkpoint) {
+    Set<String> known = new HashSet<>();
+    spec.weights().forEach(weight -> known.add(weight.name()));
+    spec.forEachExpertTensor(known::add);
+    for (TensorInfo tensor : checkpoint.tensors()) {
+      if (!known.contains(tensor.name()) && !spec.isIgnorable(tensor.name())) {
+        throw new CheckpointException(tensor.file(), tensor.name(), "only tensors of a " + config.modelType() + " decoder as config.json describes it", tensor.toString());
+      }
+    }
+  }
+
+  private ExpertStore expertStore(Checkpoint checkpoint) {
+    ExpertStore.Builder builder = null;
+    for (DecoderSpec.Layer layer : spec.layers()) {
+      if (!(layer.mlp() instanceof DecoderSpec.ExpertMlp mlp)) continue;
+      if (builder == null) builder = ExpertStore.builder(checkpoint, spec.hiddenSize(), mlp.intermediateSize());
+      mlp.experts().addTo(builder, mlp.numExperts());
+    }
+    return builder == null ? null : builder.build();
+  }
+
+  private List<Decoder.Layer> layers() {
+    GroupedQueryBlock.Scratch scratch = keep(new GroupedQueryBlock.Scratch());
+    MlaWorkspace workspace = keep(new MlaWorkspace());
+    List<Decoder.Layer> layers = new ArrayList<>();
+    int expertLayer = 0;
+    for (int i = 0; i < spec.layers().size(); i++) {
+      DecoderSpec.Layer layer = spec.layers().get(i);
+      AttentionBlock attention = layer.attention() instanceof DecoderSpec.LatentAttention latent
+          ? new LatentBlock(latent, i, spec.epsilon(), weights, workspace)
+          : new GroupedQueryBlock((DecoderSpec.GroupedQueryAttention) layer.attention(), i, spec.epsilon(), weights, scratch);
+      MlpBlock mlp = layer.mlp() instanceof DecoderSpec.ExpertMlp experts
+          ? keep(experts(experts, expertLayer++))
+          : keep(new MlpBlock.Dense(feedForward((DecoderSpec.DenseMlp) layer.mlp())));
+      layers.add(new Decoder.Layer(weights.get(layer.attentionNorm().name()), keep(attention), weights.get(layer.mlpNorm().name()), mlp));
+    }
+    return layers;
+  }
+
+  private ExpertBlock experts(DecoderSpec.ExpertMlp spec, int expertLayer) {
+    Tensor correctionBias = weights.get(spec.correctionBias());
+    if (correctionBias != null) spec.rule().correctionBias(correctionBias);
+    MoeLayer.Builder builder = MoeLayer.builder(weights.linear(spec.router()), spec.rule().build(), cache.layer(expertLayer)).activation(spec.activation());
+    FeedForward shared = spec.shared() == null ? null : feedForward(spec.shared());
+    if (shared != null) builder.shared(shared);
+    if (spec.sharedGate() != null) builder.sharedGate(weights.linear(spec.sharedGate()));
+    return new ExpertBlock(builder.build(), shared);
+  }
+
+  private FeedForward feedForward(DecoderSpec.DenseMlp spec) {
+    return new FeedForward(weights.linear(spec.gate()), weights.linear(spec.up()), weights.linear(spec.down()), spec.activation());
+  }
+
+  ModelConfig config() {
+    return config;
+  }
+
+  DecoderSpec spec() {
+    return spec;
+  }
+
+  Backend backend() {
+    return backend;
+  }
+
+  Decoder decoder() {
+    return decoder;
+  }
+
+  ExpertCounters expertCounters() {
+    return cache == null ? null : cache.counters();
+  }
+
+  long expertBytes() {
+    return cache == null ? 0 : cache.store().fullBudgetBytes();
+  }
+
+  long expertBudgetBytes() {
+    return cache == null ? 0 : cache.budgetBytes();
+  }
+
+  long residentWeightBytes() {
+    return weights.sizeBytes();
+  }
+
+  /** Closes in the opposite order of opening. */
+  @Override
+  public void close() {
+    while (!open.isEmpty()) {
+      try {
+        open.pop().close();
+      } catch (RuntimeException e) {
+        throw e;
+      } catch (Exception e) {
+        throw new IllegalStateException(e); // none of ours throws a checked one
+      }
+    }
+  }
+}

@@ -1,0 +1,94 @@
+package org.winnow.models;
+
+import java.nio.FloatBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import org.winnow.Tensor;
+
+/**
+ * How well a model predicts a text: {@code exp(sum of -ln p / number of tokens scored)}, in windows of limited context.
+ *
+ * <p>Windows of {@code window} ids start at 0, {@code stride}, 2 {@code stride}, ... until one reaches the end; positions restart at 0 in each. A
+ * window scores those of its ids, save the first, that no earlier window contained, so that every id but the very first is scored once.
+ *
+ * @param tokensScored one less than the ids
+ * @param nats the sum of -ln p over the tokens scored
+ * @param textBytes bytes that the ids stand for, markers left out
+ */
+public record Perplexity(int tokensScored, double nats, long textBytes) {
+  /** Per token. */
+  public double perToken() {
+    return Math.exp(nats / tokensScored);
+  }
+
+  /** Independent of the vocabulary. */
+  public double bitsPerByte() {
+    return nats / Math.log(2) / textBytes;
+  }
+
+  /** Called after each window. */
+  @FunctionalInterface
+  public interface Progress {
+    void onTokensScored(int scored, int total);
+  }
+
+  /**
+   * @param ids the text, at least two tokens
+   * @param textBytes bytes that the ids stand for, for {@link #bitsPerByte()}
+   * @param window ids per window, at least 2
+   * @param stride ids from the start of one window to that of the next, less than {@code window}
+   * @throws IllegalArgumentException if one of these is out of range
+   */
+  public static Perplexity of(LanguageModel model, int[] ids, long textBytes, int window, int stride, Progress progress) {
+    if (ids.length < 2) throw new IllegalArgumentException("ids must be at least 2, found " + ids.length);
+    if (window < 2) throw new IllegalArgumentException("window must be at least 2, found " + window);
+    if (stride < 1 || stride >= window) throw new IllegalArgumentException("stride must lie in [1, " + (window - 1) + "], found " + stride);
+    double nats = 0;
+    int done = 1; // ids that need no score any more
+    for (int start = 0; done < ids.length; start += stride) {
+      int end = Math.min(start + window, ids.length);
+      Score score = new Score(Arrays.copyOfRange(ids, start, end));
+      model.forward(score.ids, done - start - 1, score);
+      nats += score.nats;
+      done = end;
+      progress.onTokensScored(done - 1, ids.length - 1);
+    }
+    return new Perplexity(ids.length - 1, nats, textBytes);
+  }
+
+  /**
+   * Bytes of a text in UTF-8 from its ids, markers such as {@code <|endoftext|>} left out; exact for tokenizers that keep every byte.
+   *
+   * @throws IllegalStateException if the model is closed or has no tokenizer
+   */
+  public static long textBytes(LanguageModel model, int[] ids) {
+    return model.requireTokenizer().decode(ids, true).getBytes(StandardCharsets.UTF_8).length;
+  }
+
+  private static final class Score implements ForwardListener {
+    private final int[] ids;
+    private double nats;
+
+    Score(int[] ids) {
+      this.ids = ids;
+    }
+
+    @Override
+    public void onLogits(int firstPosition, Tensor logits) {
+      float[] row = new float[(int) logits.dim(1)];
+      FloatBuffer values = logits.asByteBuffer().asFloatBuffer();
+      for (int r = 0; r < logits.dim(0) && firstPosition + r + 1 < ids.length; r++) {
+        values.get(r * row.length, row);
+        nats += logSumExp(row) - row[ids[firstPosition + r + 1]];
+      }
+    }
+
+    private static double logSumExp(float[] row) {
+      float largest = Float.NEGATIVE_INFINITY;
+      for (float value : row) largest = Math.max(largest, value);
+      double sum = 0;
+      for (float value : row) sum += Math.exp((double) value - largest);
+      return largest + Math.log(sum);
+    }
+  }
+}

@@ -1,0 +1,89 @@
+package org.winnow.models;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Every family computes what the reference computes, element by element. */
+class GoldenTest {
+  private static final double TOLERANCE = 5e-6; // the references themselves are within 8e-7 of double precision
+
+  @TempDir Path folder;
+
+  @ParameterizedTest
+  @ValueSource(strings = {"deepseek_v3", "gpt_oss", "llama", "mixtral", "olmoe", "qwen2_moe", "qwen3_moe"})
+  void everyHiddenStateLogitAndGreedyTokenIsTheReferences(String family) {
+    try (LanguageModel model = LanguageModel.open(Goldens.folder(family), LoadOptions.defaults())) {
+      Verifier.Report report = Verifier.compare(model, Goldens.folder(family).resolve("golden.safetensors"));
+      assertEquals(5, report.tensors().size(), "hidden.0 to hidden.3 and logits");
+      assertEquals(48, report.greedyTokens());
+      assertNull(report.greedyDifference());
+      for (Verifier.TensorError error : report.tensors()) assertTrue(error.relativeError() <= TOLERANCE, family + " " + error);
+      assertTrue(report.passes(TOLERANCE));
+      assertEquals(List.of(), report.ignored());
+    }
+  }
+
+  @Test
+  void theTrainedModelComputesItsReferenceFromBf16Weights() {
+    try (LanguageModel model = LanguageModel.open(Goldens.kjvMoe(), LoadOptions.defaults())) {
+      Verifier.Report report = Verifier.compare(model, Goldens.kjvMoe().resolve("golden.safetensors"));
+      assertEquals(List.of("logits", "router_logits"), report.tensors().stream().map(Verifier.TensorError::name).sorted().toList());
+      assertEquals(96, report.greedyTokens());
+      assertTrue(report.passes(TOLERANCE), report::toString);
+    }
+  }
+
+  @Test
+  void anErrorAboveTheToleranceAnywhereIsSeen() {
+    for (int element : new int[] {0, 12345, 2 * 48 * 512 - 1}) {
+      TensorFile golden = golden();
+      float largest = 0;
+      for (float value : golden.tensors.get("logits").toFloats()) largest = Math.max(largest, Math.abs(value));
+      double shift = 2 * TOLERANCE * largest;
+      golden.map("logits"::equals, logits -> add(logits, element, (float) shift));
+      Verifier.Report report = compareLlama(golden);
+      assertFalse(report.passes(TOLERANCE));
+      Verifier.TensorError error = report.tensors().stream().filter(e -> e.name().equals("logits")).findFirst().orElseThrow();
+      assertEquals(element, error.worstIndex());
+    }
+  }
+
+  @Test
+  void aNanAndADifferentTokenAreSeen() {
+    assertFalse(compareLlama(golden().map("hidden.1"::equals, hidden -> add(hidden, 7, Float.NaN))).passes(1e30));
+    Verifier.Report report = compareLlama(golden().map("greedy"::equals, greedy -> {
+      ByteBuffer ids = ByteBuffer.wrap(greedy.bytes().clone()).order(ByteOrder.LITTLE_ENDIAN);
+      ids.putLong(8 * (40 + 30), (ids.getLong(8 * (40 + 30)) + 1) % 512);
+      return new TensorFile.Stored("I64", greedy.shape(), ids.array());
+    }));
+    assertFalse(report.passes(TOLERANCE));
+    assertTrue(report.greedyDifference().startsWith("row 1, token 30: expected "), report.greedyDifference());
+  }
+
+  private TensorFile golden() {
+    return TensorFile.read(Goldens.folder("llama").resolve("golden.safetensors"));
+  }
+
+  private Verifier.Report compareLlama(TensorFile golden) {
+    try (LanguageModel model = LanguageModel.open(Goldens.folder("llama"), LoadOptions.defaults())) {
+      return Verifier.compare(model, golden.write(folder.resolve("golden.safetensors")));
+    }
+  }
+
+  private static TensorFile.Stored add(TensorFile.Stored tensor, int element, float shift) {
+    ByteBuffer values = ByteBuffer.wrap(tensor.bytes().clone()).order(ByteOrder.LITTLE_ENDIAN);
+    values.putFloat(4 * element, values.getFloat(4 * element) + shift);
+    return new TensorFile.Stored(tensor.type(), tensor.shape(), values.array());
+  }
+}

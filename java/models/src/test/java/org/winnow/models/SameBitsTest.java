@@ -1,0 +1,132 @@
+package org.winnow.models;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import java.util.function.Supplier;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.winnow.Tensor;
+import org.winnow.cpu.CpuBackend;
+import org.winnow.cpu.InstructionSet;
+import org.winnow.memory.EvictionPolicy;
+
+/** What a model computes does not depend on budget, policy, read-ahead, threads, or how a prompt is cut, to the bit. */
+class SameBitsTest {
+  private static final Path MODEL = Goldens.kjvMoe();
+  private static final int[] PROMPT = new int[70];
+  private static int[] expected;
+
+  /** Bits of all logits of a prompt, then of greedily chosen tokens and their logits in a second pass. */
+  private static int[] logits(LanguageModel model, int[] ids) {
+    int vocabulary = model.config().vocabularySize();
+    int[] bits = new int[ids.length * vocabulary];
+    model.forward(ids, 0, new ForwardListener() {
+      @Override
+      public void onLogits(int firstPosition, Tensor logits) {
+        int[] part = new int[(int) logits.size()];
+        logits.asByteBuffer().asIntBuffer().get(part);
+        System.arraycopy(part, 0, bits, firstPosition * vocabulary, part.length);
+      }
+    });
+    return bits;
+  }
+
+  @BeforeAll
+  static void computeOnceWithEverythingResident() {
+    for (int i = 1; i < PROMPT.length; i++) PROMPT[i] = (i * 7919) % 2048;
+    try (LanguageModel model = LanguageModel.open(MODEL, LoadOptions.defaults().withThreads(1))) {
+      expected = logits(model, PROMPT);
+    }
+  }
+
+  static Stream<LoadOptions> options() {
+    LoadOptions options = LoadOptions.defaults().withThreads(2);
+    return Stream.concat(
+        Stream.of(0.1, 0.25, 0.5, 1.0).flatMap(share -> Stream.<Supplier<EvictionPolicy>>of(EvictionPolicy::lru, EvictionPolicy::lfu, EvictionPolicy::lfru)
+            .flatMap(policy -> Stream.of(true, false).map(
+                readAhead -> options.withBudget(ExpertBudget.ofShare(share)).withEvictionPolicy(policy).withReadAhead(readAhead)))),
+        Stream.of(options.withThreads(1), options.withThreads(3)));
+  }
+
+  @ParameterizedTest
+  @MethodSource("options")
+  void whateverTheBudgetThePolicyTheReadAheadAndTheThreads(LoadOptions options) {
+    try (LanguageModel model = LanguageModel.open(MODEL, options)) {
+      assertArrayEquals(expected, logits(model, PROMPT));
+      assertTrue(model.expertCounters().peakResidentBytes() <= model.expertBudgetBytes());
+    }
+  }
+
+  @Test
+  void oneExpertAtATime() {
+    long oneExpert;
+    try (LanguageModel model = LanguageModel.open(MODEL, LoadOptions.defaults())) {
+      oneExpert = model.expertBytes() / (4 * 32);
+    }
+    try (LanguageModel model = LanguageModel.open(MODEL, LoadOptions.defaults().withBudget(ExpertBudget.ofBytes(oneExpert)))) {
+      assertArrayEquals(expected, logits(model, PROMPT));
+      assertEquals(oneExpert, model.expertCounters().peakResidentBytes());
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 7, 64, 69, 70})
+  void howeverThePromptIsCutIntoSteps(int chunkTokens) {
+    try (LanguageModel model = LanguageModel.open(MODEL, LoadOptions.defaults(), chunkTokens)) {
+      assertArrayEquals(expected, logits(model, PROMPT));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"deepseek_v3", "gpt_oss", "llama", "mixtral", "olmoe", "qwen2_moe", "qwen3_moe"})
+  void everyFamilyAtTheLeastBudgetOneTokenAtATime(String family) {
+    int[] ids = new int[48];
+    for (int i = 0; i < ids.length; i++) ids[i] = (i * 37) % 512;
+    int[] whole;
+    try (LanguageModel model = LanguageModel.open(Goldens.folder(family), LoadOptions.defaults().withThreads(1))) {
+      whole = logits(model, ids);
+    }
+    LoadOptions tenth = LoadOptions.defaults().withBudget(ExpertBudget.ofShare(0.1)).withThreads(2).withReadAhead(true);
+    try (LanguageModel model = LanguageModel.open(Goldens.folder(family), tenth, 1)) {
+      assertArrayEquals(whole, logits(model, ids));
+    }
+  }
+
+  @Test
+  void onEveryInstructionSetTokensStaySimilarAndBudgetsAgree() {
+    for (InstructionSet set : List.of(InstructionSet.values())) {
+      if (!set.isSupported()) continue;
+      try (CpuBackend backend = new CpuBackend(set, 2)) {
+        int[][] bits = new int[2][];
+        for (int i = 0; i < 2; i++) {
+          LoadOptions options = LoadOptions.defaults().withBackend(backend).withBudget(ExpertBudget.ofShare(i == 0 ? 1 : 0.1));
+          try (LanguageModel model = LanguageModel.open(MODEL, options)) {
+            bits[i] = logits(model, PROMPT);
+          }
+        }
+        assertArrayEquals(bits[0], bits[1], set.toString());
+      }
+    }
+  }
+
+  @Test
+  void samplingIsThatOfTheSeed() {
+    GenerateOptions options = GenerateOptions.sampling(30, 0.8, 11).withStopIds(Set.of());
+    try (LanguageModel full = LanguageModel.open(MODEL, LoadOptions.defaults());
+        LanguageModel tenth = LanguageModel.open(MODEL, LoadOptions.defaults().withBudget(ExpertBudget.ofShare(0.1)).withReadAhead(true))) {
+      int[] ids = full.generate("<|endoftext|>Psalm 151\n", options, TokenListener.NONE).ids();
+      assertArrayEquals(ids, tenth.generate("<|endoftext|>Psalm 151\n", options, TokenListener.NONE).ids());
+      GenerateOptions other = GenerateOptions.sampling(30, 0.8, 12).withStopIds(Set.of());
+      assertTrue(!java.util.Arrays.equals(ids, full.generate("<|endoftext|>Psalm 151\n", other, TokenListener.NONE).ids()));
+    }
+  }
+}

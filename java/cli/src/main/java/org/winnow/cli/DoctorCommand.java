@@ -87,7 +87,8 @@ final class DoctorCommand extends Subcommand {
     } catch (IOException e) {
       return "unknown: " + directory + " has no file and cannot be written";
     }
-    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ, ExtendedOpenOption.DIRECT)) {
+    try {
+      FileChannel.open(file, StandardOpenOption.READ, ExtendedOpenOption.DIRECT).close();
       return "works in " + directory;
     } catch (IOException | UnsupportedOperationException e) {
       return "does not work in " + directory + ": experts are read through the page cache";

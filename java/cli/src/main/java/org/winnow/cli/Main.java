@@ -18,6 +18,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
     versionProvider = Main.Version.class,
     subcommands = {
       DoctorCommand.class,
+      InspectCommand.class,
       CommandLine.HelpCommand.class
     })
 public final class Main {

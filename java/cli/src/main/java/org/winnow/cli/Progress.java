@@ -6,7 +6,7 @@ import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBarStyle;
 
-/** How far long work has come: a bar on a terminal, else a line at every tenth. */
+/** How far long work has come: a bar on a terminal, else a line at every quarter. */
 final class Progress implements AutoCloseable {
   private static final int WIDTH = 78; // of the bar with its text; narrower terminals are rare
 
@@ -14,7 +14,7 @@ final class Progress implements AutoCloseable {
   private final long total;
   private final PrintWriter err;
   private final ProgressBar bar; // null where nobody watches
-  private long tenths;
+  private long quarters;
 
   Progress(Terminal terminal, String task, String unit, long total) {
     this.task = task;
@@ -41,12 +41,12 @@ final class Progress implements AutoCloseable {
       bar.stepTo(done);
       return;
     }
-    long reached = 10 * done / total;
-    if (reached > tenths) {
-      err.println(task + ": " + 10 * reached + " %");
+    long reached = 4 * done / total;
+    if (reached > quarters) {
+      err.println(task + ": " + 25 * reached + " %");
       err.flush();
     }
-    tenths = Math.max(tenths, reached);
+    quarters = Math.max(quarters, reached);
   }
 
   /** Removes the bar. */

@@ -13,7 +13,7 @@ final class Units {
   static String bytes(long bytes) {
     double value = bytes;
     int unit = 0;
-    while (Math.abs(value) >= 999.5 && unit < BINARY.length - 1) {
+    while (Math.abs(value) >= 1023.5 && unit < BINARY.length - 1) {
       value /= 1024;
       unit++;
     }

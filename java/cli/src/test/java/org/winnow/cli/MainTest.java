@@ -61,7 +61,7 @@ class MainTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"doctor"})
+  @ValueSource(strings = {"doctor", "inspect"})
   void helpOfEveryCommandHasAnExampleAndTheExitCodes(String command) {
     CapturedRun run = CapturedRun.of(command, "--help");
     assertThat(run.exitCode()).isZero();

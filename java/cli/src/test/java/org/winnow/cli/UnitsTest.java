@@ -12,11 +12,12 @@ class UnitsTest {
   void bytesKeepThreeDigits() {
     assertThat(Units.bytes(0)).isEqualTo("0 B");
     assertThat(Units.bytes(999)).isEqualTo("999 B");
-    assertThat(Units.bytes(1000)).isEqualTo("0.977 KiB");
+    assertThat(Units.bytes(1000)).isEqualTo("1000 B");
     assertThat(Units.bytes(1536)).isEqualTo("1.50 KiB");
     assertThat(Units.bytes(18_874_368)).isEqualTo("18.0 MiB");
     assertThat(Units.bytes(100L << 30)).isEqualTo("100 GiB");
-    assertThat(Units.bytes(1023L << 20)).isEqualTo("0.999 GiB");
+    assertThat(Units.bytes(1023L << 20)).isEqualTo("1023 MiB");
+    assertThat(Units.bytes((1024L << 20) - 1)).isEqualTo("1.00 GiB");
     assertThat(Units.bytes(Long.MAX_VALUE)).isEqualTo("8192 PiB");
   }
 

@@ -159,7 +159,8 @@ public final class CpuBackend extends Backend {
     NativeCpu.cpu_close(cpu);
   }
 
-  private long handle() {
+  /** The native context, for calls from this package. */
+  long handle() {
     if (closed) throw new IllegalStateException("backend cpu is closed");
     return cpu;
   }

@@ -19,6 +19,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "winnow/base/cpu.h",
               "winnow/base/file.h",
               "winnow/base/memory.h",
+              "winnow/base/probe.h",
               "winnow/add.h",
               "winnow/attention.h",
               "winnow/clamp.h",

@@ -1,0 +1,189 @@
+package org.winnow.cli;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import org.winnow.models.ModelConfig;
+import org.winnow.models.ModelReport;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code winnow inspect}: what a checkpoint is and what it needs, from its headers alone. */
+@Command(
+    name = "inspect",
+    description = {
+      "Tells what a checkpoint is: dense or a mixture of experts and why, its parameters in all and per token, and how much",
+      "memory which share of its experts needs. Reads headers only, so the size of the weights does not matter."
+    },
+    footer = {"", "Examples:", "  winnow inspect models/kjv-moe", "  winnow inspect /models/Qwen3-30B-A3B --json"})
+final class InspectCommand extends Subcommand {
+  private static final int[] BUDGET_PERCENTAGES = {10, 25, 50, 75, 100};
+
+  @Parameters(paramLabel = "PATH", description = "folder of the checkpoint, its index, or one safetensors file")
+  private Path path;
+
+  @Option(names = "--json", description = "print JSON, with every layer")
+  private boolean json;
+
+  @Override
+  int run(Terminal terminal) throws IOException {
+    ModelReport report = ModelReport.of(path);
+    if (json) {
+      try (JsonGenerator generator = JsonFile.to(terminal.out())) {
+        write(generator, report);
+      }
+      terminal.out().println();
+      terminal.out().flush();
+    } else {
+      print(terminal.out(), report);
+    }
+    return ExitCode.DONE;
+  }
+
+  private static void print(PrintWriter out, ModelReport report) {
+    ModelConfig config = report.config();
+    Table facts = Table.ofFacts();
+    facts.row("checkpoint", report.path().toString());
+    facts.row("family", config == null ? "unknown: no config.json" : config.modelType());
+    facts.row("kind", report.isMixtureOfExperts() ? "mixture of experts (" + reasons(report) + ")" : "dense (no sign of experts)");
+    facts.row("parameters", Units.roughCount(report.parameters()) + " (" + Units.count(report.parameters()) + ")");
+    report.activeParameters().ifPresent(active -> facts.row("  per token",
+        Units.roughCount(active) + " (" + Units.count(active) + "), " + Units.percent(report.sparsity()) + " not used"));
+    if (report.auxiliaryParameters() > 0) facts.row("  auxiliary", Units.roughCount(report.auxiliaryParameters()) + ", not counted above");
+    facts.row("size", Units.bytes(report.sizeBytes()) + " in " + Units.count(report.numTensors()) + " tensors: " + formats(report));
+    report.bytesPerToken().ifPresent(bytes -> facts.row("  per token", Units.bytes(bytes) + " read if nothing is kept"));
+    if (config != null) facts.row("context", Units.count(config.contextLength()) + " tokens");
+    for (String line : layers(report)) facts.row(line.startsWith(" ") ? "" : "layers", line.strip());
+    if (report.isMixtureOfExperts() && report.granularity() > 0) {
+      facts.row("granularity", Units.threeDigits(report.granularity()) + " (width of an expert / width of the model)");
+    }
+    facts.row("generate", report.obstacles().isEmpty() ? "can run it" : "cannot run it yet: " + String.join("; ", report.obstacles()));
+    facts.print(out);
+    if (report.expertBytes() > 0) printBudgets(out, report);
+  }
+
+  private static String reasons(ModelReport report) {
+    return String.join(", ", report.reasons());
+  }
+
+  private static String formats(ModelReport report) {
+    List<String> names = new ArrayList<>();
+    for (ModelReport.Format format : report.formats()) {
+      names.add(format.name() + (report.formats().size() > 1 ? " " + Units.bytes(format.sizeBytes()) : "") + (format.computed() ? "" : " (not computed yet)"));
+    }
+    return String.join(", ", names);
+  }
+
+  /** Runs of equal layers, one line each. */
+  private static List<String> layers(ModelReport report) {
+    List<String> lines = new ArrayList<>();
+    List<ModelReport.Layer> layers = report.layers();
+    for (int begin = 0, end; begin < layers.size(); begin = end) {
+      ModelReport.Layer first = layers.get(begin);
+      end = begin + 1;
+      while (end < layers.size() && isAlike(first, layers.get(end))) end++;
+      int last = layers.get(end - 1).index();
+      String range = first.index() == last ? Integer.toString(last) : first.index() + " to " + last;
+      lines.add((lines.isEmpty() ? "" : " ") + range + ": " + describe(first));
+    }
+    return lines;
+  }
+
+  private static boolean isAlike(ModelReport.Layer a, ModelReport.Layer b) {
+    return a.numExperts() == b.numExperts() && a.topK() == b.topK() && a.expertBytes() == b.expertBytes()
+        && Objects.equals(a.sharedParameters(), b.sharedParameters()) && a.parameters() == b.parameters();
+  }
+
+  private static String describe(ModelReport.Layer layer) {
+    String parameters = Units.roughCount(layer.parameters()) + " parameters";
+    if (layer.numExperts() == 0) return "dense, " + parameters;
+    return layer.numExperts() + " experts of " + Units.bytes(layer.expertBytes()) + (layer.topK() > 0 ? ", " + layer.topK() + " per token" : "")
+        + (layer.sharedParameters() > 0 ? ", and shared ones of " + Units.roughCount(layer.sharedParameters()) : "") + "; " + parameters;
+  }
+
+  private static void printBudgets(PrintWriter out, ModelReport report) {
+    out.println();
+    Table budgets = Table.withHeading("budget", "bytes", "experts held", "per layer", "with all other weights");
+    for (int percentage : BUDGET_PERCENTAGES) {
+      ModelReport.Budget budget = report.budget(percentage / 100.0);
+      budgets.row(percentage + " %", Units.bytes(budget.budgetBytes()), Units.count(budget.numExperts()), Units.threeDigits(budget.expertsPerLayer()),
+          Units.bytes(budget.totalBytes()));
+    }
+    budgets.print(out);
+  }
+
+  private static void write(JsonGenerator json, ModelReport report) throws IOException {
+    json.writeStartObject();
+    json.writeStringField("path", report.path().toString());
+    json.writeStringField("family", report.config() == null ? null : report.config().modelType());
+    json.writeBooleanField("mixture_of_experts", report.isMixtureOfExperts());
+    writeStrings(json, "reasons", report.reasons());
+    json.writeNumberField("parameters", report.parameters());
+    if (report.activeParameters().isPresent()) json.writeNumberField("active_parameters", report.activeParameters().getAsLong());
+    json.writeNumberField("auxiliary_parameters", report.auxiliaryParameters());
+    json.writeNumberField("sparsity", report.sparsity());
+    json.writeNumberField("granularity", report.granularity());
+    json.writeNumberField("num_tensors", report.numTensors());
+    json.writeNumberField("size_bytes", report.sizeBytes());
+    json.writeNumberField("expert_bytes", report.expertBytes());
+    json.writeNumberField("other_bytes", report.residentBytes());
+    if (report.bytesPerToken().isPresent()) json.writeNumberField("bytes_per_token", report.bytesPerToken().getAsLong());
+    json.writeNumberField("leading_dense_layers", report.leadingDenseLayers());
+    json.writeArrayFieldStart("formats");
+    for (ModelReport.Format format : report.formats()) {
+      json.writeStartObject();
+      json.writeStringField("name", format.name());
+      json.writeNumberField("num_tensors", format.numTensors());
+      json.writeNumberField("size_bytes", format.sizeBytes());
+      json.writeBooleanField("computed", format.computed());
+      json.writeEndObject();
+    }
+    json.writeEndArray();
+    writeStrings(json, "obstacles", report.obstacles());
+    writeLayers(json, report);
+    writeBudgets(json, report);
+    json.writeEndObject();
+  }
+
+  private static void writeLayers(JsonGenerator json, ModelReport report) throws IOException {
+    json.writeArrayFieldStart("layers");
+    for (ModelReport.Layer layer : report.layers()) {
+      json.writeStartObject();
+      json.writeNumberField("index", layer.index());
+      json.writeNumberField("num_experts", layer.numExperts());
+      json.writeNumberField("top_k", layer.topK());
+      json.writeNumberField("expert_parameters", layer.expertParameters());
+      json.writeNumberField("expert_bytes", layer.expertBytes());
+      json.writeNumberField("shared_parameters", layer.sharedParameters());
+      json.writeNumberField("parameters", layer.parameters());
+      json.writeEndObject();
+    }
+    json.writeEndArray();
+  }
+
+  private static void writeBudgets(JsonGenerator json, ModelReport report) throws IOException {
+    json.writeArrayFieldStart("budgets");
+    for (int percentage : report.expertBytes() > 0 ? BUDGET_PERCENTAGES : new int[0]) {
+      ModelReport.Budget budget = report.budget(percentage / 100.0);
+      json.writeStartObject();
+      json.writeNumberField("percent", percentage);
+      json.writeNumberField("budget_bytes", budget.budgetBytes());
+      json.writeNumberField("num_experts", budget.numExperts());
+      json.writeNumberField("experts_per_layer", budget.expertsPerLayer());
+      json.writeNumberField("total_bytes", budget.totalBytes());
+      json.writeEndObject();
+    }
+    json.writeEndArray();
+  }
+
+  private static void writeStrings(JsonGenerator json, String name, List<String> values) throws IOException {
+    json.writeArrayFieldStart(name);
+    for (String value : values) json.writeString(value);
+    json.writeEndArray();
+  }
+}

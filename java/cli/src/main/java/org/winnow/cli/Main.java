@@ -19,6 +19,11 @@ import picocli.CommandLine.UnmatchedArgumentException;
     subcommands = {
       DoctorCommand.class,
       InspectCommand.class,
+      GenerateCommand.class,
+      VerifyCommand.class,
+      PerplexityCommand.class,
+      DemoCommand.class,
+      DemoWorker.class,
       CommandLine.HelpCommand.class
     })
 public final class Main {

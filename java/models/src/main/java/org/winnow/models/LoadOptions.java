@@ -11,10 +11,12 @@ import org.winnow.memory.EvictionPolicy;
  * @param evictionPolicy makes the policy of the model's expert cache
  * @param readAhead whether to guess the next layer's experts by its router and this layer's hidden state, and to read them while this layer computes.
  *     Results never change
+ * @param everyExpert whether to compute every expert for every token, those that were not chosen with weight 0, as a dense layer does: to compare with. Results
+ *     never change
  * @param numThreads of the model's own backend; 0 for as many as the machine has processors
  * @param backend computes instead of one of the model's own, or null; it stays the caller's, open for as long as the model
  */
-public record LoadOptions(ExpertBudget budget, Supplier<EvictionPolicy> evictionPolicy, boolean readAhead, int numThreads, Backend backend) {
+public record LoadOptions(ExpertBudget budget, Supplier<EvictionPolicy> evictionPolicy, boolean readAhead, boolean everyExpert, int numThreads, Backend backend) {
   /** @throws IllegalArgumentException naming the option that is out of range */
   public LoadOptions {
     if (numThreads < 0) throw new IllegalArgumentException("numThreads must not be negative, found " + numThreads);
@@ -22,26 +24,30 @@ public record LoadOptions(ExpertBudget budget, Supplier<EvictionPolicy> eviction
 
   /** Room for all experts, read as they are chosen; LFRU; no read-ahead; all processors. */
   public static LoadOptions defaults() {
-    return new LoadOptions(ExpertBudget.ALL, EvictionPolicy::lfru, false, 0, null);
+    return new LoadOptions(ExpertBudget.ALL, EvictionPolicy::lfru, false, false, 0, null);
   }
 
   public LoadOptions withBudget(ExpertBudget newBudget) {
-    return new LoadOptions(newBudget, evictionPolicy, readAhead, numThreads, backend);
+    return new LoadOptions(newBudget, evictionPolicy, readAhead, everyExpert, numThreads, backend);
   }
 
   public LoadOptions withEvictionPolicy(Supplier<EvictionPolicy> newPolicy) {
-    return new LoadOptions(budget, newPolicy, readAhead, numThreads, backend);
+    return new LoadOptions(budget, newPolicy, readAhead, everyExpert, numThreads, backend);
   }
 
   public LoadOptions withReadAhead(boolean newReadAhead) {
-    return new LoadOptions(budget, evictionPolicy, newReadAhead, numThreads, backend);
+    return new LoadOptions(budget, evictionPolicy, newReadAhead, everyExpert, numThreads, backend);
+  }
+
+  public LoadOptions withEveryExpert(boolean newEveryExpert) {
+    return new LoadOptions(budget, evictionPolicy, readAhead, newEveryExpert, numThreads, backend);
   }
 
   public LoadOptions withThreads(int newNumThreads) {
-    return new LoadOptions(budget, evictionPolicy, readAhead, newNumThreads, backend);
+    return new LoadOptions(budget, evictionPolicy, readAhead, everyExpert, newNumThreads, backend);
   }
 
   public LoadOptions withBackend(Backend newBackend) {
-    return new LoadOptions(budget, evictionPolicy, readAhead, numThreads, newBackend);
+    return new LoadOptions(budget, evictionPolicy, readAhead, everyExpert, numThreads, newBackend);
   }
 }

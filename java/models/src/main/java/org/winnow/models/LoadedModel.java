@@ -48,7 +48,7 @@ final class LoadedModel implements AutoCloseable {
       cache = store == null ? null : keep(new ExpertCache(store, budgetBytes, options.evictionPolicy().get()));
       weights = keep(DecoderWeights.read(checkpoint, spec.weights()));
       backend = options.backend() != null ? options.backend() : keep(newBackend(options.numThreads()));
-      decoder = keep(new Decoder(backend, spec, weights, layers(), options.readAhead()));
+      decoder = keep(new Decoder(backend, spec, weights, layers(options.everyExpert()), options.readAhead()));
     } catch (RuntimeException | Error e) {
       close();
       throw e;
@@ -86,7 +86,7 @@ final class LoadedModel implements AutoCloseable {
     return builder == null ? null : builder.build();
   }
 
-  private List<Decoder.Layer> layers() {
+  private List<Decoder.Layer> layers(boolean everyExpert) {
     GroupedQueryBlock.Scratch scratch = keep(new GroupedQueryBlock.Scratch());
     MlaWorkspace workspace = keep(new MlaWorkspace());
     List<Decoder.Layer> layers = new ArrayList<>();
@@ -97,17 +97,18 @@ final class LoadedModel implements AutoCloseable {
           ? new LatentBlock(latent, i, spec.epsilon(), weights, workspace)
           : new GroupedQueryBlock((DecoderSpec.GroupedQueryAttention) layer.attention(), i, spec.epsilon(), weights, scratch);
       MlpBlock mlp = layer.mlp() instanceof DecoderSpec.ExpertMlp experts
-          ? keep(experts(experts, expertLayer++))
+          ? keep(experts(experts, expertLayer++, everyExpert))
           : keep(new MlpBlock.Dense(feedForward((DecoderSpec.DenseMlp) layer.mlp())));
       layers.add(new Decoder.Layer(weights.get(layer.attentionNorm().name()), keep(attention), weights.get(layer.mlpNorm().name()), mlp));
     }
     return layers;
   }
 
-  private ExpertBlock experts(DecoderSpec.ExpertMlp spec, int expertLayer) {
+  private ExpertBlock experts(DecoderSpec.ExpertMlp spec, int expertLayer, boolean everyExpert) {
     Tensor correctionBias = weights.get(spec.correctionBias());
     if (correctionBias != null) spec.rule().correctionBias(correctionBias);
-    MoeLayer.Builder builder = MoeLayer.builder(weights.linear(spec.router()), spec.rule().build(), cache.layer(expertLayer)).activation(spec.activation());
+    MoeLayer.Builder builder = MoeLayer.builder(weights.linear(spec.router()), spec.rule().build(), cache.layer(expertLayer))
+        .activation(spec.activation()).everyExpert(everyExpert);
     FeedForward shared = spec.shared() == null ? null : feedForward(spec.shared());
     if (shared != null) builder.shared(shared);
     if (spec.sharedGate() != null) builder.sharedGate(weights.linear(spec.sharedGate()));

@@ -1,0 +1,123 @@
+package org.winnow.cli;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.Locale;
+import org.winnow.memory.ExpertCounters;
+import org.winnow.models.GenerateOptions;
+import org.winnow.models.GenerationResult;
+import org.winnow.models.LanguageModel;
+
+/** What a generation took, as a table for people and as JSON. */
+final class GenerationSummary {
+  private final Path path;
+  private final LanguageModel model;
+  private final ModelOptions modelOptions;
+  private final int[] prompt;
+  private final GenerateOptions options;
+  private final GenerationResult result;
+  private final ExpertCounters experts; // null for a dense model
+  private final long peakMemoryBytes = ProcessMemory.peakBytes();
+
+  GenerationSummary(Path path, LanguageModel model, ModelOptions modelOptions, int[] prompt, GenerateOptions options, GenerationResult result) {
+    this.path = path;
+    this.model = model;
+    this.modelOptions = modelOptions;
+    this.prompt = prompt;
+    this.options = options;
+    this.result = result;
+    this.experts = result.experts();
+  }
+
+  void print(PrintWriter out) {
+    Table facts = Table.ofFacts();
+    facts.row("prompt", tokens(result.promptTokens()) + " in " + Units.duration(result.prefillNanos()) + rate(result.prefillTokensPerSecond()));
+    facts.row("generated", tokens(result.ids().length) + " in " + Units.duration(result.decodeNanos()) + rate(result.decodeTokensPerSecond()) + ", " + ending());
+    if (experts != null) {
+      facts.row("experts", Units.bytes(model.expertBytes()) + " in all; budget " + Units.bytes(model.expertBudgetBytes()) + " (" + modelOptions.describe()
+          + "), at most " + Units.bytes(experts.peakResidentBytes()) + " resident");
+      facts.row("read", Units.bytes(experts.demandBytesRead()) + " in " + Units.count(experts.misses()) + " reads, waited "
+          + Units.duration(experts.waitNanos()) + "; hit rate " + Units.percent(experts.hitRate()) + ", " + Units.count(experts.evictions()) + " evictions");
+      if (modelOptions.readAhead()) {
+        facts.row("read ahead", Units.bytes(experts.readAheadUsefulBytes()) + " useful, " + Units.bytes(experts.readAheadWastedBytes()) + " wasted");
+      }
+    }
+    facts.row("other weights", Units.bytes(model.residentWeightBytes()));
+    if (peakMemoryBytes >= 0) facts.row("peak memory", Units.bytes(peakMemoryBytes) + " of this process, Java included");
+    facts.print(out);
+  }
+
+  private static String tokens(int count) {
+    return Units.count(count) + (count == 1 ? " token" : " tokens");
+  }
+
+  private static String rate(double tokensPerSecond) {
+    return tokensPerSecond == 0 ? "" : " (" + Units.threeDigits(tokensPerSecond) + " tokens/s)";
+  }
+
+  private String ending() {
+    return switch (result.finishReason()) {
+      case STOP -> "ended by a stop token";
+      case LENGTH -> "as many as asked for";
+      case CANCELLED -> "cancelled";
+    };
+  }
+
+  void write(JsonFile file) throws IOException {
+    JsonGenerator json = file.generator();
+    json.writeStartObject();
+    json.writeStringField("model", path.toString());
+    json.writeStringField("family", model.config().modelType());
+    writeOptions(json);
+    writeIds(json, "prompt_ids", prompt);
+    writeIds(json, "ids", result.ids());
+    json.writeStringField("text", result.text());
+    json.writeStringField("finish_reason", result.finishReason().name().toLowerCase(Locale.ROOT));
+    json.writeNumberField("prompt_tokens", result.promptTokens());
+    json.writeNumberField("prefill_seconds", result.prefillNanos() / 1e9);
+    json.writeNumberField("decode_seconds", result.decodeNanos() / 1e9);
+    json.writeNumberField("prefill_tokens_per_second", result.prefillTokensPerSecond());
+    json.writeNumberField("decode_tokens_per_second", result.decodeTokensPerSecond());
+    json.writeNumberField("other_weight_bytes", model.residentWeightBytes());
+    json.writeNumberField("peak_memory_bytes", peakMemoryBytes);
+    if (experts != null) writeExperts(json);
+    json.writeEndObject();
+  }
+
+  private void writeOptions(JsonGenerator json) throws IOException {
+    json.writeObjectFieldStart("options");
+    json.writeNumberField("max_tokens", options.maxTokens());
+    json.writeNumberField("temperature", options.temperature());
+    json.writeNumberField("top_k", options.topK());
+    json.writeNumberField("top_p", options.topP());
+    json.writeNumberField("seed", options.seed());
+    json.writeStringField("policy", modelOptions.policy().toString());
+    json.writeBooleanField("read_ahead", modelOptions.readAhead());
+    json.writeEndObject();
+  }
+
+  private void writeExperts(JsonGenerator json) throws IOException {
+    json.writeObjectFieldStart("experts");
+    json.writeNumberField("expert_bytes", model.expertBytes());
+    json.writeNumberField("budget_bytes", model.expertBudgetBytes());
+    json.writeNumberField("demand_bytes_read", experts.demandBytesRead());
+    json.writeNumberField("read_ahead_useful_bytes", experts.readAheadUsefulBytes());
+    json.writeNumberField("read_ahead_wasted_bytes", experts.readAheadWastedBytes());
+    json.writeNumberField("hits", experts.hits());
+    json.writeNumberField("misses", experts.misses());
+    json.writeNumberField("hit_rate", experts.hitRate());
+    json.writeNumberField("evictions", experts.evictions());
+    json.writeNumberField("wait_seconds", experts.waitNanos() / 1e9);
+    json.writeNumberField("distinct_experts", experts.distinctExperts());
+    json.writeNumberField("resident_bytes", experts.residentBytes());
+    json.writeNumberField("peak_resident_bytes", experts.peakResidentBytes());
+    json.writeEndObject();
+  }
+
+  private static void writeIds(JsonGenerator json, String name, int[] ids) throws IOException {
+    json.writeFieldName(name);
+    json.writeArray(ids, 0, ids.length);
+  }
+}

@@ -1,0 +1,94 @@
+package org.winnow.cli;
+
+import java.util.Locale;
+import java.util.function.Supplier;
+import org.winnow.memory.EvictionPolicy;
+import org.winnow.models.ExpertBudget;
+import org.winnow.models.LoadOptions;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
+
+/** How to open a model: the options that every command that runs one has. None of them changes a result. */
+final class ModelOptions {
+  /** Eviction policies by name. */
+  enum Policy {
+    LRU(EvictionPolicy::lru),
+    LFU(EvictionPolicy::lfu),
+    LFRU(EvictionPolicy::lfru);
+
+    private final Supplier<EvictionPolicy> supplier;
+
+    Policy(Supplier<EvictionPolicy> supplier) {
+      this.supplier = supplier;
+    }
+
+    Supplier<EvictionPolicy> supplier() {
+      return supplier;
+    }
+
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
+  @Option(
+      names = "--budget",
+      paramLabel = "SIZE",
+      defaultValue = "100%",
+      converter = BudgetConverter.class,
+      description = "memory for experts: a share of what they all take (25%%) or bytes (2GiB, 512MiB, 1000000); default: ${DEFAULT-VALUE}")
+  private ExpertBudget budget;
+
+  @Option(
+      names = "--policy",
+      paramLabel = "NAME",
+      defaultValue = "lfru",
+      description = "which expert makes room: lru (least recently used), lfu (least often), lfru (both weighed); default: ${DEFAULT-VALUE}")
+  private Policy policy;
+
+  @Option(names = "--threads", paramLabel = "N", defaultValue = "0", description = "threads that compute; default: one per processor")
+  private int threads;
+
+  @Option(names = "--read-ahead", description = "guess the next layer's experts and read them while this layer computes")
+  private boolean readAhead;
+
+  @Option(names = "--every-expert", description = "compute all experts for every token, as a dense layer does: slower, the same result, for comparisons")
+  private boolean everyExpert;
+
+  /** For {@link org.winnow.models.LanguageModel#open}. */
+  LoadOptions loadOptions() {
+    return LoadOptions.defaults()
+        .withBudget(budget)
+        .withEvictionPolicy(policy.supplier())
+        .withReadAhead(readAhead)
+        .withEveryExpert(everyExpert)
+        .withThreads(threads);
+  }
+
+  /** {@code "25 %, lfru, read-ahead"}. */
+  String describe() {
+    return budget + ", " + policy + (readAhead ? ", read-ahead" : "") + (everyExpert ? ", every expert" : "");
+  }
+
+  Policy policy() {
+    return policy;
+  }
+
+  boolean readAhead() {
+    return readAhead;
+  }
+
+  /** For picocli. */
+  static final class BudgetConverter implements ITypeConverter<ExpertBudget> {
+    @Override
+    public ExpertBudget convert(String value) {
+      try {
+        return ExpertBudget.parse(value);
+      } catch (IllegalArgumentException e) {
+        throw new TypeConversionException(e.getMessage());
+      }
+    }
+  }
+}

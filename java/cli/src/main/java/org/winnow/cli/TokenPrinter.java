@@ -1,0 +1,43 @@
+package org.winnow.cli;
+
+import org.winnow.models.Cancellation;
+import org.winnow.models.TokenListener;
+
+/** Prints tokens as they come; ends the generation when nobody reads them any more. */
+final class TokenPrinter implements TokenListener {
+  private final Terminal terminal;
+  private final boolean asIds;
+  private final Cancellation cancellation;
+  private boolean begun;
+  private boolean lineEnded;
+  private boolean broken;
+
+  TokenPrinter(Terminal terminal, boolean asIds, Cancellation cancellation) {
+    this.terminal = terminal;
+    this.asIds = asIds;
+    this.cancellation = cancellation;
+  }
+
+  @Override
+  public void onToken(int id, String text) {
+    if (asIds) terminal.out().print((begun ? "," : "") + id);
+    else terminal.out().print(text);
+    begun = true;
+    if (!text.isEmpty()) lineEnded = !asIds && text.endsWith("\n");
+    if (terminal.outIsBroken()) {
+      broken = true;
+      cancellation.cancel();
+    }
+  }
+
+  /** Ends the line if the text has not. */
+  void end() {
+    if (!lineEnded) terminal.out().println();
+    broken |= terminal.outIsBroken();
+  }
+
+  /** Whether the reader has gone. */
+  boolean isBroken() {
+    return broken;
+  }
+}

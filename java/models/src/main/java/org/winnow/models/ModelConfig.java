@@ -76,11 +76,12 @@ public record ModelConfig(
    * @param sharedIntermediateSize width of the shared experts together; 0 for none
    * @param sharedGate whether the shared experts' output is scaled by a sigmoid gate (Qwen2)
    * @param swigluLimit bound of gpt-oss's activation
+   * @param swigluAlpha gain inside its sigmoid
    * @param sparseLayers per layer: whether it has experts
    */
   public record Experts(
       int numExperts, int topK, int intermediateSize, boolean renormalise, double scalingFactor, String scoring, String method, int numGroups, int topGroups,
-      int sharedIntermediateSize, boolean sharedGate, double swigluLimit, List<Boolean> sparseLayers) {}
+      int sharedIntermediateSize, boolean sharedGate, double swigluLimit, double swigluAlpha, List<Boolean> sparseLayers) {}
 
   /**
    * @param path a {@code config.json}, or the folder that holds one; a {@code generation_config.json} beside it is read too
@@ -101,7 +102,7 @@ public record ModelConfig(
    * @throws UnsupportedFormatException if nothing computes it
    */
   public Activation activation() {
-    if (modelType.equals("gpt_oss")) return Activation.CLAMPED_SWIGLU;
+    if (modelType.equals("gpt_oss")) return clampedSwiglu();
     return switch (hiddenActivation) {
       case "silu", "swish" -> Activation.SILU;
       case "gelu" -> Activation.GELU_ERF;
@@ -109,5 +110,14 @@ public record ModelConfig(
       case "relu" -> Activation.RELU;
       default -> throw new UnsupportedFormatException(file + ": activation " + hiddenActivation + " is not computed yet");
     };
+  }
+
+  /** The kernels have these two numbers built in. */
+  private Activation clampedSwiglu() {
+    if (experts != null && (experts.swigluLimit() != 7 || experts.swigluAlpha() != 1.702)) {
+      throw new UnsupportedFormatException(file + ": swiglu_limit " + experts.swigluLimit() + " with swiglu_alpha " + experts.swigluAlpha()
+          + " is not computed yet; 7.0 with 1.702 is");
+    }
+    return Activation.CLAMPED_SWIGLU;
   }
 }

@@ -91,20 +91,26 @@ final class ModelConfigReader {
   private List<Integer> slidingWindows() {
     boolean qwen = modelType.startsWith("qwen");
     int window = config.flag(!qwen, "use_sliding_window") ? config.integerOr(0, 0, MAX_TOKENS, "sliding_window") : 0;
-    int firstWindowed = qwen && !modelType.equals("qwen3_moe") ? config.integerOr(0, 0, MAX_SIZE, "max_window_layers") : 0;
+    int windowLayers = config.integerOr(28, 0, MAX_SIZE, "max_window_layers");
     List<String> types = layerTypes();
     List<Integer> windows = new ArrayList<>();
     for (int layer = 0; layer < numLayers; layer++) {
-      boolean slides;
-      if (!types.isEmpty()) {
-        slides = types.get(layer).equals("sliding_attention");
-        if (slides && window == 0) throw config.fault("sliding_window", "a width, as layer_types names sliding layers", null);
-      } else {
-        slides = modelType.equals("gpt_oss") ? layer % 2 == 0 : layer >= firstWindowed;
-      }
+      boolean slides = types.isEmpty() ? slides(layer, windowLayers) : types.get(layer).equals("sliding_attention");
+      if (slides && window == 0 && !types.isEmpty()) throw config.fault("sliding_window", "a width, as layer_types names sliding layers", null);
       windows.add(slides ? window : 0);
     }
     return List.copyOf(windows);
+  }
+
+  /** What each family's own code does where layer_types is not given; the others have no sliding layers. */
+  private boolean slides(int layer, int windowLayers) {
+    return switch (modelType) {
+      case "mixtral", "mistral", "qwen3_moe" -> true;
+      case "qwen2", "qwen3" -> layer >= windowLayers;
+      case "qwen2_moe" -> layer % 2 == 0 && layer < windowLayers;
+      case "gpt_oss" -> layer % 2 == 0;
+      default -> false;
+    };
   }
 
   private ModelConfig.LatentAttention latentAttention() {
@@ -129,6 +135,9 @@ final class ModelConfigReader {
     double theta = (parameters != null && parameters.has("rope_theta") ? parameters : config).number(defaultTheta(), Math.nextUp(1.0), MAX_NUMBER, "rope_theta");
     double partial = (parameters != null && parameters.has("partial_rotary_factor") ? parameters : config).number(1.0, 0, 1, "partial_rotary_factor");
     String type = scaling == null ? "default" : scaling.has("rope_type") ? scaling.requireText("rope_type") : scaling.text("default", "type");
+    if (scaling == null && modelType.equals("gpt_oss")) { // its own code extends from 4096 tokens unless told otherwise
+      return new ModelConfig.Rope("yarn", theta, 32, 4096, null, null, 32.0, 1.0, false, null, null, null, partial);
+    }
     if (scaling == null || type.equals("default")) {
       return new ModelConfig.Rope("default", theta, 1, contextLength, null, null, null, null, true, null, null, null, partial);
     }
@@ -178,7 +187,7 @@ final class ModelConfigReader {
     return new ModelConfig.Experts(numExperts, topK, intermediateSize, config.flag(renormalise, "norm_topk_prob"),
         config.number(1.0, Double.MIN_NORMAL, MAX_NUMBER, "routed_scaling_factor"), config.text(deepseekV3 ? "sigmoid" : "softmax", "scoring_func"),
         config.text(deepseekV3 ? "noaux_tc" : "greedy", "topk_method"), numGroups, topGroups, (int) sharedSize, sharedGate,
-        config.number(7.0, Double.MIN_NORMAL, MAX_NUMBER, "swiglu_limit"), sparseLayers());
+        config.number(7.0, Double.MIN_NORMAL, MAX_NUMBER, "swiglu_limit"), config.number(1.702, Double.MIN_NORMAL, MAX_NUMBER, "swiglu_alpha"), sparseLayers());
   }
 
   /** Which layers have experts: DeepSeek's first dense layers and frequency, Qwen's step and list, or a name per layer. */

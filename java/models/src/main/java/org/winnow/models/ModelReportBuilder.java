@@ -11,6 +11,7 @@ import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeMap;
 import org.winnow.CheckpointException;
+import org.winnow.UnsupportedFormatException;
 import org.winnow.memory.TensorInfo;
 
 /** Sorts a checkpoint's tensors into what a {@link ModelReport} tells: by layer, by format, experts apart. */
@@ -177,8 +178,11 @@ final class ModelReportBuilder {
     if (config == null) {
       obstacles.add("no config.json");
     } else {
-      if (config.quantization() != null) obstacles.add("quantization " + config.quantization());
-      if (config.indexer() != null) obstacles.add("attention that chooses its tokens (" + config.modelType() + ")");
+      try {
+        Family.describe(config);
+      } catch (UnsupportedFormatException e) {
+        obstacles.add(e.getMessage());
+      }
     }
     return List.copyOf(obstacles);
   }

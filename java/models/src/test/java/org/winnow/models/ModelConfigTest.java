@@ -135,7 +135,7 @@ class ModelConfigTest {
 
   @Test
   void takesStopTokensOfTheGenerationConfig() throws IOException {
-    golden("llama", "", "");
+    golden("llama");
     Files.writeString(folder.resolve("generation_config.json"), "{\"eos_token_id\": [7, 8], \"temperature\": 0.6}");
     assertThat(ModelConfig.read(folder).stopTokens()).containsExactly(7, 8);
     Files.writeString(folder.resolve("generation_config.json"), "{}");
@@ -153,6 +153,11 @@ class ModelConfigTest {
     golden("qwen2_moe", "\"sliding_window\": 0,\n  \"tie_word_embeddings\": false,\n  \"transformers_version\": \"5.18.0\",\n  \"use_cache\": true,\n"
         + "  \"use_sliding_window\": false", "\"sliding_window\": 5, \"use_sliding_window\": true");
     assertThat(ModelConfig.read(folder).attention().slidingWindows()).containsExactly(0, 0, 0); // layer_types says so
+    String types = "\"layer_types\": [\n    \"full_attention\",\n    \"full_attention\",\n    \"full_attention\"\n  ],";
+    golden("qwen2_moe", types, "", "\"sliding_window\": 0", "\"sliding_window\": 5", "\"use_sliding_window\": false", "\"use_sliding_window\": true");
+    assertThat(ModelConfig.read(folder).attention().slidingWindows()).containsExactly(5, 0, 5);
+    golden("llama", "\"pretraining_tp\": 1", "\"sliding_window\": 5"); // llama's code has no windows
+    assertThat(ModelConfig.read(folder).attention().slidingWindows()).containsExactly(0, 0, 0);
   }
 
   @Test
@@ -211,6 +216,12 @@ class ModelConfigTest {
   }
 
   @Test
+  void refusesGptOssWithOtherNumbersThanTheKernelHas() throws IOException {
+    golden("gpt_oss", "\"use_cache\": true", "\"swiglu_limit\": 10.0");
+    assertThatThrownBy(ModelConfig.read(folder)::activation).isInstanceOf(UnsupportedFormatException.class).hasMessageContaining("swiglu_limit 10.0 with");
+  }
+
+  @Test
   void namesActivationsThatNothingComputes() throws IOException {
     golden("llama", "\"hidden_act\": \"silu\"", "\"hidden_act\": \"xielu\"");
     ModelConfig config = ModelConfig.read(folder);
@@ -221,10 +232,14 @@ class ModelConfigTest {
     return ModelConfig.read(Goldens.configuration(name));
   }
 
-  private void golden(String family, String part, String replacement) throws IOException {
+  /** A golden's configuration with parts replaced: part, replacement, part, replacement, ... */
+  private void golden(String family, String... changes) throws IOException {
     String text = Files.readString(Goldens.folder(family).resolve("config.json"));
-    assertThat(text).contains(part);
-    Files.writeString(folder.resolve("config.json"), text.replace(part, replacement));
+    for (int i = 0; i < changes.length; i += 2) {
+      assertThat(text).contains(changes[i]);
+      text = text.replace(changes[i], changes[i + 1]);
+    }
+    Files.writeString(folder.resolve("config.json"), text);
   }
 
   private void refused(String message) {

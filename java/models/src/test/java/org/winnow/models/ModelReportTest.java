@@ -9,7 +9,6 @@ import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -50,8 +49,11 @@ class ModelReportTest {
     assertThat(report.layers().stream().filter(layer -> layer.numExperts() > 0)).hasSize(sparseLayers);
     assertThat(report.leadingDenseLayers()).isEqualTo(leadingDense);
     assertThat(report.bytesPerToken()).hasValue(4 * (active - 511 * 64));
-    assertThat(report.obstacles()).isEqualTo(
-        family.equals("deepseek_v32") ? List.of("attention that chooses its tokens (deepseek_v32)") : List.of());
+    if (family.equals("deepseek_v32")) {
+      assertThat(report.obstacles()).singleElement().asString().contains("model type deepseek_v32 is not computed yet");
+    } else {
+      assertThat(report.obstacles()).isEmpty();
+    }
   }
 
   @Test
@@ -110,7 +112,8 @@ class ModelReportTest {
     assertThat(report.auxiliaryParameters()).isEqualTo(10); // the layer that predicts a second token
     assertThat(report.formats()).containsExactly(new ModelReport.Format("F8_E4M3", 2, 256 * 128 + 10, false), new ModelReport.Format("BF16", 1, 128, true),
         new ModelReport.Format("F32", 1, 8, true));
-    assertThat(report.obstacles()).containsExactly("weights of type F8_E4M3", "quantization fp8");
+    assertThat(report.obstacles()).hasSize(2).contains("weights of type F8_E4M3");
+    assertThat(report.obstacles().get(1)).contains("quantization fp8 is not computed yet");
   }
 
   @Test

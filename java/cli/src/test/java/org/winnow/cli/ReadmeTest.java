@@ -3,9 +3,7 @@ package org.winnow.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.ByteArrayOutputStream;
-import java.io.PrintStream;
-import java.net.URL;
-import java.net.URLClassLoader;
+import java.io.File;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,6 +17,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** Every program in the manual compiles and prints what the manual says that it prints. */
 class ReadmeTest {
+  private static final Path ROOT = Path.of("../..");
   private static final Pattern PROGRAM =
       Pattern.compile("```java\\n((?:(?!```).)*?public class (\\w+).*?)```\\n+(?:[^`]*?\\n)?```text\\n(.*?)```", Pattern.DOTALL);
 
@@ -26,7 +25,7 @@ class ReadmeTest {
 
   @Test
   void programsPrintWhatTheManualSays() throws Exception {
-    String manual = Files.readString(Path.of("../../README.md"));
+    String manual = Files.readString(ROOT.resolve("README.md"));
     List<MatchResult> programs = PROGRAM.matcher(manual).results().toList();
     long blocks = Pattern.compile("^```java$", Pattern.MULTILINE).matcher(manual).results().count();
     assertThat(programs).as("programs in README.md, each followed by its output").isNotEmpty().hasSize((int) blocks);
@@ -45,15 +44,17 @@ class ReadmeTest {
     assertThat(status).as(messages.toString(StandardCharsets.UTF_8)).isZero();
   }
 
+  /** In a process of its own, started where the manual lies. */
   private String run(String name) throws Exception {
-    PrintStream standard = System.out;
-    ByteArrayOutputStream printed = new ByteArrayOutputStream();
-    try (URLClassLoader loader = new URLClassLoader(new URL[] {directory.toUri().toURL()})) {
-      System.setOut(new PrintStream(printed, true, StandardCharsets.UTF_8));
-      loader.loadClass(name).getMethod("main", String[].class).invoke(null, (Object) new String[0]);
-    } finally {
-      System.setOut(standard);
-    }
-    return printed.toString(StandardCharsets.UTF_8);
+    String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
+    String classPath = directory + File.pathSeparator + System.getProperty("java.class.path");
+    Process process =
+        new ProcessBuilder(java, "--enable-native-access=ALL-UNNAMED", "-cp", classPath, name)
+            .directory(ROOT.toFile())
+            .redirectErrorStream(true)
+            .start();
+    String printed = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertThat(process.waitFor()).as(printed).isZero();
+    return printed;
   }
 }

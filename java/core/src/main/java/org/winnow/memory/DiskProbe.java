@@ -1,0 +1,102 @@
+package org.winnow.memory;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Stream;
+import org.winnow.DType;
+import org.winnow.Tensor;
+
+/**
+ * How fast a disk reads at best: aligned 4 MiB reads past the page cache into buffers on huge pages that are there already. What the expert cache reaches is
+ * reported as a share of this, measured beside it.
+ */
+public final class DiskProbe {
+  private static final int BLOCK_BYTES = 4 << 20;
+
+  private DiskProbe() {}
+
+  /**
+   * @param bytesRead how much was read
+   * @param seconds how long it took
+   * @param direct whether the reads went past the page cache; if not, this may be the speed of memory
+   */
+  public record Result(long bytesRead, double seconds, boolean direct) {
+    public double gigabytesPerSecond() {
+      return bytesRead / seconds / 1e9;
+    }
+  }
+
+  /**
+   * Reads a file in order.
+   *
+   * @param maxBytes of its beginning
+   * @param numThreads reads in flight
+   * @throws IllegalArgumentException if the file or {@code maxBytes} is smaller than 4 MiB, or {@code numThreads < 1}
+   * @throws IOException if a read fails
+   */
+  public static Result read(Path file, long maxBytes, int numThreads) throws IOException {
+    if (numThreads < 1) throw new IllegalArgumentException("numThreads must be at least 1, found " + numThreads);
+    long numBlocks = Math.min(maxBytes, Files.size(file)) / BLOCK_BYTES;
+    if (numBlocks < 1) throw new IllegalArgumentException("file must hold at least " + BLOCK_BYTES + " bytes, found " + Files.size(file));
+    try (RangeReader reader = RangeReader.direct().open(file); Tensor buffers = Tensor.allocate(DType.I8, numThreads, BLOCK_BYTES)) {
+      for (int i = 0; i < numThreads; i++) reader.read(0, buffers.address() + (long) i * BLOCK_BYTES, BLOCK_BYTES); // so that the pages are there
+      AtomicLong next = new AtomicLong();
+      AtomicReference<IOException> failure = new AtomicReference<>();
+      Thread[] threads = Stream.iterate(0, i -> i + 1).limit(numThreads).map(i -> new Thread(() -> {
+        try {
+          for (long block; (block = next.getAndIncrement()) < numBlocks; ) {
+            reader.read(block * BLOCK_BYTES, buffers.address() + (long) i * BLOCK_BYTES, BLOCK_BYTES);
+          }
+        } catch (IOException e) {
+          failure.set(e);
+        }
+      }, "winnow-disk-probe-" + i)).toArray(Thread[]::new);
+      long start = System.nanoTime();
+      for (Thread thread : threads) thread.start();
+      for (Thread thread : threads) join(thread);
+      double seconds = (System.nanoTime() - start) * 1e-9;
+      if (failure.get() != null) throw failure.get();
+      return new Result(numBlocks * BLOCK_BYTES, seconds, reader.alignmentBytes() > 1);
+    }
+  }
+
+  /**
+   * The same with a new file, which is deleted afterwards.
+   *
+   * @param folder on the disk in question
+   * @param sizeBytes of the file, at least 4 MiB
+   */
+  public static Result readNewFile(Path folder, long sizeBytes, int numThreads) throws IOException {
+    Path file = Files.createTempFile(folder, "winnow-disk-probe", null);
+    try {
+      try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+        ByteBuffer block = ByteBuffer.allocateDirect(BLOCK_BYTES);
+        for (int i = 0; i < BLOCK_BYTES; i += Long.BYTES) block.putLong(i, i * 0x9e3779b97f4a7c15L);
+        for (long written = 0; written + BLOCK_BYTES <= sizeBytes; ) written += channel.write(block.clear());
+        channel.force(false);
+      }
+      return read(file, sizeBytes, numThreads);
+    } finally {
+      Files.delete(file);
+    }
+  }
+
+  private static void join(Thread thread) {
+    boolean interrupted = false;
+    for (;;) {
+      try {
+        thread.join();
+        break;
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) Thread.currentThread().interrupt();
+  }
+}

@@ -1,0 +1,34 @@
+package org.winnow.memory;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class DiskProbeTest {
+  @TempDir Path folder;
+
+  @Test
+  void readsWholeBlocksAndCleansUp() throws IOException {
+    for (int numThreads : new int[] {1, 3}) {
+      DiskProbe.Result result = DiskProbe.readNewFile(folder, (20 << 20) + 5, numThreads);
+      assertThat(result.bytesRead()).isEqualTo(20 << 20);
+      assertThat(result.gigabytesPerSecond()).isBetween(0.001, 1000.0);
+    }
+    try (var files = Files.list(folder)) {
+      assertThat(files).isEmpty();
+    }
+  }
+
+  @Test
+  void refusesWhatSaysNothing() throws IOException {
+    Path file = Files.write(folder.resolve("small"), new byte[100]);
+    assertThatThrownBy(() -> DiskProbe.read(file, 1 << 30, 1)).isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> DiskProbe.read(file, 1 << 30, 0)).isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> DiskProbe.read(folder.resolve("absent"), 1 << 30, 1)).isInstanceOf(IOException.class);
+  }
+}

@@ -10,7 +10,7 @@ import java.util.Arrays;
  * and changes only with a use.
  */
 final class LfruPolicy implements EvictionPolicy {
-  /** 32 to 128 give the same hit rate on recorded routing of a 32-expert model within 0.5 %; 8 loses 3 %. */
+  /** On recorded routing of a 32-expert model 64 to 256 give hit rates within 0.004 of each other at any budget, 16 loses 0.01 to 0.02. */
   static final int DEFAULT_HALF_LIFE_PASSES = 64;
 
   private final double halfLifePasses;

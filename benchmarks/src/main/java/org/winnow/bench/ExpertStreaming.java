@@ -1,0 +1,211 @@
+package org.winnow.bench;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.Random;
+import java.util.stream.IntStream;
+import org.winnow.Backend;
+import org.winnow.DType;
+import org.winnow.Tensor;
+import org.winnow.cpu.CpuBackend;
+import org.winnow.layer.Linear;
+import org.winnow.memory.DiskProbe;
+import org.winnow.memory.EvictionPolicy;
+import org.winnow.memory.ExpertCache;
+import org.winnow.moe.Experts;
+import org.winnow.moe.MoeLayer;
+import org.winnow.moe.Routing;
+import org.winnow.moe.TopKRouter;
+
+/**
+ * Reading experts, computing with them, and both at once, each round beside a probe of the same disk. Four layers of 32 experts in the shape of
+ * Qwen3-30B-A3B, top-8, bf16; 1.2 GB. Prints every round and the medians; times are wall times, so a busy machine shows.
+ *
+ * <ul>
+ *   <li>cold: all experts read into a new cache, and into one whose slots are in use, as a share of the probe
+ *   <li>prefill: 512 tokens at 25 % of the budget, over (reading the needed experts once + computing)
+ *   <li>overlap: max(read, compute) over the time with read-ahead of the true next experts
+ * </ul>
+ */
+public final class ExpertStreaming {
+  private static final int NUM_LAYERS = 4;
+  private static final int NUM_EXPERTS = 32;
+  private static final int TOP_K = 8;
+
+  private final Backend backend = new CpuBackend();
+  private final ExpertFile file;
+  private final Linear[] routers = new Linear[NUM_LAYERS];
+
+  private ExpertStreaming(ExpertFile file) {
+    this.file = file;
+    Random random = new Random(2);
+    for (int i = 0; i < NUM_LAYERS; i++) routers[i] = new Linear(normal(random, NUM_EXPERTS), null);
+  }
+
+  public static void main(String[] args) throws IOException {
+    int numRounds = args.length > 0 ? Integer.parseInt(args[0]) : 5;
+    try (ExpertFile file = new ExpertFile(NUM_LAYERS, NUM_EXPERTS)) {
+      ExpertStreaming streaming = new ExpertStreaming(file);
+      streaming.cold(numRounds);
+      streaming.prefill(numRounds);
+      for (int numTokens : new int[] {8, 32, 128}) streaming.overlap(numRounds, numTokens);
+      streaming.backend.close();
+    }
+  }
+
+  private void cold(int numRounds) throws IOException {
+    double[] fresh = new double[numRounds];
+    double[] steady = new double[numRounds];
+    double[] freshOfBest = new double[numRounds];
+    for (int round = 0; round < numRounds; round++) {
+      double probe = DiskProbe.read(file.path, Long.MAX_VALUE, 1).gigabytesPerSecond();
+      double parallel = DiskProbe.read(file.path, Long.MAX_VALUE, 3).gigabytesPerSecond();
+      touchMemory(file.store.fullBudgetBytes() / 2); // the first use of memory in a virtual machine may take longer than any disk
+      try (ExpertCache cache = cache(50)) {
+        double first = readLayers(cache, 0, 2); // slots whose pages the kernel has yet to provide
+        double second = readLayers(cache, 2, 4);
+        System.out.printf(Locale.ROOT, "cold: probe %.2f GB/s, 3 reads in flight %.2f; new cache %.2f, slots in use %.2f%n", probe, parallel, first, second);
+        fresh[round] = first / probe;
+        steady[round] = second / probe;
+        freshOfBest[round] = Math.min(first, second) / Math.max(probe, parallel);
+      }
+    }
+    System.out.printf(Locale.ROOT, "cold, share of the probe, median: new cache %.2f, slots in use %.2f; slower of both over the faster probe %.2f%n",
+        median(fresh), median(steady), median(freshOfBest));
+  }
+
+  private static void touchMemory(long sizeBytes) {
+    try (Tensor memory = Tensor.allocate(DType.I8, sizeBytes)) {
+      ByteBuffer bytes = memory.asByteBuffer();
+      for (int i = 0; i < bytes.capacity(); i += 4096) bytes.put(i, (byte) 1);
+    }
+  }
+
+  private double readLayers(ExpertCache cache, int begin, int end) {
+    long before = cache.counters().demandBytesRead();
+    long start = System.nanoTime();
+    for (int layer = begin; layer < end; layer++) readOnce(cache.layer(layer));
+    return (cache.counters().demandBytesRead() - before) / (double) (System.nanoTime() - start);
+  }
+
+  private static void readOnce(Experts experts) {
+    int[] ids = IntStream.range(0, NUM_EXPERTS).toArray();
+    experts.acquire(ids, ids.length);
+    experts.release();
+  }
+
+  private void prefill(int numRounds) {
+    double[] ratios = new double[numRounds];
+    try (Tensor hidden = normal(new Random(3), 512); Tensor output = Tensor.f32(512, ExpertFile.HIDDEN_SIZE); ExpertCache all = cache(100)) {
+      forward(all, hidden, output, null);
+      float[] expected = output.toFloatArray();
+      for (int round = 0; round < numRounds; round++) {
+        double read;
+        try (ExpertCache cache = cache(25)) {
+          long start = System.nanoTime();
+          for (int layer = 0; layer < NUM_LAYERS; layer++) readOnce(cache.layer(layer));
+          read = (System.nanoTime() - start) * 1e-9;
+        }
+        double compute = forward(all, hidden, output, null);
+        double both;
+        try (ExpertCache cache = cache(25)) {
+          both = forward(cache, hidden, output, null);
+        }
+        if (!Arrays.equals(expected, output.toFloatArray())) throw new AssertionError("the budget changed the output");
+        ratios[round] = both / (read + compute);
+        System.out.printf(Locale.ROOT, "prefill 512: read %.3f s, compute %.3f, 25 %% budget %.3f: ratio %.2f%n", read, compute, both, ratios[round]);
+      }
+    }
+    System.out.printf(Locale.ROOT, "prefill over (read once + compute), median: %.2f%n", median(ratios));
+  }
+
+  /** Passes without end: the first layer of each is read ahead while the last of the one before computes, so nothing is left to fill or drain. */
+  private void overlap(int numRounds, int numTokens) {
+    double[] shares = new double[numRounds];
+    try (Tensor hidden = normal(new Random(3), numTokens); Tensor output = Tensor.f32(numTokens, ExpertFile.HIDDEN_SIZE);
+        ExpertCache all = cache(100); ExpertCache half = cache(50)) {
+      forward(all, hidden, output, null);
+      float[] expected = output.toFloatArray();
+      int[][] chosen = chosen(all, hidden);
+      forward(half, hidden, output, chosen);
+      for (int round = 0; round < numRounds; round++) {
+        double compute = 0;
+        double read = 0;
+        double both = 0;
+        for (int pass = 0; pass < 3; pass++) { // interleaved: what else the machine does meets all three
+          compute += forward(all, hidden, output, null);
+          both += forward(half, hidden, output, chosen);
+          if (!Arrays.equals(expected, output.toFloatArray())) throw new AssertionError("read-ahead changed the output");
+          half.layer(0).acquire(chosen[0], chosen[0].length); // what was read ahead for the next pass
+          half.layer(0).release();
+          read += readChosen(half, chosen);
+          half.layer(0).hint(chosen[0], chosen[0].length);
+          half.layer(0).acquire(chosen[0], chosen[0].length);
+          half.layer(0).release();
+        }
+        shares[round] = Math.max(read, compute) / both;
+        System.out.printf(Locale.ROOT, "overlap %d tokens: read %.3f s, compute %.3f, both %.3f: %.2f%n", numTokens, read, compute, both, shares[round]);
+      }
+    }
+    System.out.printf(Locale.ROOT, "overlap %d tokens, max(read, compute) over both, median: %.2f%n", numTokens, median(shares));
+  }
+
+  /** Reads all layers' chosen experts, beginning with the second: with room for two layers none of them is resident. Seconds. */
+  private static double readChosen(ExpertCache cache, int[][] chosen) {
+    long before = cache.counters().misses();
+    long start = System.nanoTime();
+    for (int i = 1; i <= NUM_LAYERS; i++) {
+      int layer = i % NUM_LAYERS;
+      cache.layer(layer).acquire(chosen[layer], chosen[layer].length);
+      cache.layer(layer).release();
+    }
+    double seconds = (System.nanoTime() - start) * 1e-9;
+    if (cache.counters().misses() - before != Arrays.stream(chosen).mapToInt(ids -> ids.length).sum()) throw new AssertionError("some were resident");
+    return seconds;
+  }
+
+  /** All layers over the same hidden state; with the layers' true choices, each is read ahead while the one before computes. Seconds. */
+  private double forward(ExpertCache cache, Tensor hidden, Tensor output, int[][] chosen) {
+    MoeLayer[] layers = new MoeLayer[NUM_LAYERS];
+    for (int i = 0; i < NUM_LAYERS; i++) layers[i] = MoeLayer.builder(routers[i], TopKRouter.softmax(TOP_K).build(), cache.layer(i)).build();
+    long start = System.nanoTime();
+    for (int i = 0; i < NUM_LAYERS; i++) {
+      int next = (i + 1) % NUM_LAYERS;
+      if (chosen != null) cache.layer(next).hint(chosen[next], chosen[next].length);
+      layers[i].forward(backend, hidden, output);
+    }
+    double seconds = (System.nanoTime() - start) * 1e-9;
+    for (MoeLayer layer : layers) layer.close();
+    return seconds;
+  }
+
+  private int[][] chosen(ExpertCache cache, Tensor hidden) {
+    int[][] chosen = new int[NUM_LAYERS][];
+    for (int i = 0; i < NUM_LAYERS; i++) {
+      try (Routing routing = new Routing(); MoeLayer layer = MoeLayer.builder(routers[i], TopKRouter.softmax(TOP_K).build(), cache.layer(i)).build()) {
+        layer.route(backend, hidden, routing);
+        chosen[i] = IntStream.range(0, routing.numRows()).map(row -> routing.expertIds().getInt(row)).sorted().distinct().toArray();
+      }
+    }
+    return chosen;
+  }
+
+  /** @param percent of what all experts take */
+  private ExpertCache cache(int percent) {
+    return new ExpertCache(file.store, file.store.fullBudgetBytes() * percent / 100, EvictionPolicy.lru());
+  }
+
+  private static Tensor normal(Random random, int rows) {
+    float[] values = new float[rows * ExpertFile.HIDDEN_SIZE];
+    for (int i = 0; i < values.length; i++) values[i] = (float) random.nextGaussian();
+    return Tensor.of(values, rows, ExpertFile.HIDDEN_SIZE);
+  }
+
+  private static double median(double[] values) {
+    double[] sorted = values.clone();
+    Arrays.sort(sorted);
+    return sorted[sorted.length / 2];
+  }
+}

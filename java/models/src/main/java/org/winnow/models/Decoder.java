@@ -27,6 +27,7 @@ final class Decoder implements AutoCloseable {
   private final Linear output;
   private final float epsilon;
   private final boolean readAhead;
+  private final ReusableTensor tokenIds = new ReusableTensor(DType.I32);
   private final ReusableTensor hidden = new ReusableTensor();
   private final ReusableTensor normed = new ReusableTensor();
   private final ReusableTensor branch = new ReusableTensor();
@@ -58,9 +59,7 @@ final class Decoder implements AutoCloseable {
     int firstPosition = cache.length();
     cache.reserve(ids.length);
     Tensor residual = hidden.view(ids.length, embedding.dim(1));
-    try (Tensor tokenIds = Tensor.of(ids, ids.length)) {
-      Embedding.run(backend, embedding, tokenIds, residual);
-    }
+    Embedding.run(backend, embedding, tokenIds.view(ids.length).copyFrom(ids), residual);
     Step step = new Step(backend, cache, cos.view(ids.length, rope.numPairs()), sin.view(ids.length, rope.numPairs()));
     rope.angles(firstPosition, step.cos(), step.sin());
     Tensor normalised = normed.view(ids.length, embedding.dim(1));
@@ -97,6 +96,6 @@ final class Decoder implements AutoCloseable {
   /** Releases the working memory; layers, weights and backend stay their owner's. */
   @Override
   public void close() {
-    for (ReusableTensor memory : List.of(hidden, normed, branch, cos, sin, logits)) memory.close();
+    for (ReusableTensor memory : List.of(tokenIds, hidden, normed, branch, cos, sin, logits)) memory.close();
   }
 }

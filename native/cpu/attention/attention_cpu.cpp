@@ -1,40 +1,105 @@
-// One token and head per work item, keys one by one.
+// A unit is up to 128 rows (tokens and the heads of a group, which read the same keys) of one kv head. With units enough for all threads each
+// folds its splits one after the other; otherwise (decoding) splits are units of their own, kept, and merged in the same order: the same bits.
+// Scratch belongs to the calling thread and grows: no allocation in steady state.
 #include "winnow/attention.h"
 
 #include <algorithm>
-#include <cmath>
+#include <atomic>
 #include <limits>
+#include <vector>
 
+#include "attention/attention_split.h"
 #include "base/cpu_context.h"
 
 namespace winnow {
 
+namespace {
+
+const AttentionKernels& kernels_for(InstructionSet instruction_set) {
+  switch (instruction_set) {
+    case InstructionSet::portable: return kAttentionPortable;
+    case InstructionSet::avx2: return kAttentionAvx2;
+    default: return kAttentionAvx512;
+  }
+}
+
+struct Units {
+  const AttentionCall& call;
+  int64_t num_rows, num_tiles;  // per kv head
+
+  int64_t size() const { return num_tiles * call.num_kv_heads; }
+  int64_t kv_head(int64_t unit) const { return unit / num_tiles; }
+  int64_t row_begin(int64_t unit) const { return (num_tiles - 1 - unit % num_tiles) * kRowsPerUnit; }  // longest first
+  int64_t rows(int64_t unit) const { return std::min(kRowsPerUnit, num_rows - row_begin(unit)); }
+  int64_t first_split(int64_t unit) const { return call.first_key(row_begin(unit)) / kKeysPerSplit; }
+  int64_t last_split(int64_t unit) const { return call.position(row_begin(unit) + rows(unit) - 1) / kKeysPerSplit; }
+};
+
+int64_t state_size(int64_t num_rows, int64_t value_width) { return num_rows * (value_width + 2); }
+
+AttentionState state_at(float* memory, int64_t num_rows) { return {memory, memory + num_rows, memory + 2 * num_rows}; }
+
+// The softmax over no key: only the sink, if there is one.
+void begin(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_t num_rows, AttentionState total) {
+  for (int64_t r = 0; r < num_rows; ++r) {
+    int64_t head = call.flat(kv_head, row_begin + r) % call.num_heads;
+    total.max[r] = call.sinks == nullptr ? -std::numeric_limits<float>::infinity() : call.sinks[head];
+    total.sum[r] = call.sinks == nullptr ? 0.0f : 1.0f;
+  }
+  std::fill(total.values, total.values + num_rows * call.value_width, 0.0f);
+}
+
+// Calls body(item, scratch) for all items; an item runs on one thread, which has scratch_size floats to itself.
+template <typename Body>
+void for_each(Cpu* cpu, int64_t num_items, float* scratch, int64_t scratch_size, const Body& body) {
+  std::atomic<int64_t> next{0};  // relaxed: claims items, carries no data
+  cpu->parallel_for(std::min<int64_t>(cpu->num_threads, num_items), 1, [&](int64_t slot_begin, int64_t slot_end) {
+    for (int64_t slot = slot_begin; slot < slot_end; ++slot) {
+      for (int64_t item; (item = next.fetch_add(1, std::memory_order_relaxed)) < num_items;) body(item, scratch + slot * scratch_size);
+    }
+  });
+}
+
+}  // namespace
+
 void attention_cpu(const float* query, const uint64_t* key_pages, const uint64_t* value_pages, const float* sinks, float* output,
                    int64_t num_tokens, int64_t first_position, int64_t num_heads, int64_t num_kv_heads, int64_t key_width,
                    int64_t value_width, int64_t value_row_stride, int64_t page_size, int64_t sliding_window, float scale, Cpu* cpu) {
-  int64_t group_size = num_heads / num_kv_heads;
-  cpu->parallel_for(num_tokens * num_heads, 1, [=](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      int64_t position = first_position + row / num_heads, head = row % num_heads, kv_head = head / group_size;
-      const float* q = query + row * key_width;
-      float* out = output + row * value_width;
-      std::fill(out, out + value_width, 0.0f);
-      float max = sinks == nullptr ? -std::numeric_limits<float>::infinity() : sinks[head];
-      float sum = sinks == nullptr ? 0.0f : 1.0f;
-      for (int64_t j = sliding_window > 0 ? std::max<int64_t>(0, position - sliding_window + 1) : 0; j <= position; ++j) {
-        int64_t slot = kv_head * page_size + j % page_size;
-        const float* key = reinterpret_cast<const float*>(key_pages[j / page_size]) + slot * key_width;
-        const float* value = reinterpret_cast<const float*>(value_pages[j / page_size]) + slot * value_row_stride;
-        float dot = 0;
-        for (int64_t d = 0; d < key_width; ++d) dot += q[d] * key[d];
-        float z = dot * scale, new_max = std::max(max, z);
-        float keep = std::exp(max - new_max), weight = std::exp(z - new_max);
-        for (int64_t d = 0; d < value_width; ++d) out[d] = out[d] * keep + weight * value[d];
-        sum = sum * keep + weight;
-        max = new_max;
-      }
-      for (int64_t d = 0; d < value_width; ++d) out[d] /= sum;
+  if (num_tokens == 0 || num_heads == 0) return;
+  const AttentionCall call{query,         key_pages,    value_pages, sinks,       output,           first_position, num_heads,      num_kv_heads,
+                           num_heads / num_kv_heads, key_width, value_width, value_row_stride, page_size,      sliding_window, scale};
+  const AttentionKernels& kernels = kernels_for(cpu->instruction_set);
+  const int64_t num_rows = num_tokens * call.group_size;
+  const Units units{call, num_rows, (num_rows + kRowsPerUnit - 1) / kRowsPerUnit};
+  const int64_t most_rows = std::min(kRowsPerUnit, num_rows);
+  const int64_t state = state_size(most_rows, value_width), slot = 2 * state + kKeysPerBlock * (key_width + most_rows);
+  const int64_t first_split = call.first_key(0) / kKeysPerSplit;
+  const int64_t num_splits = call.position(num_rows - 1) / kKeysPerSplit + 1 - first_split;
+  const bool cut = num_splits > 1 && cpu->num_threads > 1 && units.size() < 4 * cpu->num_threads;
+  thread_local std::vector<float> memory;
+  const size_t needed = cpu->num_threads * slot + (cut ? units.size() * num_splits * state : 0);
+  if (memory.size() < needed) memory.resize(needed);
+  float* scratch = memory.data();
+  float* parts = scratch + cpu->num_threads * slot;
+  auto part_of = [&](int64_t unit, int64_t split) { return state_at(parts + (unit * num_splits + split - first_split) * state, most_rows); };
+
+  if (cut) {
+    for_each(cpu, units.size() * num_splits, scratch, slot, [&](int64_t item, float* mine) {
+      int64_t unit = item / num_splits, split = first_split + item % num_splits;
+      if (split < units.first_split(unit) || split > units.last_split(unit)) return;
+      kernels.attend(call, units.kv_head(unit), units.row_begin(unit), units.rows(unit), split, part_of(unit, split), mine + 2 * state);
+    });
+  }
+  for_each(cpu, units.size(), scratch, slot, [&](int64_t unit, float* mine) {
+    int64_t kv_head = units.kv_head(unit), row_begin = units.row_begin(unit), rows = units.rows(unit);
+    AttentionState total = state_at(mine, most_rows), part = state_at(mine + state, most_rows);
+    begin(call, kv_head, row_begin, rows, total);
+    for (int64_t split = units.first_split(unit); split <= units.last_split(unit); ++split) {
+      if (cut) part = part_of(unit, split);
+      if (!cut) kernels.attend(call, kv_head, row_begin, rows, split, part, mine + 2 * state);
+      kernels.merge(total, part, rows, value_width);
     }
+    kernels.finish(call, kv_head, row_begin, rows, total);
   });
 }
 

@@ -39,12 +39,15 @@ struct GroupedGemmScratch {
   void* packed;    // the block's input rows in the order of the kernel
   void* panel;     // weights of a few columns in the same order, kPanelBytes
   float* partial;  // accumulators between two blocks along k, kPartialBytes
-  float* gate;     // [block rows, kMaxBlockColumns]
+  float* sums;     // of every element of the block, kSumsBytes
+  float* gate;     // [kMaxBlockColumns], of one row
   float* up;       // the same
 };
 
 constexpr int64_t kPanelBytes = 64 << 10;
 constexpr int64_t kPartialBytes = 128 << 10;
+constexpr int64_t kSumsBytes = kMaxBlockRows * (kMaxBlockColumns / 2) * 8 * int64_t{sizeof(float)};
+constexpr int64_t kRowBytes = 1024;  // of gate and of up: with room for a last panel that is not whole
 
 // pack: the block's rows are not in scratch.packed yet.
 using GroupedGemmKernel = void (*)(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch, bool pack);

@@ -3,7 +3,6 @@
 #include "winnow/grouped_gemm.h"
 
 #include <atomic>
-#include <cstdlib>
 #include <new>
 #include <stdexcept>
 #include <string>
@@ -11,6 +10,7 @@
 
 #include "base/cpu_context.h"
 #include "grouped_gemm_block.h"
+#include "winnow/base/memory.h"
 
 namespace winnow {
 
@@ -19,6 +19,8 @@ namespace {
 // Weights per unit: about 15 microseconds of DRAM reads, against well under 1 for claiming it.
 constexpr int64_t kUnitBytes = 512 << 10;
 
+constexpr int64_t kHugePageBytes = 2 << 20;
+
 std::atomic<int64_t> next_call{0};  // relaxed: numbers calls, carries no data
 
 // The memory of one thread, kept until it ends.
@@ -26,23 +28,28 @@ class ThreadScratch {
  public:
   ThreadScratch() = default;
   ThreadScratch(const ThreadScratch&) = delete;
-  ~ThreadScratch() { std::free(memory_); }
+  ~ThreadScratch() { memory_free(memory_, capacity_); }
 
   // Null if there is no memory.
   const GroupedGemmScratch* reserve(int64_t rows, int64_t input_size) {
     int64_t packed_bytes = rows * ((input_size + 31) / 32 * 32) * int64_t{sizeof(float)};
-    int64_t sums_bytes = kMaxBlockRows * kMaxBlockColumns * int64_t{sizeof(float)};
-    int64_t needed = packed_bytes + kPanelBytes + kPartialBytes + 2 * sums_bytes;
+    int64_t needed = kPanelBytes + kPartialBytes + kSumsBytes + 2 * kRowBytes + packed_bytes;
+    if (needed > kHugePageBytes / 2 && needed < kHugePageBytes) needed = kHugePageBytes;  // rows streamed from L2 then need one address translation
     if (needed > capacity_) {
-      std::free(memory_);
+      memory_free(memory_, capacity_);
+      memory_ = nullptr;
       capacity_ = 0;
-      memory_ = static_cast<char*>(std::aligned_alloc(4096, (needed + 4095) / 4096 * 4096));
-      if (memory_ == nullptr) return nullptr;
+      try {
+        memory_ = static_cast<char*>(memory_allocate(needed));
+      } catch (const std::bad_alloc&) {
+        return nullptr;
+      }
       capacity_ = needed;
     }
     char* sums = memory_ + kPanelBytes + kPartialBytes;
-    scratch_ = {sums + 2 * sums_bytes, memory_, reinterpret_cast<float*>(memory_ + kPanelBytes), reinterpret_cast<float*>(sums),
-                reinterpret_cast<float*>(sums + sums_bytes)};
+    char* gate = sums + kSumsBytes;
+    scratch_ = {gate + 2 * kRowBytes, memory_, reinterpret_cast<float*>(memory_ + kPanelBytes), reinterpret_cast<float*>(sums),
+                reinterpret_cast<float*>(gate), reinterpret_cast<float*>(gate + kRowBytes)};
     return &scratch_;
   }
 

@@ -14,6 +14,7 @@ struct Avx2 {
   using Vector = __m256;
   using Accumulator = __m256;
   static constexpr int kRows = 2, kColumns = 6, kStep = 16, kVectors = 2;
+  static constexpr int64_t kMaxDirectTiles = kWeight == DType::f32 ? 8 : kWeight == DType::bf16 ? 3 : 2;
 
   static constexpr int index(int v, int i) { return kWeight == DType::bf16 ? 2 * i + v : 8 * v + i; }
   static Vector load(const float* from) { return _mm256_load_ps(from); }

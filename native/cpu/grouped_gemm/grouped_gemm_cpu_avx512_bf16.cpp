@@ -10,6 +10,7 @@ struct Avx512Bf16 : Avx512Accumulator {
   using Packed = uint16_t;
   using Vector = __m512i;
   static constexpr int kRows = 4, kColumns = 6, kStep = 32, kVectors = 1;
+  static constexpr int64_t kMaxDirectTiles = 8;
 
   static constexpr int index(int, int i) { return i; }
   static Vector load(const uint16_t* from) { return _mm512_load_si512(from); }

@@ -21,6 +21,7 @@ struct Portable {
   using Vector = __m128;
   using Accumulator = __m128;
   static constexpr int kRows = 2, kColumns = 4, kStep = 8, kVectors = 2;
+  static constexpr int64_t kMaxDirectTiles = kWeight == DType::f32 ? 8 : kWeight == DType::bf16 ? 3 : 2;
 
   static constexpr int index(int v, int i) { return kWeight == DType::bf16 ? 2 * i + v : 4 * v + i; }
   static Vector load(const float* from) { return _mm_load_ps(from); }

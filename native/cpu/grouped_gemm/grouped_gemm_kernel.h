@@ -4,15 +4,15 @@
 // Here m = rows of the block, n = columns of weights (a gated pair counts twice), k = input_size. A step is kStep elements along k, kVectors vectors.
 //
 // Loops    panel of kColumns weight rows > block along k > tile of kRows rows > step. A tile keeps kRows x kColumns accumulators in registers, one vector per
-//          output element. With one tile, weights go from memory to registers as stored; with more, the panel is converted once into L1-resident scratch.
-//          Input rows are gathered and converted once per block, so that a tile reads two streams.
+//          output element. With few tiles, weights go from memory to registers as stored; with more than kMaxDirectTiles, the panel is converted once into
+//          L1-resident scratch. Input rows are gathered and converted once per block, so that a tile then reads two streams.
 // Order    lane by lane along k, steps ascending; then the lanes in a fixed tree. Nothing depends on the tile's shape or on whether a panel was used.
 // Prefetch while a panel is computed the next one is asked for, evenly spread: DRAM then works during the arithmetic.
 //
 // Set (the instruction set and the weight type) provides:
 //   Weight, Packed         element types in memory and in packed rows and panels
 //   Vector, Accumulator    kStep / kVectors Packed elements; f32 lanes
-//   kRows, kColumns, kStep, kVectors
+//   kRows, kColumns, kStep, kVectors, kMaxDirectTiles
 //   index(v, i)            which element of its step packed vector v holds at i
 //   load(packed)           one vector
 //   weights<v>(w)          vector v of the step at w;  weights<v>(w, size): the same with elements from size on read as zero, not touched
@@ -49,11 +49,11 @@ inline void assign(uint16_t& packed, uint16_t bf16) { packed = bf16; }
 // Steps along k per block: a panel of 6 columns then takes 24 KiB of f32, half of L1.
 constexpr int64_t kBlockElements = 1024;
 
-// Where the next panel's weights lie: two runs of columns, asked for lines 64-byte lines per step.
+// Where the next panel's weights lie: two runs of columns, asked for rate / 256 64-byte lines of each per step.
 struct Prefetch {
   const char* first;
   const char* second;
-  int64_t lines;
+  int64_t rate, due;
 };
 
 template <typename Set, typename Input>
@@ -63,6 +63,8 @@ class BlockKernel {
   using Accumulator = typename Set::Accumulator;
   static constexpr int kRows = Set::kRows, kColumns = Set::kColumns, kStep = Set::kStep, kVectors = Set::kVectors;
   static constexpr int kLanes = kStep / kVectors;  // of a packed vector
+  static constexpr int kSlots = 8;                          // floats of scratch per row and panel
+  static constexpr int64_t kSumsStride = kMaxBlockColumns / 2 * kSlots;  // a panel has at least two columns
   static constexpr int kAccumulatorFloats = sizeof(Accumulator) / sizeof(float);
 
  public:
@@ -110,17 +112,17 @@ class BlockKernel {
     int64_t tiles = (num_rows_ + kRows - 1) / kRows;
     // The panel has kColumns * num_steps * kStep weights; every tile asks for its share of the next one, in two runs.
     int64_t lines_per_step = (kColumns / 2 * kStep * int64_t{sizeof(Weight)} + 63) / 64;
-    int64_t lines = (lines_per_step + tiles - 1) / tiles;
+    int64_t rate = (256 * lines_per_step + tiles - 1) / tiles;
     for (int64_t column = block_.column_begin; column < block_.column_end; column += width) {
       const Weight* rows[kColumns];
       for (int64_t n = 0; n < kColumns; ++n) rows[n] = weight_row(column, n, gated);
-      Prefetch prefetch{nullptr, nullptr, 0};
+      Prefetch prefetch{nullptr, nullptr, 0, 0};
       if (column + 2 * width <= block_.output_size) {
         prefetch.first = reinterpret_cast<const char*>(weight_row(column + width, 0, gated));
         prefetch.second = reinterpret_cast<const char*>(weight_row(column + width, kColumns / 2, gated));
-        prefetch.lines = lines;
+        prefetch.rate = rate;
       }
-      multiply_panel(rows, column, prefetch, lines_per_step);
+      multiply_panel(rows, (column - block_.column_begin) / width, prefetch);
     }
   }
 
@@ -132,27 +134,20 @@ class BlockKernel {
     return static_cast<const Weight*>(up ? block_.up_weight : block_.weight) + (wanted < last ? wanted : last) * block_.input_size;
   }
 
-  void multiply_panel(const Weight* const* rows, int64_t column, Prefetch prefetch, int64_t lines_per_step) const {
+  void multiply_panel(const Weight* const* rows, int64_t panel_index, Prefetch prefetch) const {
     int64_t tiles = (num_rows_ + kRows - 1) / kRows;
-    int64_t lines_left = lines_per_step * num_steps_;
+    bool panel = tiles > Set::kMaxDirectTiles;
     const auto* packed = static_cast<const Packed*>(scratch_.packed);
     int64_t blocks = tiles == 1 ? 1 : (num_steps_ * kStep + kBlockElements - 1) / kBlockElements;
     for (int64_t b = 0; b < blocks; ++b) {
       int64_t begin = num_steps_ * b / blocks, end = num_steps_ * (b + 1) / blocks;
-      if (tiles > 1) fill_panel(rows, begin, end);
+      if (panel) fill_panel(rows, begin, end);
       for (int64_t t = 0; t < tiles; ++t) {
         int64_t row = t * kRows;
         int64_t count = num_rows_ - row < kRows ? num_rows_ - row : kRows;
         const Packed* a = packed + row * num_steps_ * kStep + begin * count * kStep;
-        Tile tile{a, rows, begin, end, row, column, b == 0, b == blocks - 1};
-        Prefetch share = prefetch;
-        if (lines_left <= 0) share.lines = 0;
-        dispatch<kRows>(count, tile, share, tiles > 1);
-        if (share.lines == 0) continue;
-        int64_t asked = share.lines * (end - begin);
-        prefetch.first += asked * 64;
-        prefetch.second += asked * 64;
-        lines_left -= asked;
+        Tile tile{a, rows, begin, end, row, panel_index, b == 0, b == blocks - 1};
+        dispatch<kRows>(count, tile, prefetch, panel);
       }
     }
   }
@@ -179,21 +174,22 @@ class BlockKernel {
     const Packed* a;
     const Weight* const* rows;
     int64_t begin, end;   // steps
-    int64_t row, column;  // of the block, of the output
+    int64_t row, panel;   // of the block
     bool first, last;     // along k
   };
 
   template <int kCount>
-  void dispatch(int64_t count, const Tile& tile, Prefetch prefetch, bool panel) const {
+  void dispatch(int64_t count, const Tile& tile, Prefetch& prefetch_state, bool panel) const {
     if (count == kCount) {
-      panel ? multiply_tile<kCount, true>(tile, prefetch) : multiply_tile<kCount, false>(tile, prefetch);
+      panel ? multiply_tile<kCount, true>(tile, prefetch_state) : multiply_tile<kCount, false>(tile, prefetch_state);
     } else if constexpr (kCount > 1) {
-      dispatch<kCount - 1>(count, tile, prefetch, panel);
+      dispatch<kCount - 1>(count, tile, prefetch_state, panel);
     }
   }
 
   template <int kCount, bool kPanel>
-  void multiply_tile(const Tile& tile, Prefetch prefetch) const {
+  void multiply_tile(const Tile& tile, Prefetch& prefetch_state) const {
+    Prefetch prefetch = prefetch_state;
     Accumulator sums[kCount * kColumns];
     float* partial = scratch_.partial + tile.row * kColumns * kAccumulatorFloats;
 #pragma GCC unroll 32
@@ -212,6 +208,7 @@ class BlockKernel {
       a += kCount * kStep;
       b += kColumns * kStep;
     }
+    prefetch_state = prefetch;
     if (!kPanel && full < tile.end) {
       int64_t size = block_.input_size - full * kStep;
       step<kCount, 0>(a, sums, [&](int n) { return Set::template weights<0>(tile.rows[n] + full * kStep, size); });
@@ -226,12 +223,12 @@ class BlockKernel {
   }
 
   static inline __attribute__((always_inline)) void ask(Prefetch& prefetch) {
-    for (int64_t i = 0; i < prefetch.lines; ++i) {
-      _mm_prefetch(prefetch.first + i * 64, _MM_HINT_T0);
-      _mm_prefetch(prefetch.second + i * 64, _MM_HINT_T0);
+    for (prefetch.due += prefetch.rate; prefetch.due >= 256; prefetch.due -= 256) {
+      _mm_prefetch(prefetch.first, _MM_HINT_T0);
+      _mm_prefetch(prefetch.second, _MM_HINT_T0);
+      prefetch.first += 64;
+      prefetch.second += 64;
     }
-    prefetch.first += prefetch.lines * 64;
-    prefetch.second += prefetch.lines * 64;
   }
 
   template <int kCount, int kVector, typename Weights>
@@ -247,23 +244,17 @@ class BlockKernel {
     }
   }
 
+  // Row by row, kSlots floats per panel: a gated pair's columns stay beside each other until finish().
   template <int kCount>
   void store_sums(const Tile& tile, const Accumulator* sums) const {
-    constexpr int kSums = kCount * kColumns;
-    alignas(64) float values[(kSums + 3) / 4 * 4];
+    float* to = scratch_.sums + tile.row * kSumsStride + tile.panel * kSlots;
 #pragma GCC unroll 8
-    for (int i = 0; i < kSums; i += 4) {
-      Set::sum4(sums[i], i + 1 < kSums ? sums[i + 1] : Set::zero(), i + 2 < kSums ? sums[i + 2] : Set::zero(), i + 3 < kSums ? sums[i + 3] : Set::zero(),
-                values + i);
-    }
-    bool gated = block_.up_weight != nullptr;
-    int64_t columns = block_.column_end - tile.column;
-    for (int n = 0; n < kColumns; ++n) {
-      bool up = gated && n >= kColumns / 2;
-      int64_t column = up ? n - kColumns / 2 : n;
-      if (column >= columns) continue;
-      float* to = (up ? scratch_.up : scratch_.gate) + tile.row * kMaxBlockColumns + (tile.column - block_.column_begin) + column;
-      for (int m = 0; m < kCount; ++m) to[m * kMaxBlockColumns] = values[n * kCount + m];
+    for (int m = 0; m < kCount; ++m) {
+      Set::sum4(sums[m], sums[kCount + m], sums[2 * kCount + m], sums[3 * kCount + m], to + m * kSumsStride);
+      if constexpr (kColumns > 4) {
+        static_assert(kColumns == 4 || kColumns == 6, "the second group of a row has two columns");
+        Set::sum4(sums[4 * kCount + m], sums[5 * kCount + m], Set::zero(), Set::zero(), to + m * kSumsStride + 4);
+      }
     }
   }
 
@@ -281,11 +272,14 @@ class BlockKernel {
   template <Activation kActivation>
   void finish() const {
     int64_t columns = block_.column_end - block_.column_begin;
+    float* __restrict gate = scratch_.gate;
+    float* __restrict up = scratch_.up;
+    bool gated = block_.up_weight != nullptr;
     for (int64_t row = 0; row < num_rows_; ++row) {
-      float* __restrict gate = scratch_.gate + row * kMaxBlockColumns;
-      float* __restrict up = scratch_.up + row * kMaxBlockColumns;
+      const float* sums = scratch_.sums + row * kSumsStride;
+      gated ? unpack<kColumns / 2>(sums, gate, up) : unpack<kColumns>(sums, gate, gate);
       add(gate, block_.bias, columns);
-      if (block_.up_weight != nullptr) {
+      if (gated) {
         add(up, block_.up_bias, columns);
         for (int64_t i = 0; i < columns; ++i) gate[i] = activate<kActivation>(gate[i], up[i]);
       } else if (kActivation != Activation::none) {
@@ -298,6 +292,16 @@ class BlockKernel {
       } else {
         std::memcpy(static_cast<float*>(block_.output) + at, gate, columns * sizeof(float));
       }
+    }
+  }
+
+  // Sums of whole panels, kWidth columns each, to contiguous columns; of a gated pair the second half to up.
+  template <int kWidth>
+  void unpack(const float* __restrict sums, float* gate, float* up) const {
+    for (int64_t column = 0; column < block_.column_end - block_.column_begin; column += kWidth) {
+      for (int c = 0; c < kWidth; ++c) gate[column + c] = sums[c];
+      for (int c = kWidth; c < kColumns; ++c) up[column + c - kWidth] = sums[c];
+      sums += kSlots;
     }
   }
 

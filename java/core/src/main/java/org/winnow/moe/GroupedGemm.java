@@ -28,6 +28,24 @@ public final class GroupedGemm {
   private GroupedGemm() {}
 
   /**
+   * Tokens times the experts that a plan gives them, all active experts at once.
+   *
+   * @param input [numTokens, inputSize], f32 or bf16: row r reads the token {@code plan.sourceRows()[r]}
+   * @param weights the resident experts' matrices, valid until this returns
+   * @param output [at least plan.numRows(), outputSize], f32 or bf16; must not overlap the inputs
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has run then
+   * @throws ExpertNotResidentException naming the first active expert without weights; nothing was written then
+   * @throws IllegalStateException if a tensor, the plan, the matrices or the backend is closed
+   */
+  public static void run(Backend backend, Tensor input, ExpertPlan plan, ExpertMatrices weights, Activation activation, Tensor output) {
+    plan.requireOpen();
+    if (output.rank() == 2 && output.dim(0) < plan.numRows()) {
+      throw new IllegalArgumentException("output must be [at least " + plan.numRows() + ", " + weights.outputSize() + "], found " + output);
+    }
+    run(backend, input, plan.sourceRows(), plan.expertOffsets(), plan.activeExperts(), plan.numActiveExperts(), weights, activation, output);
+  }
+
+  /**
    * @param input [numTokens, inputSize], f32 or bf16
    * @param sourceRows [at least numRows] i32: the input row that each row reads; null: row r reads input row r
    * @param expertOffsets [numExperts + 1] i32: first row of each expert, ascending; the last is numRows

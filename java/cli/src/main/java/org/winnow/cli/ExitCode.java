@@ -3,6 +3,7 @@ package org.winnow.cli;
 import java.io.IOException;
 import java.nio.file.NoSuchFileException;
 import org.winnow.BudgetException;
+import org.winnow.ContextLengthException;
 import org.winnow.WinnowException;
 
 /** What the command tells the shell. The list that {@code --help} prints is {@link #list}. */
@@ -39,7 +40,8 @@ final class ExitCode {
   /** The code for a command that ended with this. */
   static int of(Throwable failure) {
     if (failure instanceof CommandException) return ((CommandException) failure).exitCode();
-    if (failure instanceof BudgetException || failure instanceof OutOfMemoryError) return TOO_SMALL;
+    boolean tooSmall = failure instanceof BudgetException || failure instanceof ContextLengthException || failure instanceof OutOfMemoryError;
+    if (tooSmall) return TOO_SMALL;
     if (failure instanceof LinkageError) return MISSING;
     if (failure instanceof WinnowException || failure instanceof IOException) return BAD_INPUT;
     return INTERNAL;

@@ -7,10 +7,15 @@ import java.io.StringWriter;
 record CapturedRun(int exitCode, String out, String err) {
   /** Without a terminal. */
   static CapturedRun of(Object... args) {
-    return of(false, args);
+    return run(false, args);
   }
 
-  static CapturedRun of(boolean onTerminal, Object... args) {
+  /** As if a person were watching. */
+  static CapturedRun onTerminal(Object... args) {
+    return run(true, args);
+  }
+
+  private static CapturedRun run(boolean onTerminal, Object... args) {
     StringWriter out = new StringWriter();
     StringWriter err = new StringWriter();
     String[] words = new String[args.length];

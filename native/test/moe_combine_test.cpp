@@ -8,11 +8,11 @@ namespace winnow {
 
 TEST(MoeCombine, StaysInsideItsBuffers) {
   Cpu* cpu = cpu_open(cpu_best_instruction_set(), 2);
-  for (int64_t hidden_size : {1, 63, 64, 65, 300}) {
+  for (int64_t hidden_size : {1, 15, 16, 17, 300}) {
     for (int64_t misalignment : {0, 4}) {
       // Token 0 has rows 2 and 0, token 1 none, token 2 row 1.
-      GuardedBuffer<float> experts(3 * hidden_size, misalignment), weights(3, misalignment), shared(3 * hidden_size, misalignment),
-          gates(3, misalignment), output(3 * hidden_size, misalignment);
+      GuardedBuffer<float> experts(3 * hidden_size, misalignment), weights(3, misalignment),
+          shared(3 * hidden_size, misalignment), gates(3, misalignment), output(3 * hidden_size, misalignment);
       GuardedBuffer<uint16_t> rounded(3 * hidden_size, misalignment / 2);
       GuardedBuffer<int32_t> offsets(4, misalignment), rows(3, misalignment);
       const int32_t offset_values[] = {0, 2, 2, 3}, row_values[] = {2, 0, 1};
@@ -27,10 +27,10 @@ TEST(MoeCombine, StaysInsideItsBuffers) {
         }
       }
       const float expected[] = {1 * 30 + 2 * 10 + 2, 2, 3 * 20 + 2};
-      moe_combine_cpu(experts.data(), offsets.data(), rows.data(), weights.data(), shared.data(), gates.data(), output.data(), DType::f32, 3,
-                      3, hidden_size, cpu);
-      moe_combine_cpu(experts.data(), offsets.data(), rows.data(), weights.data(), nullptr, nullptr, rounded.data(), DType::bf16, 3,
-                      3, hidden_size, cpu);
+      moe_combine_cpu(experts.data(), offsets.data(), rows.data(), weights.data(), shared.data(), gates.data(),
+                      output.data(), DType::f32, 3, 3, hidden_size, cpu);
+      moe_combine_cpu(experts.data(), offsets.data(), rows.data(), weights.data(), nullptr, nullptr, rounded.data(),
+                      DType::bf16, 3, 3, hidden_size, cpu);
       for (int64_t i = 0; i < output.size(); ++i) ASSERT_EQ(output[i], expected[i / hidden_size]) << i;
       for (int64_t c = 0; c < hidden_size; ++c) {
         ASSERT_EQ(rounded[c], 0x4248);  // 50
@@ -54,8 +54,8 @@ TEST(MoeCombine, RefusesRowsOutside) {
   rows[0] = 0;
   for (int32_t outside : {-1, 2}) {
     rows[1] = outside;
-    EXPECT_THROW(moe_combine_cpu(experts.data(), offsets.data(), rows.data(), weights.data(), nullptr, nullptr, output.data(), DType::f32, 2, 2,
-                                 1, cpu),
+    EXPECT_THROW(moe_combine_cpu(experts.data(), offsets.data(), rows.data(), weights.data(), nullptr, nullptr,
+                                 output.data(), DType::f32, 2, 2, 1, cpu),
                  std::out_of_range);
   }
   cpu_close(cpu);

@@ -31,8 +31,9 @@ struct Problem {
   }
 
   int64_t run(RouterScore score, bool corrected, int64_t groups, Cpu* cpu) {
-    return top_k_router_cpu(logits.data(), corrected ? bias.data() : nullptr, offsets.data(), ids.data(), weights.data(), kNumTokens,
-                            num_experts, score, top_k, 1, groups, groups, GroupScore::sum_of_top_two, true, 1, 0.5f, false, 0, 0, 0, cpu);
+    return top_k_router_cpu(logits.data(), corrected ? bias.data() : nullptr, offsets.data(), ids.data(),
+                            weights.data(), kNumTokens, num_experts, score, top_k, 1, groups, groups,
+                            GroupScore::sum_of_top_two, true, 1, 0.5f, false, 0, 0, 0, cpu);
   }
 };
 

@@ -1,19 +1,21 @@
-// Column blocks of one token: the block's sums stay in registers and L1 while the slots are added one after the other.
-#include "winnow/moe_combine.h"
-
-#include <algorithm>
+// Blocks of 16 columns, one line of f32: their sums stay in four registers while the token's slots are added one after
+// the other. On rows in L2 that is 3 times as fast as adding row by row to sums in L1, on rows in memory 2.5 times;
+// vectors wider than SSE's gain nothing on rows in memory.
 #include <cstring>
 #include <stdexcept>
 #include <string>
 
 #include "base/cpu_context.h"
 #include "base/exponential.h"
+#include "winnow/moe_combine.h"
 
 namespace winnow {
 
 namespace {
 
-constexpr int64_t kBlock = 64;  // 4 lines of f32
+typedef float Vector __attribute__((vector_size(16), may_alias));
+
+constexpr int64_t kVector = 4, kNumVectors = 4, kBlock = kVector * kNumVectors;
 
 struct MoeCombine {
   const float* expert_output;
@@ -34,27 +36,44 @@ uint16_t to_bf16(float value) {
   return static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
 
-void add_scaled(float* sums, const float* row, float weight, int64_t size) {
-  for (int64_t i = 0; i < size; ++i) sums[i] += weight * row[i];
+// sum += weight * row for one block.
+inline void add_scaled(Vector* sums, const float* row, float weight) {
+  for (int64_t v = 0; v < kNumVectors; ++v) {
+    Vector part;
+    std::memcpy(&part, row + v * kVector, sizeof part);
+    sums[v] += weight * part;
+  }
+}
+
+void store(const MoeCombine& op, int64_t first, const float* sums, int64_t size) {
+  if (op.output_type == DType::f32) {
+    std::memcpy(static_cast<float*>(op.output) + first, sums, size * sizeof(float));
+  } else {
+    for (int64_t i = 0; i < size; ++i) static_cast<uint16_t*>(op.output)[first + i] = to_bf16(sums[i]);
+  }
 }
 
 void combine_token(const MoeCombine& op, int64_t token) {
   const int32_t begin = op.token_offsets[token], end = op.token_offsets[token + 1];
+  const float* shared = op.shared == nullptr ? nullptr : op.shared + token * op.hidden_size;
   float gate = 1;
-  if (op.shared_gate_logits != nullptr) gate = static_cast<float>(1 / (1 + exponential(-static_cast<double>(op.shared_gate_logits[token]))));
-  for (int64_t column = 0; column < op.hidden_size; column += kBlock) {
-    const int64_t size = std::min(kBlock, op.hidden_size - column);
-    float sums[kBlock] = {};
+  if (op.shared_gate_logits != nullptr)
+    gate = static_cast<float>(1 / (1 + exponential(-static_cast<double>(op.shared_gate_logits[token]))));
+  int64_t column = 0;
+  for (; column + kBlock <= op.hidden_size; column += kBlock) {
+    Vector sums[kNumVectors] = {};
     for (int32_t p = begin; p < end; ++p) {
-      add_scaled(sums, op.expert_output + op.assignment_rows[p] * op.hidden_size + column, op.routing_weights[p], size);
+      add_scaled(sums, op.expert_output + op.assignment_rows[p] * op.hidden_size + column, op.routing_weights[p]);
     }
-    if (op.shared != nullptr) add_scaled(sums, op.shared + token * op.hidden_size + column, gate, size);
-    const int64_t first = token * op.hidden_size + column;
-    if (op.output_type == DType::f32) {
-      std::memcpy(static_cast<float*>(op.output) + first, sums, size * sizeof(float));
-    } else {
-      for (int64_t i = 0; i < size; ++i) static_cast<uint16_t*>(op.output)[first + i] = to_bf16(sums[i]);
-    }
+    if (shared != nullptr) add_scaled(sums, shared + column, gate);
+    store(op, token * op.hidden_size + column, reinterpret_cast<const float*>(sums), kBlock);
+  }
+  for (; column < op.hidden_size; ++column) {
+    float sum = 0;
+    for (int32_t p = begin; p < end; ++p)
+      sum += op.routing_weights[p] * op.expert_output[op.assignment_rows[p] * op.hidden_size + column];
+    if (shared != nullptr) sum += gate * shared[column];
+    store(op, token * op.hidden_size + column, &sum, 1);
   }
 }
 
@@ -62,7 +81,8 @@ void check(const MoeCombine& op, int64_t num_tokens, int64_t num_rows) {
   bool valid = op.token_offsets[0] == 0 && op.token_offsets[num_tokens] == num_rows;
   for (int64_t t = 0; t < num_tokens; ++t) valid &= op.token_offsets[t] <= op.token_offsets[t + 1];
   for (int64_t p = 0; p < num_rows; ++p) valid &= op.assignment_rows[p] >= 0 && op.assignment_rows[p] < num_rows;
-  if (!valid) throw std::out_of_range("token_offsets and assignment_rows must lie in [0, " + std::to_string(num_rows) + "]");
+  if (!valid)
+    throw std::out_of_range("token_offsets and assignment_rows must lie in [0, " + std::to_string(num_rows) + "]");
 }
 
 }  // namespace
@@ -70,7 +90,8 @@ void check(const MoeCombine& op, int64_t num_tokens, int64_t num_rows) {
 void moe_combine_cpu(const float* expert_output, const int32_t* token_offsets, const int32_t* assignment_rows,
                      const float* routing_weights, const float* shared, const float* shared_gate_logits, void* output,
                      DType output_type, int64_t num_tokens, int64_t num_rows, int64_t hidden_size, Cpu* cpu) {
-  MoeCombine op{expert_output, token_offsets, assignment_rows, routing_weights, shared, shared_gate_logits, output, output_type, hidden_size};
+  MoeCombine op{expert_output,      token_offsets, assignment_rows, routing_weights, shared,
+                shared_gate_logits, output,        output_type,     hidden_size};
   check(op, num_tokens, num_rows);
   int64_t grain = 1 + (int64_t{1} << 13) / (hidden_size + 1);
   cpu->parallel_for(num_tokens, grain, [&op](int64_t begin, int64_t end) {

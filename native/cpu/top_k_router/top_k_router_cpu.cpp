@@ -1,7 +1,6 @@
-// One token per work item. A token's choices are inserted, sorted, into its stretch of the outputs while its selection values are scanned once;
-// token t has the stretch [t * top_k, (t + 1) * top_k), closed up at the end where tokens chose fewer.
-#include "winnow/top_k_router.h"
-
+// One token per work item. A token's choices are inserted, sorted, into its stretch of the outputs while its selection
+// values are scanned once; token t has the stretch [t * top_k, (t + 1) * top_k), closed up at the end where tokens
+// chose fewer.
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -10,6 +9,7 @@
 
 #include "base/cpu_context.h"
 #include "base/exponential.h"
+#include "winnow/top_k_router.h"
 
 namespace winnow {
 
@@ -37,7 +37,9 @@ struct Router {
   bool selects_logits() const { return score == RouterScore::softmax && correction_bias == nullptr; }
 
   // A sum of two probabilities has another order than a sum of logits.
-  bool needs_scores() const { return !selects_logits() || (num_expert_groups > 1 && group_score == GroupScore::sum_of_top_two); }
+  bool needs_scores() const {
+    return !selects_logits() || (num_expert_groups > 1 && group_score == GroupScore::sum_of_top_two);
+  }
 };
 
 // What one thread works in.
@@ -89,7 +91,8 @@ float maximum(const float* logits, int64_t num_experts) {
     for (int lane = 0; lane < kNumLanes; ++lane) visit(e + lane, lane);
   }
   for (int lane = 0; e < num_experts; ++e, ++lane) visit(e, lane);
-  if (std::any_of(nan, nan + kNumLanes, [](int32_t found) { return found != 0; })) return std::numeric_limits<float>::quiet_NaN();
+  if (std::any_of(nan, nan + kNumLanes, [](int32_t found) { return found != 0; }))
+    return std::numeric_limits<float>::quiet_NaN();
   return *std::max_element(lanes, lanes + kNumLanes);
 }
 
@@ -155,8 +158,8 @@ void choose_above(const Router& op, const float* logits, double origin, double b
   }
 }
 
-// Of the sorted candidates u, shifted so that u_0 = 0, the support is the longest prefix r with 1 + r * u_r > sum_{j <= r} u_j. For the top_k
-// largest alone it is the same prefix, cut off at top_k.
+// Of the sorted candidates u, shifted so that u_0 = 0, the support is the longest prefix r with 1 + r * u_r > sum_{j <=
+// r} u_j. For the top_k largest alone it is the same prefix, cut off at top_k.
 void solve_sparsemax(double largest, double* gates, BestFirst& best) {
   double sum = 0, tau = -1;
   int64_t support = 0;
@@ -174,7 +177,8 @@ void solve_sparsemax(double largest, double* gates, BestFirst& best) {
 double weigh(const Router& op, const float* logits, double largest, double* gates, BestFirst& best) {
   switch (op.score) {
     case RouterScore::softmax: {
-      // Far below the largest logit all kept exponentials could underflow: what is only renormalised is shifted by the largest that is kept.
+      // Far below the largest logit all kept exponentials could underflow: what is only renormalised is shifted by the
+      // largest that is kept.
       const bool whole = !op.renormalise || op.top_p > 0;
       double shift = largest;
       if (!whole) {
@@ -268,13 +272,14 @@ void close_up(const Router& op, int64_t num_tokens) {
 }  // namespace
 
 int64_t top_k_router_cpu(const float* logits, const float* correction_bias, int32_t* token_offsets, int32_t* expert_ids,
-                         float* routing_weights, int64_t num_tokens, int64_t num_experts, RouterScore score, int64_t top_k,
-                         int64_t min_k, int64_t num_expert_groups, int64_t top_k_groups, GroupScore group_score,
-                         bool renormalise, float scaling_factor, float threshold, bool fallback_top_1, float top_p,
-                         float min_p, float skip_ratio, Cpu* cpu) {
-  const Router op{logits,      correction_bias, token_offsets,     expert_ids,   routing_weights, num_experts, score,
-                  top_k,       min_k,           num_expert_groups, top_k_groups, group_score,     renormalise, scaling_factor,
-                  threshold,   fallback_top_1,  top_p,             min_p,        skip_ratio};
+                         float* routing_weights, int64_t num_tokens, int64_t num_experts, RouterScore score,
+                         int64_t top_k, int64_t min_k, int64_t num_expert_groups, int64_t top_k_groups,
+                         GroupScore group_score, bool renormalise, float scaling_factor, float threshold,
+                         bool fallback_top_1, float top_p, float min_p, float skip_ratio, Cpu* cpu) {
+  const Router op{logits,         correction_bias, token_offsets, expert_ids,     routing_weights,
+                  num_experts,    score,           top_k,         min_k,          num_expert_groups,
+                  top_k_groups,   group_score,     renormalise,   scaling_factor, threshold,
+                  fallback_top_1, top_p,           min_p,         skip_ratio};
   // Ranges of at least about 20 microseconds, at most four per thread; each has a scratch of its own.
   const int64_t num_ranges = 4 * cpu->num_threads;
   const int64_t grain = std::max(1 + (int64_t{1} << 12) / num_experts, (num_tokens + num_ranges - 1) / num_ranges);

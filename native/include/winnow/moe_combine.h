@@ -1,6 +1,7 @@
 // Adds up what the experts of each token computed. java: org.winnow.moe.MoeCombine.
 //
-//   output[t, i] = sum_p routing_weights[p] * expert_output[assignment_rows[p], i]   for p in [token_offsets[t], token_offsets[t + 1])
+//   output[t, i] = sum_p routing_weights[p] * expert_output[assignment_rows[p], i]   for p in [token_offsets[t],
+//   token_offsets[t + 1])
 //                  + sigmoid(shared_gate_logits[t]) * shared[t, i]
 //
 //   expert_output       [num_rows, hidden_size] f32
@@ -11,8 +12,9 @@
 //   shared_gate_logits  [num_tokens] f32 or null                null: shared counts in full
 //   output              [num_tokens, hidden_size] output_type: f32 or bf16
 //
-// Overlaps no input. f32 sums in slot order, each product rounded, the shared part last, one rounding to output_type: the same bits on every
-// instruction set. A token without experts gets 0 (plus its shared part). Throws std::out_of_range for offsets and rows outside num_rows.
+// Overlaps no input. f32 sums in slot order, each product rounded, the shared part last, one rounding to output_type:
+// the same bits on every instruction set. A token without experts gets 0 (plus its shared part). Throws
+// std::out_of_range for offsets and rows outside num_rows.
 #pragma once
 
 #include <cstdint>

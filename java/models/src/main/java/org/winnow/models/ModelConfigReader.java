@@ -18,6 +18,9 @@ final class ModelConfigReader {
   private static final int MAX_EXPERTS = 1 << 16;
   private static final double MAX_NUMBER = 1e12;
 
+  /** Families whose layers have experts whatever their number. */
+  private static final Set<String> ALWAYS_EXPERTS = Set.of("mixtral", "olmoe", "gpt_oss", "deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2");
+
   private final ConfigObject config;
   private final String modelType;
   private final int hiddenSize;
@@ -168,8 +171,10 @@ final class ModelConfigReader {
   }
 
   private ModelConfig.Experts experts() {
-    int numExperts = config.integerOr(0, 0, MAX_EXPERTS, "num_local_experts", "n_routed_experts", "num_experts", "moe_num_experts");
-    if (numExperts <= 1) return null;
+    String[] spellings = {"num_local_experts", "n_routed_experts", "num_experts", "moe_num_experts"};
+    boolean always = ALWAYS_EXPERTS.contains(modelType) || modelType.endsWith("_moe");
+    int numExperts = always ? config.integer(1, MAX_EXPERTS, spellings) : config.integerOr(0, 0, MAX_EXPERTS, spellings);
+    if (!always && numExperts <= 1) return null;
     boolean deepseekV3 = modelType.startsWith("deepseek_v3") || modelType.equals("kimi_k2");
     boolean renormalise = deepseekV3 || modelType.equals("mixtral") || modelType.equals("gpt_oss");
     int topK = config.integer(1, MAX_EXPERTS, "num_experts_per_tok", "experts_per_token", "num_experts_per_token", "moe_top_k", "moe_k");

@@ -152,7 +152,7 @@ final class ModelReportBuilder {
 
   private List<String> reasons(boolean experts) {
     List<String> reasons = new ArrayList<>();
-    if (config != null && config.experts() != null) {
+    if (config != null && config.experts() != null && config.experts().numExperts() > 1) {
       reasons.add("config.json: " + config.experts().numExperts() + " experts, " + config.experts().topK() + " for each token");
     }
     if (experts) {

@@ -193,6 +193,7 @@ class ModelConfigTest {
       "mixtral | \"tie_word_embeddings\": false | \"tie_word_embeddings\": 0 | tie_word_embeddings: expected true or false, found 0",
       "mixtral | \"rope_type\": \"default\" | \"rope_type\": \"yarn\" | rope_parameters.factor: expected a number from 2.2250738585072014E-308 to 1.0E12, found nothing",
       "mixtral | \"hidden_act\": \"silu\" | \"hidden_act\": \"silu\", \"hidden_act\": \"relu\" | hidden_act: expected one entry of this name, found a second one",
+      "gpt_oss | \"num_local_experts\": 8, | ~~ | num_local_experts: expected an integer from 1 to 65536, found nothing",
       "gpt_oss | \"full_attention\", | ~~ | layer_types: expected a list of 3, found a list of 2",
       "gpt_oss | \"sliding_window\": 16 | \"sliding_window\": null | sliding_window: expected a width, as layer_types names sliding layers, found nothing",
       "deepseek_v3 | \"n_group\": 4 | \"n_group\": 5 | n_group: expected a divisor of 16 experts, found 5",

@@ -50,12 +50,11 @@ final class Decoder implements AutoCloseable {
    * Appends tokens to a sequence. If it throws, the sequence is as it was.
    *
    * @param ids the tokens
-   * @param numLogits for how many of the last tokens logits are computed
    * @param listener sees hidden states and router logits
-   * @return [numLogits, vocabularySize] f32, valid until the next step; null for 0
+   * @return the hidden state behind the final norm, [numTokens, hiddenSize] f32, valid until the next step
    * @throws IllegalArgumentException naming the first id that is not in the vocabulary
    */
-  Tensor step(KvCache cache, int[] ids, int numLogits, ForwardListener listener) {
+  Tensor step(KvCache cache, int[] ids, ForwardListener listener) {
     int firstPosition = cache.length();
     cache.reserve(ids.length);
     Tensor residual = hidden.view(ids.length, embedding.dim(1));
@@ -72,9 +71,17 @@ final class Decoder implements AutoCloseable {
     }
     RmsNorm.run(backend, residual, finalNorm, normalised, epsilon);
     listener.onHidden(layers.size(), firstPosition, normalised);
-    Tensor scores = numLogits == 0 ? null : logits.view(numLogits, output.outputSize());
-    if (numLogits > 0) output.run(backend, normalised.slice(ids.length - numLogits, ids.length), scores);
     cache.advance(ids.length);
+    return normalised;
+  }
+
+  /**
+   * @param finalHidden rows of what {@link #step} returned
+   * @return [rows, vocabularySize] f32, valid until the next call
+   */
+  Tensor logits(Tensor finalHidden) {
+    Tensor scores = logits.view(finalHidden.dim(0), output.outputSize());
+    output.run(backend, finalHidden, scores);
     return scores;
   }
 

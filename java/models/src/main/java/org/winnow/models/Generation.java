@@ -48,7 +48,7 @@ final class Generation {
         listener.onToken(id, piece);
         if (numIds == options.maxTokens()) reason = FinishReason.LENGTH;
         else if (isCancelled()) reason = FinishReason.CANCELLED;
-        else id = step(new int[] {id}, true);
+        else id = model.step(session.cache(), new int[] {id}, sampler);
       }
     }
     if (stream != null) text.append(stream.finish());
@@ -78,14 +78,11 @@ final class Generation {
     for (int begin = 0; begin < pending.length; begin += model.chunkTokens()) {
       if (isCancelled()) return -1;
       int end = Math.min(begin + model.chunkTokens(), pending.length);
-      id = step(Arrays.copyOfRange(pending, begin, end), end == pending.length);
+      int[] chunk = Arrays.copyOfRange(pending, begin, end);
+      if (end < pending.length) model.step(session.cache(), chunk);
+      else id = model.step(session.cache(), chunk, sampler);
     }
     return id;
-  }
-
-  private int step(int[] tokens, boolean sample) {
-    return model.step(session.cache(), tokens, sample ? 1 : 0, ForwardListener.NONE,
-        (backend, logits) -> sample ? sampler.sample(backend, logits.reshape(logits.size())) : -1);
   }
 
   private boolean isCancelled() {

@@ -5,11 +5,11 @@ import java.util.Arrays;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.BiFunction;
-import org.winnow.Backend;
+import java.util.function.Function;
 import org.winnow.ContextLengthException;
 import org.winnow.Tensor;
 import org.winnow.attention.KvCache;
+import org.winnow.layer.Sampler;
 import org.winnow.memory.ExpertCounters;
 
 /**
@@ -29,6 +29,9 @@ import org.winnow.memory.ExpertCounters;
 public final class LanguageModel implements AutoCloseable {
   /** Tokens of one step of a prompt. Results do not depend on it. */
   static final int CHUNK_TOKENS = 512;
+
+  /** Logits of so many tokens are in memory at a time: with a vocabulary of 150,000, 38 MB. */
+  private static final int LOGIT_ROWS = 64;
 
   private final LoadedModel loaded;
   private final Tokenizer tokenizer; // or null
@@ -145,10 +148,11 @@ public final class LanguageModel implements AutoCloseable {
       for (int begin = 0; begin < ids.length; begin += chunkTokens) {
         if (running.isClosing()) throw new IllegalStateException("model is closed");
         int end = Math.min(begin + chunkTokens, ids.length);
-        int numLogits = Math.max(0, end - Math.max(begin, firstLogit));
-        int first = end - numLogits;
-        step(cache, Arrays.copyOfRange(ids, begin, end), numLogits, listener, (backend, logits) -> {
-          if (logits != null) listener.onLogits(first, logits);
+        int first = begin;
+        step(cache, Arrays.copyOfRange(ids, begin, end), listener, hidden -> {
+          for (int row = Math.max(first, firstLogit); row < end; row += LOGIT_ROWS) {
+            listener.onLogits(row, loaded.decoder().logits(hidden.slice(row - first, Math.min(row + LOGIT_ROWS, end) - first)));
+          }
           return null;
         });
       }
@@ -166,12 +170,25 @@ public final class LanguageModel implements AutoCloseable {
     }
   }
 
-  /** One step of a sequence; what is made of the logits is made before the next step, of whatever sequence, begins. */
-  <R> R step(KvCache cache, int[] ids, int numLogits, ForwardListener listener, BiFunction<Backend, Tensor, R> use) {
+  /** Appends tokens to a sequence without looking at what comes next. */
+  void step(KvCache cache, int[] ids) {
+    step(cache, ids, ForwardListener.NONE, hidden -> null);
+  }
+
+  /** Appends tokens to a sequence and chooses the next one. */
+  int step(KvCache cache, int[] ids, Sampler sampler) {
+    return step(cache, ids, ForwardListener.NONE, hidden -> {
+      Tensor logits = loaded.decoder().logits(hidden.slice(ids.length - 1, ids.length));
+      return sampler.sample(loaded.backend(), logits.reshape(logits.size()));
+    });
+  }
+
+  /** One step of a sequence; what is made of its hidden states is made before the next step, of whatever sequence, begins. */
+  private <R> R step(KvCache cache, int[] ids, ForwardListener listener, Function<Tensor, R> use) {
     if (steps.isHeldByCurrentThread()) throw new IllegalStateException("a step begun from inside a forward listener");
     steps.lock();
     try {
-      return use.apply(loaded.backend(), loaded.decoder().step(cache, ids, numLogits, listener));
+      return use.apply(loaded.decoder().step(cache, ids, listener));
     } finally {
       steps.unlock();
     }

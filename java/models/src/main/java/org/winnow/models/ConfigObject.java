@@ -8,7 +8,8 @@ import java.util.Map;
 import org.winnow.CheckpointException;
 
 /**
- * A JSON object of a configuration, read with types and bounds. A key may have several spellings; null counts as absent. Spellings that contradict each other are refused.
+ * A JSON object of a configuration, read with types and bounds. A key may have several spellings;
+ * null counts as absent. Spellings that contradict each other are refused.
  */
 final class ConfigObject {
   private final Path file;
@@ -57,7 +58,8 @@ final class ConfigObject {
     Object value = value(spellings);
     if (value == null && absent != null) return absent;
     double number = value instanceof Number found ? found.doubleValue() : Double.NaN;
-    if (!(number >= least && number <= most)) throw fault(spellings[0], "a number from " + least + " to " + most, value);
+    if (!(number >= least && number <= most))
+      throw fault(spellings[0], "a number from " + least + " to " + most, value);
     return number;
   }
 
@@ -111,7 +113,8 @@ final class ConfigObject {
     List<?> entries = value(key) instanceof Long single ? List.of(single) : list(key, expected);
     List<Integer> integers = new ArrayList<>();
     for (Object entry : entries) {
-      if (!(entry instanceof Long number) || number < least || number > most) throw fault(key, expected, entry);
+      if (!(entry instanceof Long number) || number < least || number > most)
+        throw fault(key, expected, entry);
       integers.add(number.intValue());
     }
     return List.copyOf(integers);
@@ -128,7 +131,8 @@ final class ConfigObject {
     Object first = null;
     for (String spelling : spellings) {
       Object value = values.get(spelling);
-      if (first != null && value != null && !first.equals(value)) throw fault(spelling, describe(first) + " as its other spelling says", value);
+      if (first != null && value != null && !first.equals(value))
+        throw fault(spelling, describe(first) + " as its other spelling says", value);
       if (first == null) first = value;
     }
     return first;

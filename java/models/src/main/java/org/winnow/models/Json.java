@@ -20,20 +20,29 @@ import java.util.Map;
 import org.winnow.CheckpointException;
 
 /**
- * JSON as checkpoints hold it, read as if it were hostile: UTF-8 only, bounded nesting, names, numbers and strings, no duplicate keys.
- * Whatever is wrong becomes a {@link CheckpointException} that names the file and the line.
+ * JSON as checkpoints hold it, read as if it were hostile: UTF-8 only, bounded nesting, names,
+ * numbers and strings, no duplicate keys. Whatever is wrong becomes a {@link CheckpointException}
+ * that names the file and the line.
  */
 final class Json {
-  /** A configuration of a few kilobytes is normal; lists of quantised modules reach some hundred. */
+  /**
+   * A configuration of a few kilobytes is normal; lists of quantised modules reach some hundred.
+   */
   static final long MAX_TREE_BYTES = 4L << 20;
 
   // Names are not shared between parsers: a header has tens of thousands, each once.
-  private static final JsonFactory FACTORY = JsonFactory.builder()
-      .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
-      .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
-      .streamReadConstraints(StreamReadConstraints.builder()
-          .maxNestingDepth(32).maxNumberLength(100).maxStringLength(1 << 20).maxNameLength(1 << 12).build())
-      .build();
+  private static final JsonFactory FACTORY =
+      JsonFactory.builder()
+          .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
+          .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
+          .streamReadConstraints(
+              StreamReadConstraints.builder()
+                  .maxNestingDepth(32)
+                  .maxNumberLength(100)
+                  .maxStringLength(1 << 20)
+                  .maxNameLength(1 << 12)
+                  .build())
+          .build();
 
   private static final int MAX_QUOTED = 80; // characters of a wrong value that a message repeats
 
@@ -44,17 +53,30 @@ final class Json {
     T read(JsonParser parser) throws IOException;
   }
 
-  /** Parses {@code size} bytes of an open stream, which must hold one value and nothing after it but white space. */
+  /**
+   * Parses {@code size} bytes of an open stream, which must hold one value and nothing after it but
+   * white space.
+   */
   static <T> T parse(Path file, InputStream stream, long size, Reader<T> reader) {
     // a strict decoder: left to itself the parser would guess UTF-16 or UTF-32 from the first bytes
-    InputStreamReader text = new InputStreamReader(new Limited(stream, size), StandardCharsets.UTF_8.newDecoder());
+    InputStreamReader text =
+        new InputStreamReader(new Limited(stream, size), StandardCharsets.UTF_8.newDecoder());
     try (JsonParser parser = FACTORY.createParser(text)) {
       T value = reader.read(parser);
-      if (parser.nextToken() != null) throw unexpected(file, null, "nothing after the closing brace", parser);
+      if (parser.nextToken() != null)
+        throw unexpected(file, null, "nothing after the closing brace", parser);
       return value;
     } catch (JsonProcessingException e) {
-      String place = e.getLocation() == null ? "" : " (line " + e.getLocation().getLineNr() + ", column " + e.getLocation().getColumnNr() + ")";
-      throw new CheckpointException(file, null, "JSON", quote(String.valueOf(e.getOriginalMessage())) + place, e);
+      String place =
+          e.getLocation() == null
+              ? ""
+              : " (line "
+                  + e.getLocation().getLineNr()
+                  + ", column "
+                  + e.getLocation().getColumnNr()
+                  + ")";
+      throw new CheckpointException(
+          file, null, "JSON", quote(String.valueOf(e.getOriginalMessage())) + place, e);
     } catch (CharacterCodingException e) {
       throw new CheckpointException(file, null, "text in UTF-8", String.valueOf(e.getMessage()), e);
     } catch (IOException e) {
@@ -65,7 +87,8 @@ final class Json {
   /** Parses a whole file of at most {@code maxBytes}. */
   static <T> T parse(Path file, long maxBytes, Reader<T> reader) {
     long size = regularFileSize(file);
-    if (size > maxBytes) throw new CheckpointException(file, null, "at most " + maxBytes + " bytes", size + " bytes");
+    if (size > maxBytes)
+      throw new CheckpointException(file, null, "at most " + maxBytes + " bytes", size + " bytes");
     try (InputStream stream = Files.newInputStream(file)) {
       return parse(file, stream, size, reader);
     } catch (IOException e) {
@@ -73,20 +96,31 @@ final class Json {
     }
   }
 
-  /** A small file as a tree of Map, List, String, Long, BigInteger, Double, Boolean and null, keys in file order. */
+  /**
+   * A small file as a tree of Map, List, String, Long, BigInteger, Double, Boolean and null, keys
+   * in file order.
+   */
   static Map<String, Object> readTree(Path file) {
-    return parse(file, MAX_TREE_BYTES, parser -> {
-      if (parser.nextToken() != JsonToken.START_OBJECT) throw unexpected(file, null, "an object", parser);
-      return object(file, parser);
-    });
+    return parse(
+        file,
+        MAX_TREE_BYTES,
+        parser -> {
+          if (parser.nextToken() != JsonToken.START_OBJECT)
+            throw unexpected(file, null, "an object", parser);
+          return object(file, parser);
+        });
   }
 
   /** Checks that a file is JSON and an object, for a reader that is less strict. */
   static void check(Path file, long maxBytes) {
-    parse(file, maxBytes, parser -> {
-      if (parser.nextToken() != JsonToken.START_OBJECT) throw unexpected(file, null, "an object", parser);
-      return parser.skipChildren();
-    });
+    parse(
+        file,
+        maxBytes,
+        parser -> {
+          if (parser.nextToken() != JsonToken.START_OBJECT)
+            throw unexpected(file, null, "an object", parser);
+          return parser.skipChildren();
+        });
   }
 
   private static Map<String, Object> object(Path file, JsonParser parser) throws IOException {
@@ -105,7 +139,10 @@ final class Json {
       case START_OBJECT -> object(file, parser);
       case START_ARRAY -> array(file, parser);
       case VALUE_STRING -> parser.getText();
-      case VALUE_NUMBER_INT -> parser.getNumberValue() instanceof Integer small ? (Object) small.longValue() : parser.getNumberValue();
+      case VALUE_NUMBER_INT ->
+          parser.getNumberValue() instanceof Integer small
+              ? (Object) small.longValue()
+              : parser.getNumberValue();
       case VALUE_NUMBER_FLOAT -> parser.getDoubleValue();
       case VALUE_TRUE -> Boolean.TRUE;
       case VALUE_FALSE -> Boolean.FALSE;
@@ -125,19 +162,32 @@ final class Json {
   }
 
   /** The parser stands on something else than {@code expected}. */
-  static CheckpointException unexpected(Path file, String tensor, String expected, JsonParser parser) throws IOException {
+  static CheckpointException unexpected(
+      Path file, String tensor, String expected, JsonParser parser) throws IOException {
     JsonToken token = parser.currentToken();
-    String found = token == null ? "the end" : token.isScalarValue() || token == JsonToken.FIELD_NAME ? quote(parser.getText()) : token.asString();
+    String found =
+        token == null
+            ? "the end"
+            : token.isScalarValue() || token == JsonToken.FIELD_NAME
+                ? quote(parser.getText())
+                : token.asString();
     return new CheckpointException(file, tensor, expected, found);
   }
 
   static CheckpointException unreadable(Path file, IOException cause) {
-    return new CheckpointException(file, null, "a readable file", cause.getClass().getSimpleName() + ": " + cause.getMessage(), cause);
+    return new CheckpointException(
+        file,
+        null,
+        "a readable file",
+        cause.getClass().getSimpleName() + ": " + cause.getMessage(),
+        cause);
   }
 
   /** Bytes of an existing regular file: a pipe or a device could make a reader wait for ever. */
   static long regularFileSize(Path file) {
-    if (!Files.isRegularFile(file)) throw new CheckpointException(file, null, "a file", Files.exists(file) ? "something else" : "nothing there");
+    if (!Files.isRegularFile(file))
+      throw new CheckpointException(
+          file, null, "a file", Files.exists(file) ? "something else" : "nothing there");
     try {
       return Files.size(file);
     } catch (IOException e) {

@@ -6,27 +6,43 @@ import java.util.OptionalLong;
 import org.winnow.CheckpointException;
 
 /**
- * What a checkpoint is, told from its headers and its configuration alone: dense or a mixture of experts and why, how many parameters it has and uses for a
- * token, how much memory which share of its experts needs. Types that nothing computes yet are counted all the same.
+ * What a checkpoint is, told from its headers and its configuration alone: dense or a mixture of
+ * experts and why, how many parameters it has and uses for a token, how much memory which share of
+ * its experts needs. Types that nothing computes yet are counted all the same.
  *
  * @param path as given
  * @param config what {@code config.json} says, or null if there is none
- * @param reasons why it counts as a mixture of experts: keys of the configuration, names of tensors; empty if dense
+ * @param reasons why it counts as a mixture of experts: keys of the configuration, names of
+ *     tensors; empty if dense
  * @param parameters weights of the model; scales of quantised formats are not counted
- * @param activeParameters weights used for one token: all but the experts, and of these the chosen and the shared ones; absent if it is unknown how many are chosen
- * @param auxiliaryParameters weights of layers behind the last one, for predicting several tokens; not among {@code parameters}
+ * @param activeParameters weights used for one token: all but the experts, and of these the chosen
+ *     and the shared ones; absent if it is unknown how many are chosen
+ * @param auxiliaryParameters weights of layers behind the last one, for predicting several tokens;
+ *     not among {@code parameters}
  * @param numTensors tensors in the checkpoint
  * @param sizeBytes bytes of all tensors
  * @param expertBytes bytes of all routed experts, which a memory budget is about
- * @param bytesPerToken bytes of weights read for one token if none are kept: as {@code activeParameters}, but of an embedding table that is not the output layer
- *     as well only one row
+ * @param bytesPerToken bytes of weights read for one token if none are kept: as {@code
+ *     activeParameters}, but of an embedding table that is not the output layer as well only one
+ *     row
  * @param layers the layers that have tensors, by number
  * @param formats element types, the one with the most bytes first
  * @param obstacles why it can be inspected but not run; empty if nothing known stands against it
  */
 public record ModelReport(
-    Path path, ModelConfig config, List<String> reasons, long parameters, OptionalLong activeParameters, long auxiliaryParameters, int numTensors,
-    long sizeBytes, long expertBytes, OptionalLong bytesPerToken, List<Layer> layers, List<Format> formats, List<String> obstacles) {
+    Path path,
+    ModelConfig config,
+    List<String> reasons,
+    long parameters,
+    OptionalLong activeParameters,
+    long auxiliaryParameters,
+    int numTensors,
+    long sizeBytes,
+    long expertBytes,
+    OptionalLong bytesPerToken,
+    List<Layer> layers,
+    List<Format> formats,
+    List<String> obstacles) {
 
   /**
    * @param index from 0
@@ -37,7 +53,14 @@ public record ModelReport(
    * @param sharedParameters of the shared experts together, their gate included
    * @param parameters of the whole layer
    */
-  public record Layer(int index, int numExperts, int topK, long expertParameters, long expertBytes, long sharedParameters, long parameters) {}
+  public record Layer(
+      int index,
+      int numExperts,
+      int topK,
+      long expertParameters,
+      long expertBytes,
+      long sharedParameters,
+      long parameters) {}
 
   /**
    * @param name as in the file, {@code MXFP4} for its blocks and scales
@@ -53,13 +76,14 @@ public record ModelReport(
    * @param expertsPerLayer of these in each layer with experts, if shared out evenly
    * @param totalBytes budget and all other weights
    */
-  public record Budget(long budgetBytes, long numExperts, double expertsPerLayer, long totalBytes) {}
+  public record Budget(
+      long budgetBytes, long numExperts, double expertsPerLayer, long totalBytes) {}
 
   /**
    * Reads headers and configuration; the time does not depend on the size of the weights.
    *
-   * @param path a folder with a checkpoint, its index, or one safetensors file. Of a file with a name of its own only the tensors are told: what lies beside it
-   *     may belong to something else
+   * @param path a folder with a checkpoint, its index, or one safetensors file. Of a file with a
+   *     name of its own only the tensors are told: what lies beside it may belong to something else
    * @throws CheckpointException if the checkpoint is broken or contradicts its configuration
    */
   public static ModelReport of(Path path) {
@@ -77,7 +101,9 @@ public record ModelReport(
 
   /** Width of an expert as a share of the model's; 0 if dense or unknown. */
   public double granularity() {
-    return config == null || config.experts() == null ? 0 : (double) config.experts().intermediateSize() / config.hiddenSize();
+    return config == null || config.experts() == null
+        ? 0
+        : (double) config.experts().intermediateSize() / config.hiddenSize();
   }
 
   /** Layers without experts before the first one that has some; 0 if dense. */
@@ -94,13 +120,18 @@ public record ModelReport(
 
   /** What a budget of this share of the experts' bytes holds, from 0 to 1. */
   public Budget budget(double share) {
-    if (!(share >= 0 && share <= 1)) throw new IllegalArgumentException("share must lie in [0, 1], found " + share);
+    if (!(share >= 0 && share <= 1))
+      throw new IllegalArgumentException("share must lie in [0, 1], found " + share);
     return budget(Math.round(share * expertBytes));
   }
 
-  /** What a budget of these bytes holds; experts count with their bytes as stored, without the rounding to pages. */
+  /**
+   * What a budget of these bytes holds; experts count with their bytes as stored, without the
+   * rounding to pages.
+   */
   public Budget budget(long budgetBytes) {
-    if (budgetBytes < 0) throw new IllegalArgumentException("budgetBytes must not be negative, found " + budgetBytes);
+    if (budgetBytes < 0)
+      throw new IllegalArgumentException("budgetBytes must not be negative, found " + budgetBytes);
     long numExperts = 0;
     long numLayers = 0;
     long largest = 1;
@@ -110,7 +141,14 @@ public record ModelReport(
       numLayers++;
       largest = Math.max(largest, layer.expertBytes());
     }
-    long held = budgetBytes >= expertBytes ? numExperts : budgetBytes / largest; // a slot takes the largest expert
-    return new Budget(budgetBytes, held, numLayers == 0 ? 0 : (double) held / numLayers, residentBytes() + Math.min(budgetBytes, expertBytes));
+    long held =
+        budgetBytes >= expertBytes
+            ? numExperts
+            : budgetBytes / largest; // a slot takes the largest expert
+    return new Budget(
+        budgetBytes,
+        held,
+        numLayers == 0 ? 0 : (double) held / numLayers,
+        residentBytes() + Math.min(budgetBytes, expertBytes));
   }
 }

@@ -14,7 +14,10 @@ import org.winnow.CheckpointException;
 import org.winnow.UnsupportedFormatException;
 import org.winnow.memory.TensorInfo;
 
-/** Sorts a checkpoint's tensors into what a {@link ModelReport} tells: by layer, by format, experts apart. */
+/**
+ * Sorts a checkpoint's tensors into what a {@link ModelReport} tells: by layer, by format, experts
+ * apart.
+ */
 final class ModelReportBuilder {
   private final Path path;
   private final ModelConfig config;
@@ -50,8 +53,12 @@ final class ModelReportBuilder {
   ModelReportBuilder(Path path) {
     this.path = path;
     Path name = path.getFileName();
-    boolean model = Files.isDirectory(path) || name.toString().equals(Safetensors.SINGLE_FILE) || name.toString().endsWith(".index.json");
-    Path file = Files.isDirectory(path) ? path.resolve("config.json") : path.resolveSibling("config.json");
+    boolean model =
+        Files.isDirectory(path)
+            || name.toString().equals(Safetensors.SINGLE_FILE)
+            || name.toString().endsWith(".index.json");
+    Path file =
+        Files.isDirectory(path) ? path.resolve("config.json") : path.resolveSibling("config.json");
     config = model && Files.exists(file) ? ModelConfig.read(file) : null;
     tensors = Safetensors.tensors(path);
   }
@@ -68,7 +75,10 @@ final class ModelReportBuilder {
     for (Map.Entry<Integer, LayerCount> entry : layers.entrySet()) {
       LayerCount count = entry.getValue();
       long numExperts = count.numExperts();
-      int topK = numExperts == 0 || config == null || config.experts() == null ? 0 : config.experts().topK();
+      int topK =
+          numExperts == 0 || config == null || config.experts() == null
+              ? 0
+              : config.experts().topK();
       long one = numExperts == 0 ? 0 : count.expertParameters / numExperts;
       long oneBytes = numExperts == 0 ? 0 : count.expertBytes / numExperts;
       known &= numExperts == 0 || topK > 0;
@@ -76,11 +86,31 @@ final class ModelReportBuilder {
       expertBytes += count.expertBytes;
       active += count.parameters - count.expertParameters + topK * one;
       activeBytes += topK * oneBytes - count.expertBytes;
-      reported.add(new ModelReport.Layer(entry.getKey(), (int) numExperts, topK, one, oneBytes, count.sharedParameters, count.parameters));
+      reported.add(
+          new ModelReport.Layer(
+              entry.getKey(),
+              (int) numExperts,
+              topK,
+              one,
+              oneBytes,
+              count.sharedParameters,
+              count.parameters));
     }
     long all = parameters + layers.values().stream().mapToLong(count -> count.parameters).sum();
-    return new ModelReport(path, config, reasons(experts > 0), all, known ? OptionalLong.of(active) : OptionalLong.empty(), auxiliaryParameters, tensors.size(),
-        sizeBytes, expertBytes, known ? OptionalLong.of(activeBytes) : OptionalLong.empty(), List.copyOf(reported), formats(), obstacles());
+    return new ModelReport(
+        path,
+        config,
+        reasons(experts > 0),
+        all,
+        known ? OptionalLong.of(active) : OptionalLong.empty(),
+        auxiliaryParameters,
+        tensors.size(),
+        sizeBytes,
+        expertBytes,
+        known ? OptionalLong.of(activeBytes) : OptionalLong.empty(),
+        List.copyOf(reported),
+        formats(),
+        obstacles());
   }
 
   private void count(TensorInfo tensor) {
@@ -93,7 +123,10 @@ final class ModelReportBuilder {
     if (index < 0) {
       parameters = Math.addExact(parameters, number);
       boolean tied = config != null && config.tiedEmbeddings();
-      if (!tied && tensor.shape().length == 2 && tensor.shape()[0] > 0 && TensorNames.isEmbedding(name)) {
+      if (!tied
+          && tensor.shape().length == 2
+          && tensor.shape()[0] > 0
+          && TensorNames.isEmbedding(name)) {
         embeddingRowsUnread = tensor.sizeBytes() - tensor.sizeBytes() / tensor.shape()[0];
       }
       return;
@@ -112,7 +145,8 @@ final class ModelReportBuilder {
       if (expert != TensorNames.ALL) {
         layer.experts.add(expert);
       } else if (tensor.shape().length > 0) {
-        layer.stackedExperts = Math.max(layer.stackedExperts, Math.min(tensor.shape()[0], Integer.MAX_VALUE));
+        layer.stackedExperts =
+            Math.max(layer.stackedExperts, Math.min(tensor.shape()[0], Integer.MAX_VALUE));
       }
     } else if (TensorNames.isShared(name)) {
       layer.sharedParameters += number;
@@ -130,8 +164,10 @@ final class ModelReportBuilder {
   }
 
   private void countFormat(TensorInfo tensor, long number) {
-    boolean mxfp4 = isPacked(tensor) || (tensor.storedType().equals("U8") && tensor.name().endsWith("_scales"));
-    FormatCount format = formats.computeIfAbsent(mxfp4 ? "MXFP4" : tensor.storedType(), unused -> new FormatCount());
+    boolean mxfp4 =
+        isPacked(tensor) || (tensor.storedType().equals("U8") && tensor.name().endsWith("_scales"));
+    FormatCount format =
+        formats.computeIfAbsent(mxfp4 ? "MXFP4" : tensor.storedType(), unused -> new FormatCount());
     format.numTensors++;
     format.sizeBytes += tensor.sizeBytes();
     format.computed &= number == 0 ? !mxfp4 : tensor.dtype() != null && tensor.dtype().isFloating();
@@ -142,10 +178,19 @@ final class ModelReportBuilder {
     ModelConfig.Experts expected = config.experts();
     for (int index = 0; index < config.numLayers(); index++) {
       LayerCount layer = layers.get(index);
-      if (layer == null) throw new CheckpointException(path, "layers." + index, "tensors of " + config.numLayers() + " layers", "none of this one");
+      if (layer == null)
+        throw new CheckpointException(
+            path,
+            "layers." + index,
+            "tensors of " + config.numLayers() + " layers",
+            "none of this one");
       long most = expected != null && config.isSparse(index) ? expected.numExperts() : 0;
       if (expected != null && layer.numExperts() != most) {
-        throw new CheckpointException(path, "layers." + index, most + " experts, as config.json says", Long.toString(layer.numExperts()));
+        throw new CheckpointException(
+            path,
+            "layers." + index,
+            most + " experts, as config.json says",
+            Long.toString(layer.numExperts()));
       }
     }
   }
@@ -153,7 +198,12 @@ final class ModelReportBuilder {
   private List<String> reasons(boolean experts) {
     List<String> reasons = new ArrayList<>();
     if (config != null && config.experts() != null && config.experts().numExperts() > 1) {
-      reasons.add("config.json: " + config.experts().numExperts() + " experts, " + config.experts().topK() + " for each token");
+      reasons.add(
+          "config.json: "
+              + config.experts().numExperts()
+              + " experts, "
+              + config.experts().topK()
+              + " for each token");
     }
     if (experts) {
       long sparse = layers.values().stream().filter(layer -> layer.numExperts() > 0).count();
@@ -165,16 +215,20 @@ final class ModelReportBuilder {
 
   private List<ModelReport.Format> formats() {
     List<ModelReport.Format> list = new ArrayList<>();
-    formats.forEach((name, count) -> list.add(new ModelReport.Format(name, count.numTensors, count.sizeBytes, count.computed)));
+    formats.forEach(
+        (name, count) ->
+            list.add(
+                new ModelReport.Format(name, count.numTensors, count.sizeBytes, count.computed)));
     list.sort(Comparator.comparingLong(ModelReport.Format::sizeBytes).reversed());
     return List.copyOf(list);
   }
 
   private List<String> obstacles() {
     List<String> obstacles = new ArrayList<>();
-    formats.forEach((name, count) -> {
-      if (!count.computed) obstacles.add("weights of type " + name);
-    });
+    formats.forEach(
+        (name, count) -> {
+          if (!count.computed) obstacles.add("weights of type " + name);
+        });
     if (config == null) {
       obstacles.add("no config.json");
     } else {

@@ -18,11 +18,12 @@ import org.winnow.memory.Checkpoint;
 import org.winnow.memory.TensorInfo;
 
 /**
- * Opens checkpoints in the safetensors format, one file or several with an index. Only headers are read: the time depends on the number of tensors, not on their
- * size.
+ * Opens checkpoints in the safetensors format, one file or several with an index. Only headers are
+ * read: the time depends on the number of tensors, not on their size.
  *
- * <p>Of several files the index decides: it names each tensor's file, and a tensor that it does not name is not part of the checkpoint. Shards lie beside the
- * index; a name that leads elsewhere is refused.
+ * <p>Of several files the index decides: it names each tensor's file, and a tensor that it does not
+ * name is not part of the checkpoint. Shards lie beside the index; a name that leads elsewhere is
+ * refused.
  */
 public final class Safetensors {
   static final String SINGLE_FILE = "model.safetensors";
@@ -33,8 +34,10 @@ public final class Safetensors {
   private Safetensors() {}
 
   /**
-   * @param path a folder with {@code model.safetensors} or {@code model.safetensors.index.json}, such an index, or one safetensors file
-   * @throws CheckpointException naming file, tensor, what was expected and what was found; no file stays open
+   * @param path a folder with {@code model.safetensors} or {@code model.safetensors.index.json},
+   *     such an index, or one safetensors file
+   * @throws CheckpointException naming file, tensor, what was expected and what was found; no file
+   *     stays open
    */
   public static Checkpoint open(Path path) {
     return new Checkpoint(tensors(path));
@@ -46,33 +49,49 @@ public final class Safetensors {
     if (Files.isDirectory(path)) {
       file = path.resolve(SINGLE_FILE);
       if (!Files.exists(file)) file = path.resolve(INDEX_FILE);
-      if (!Files.exists(file)) throw new CheckpointException(path, null, SINGLE_FILE + " or " + INDEX_FILE + " in this folder", "neither");
+      if (!Files.exists(file))
+        throw new CheckpointException(
+            path, null, SINGLE_FILE + " or " + INDEX_FILE + " in this folder", "neither");
     }
     return file.toString().endsWith(".index.json") ? sharded(file) : SafetensorsHeader.read(file);
   }
 
   private static List<TensorInfo> sharded(Path index) {
-    Map<String, Map<String, Boolean>> expected = new TreeMap<>(); // shard -> names it must hold -> found
-    Json.parse(index, SafetensorsHeader.MAX_HEADER_BYTES, parser -> {
-      readIndex(index, parser, expected);
-      return null;
-    });
+    Map<String, Map<String, Boolean>> expected =
+        new TreeMap<>(); // shard -> names it must hold -> found
+    Json.parse(
+        index,
+        SafetensorsHeader.MAX_HEADER_BYTES,
+        parser -> {
+          readIndex(index, parser, expected);
+          return null;
+        });
     Path folder = index.toAbsolutePath().getParent();
     List<TensorInfo> tensors = new ArrayList<>();
-    expected.forEach((shard, names) -> {
-      Path file = folder.resolve(shard);
-      for (TensorInfo tensor : SafetensorsHeader.read(file)) {
-        if (names.replace(tensor.name(), true) != null) tensors.add(tensor);
-      }
-      names.forEach((name, found) -> {
-        if (!found) throw new CheckpointException(file, Json.quote(name), "this tensor, as " + index.getFileName() + " says", "none");
-      });
-    });
+    expected.forEach(
+        (shard, names) -> {
+          Path file = folder.resolve(shard);
+          for (TensorInfo tensor : SafetensorsHeader.read(file)) {
+            if (names.replace(tensor.name(), true) != null) tensors.add(tensor);
+          }
+          names.forEach(
+              (name, found) -> {
+                if (!found)
+                  throw new CheckpointException(
+                      file,
+                      Json.quote(name),
+                      "this tensor, as " + index.getFileName() + " says",
+                      "none");
+              });
+        });
     return tensors;
   }
 
-  private static void readIndex(Path index, JsonParser parser, Map<String, Map<String, Boolean>> expected) throws IOException {
-    if (parser.nextToken() != JsonToken.START_OBJECT) throw Json.unexpected(index, null, "an object", parser);
+  private static void readIndex(
+      Path index, JsonParser parser, Map<String, Map<String, Boolean>> expected)
+      throws IOException {
+    if (parser.nextToken() != JsonToken.START_OBJECT)
+      throw Json.unexpected(index, null, "an object", parser);
     boolean mapped = false;
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
       String key = parser.currentName();
@@ -83,17 +102,21 @@ public final class Safetensors {
       }
       if (mapped) throw Json.duplicate(index, key);
       mapped = true;
-      if (parser.currentToken() != JsonToken.START_OBJECT) throw Json.unexpected(index, key, "an object", parser);
+      if (parser.currentToken() != JsonToken.START_OBJECT)
+        throw Json.unexpected(index, key, "an object", parser);
       readWeightMap(index, parser, expected);
     }
     if (!mapped) throw new CheckpointException(index, "weight_map", "an object", "nothing");
   }
 
-  private static void readWeightMap(Path index, JsonParser parser, Map<String, Map<String, Boolean>> expected) throws IOException {
+  private static void readWeightMap(
+      Path index, JsonParser parser, Map<String, Map<String, Boolean>> expected)
+      throws IOException {
     Set<String> seen = new HashSet<>();
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
       String tensor = parser.currentName();
-      if (parser.nextToken() != JsonToken.VALUE_STRING) throw Json.unexpected(index, Json.quote(tensor), "the name of a file", parser);
+      if (parser.nextToken() != JsonToken.VALUE_STRING)
+        throw Json.unexpected(index, Json.quote(tensor), "the name of a file", parser);
       String shard = parser.getText();
       if (!expected.containsKey(shard)) requirePlainName(index, tensor, shard);
       if (!seen.add(tensor)) throw Json.duplicate(index, tensor);
@@ -103,12 +126,21 @@ public final class Safetensors {
 
   /** A shard is a file beside its index, never a path. */
   private static void requirePlainName(Path index, String tensor, String shard) {
-    boolean plain = shard.length() <= MAX_NAME && shard.endsWith(".safetensors") && shard.indexOf('/') < 0 && shard.indexOf('\\') < 0;
+    boolean plain =
+        shard.length() <= MAX_NAME
+            && shard.endsWith(".safetensors")
+            && shard.indexOf('/') < 0
+            && shard.indexOf('\\') < 0;
     try {
       plain = plain && Path.of(shard).getNameCount() == 1;
     } catch (InvalidPathException e) {
       plain = false;
     }
-    if (!plain) throw new CheckpointException(index, Json.quote(tensor), "the name of a safetensors file beside the index", Json.quote(shard));
+    if (!plain)
+      throw new CheckpointException(
+          index,
+          Json.quote(tensor),
+          "the name of a safetensors file beside the index",
+          Json.quote(shard));
   }
 }

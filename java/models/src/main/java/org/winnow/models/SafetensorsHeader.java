@@ -18,21 +18,24 @@ import org.winnow.CheckpointException;
 import org.winnow.memory.TensorInfo;
 
 /**
- * The header of one safetensors file: 8 bytes of length (little-endian), that many bytes of JSON, then the tensors' bytes.
+ * The header of one safetensors file: 8 bytes of length (little-endian), that many bytes of JSON,
+ * then the tensors' bytes.
  *
  * <pre>{@code
  * {"__metadata__": {"format": "pt"}, "name": {"dtype": "BF16", "shape": [4, 8], "data_offsets": [0, 64]}, ...}
  * }</pre>
  *
- * Every rule of the format is checked, as its reference does: a header of at most 100,000,000 bytes that begins with a brace, known element types, ranges that
- * agree with type and shape, that lie in the file and cover its data without a hole or an overlap. Duplicate names are refused as well.
+ * Every rule of the format is checked, as its reference does: a header of at most 100,000,000 bytes
+ * that begins with a brace, known element types, ranges that agree with type and shape, that lie in
+ * the file and cover its data without a hole or an overlap. Duplicate names are refused as well.
  * Source: the format's README (github.com/huggingface/safetensors).
  */
 final class SafetensorsHeader {
   static final long MAX_HEADER_BYTES = 100_000_000;
 
   private static final int LENGTH_BYTES = 8;
-  private static final int MAX_RANK = 64; // far beyond any tensor; bounds what a hostile header makes us allocate
+  private static final int MAX_RANK =
+      64; // far beyond any tensor; bounds what a hostile header makes us allocate
 
   private final Path file;
   private final long dataOffset;
@@ -50,21 +53,33 @@ final class SafetensorsHeader {
    * Reads the header of a file and nothing else of it.
    *
    * @return its tensors in the order of their bytes
-   * @throws CheckpointException naming the tensor, if there is one, what was expected and what was found
+   * @throws CheckpointException naming the tensor, if there is one, what was expected and what was
+   *     found
    */
   static List<TensorInfo> read(Path file) {
     long fileBytes = Json.regularFileSize(file);
-    if (fileBytes < LENGTH_BYTES) throw new CheckpointException(file, null, "a header length of 8 bytes", "a file of " + fileBytes + " bytes");
+    if (fileBytes < LENGTH_BYTES)
+      throw new CheckpointException(
+          file, null, "a header length of 8 bytes", "a file of " + fileBytes + " bytes");
     try (InputStream stream = Files.newInputStream(file)) {
       byte[] prefix = stream.readNBytes(LENGTH_BYTES);
-      if (prefix.length < LENGTH_BYTES) throw new CheckpointException(file, null, "a header length of 8 bytes", prefix.length + " bytes");
+      if (prefix.length < LENGTH_BYTES)
+        throw new CheckpointException(
+            file, null, "a header length of 8 bytes", prefix.length + " bytes");
       long headerBytes = ByteBuffer.wrap(prefix).order(ByteOrder.LITTLE_ENDIAN).getLong();
       long limit = Math.min(MAX_HEADER_BYTES, fileBytes - LENGTH_BYTES);
       if (Long.compareUnsigned(headerBytes, limit) > 0) {
-        String expected = "a header of at most " + limit + " bytes" + (limit < MAX_HEADER_BYTES ? " (the rest of the file)" : "");
-        throw new CheckpointException(file, null, expected, Long.toUnsignedString(headerBytes) + " bytes");
+        String expected =
+            "a header of at most "
+                + limit
+                + " bytes"
+                + (limit < MAX_HEADER_BYTES ? " (the rest of the file)" : "");
+        throw new CheckpointException(
+            file, null, expected, Long.toUnsignedString(headerBytes) + " bytes");
       }
-      SafetensorsHeader header = new SafetensorsHeader(file, LENGTH_BYTES + headerBytes, fileBytes - LENGTH_BYTES - headerBytes);
+      SafetensorsHeader header =
+          new SafetensorsHeader(
+              file, LENGTH_BYTES + headerBytes, fileBytes - LENGTH_BYTES - headerBytes);
       return Json.parse(file, stream, headerBytes, header::tensors);
     } catch (IOException e) {
       throw Json.unreadable(file, e);
@@ -72,11 +87,13 @@ final class SafetensorsHeader {
   }
 
   private List<TensorInfo> tensors(JsonParser parser) throws IOException {
-    if (parser.nextToken() != JsonToken.START_OBJECT) throw Json.unexpected(file, null, "a header that is a JSON object", parser);
+    if (parser.nextToken() != JsonToken.START_OBJECT)
+      throw Json.unexpected(file, null, "a header that is a JSON object", parser);
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
       String name = parser.currentName();
       if (!names.add(name)) throw Json.duplicate(file, name);
-      if (parser.nextToken() != JsonToken.START_OBJECT) throw Json.unexpected(file, Json.quote(name), "an object", parser);
+      if (parser.nextToken() != JsonToken.START_OBJECT)
+        throw Json.unexpected(file, Json.quote(name), "an object", parser);
       if (name.equals("__metadata__")) {
         metadata(parser);
       } else {
@@ -89,7 +106,8 @@ final class SafetensorsHeader {
 
   private void metadata(JsonParser parser) throws IOException {
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
-      if (parser.nextToken() != JsonToken.VALUE_STRING) throw Json.unexpected(file, "__metadata__", "strings", parser);
+      if (parser.nextToken() != JsonToken.VALUE_STRING)
+        throw Json.unexpected(file, "__metadata__", "strings", parser);
     }
   }
 
@@ -103,7 +121,8 @@ final class SafetensorsHeader {
       switch (key) {
         case "dtype" -> {
           if (typeName != null) throw fault(name, "one dtype", "a second one");
-          if (parser.currentToken() != JsonToken.VALUE_STRING) throw Json.unexpected(file, Json.quote(name), "dtype as a string", parser);
+          if (parser.currentToken() != JsonToken.VALUE_STRING)
+            throw Json.unexpected(file, Json.quote(name), "dtype as a string", parser);
           typeName = parser.getText();
         }
         case "shape" -> {
@@ -118,7 +137,10 @@ final class SafetensorsHeader {
       }
     }
     if (typeName == null || shape == null || range == null) {
-      throw fault(name, "dtype, shape and data_offsets", "no " + (typeName == null ? "dtype" : shape == null ? "shape" : "data_offsets"));
+      throw fault(
+          name,
+          "dtype, shape and data_offsets",
+          "no " + (typeName == null ? "dtype" : shape == null ? "shape" : "data_offsets"));
     }
     return check(name, typeName, shape, range);
   }
@@ -126,47 +148,77 @@ final class SafetensorsHeader {
   private TensorInfo check(String name, String typeName, long[] shape, long[] range) {
     StoredType type = StoredType.find(typeName);
     if (type == null) throw fault(name, "a dtype of the safetensors format", Json.quote(typeName));
-    if (range.length != 2 || range[0] > range[1]) throw fault(name, "data_offsets [begin, end]", Json.quote(Arrays.toString(range)));
-    if (range[1] > dataBytes) throw fault(name, "data_offsets within the file's " + dataBytes + " bytes of data", Arrays.toString(range));
+    if (range.length != 2 || range[0] > range[1])
+      throw fault(name, "data_offsets [begin, end]", Json.quote(Arrays.toString(range)));
+    if (range[1] > dataBytes)
+      throw fault(
+          name,
+          "data_offsets within the file's " + dataBytes + " bytes of data",
+          Arrays.toString(range));
     long sizeBytes;
     try {
       sizeBytes = type.sizeBytes(shape);
     } catch (ArithmeticException e) {
-      throw fault(name, "a shape whose bytes can be counted", type + " " + Json.quote(Arrays.toString(shape)));
+      throw fault(
+          name,
+          "a shape whose bytes can be counted",
+          type + " " + Json.quote(Arrays.toString(shape)));
     }
     if (sizeBytes != range[1] - range[0]) {
-      throw fault(name, sizeBytes + " bytes for " + type + " " + Json.quote(Arrays.toString(shape)), range[1] - range[0] + " bytes");
+      throw fault(
+          name,
+          sizeBytes + " bytes for " + type + " " + Json.quote(Arrays.toString(shape)),
+          range[1] - range[0] + " bytes");
     }
-    return new TensorInfo(name, typeName, type.dtype(), shape, file, dataOffset + range[0], sizeBytes);
+    return new TensorInfo(
+        name, typeName, type.dtype(), shape, file, dataOffset + range[0], sizeBytes);
   }
 
   private long[] integers(String name, String key, JsonParser parser) throws IOException {
-    if (parser.currentToken() != JsonToken.START_ARRAY) throw Json.unexpected(file, Json.quote(name), key + " as an array", parser);
+    if (parser.currentToken() != JsonToken.START_ARRAY)
+      throw Json.unexpected(file, Json.quote(name), key + " as an array", parser);
     long[] values = new long[4];
     int count = 0;
     while (parser.nextToken() != JsonToken.END_ARRAY) {
-      boolean integer = parser.currentToken() == JsonToken.VALUE_NUMBER_INT && parser.getNumberType() != JsonParser.NumberType.BIG_INTEGER;
-      if (!integer || parser.getLongValue() < 0) throw Json.unexpected(file, Json.quote(name), key + " of integers from 0 to 2^63 - 1", parser);
-      if (count == MAX_RANK) throw fault(name, key + " of at most " + MAX_RANK + " integers", "more");
+      boolean integer =
+          parser.currentToken() == JsonToken.VALUE_NUMBER_INT
+              && parser.getNumberType() != JsonParser.NumberType.BIG_INTEGER;
+      if (!integer || parser.getLongValue() < 0)
+        throw Json.unexpected(
+            file, Json.quote(name), key + " of integers from 0 to 2^63 - 1", parser);
+      if (count == MAX_RANK)
+        throw fault(name, key + " of at most " + MAX_RANK + " integers", "more");
       if (count == values.length) values = Arrays.copyOf(values, 2 * count);
       values[count++] = parser.getLongValue();
     }
     return Arrays.copyOf(values, count);
   }
 
-  /** Sorts by offset; each range must begin where the one before ends, and the last one end with the file. */
+  /**
+   * Sorts by offset; each range must begin where the one before ends, and the last one end with the
+   * file.
+   */
   private void requireCovered() {
-    tensors.sort(Comparator.comparingLong(TensorInfo::offset).thenComparingLong(TensorInfo::sizeBytes));
+    tensors.sort(
+        Comparator.comparingLong(TensorInfo::offset).thenComparingLong(TensorInfo::sizeBytes));
     long end = dataOffset;
     for (TensorInfo tensor : tensors) {
       if (tensor.offset() != end) {
-        String found = tensor.offset() - dataOffset + (tensor.offset() < end ? " (an overlap)" : " (a hole)");
-        throw fault(tensor.name(), "data_offsets from " + (end - dataOffset) + ", where the tensor before ends", found);
+        String found =
+            tensor.offset() - dataOffset + (tensor.offset() < end ? " (an overlap)" : " (a hole)");
+        throw fault(
+            tensor.name(),
+            "data_offsets from " + (end - dataOffset) + ", where the tensor before ends",
+            found);
       }
       end = tensor.offset() + tensor.sizeBytes();
     }
     if (end != dataOffset + dataBytes) {
-      throw new CheckpointException(file, null, end - dataOffset + " bytes of data, as the header says", dataBytes + " bytes");
+      throw new CheckpointException(
+          file,
+          null,
+          end - dataOffset + " bytes of data, as the header says",
+          dataBytes + " bytes");
     }
   }
 

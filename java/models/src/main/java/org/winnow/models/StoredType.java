@@ -3,8 +3,8 @@ package org.winnow.models;
 import org.winnow.DType;
 
 /**
- * The element types of the safetensors format, under the names that files use.
- * Types that no kernel computes are known too: their tensors can be listed and counted.
+ * The element types of the safetensors format, under the names that files use. Types that no kernel
+ * computes are known too: their tensors can be listed and counted.
  */
 enum StoredType {
   F64(64, null),
@@ -60,7 +60,8 @@ enum StoredType {
     long elements = 1;
     for (long extent : shape) elements = Math.multiplyExact(elements, extent);
     long sizeBits = Math.multiplyExact(elements, bits);
-    if (sizeBits % 8 != 0) throw new ArithmeticException(sizeBits + " bits are no whole number of bytes");
+    if (sizeBits % 8 != 0)
+      throw new ArithmeticException(sizeBits + " bits are no whole number of bytes");
     return sizeBits / 8;
   }
 }

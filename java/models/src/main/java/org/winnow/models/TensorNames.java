@@ -1,7 +1,8 @@
 package org.winnow.models;
 
 /**
- * What a tensor's name says of its place, over all families: {@code model.layers.3.mlp.experts.7.up_proj.weight}. Plain searches, no patterns: a report goes through
+ * What a tensor's name says of its place, over all families: {@code
+ * model.layers.3.mlp.experts.7.up_proj.weight}. Plain searches, no patterns: a report goes through
  * tens of thousands of names.
  */
 final class TensorNames {
@@ -29,7 +30,8 @@ final class TensorNames {
   static int expert(String name) {
     int expert = numberAfter(name, "experts.");
     if (expert != NONE) return expert;
-    boolean stacked = name.contains(".experts.") || (name.contains(".ffn_") && name.contains("_exps."));
+    boolean stacked =
+        name.contains(".experts.") || (name.contains(".ffn_") && name.contains("_exps."));
     return stacked ? ALL : NONE;
   }
 
@@ -39,16 +41,24 @@ final class TensorNames {
   }
 
   static boolean isRouter(String name) {
-    return name.endsWith(".gate.weight") || name.endsWith(".router.weight") || name.endsWith(".ffn_gate_inp.weight");
+    return name.endsWith(".gate.weight")
+        || name.endsWith(".router.weight")
+        || name.endsWith(".ffn_gate_inp.weight");
   }
 
   static boolean isEmbedding(String name) {
-    return name.endsWith("embed_tokens.weight") || name.endsWith("token_embd.weight") || name.endsWith("wte.weight");
+    return name.endsWith("embed_tokens.weight")
+        || name.endsWith("token_embd.weight")
+        || name.endsWith("wte.weight");
   }
 
   /** Scales of quantised weights, and tables of rotary frequencies: no weights. */
   static boolean isScale(String name) {
-    return name.endsWith("_scale_inv") || name.endsWith(".weight_scale") || name.endsWith(".input_scale") || name.endsWith("_scales") || name.endsWith(".inv_freq");
+    return name.endsWith("_scale_inv")
+        || name.endsWith(".weight_scale")
+        || name.endsWith(".input_scale")
+        || name.endsWith("_scales")
+        || name.endsWith(".inv_freq");
   }
 
   /** The number between a marker, at the beginning or behind a dot, and the next dot. */
@@ -56,8 +66,15 @@ final class TensorNames {
     for (int at = name.indexOf(marker); at >= 0; at = name.indexOf(marker, at + 1)) {
       int begin = at + marker.length();
       int end = begin;
-      while (end < name.length() && end - begin < MAX_DIGITS && name.charAt(end) >= '0' && name.charAt(end) <= '9') end++;
-      boolean whole = end > begin && end < name.length() && name.charAt(end) == '.' && (at == 0 || name.charAt(at - 1) == '.');
+      while (end < name.length()
+          && end - begin < MAX_DIGITS
+          && name.charAt(end) >= '0'
+          && name.charAt(end) <= '9') end++;
+      boolean whole =
+          end > begin
+              && end < name.length()
+              && name.charAt(end) == '.'
+              && (at == 0 || name.charAt(at - 1) == '.');
       if (whole) return Integer.parseInt(name, begin, end, 10);
     }
     return NONE;

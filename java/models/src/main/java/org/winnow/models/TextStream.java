@@ -6,14 +6,19 @@ import java.util.function.Function;
 /**
  * Turns token ids, one after the other, into text that can be shown at once.
  *
- * <p>A token alone does not always have a text: it may hold a part of a character's UTF-8 bytes, and whether a word begins with a space is seen only behind
- * the word before. So each step decodes the tokens since the last text but one and hands out what is new, but nothing that ends in the middle of a
- * character. All pieces together are the text of all ids. Not for use from several threads.
+ * <p>A token alone does not always have a text: it may hold a part of a character's UTF-8 bytes,
+ * and whether a word begins with a space is seen only behind the word before. So each step decodes
+ * the tokens since the last text but one and hands out what is new, but nothing that ends in the
+ * middle of a character. All pieces together are the text of all ids. Not for use from several
+ * threads.
  */
 public final class TextStream {
   private static final String REPLACEMENT = "\uFFFD"; // what incomplete bytes decode to
 
-  /** A character has at most 4 bytes, so at most 4 tokens: what is still incomplete after more will never be complete. */
+  /**
+   * A character has at most 4 bytes, so at most 4 tokens: what is still incomplete after more will
+   * never be complete.
+   */
   private static final int MAX_PENDING = 16;
 
   /** Tokens of the prompt that are decoded again before the first new one. */
@@ -26,12 +31,16 @@ public final class TextStream {
 
   TextStream(Function<int[], String> decoder, int[] context) {
     this.decoder = decoder;
-    window = Arrays.copyOf(Arrays.copyOfRange(context, Math.max(0, context.length - MAX_CONTEXT), context.length), MAX_CONTEXT + MAX_PENDING);
+    window =
+        Arrays.copyOf(
+            Arrays.copyOfRange(context, Math.max(0, context.length - MAX_CONTEXT), context.length),
+            MAX_CONTEXT + MAX_PENDING);
     length = shown = Math.min(context.length, MAX_CONTEXT);
   }
 
   /**
-   * @return the text that this token completes; empty while a character is incomplete or if the token is no text
+   * @return the text that this token completes; empty while a character is incomplete or if the
+   *     token is no text
    */
   public String append(int id) {
     if (length == window.length) window = Arrays.copyOf(window, 2 * length);

@@ -17,10 +17,13 @@ import org.winnow.CheckpointException;
 /**
  * Text to token ids and back, as the {@code tokenizer.json} of a checkpoint says.
  *
- * <p>The work is done by the Hugging Face tokenizers library, whose CPU build lies in its jar. Left to itself it would look for a GPU build in the network and
- * report its use; unless the system property {@code ai.djl.offline} or the environment variable {@code DJL_OFFLINE} is set, it is kept offline.
+ * <p>The work is done by the Hugging Face tokenizers library, whose CPU build lies in its jar. Left
+ * to itself it would look for a GPU build in the network and report its use; unless the system
+ * property {@code ai.djl.offline} or the environment variable {@code DJL_OFFLINE} is set, it is
+ * kept offline.
  *
- * <p>May be used from several threads. {@link #close()} waits for running calls and may be called twice; use after that throws {@link IllegalStateException}.
+ * <p>May be used from several threads. {@link #close()} waits for running calls and may be called
+ * twice; use after that throws {@link IllegalStateException}.
  */
 public final class Tokenizer implements AutoCloseable {
   static final String FILE = "tokenizer.json";
@@ -35,7 +38,9 @@ public final class Tokenizer implements AutoCloseable {
   }
 
   private final HuggingFaceTokenizer tokenizer;
-  private final ReadWriteLock lock = new ReentrantReadWriteLock(); // calls share it, close takes it alone: the native object must not go while in use
+  private final ReadWriteLock lock =
+      new ReentrantReadWriteLock(); // calls share it, close takes it alone: the native object must
+  // not go while in use
   private boolean closed;
 
   private Tokenizer(HuggingFaceTokenizer tokenizer) {
@@ -43,7 +48,8 @@ public final class Tokenizer implements AutoCloseable {
   }
 
   private static void setUnlessSet(String property, String variable, String value) {
-    if (System.getProperty(property) == null && System.getenv(variable) == null) System.setProperty(property, value);
+    if (System.getProperty(property) == null && System.getenv(variable) == null)
+      System.setProperty(property, value);
   }
 
   /**
@@ -53,15 +59,20 @@ public final class Tokenizer implements AutoCloseable {
   public static Tokenizer open(Path path) {
     Path file = Files.isDirectory(path) ? path.resolve(FILE) : path;
     long size = Json.regularFileSize(file);
-    if (size > MAX_BYTES) throw new CheckpointException(file, null, "at most " + MAX_BYTES + " bytes", size + " bytes");
+    if (size > MAX_BYTES)
+      throw new CheckpointException(file, null, "at most " + MAX_BYTES + " bytes", size + " bytes");
     Json.check(file, MAX_BYTES);
-    // Neither padding nor cutting to the length that the model was trained for: the caller sees every id.
+    // Neither padding nor cutting to the length that the model was trained for: the caller sees
+    // every id.
     try (InputStream stream = Files.newInputStream(file)) {
-      return new Tokenizer(HuggingFaceTokenizer.newInstance(stream, Map.of("truncation", "false", "padding", "false")));
+      return new Tokenizer(
+          HuggingFaceTokenizer.newInstance(
+              stream, Map.of("truncation", "false", "padding", "false")));
     } catch (IOException e) {
       throw Json.unreadable(file, e);
     } catch (RuntimeException e) { // the library throws it for whatever is wrong with the contents
-      throw new CheckpointException(file, null, "a tokenizer", Json.quote(String.valueOf(e.getMessage())), e);
+      throw new CheckpointException(
+          file, null, "a tokenizer", Json.quote(String.valueOf(e.getMessage())), e);
     }
   }
 
@@ -71,9 +82,11 @@ public final class Tokenizer implements AutoCloseable {
   }
 
   /**
-   * Special tokens written out in the text ({@code <|endoftext|>}) become their ids; half surrogate pairs become question marks.
+   * Special tokens written out in the text ({@code <|endoftext|>}) become their ids; half surrogate
+   * pairs become question marks.
    *
-   * @param addSpecialTokens whether to add what the tokenizer puts around every text, such as a token for its beginning
+   * @param addSpecialTokens whether to add what the tokenizer puts around every text, such as a
+   *     token for its beginning
    * @throws IllegalStateException if closed
    */
   public int[] encode(String text, boolean addSpecialTokens) {
@@ -85,7 +98,8 @@ public final class Tokenizer implements AutoCloseable {
   }
 
   /**
-   * The text of these ids; an id that the vocabulary lacks is left out, bytes that are not UTF-8 become U+FFFD.
+   * The text of these ids; an id that the vocabulary lacks is left out, bytes that are not UTF-8
+   * become U+FFFD.
    *
    * @param skipSpecialTokens whether to leave out tokens that are no text
    * @throws IllegalArgumentException if an id is negative
@@ -94,13 +108,18 @@ public final class Tokenizer implements AutoCloseable {
   public String decode(int[] ids, boolean skipSpecialTokens) {
     long[] wide = new long[ids.length];
     for (int i = 0; i < ids.length; i++) {
-      if (ids[i] < 0) throw new IllegalArgumentException("ids must not be negative, found " + ids[i] + " at " + i);
+      if (ids[i] < 0)
+        throw new IllegalArgumentException(
+            "ids must not be negative, found " + ids[i] + " at " + i);
       wide[i] = ids[i];
     }
     return wide.length == 0 ? "" : call(library -> library.decode(wide, skipSpecialTokens));
   }
 
-  /** The text of an id that comes next, and next: see {@link TextStream}. The context is the prompt, which is not repeated. */
+  /**
+   * The text of an id that comes next, and next: see {@link TextStream}. The context is the prompt,
+   * which is not repeated.
+   */
   public TextStream stream(int... context) {
     return new TextStream(ids -> decode(ids, true), Arrays.copyOf(context, context.length));
   }

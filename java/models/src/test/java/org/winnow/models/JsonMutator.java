@@ -8,19 +8,79 @@ import java.util.Random;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 
-/** Breaks JSON in the ways in which files break or are broken: bytes and lengths, and values, keys and nesting that still parse. The same seed breaks the same way. */
+/**
+ * Breaks JSON in the ways in which files break or are broken: bytes and lengths, and values, keys
+ * and nesting that still parse. The same seed breaks the same way.
+ */
 final class JsonMutator {
-  private static final String STRING = "\"[^\"\\\\]*+(?:\\\\.[^\"\\\\]*+)*+\""; // possessive: no stack for each character
-  private static final Pattern VALUE = Pattern.compile(STRING + "(?!\\s*:)|-?\\d[\\d.eE+-]*+|\\btrue\\b|\\bfalse\\b|\\bnull\\b");
-  private static final Pattern PAIR = Pattern.compile(STRING + "\\s*:\\s*(?:" + STRING + "|[-\\w.+]++|\\[[^\\[\\]]*+\\]|\\{[^{}]*+\\})");
+  private static final String STRING =
+      "\"[^\"\\\\]*+(?:\\\\.[^\"\\\\]*+)*+\""; // possessive: no stack for each character
+  private static final Pattern VALUE =
+      Pattern.compile(STRING + "(?!\\s*:)|-?\\d[\\d.eE+-]*+|\\btrue\\b|\\bfalse\\b|\\bnull\\b");
+  private static final Pattern PAIR =
+      Pattern.compile(
+          STRING + "\\s*:\\s*(?:" + STRING + "|[-\\w.+]++|\\[[^\\[\\]]*+\\]|\\{[^{}]*+\\})");
   private static final Pattern KEY = Pattern.compile(STRING + "(?=\\s*:)");
 
   private static final String[] VALUES = {
-      "0", "1", "-1", "-0", "2", "7", "65536", "2147483647", "2147483648", "-2147483648", "4294967296", "9223372036854775807", "9223372036854775808",
-      "-9223372036854775808", "18446744073709551616", "0.5", "1.0", "1e3", "1e308", "1e999", "-1e999", "5e-324", "NaN", "Infinity", "00", "0x10", "1_000",
-      "9".repeat(99), "9".repeat(2000), "null", "true", "false", "\"\"", "\"64\"", "\"F32\"", "\"BF16\"", "\"F4\"", "\"F8_E4M3\"", "\"BOOL\"", "\"f32\"",
-      "\"\\u0000\"", "\"\\ud800\"", "\"../x.safetensors\"", "\"/dev/zero\"", "\"yarn\"", "\"default\"", "[]", "{}", "[[]]", "[0]", "[0,0]", "[-1]",
-      "[4611686018427387904,4]", "{\"a\":1}", "{\"a\":1,\"a\":2}", "[null]", "\"" + "x".repeat(5000) + "\""};
+    "0",
+    "1",
+    "-1",
+    "-0",
+    "2",
+    "7",
+    "65536",
+    "2147483647",
+    "2147483648",
+    "-2147483648",
+    "4294967296",
+    "9223372036854775807",
+    "9223372036854775808",
+    "-9223372036854775808",
+    "18446744073709551616",
+    "0.5",
+    "1.0",
+    "1e3",
+    "1e308",
+    "1e999",
+    "-1e999",
+    "5e-324",
+    "NaN",
+    "Infinity",
+    "00",
+    "0x10",
+    "1_000",
+    "9".repeat(99),
+    "9".repeat(2000),
+    "null",
+    "true",
+    "false",
+    "\"\"",
+    "\"64\"",
+    "\"F32\"",
+    "\"BF16\"",
+    "\"F4\"",
+    "\"F8_E4M3\"",
+    "\"BOOL\"",
+    "\"f32\"",
+    "\"\\u0000\"",
+    "\"\\ud800\"",
+    "\"../x.safetensors\"",
+    "\"/dev/zero\"",
+    "\"yarn\"",
+    "\"default\"",
+    "[]",
+    "{}",
+    "[[]]",
+    "[0]",
+    "[0,0]",
+    "[-1]",
+    "[4611686018427387904,4]",
+    "{\"a\":1}",
+    "{\"a\":1,\"a\":2}",
+    "[null]",
+    "\"" + "x".repeat(5000) + "\""
+  };
 
   private final Random random;
 
@@ -31,7 +91,11 @@ final class JsonMutator {
   byte[] mutate(byte[] original) {
     byte[] bytes = original;
     for (int changes = random.nextInt(4) > 0 ? 1 : 2 + random.nextInt(2); changes > 0; changes--) {
-      bytes = random.nextInt(3) == 0 ? mutateBytes(bytes) : mutateText(new String(bytes, StandardCharsets.UTF_8)).getBytes(StandardCharsets.UTF_8);
+      bytes =
+          random.nextInt(3) == 0
+              ? mutateBytes(bytes)
+              : mutateText(new String(bytes, StandardCharsets.UTF_8))
+                  .getBytes(StandardCharsets.UTF_8);
     }
     return bytes;
   }
@@ -46,7 +110,8 @@ final class JsonMutator {
       case 1 -> changed[at] = (byte) random.nextInt();
       case 2 -> changed = Arrays.copyOf(bytes, at); // cut off
       case 3 -> changed = splice(bytes, at, at + length, new byte[0]);
-      case 4 -> changed = splice(bytes, at, at, Arrays.copyOfRange(bytes, at, at + length)); // twice
+      case 4 ->
+          changed = splice(bytes, at, at, Arrays.copyOfRange(bytes, at, at + length)); // twice
       default -> {
         byte[] noise = new byte[length];
         random.nextBytes(noise);
@@ -71,13 +136,23 @@ final class JsonMutator {
       case 4 -> remove(text, any(text, PAIR));
       case 5 -> {
         MatchResult pair = any(text, PAIR); // the key twice, perhaps with another value
-        yield pair == null ? text : replace(text, pair, pair.group() + "," + pair.group().replaceFirst("\\d+", Integer.toString(random.nextInt(100))));
+        yield pair == null
+            ? text
+            : replace(
+                text,
+                pair,
+                pair.group()
+                    + ","
+                    + pair.group().replaceFirst("\\d+", Integer.toString(random.nextInt(100))));
       }
       case 6 -> swap(text, any(text, KEY), any(text, KEY));
       default -> {
         int depth = 1 << random.nextInt(12);
         String open = random.nextBoolean() ? "[" : "{\"a\":";
-        yield replace(text, any(text, VALUE), open.repeat(depth) + "1" + (open.equals("[") ? "]" : "}").repeat(depth));
+        yield replace(
+            text,
+            any(text, VALUE),
+            open.repeat(depth) + "1" + (open.equals("[") ? "]" : "}").repeat(depth));
       }
     };
   }
@@ -88,13 +163,16 @@ final class JsonMutator {
   }
 
   private static String replace(String text, MatchResult part, String replacement) {
-    return part == null ? text : text.substring(0, part.start()) + replacement + text.substring(part.end());
+    return part == null
+        ? text
+        : text.substring(0, part.start()) + replacement + text.substring(part.end());
   }
 
   private static String remove(String text, MatchResult part) {
     if (part == null) return text;
     int end = part.end();
-    while (end < text.length() && (Character.isWhitespace(text.charAt(end)) || text.charAt(end) == ',')) end++;
+    while (end < text.length()
+        && (Character.isWhitespace(text.charAt(end)) || text.charAt(end) == ',')) end++;
     return text.substring(0, part.start()) + text.substring(end);
   }
 
@@ -102,6 +180,10 @@ final class JsonMutator {
     if (one == null || other == null || one.start() == other.start()) return text;
     MatchResult first = one.start() < other.start() ? one : other;
     MatchResult second = first == one ? other : one;
-    return text.substring(0, first.start()) + second.group() + text.substring(first.end(), second.start()) + first.group() + text.substring(second.end());
+    return text.substring(0, first.start())
+        + second.group()
+        + text.substring(first.end(), second.start())
+        + first.group()
+        + text.substring(second.end());
   }
 }

@@ -23,34 +23,63 @@ class ModelReportTest {
   void tellsWhatTheDemonstrationModelsReadmeTells() {
     ModelReport report = ModelReport.of(Goldens.kjvMoe());
     assertThat(report.isMixtureOfExperts()).isTrue();
-    assertThat(report.reasons()).containsExactly("config.json: 32 experts, 4 for each token", "tensors of experts in 4 layers", "tensors of routers");
+    assertThat(report.reasons())
+        .containsExactly(
+            "config.json: 32 experts, 4 for each token",
+            "tensors of experts in 4 layers",
+            "tensors of routers");
     assertThat(report.parameters()).isEqualTo(10_783_232);
     assertThat(report.activeParameters()).hasValue(2_525_696);
     assertThat(report.auxiliaryParameters()).isZero();
     assertThat(report.sizeBytes()).isEqualTo(2 * 10_783_232);
-    assertThat(report.bytesPerToken()).hasValue(2 * 2_525_696); // the embedding is the output layer as well: read whole
+    assertThat(report.bytesPerToken())
+        .hasValue(2 * 2_525_696); // the embedding is the output layer as well: read whole
     assertThat(report.expertBytes()).isEqualTo(4 * 32 * 73_728 * 2);
-    assertThat(report.layers()).hasSize(4).allMatch(layer -> layer.numExperts() == 32 && layer.topK() == 4 && layer.expertParameters() == 73_728);
+    assertThat(report.layers())
+        .hasSize(4)
+        .allMatch(
+            layer ->
+                layer.numExperts() == 32
+                    && layer.topK() == 4
+                    && layer.expertParameters() == 73_728);
     assertThat(report.sparsity()).isEqualTo(1 - 2_525_696.0 / 10_783_232);
     assertThat(report.granularity()).isEqualTo(96 / 256.0);
-    assertThat(report.formats()).containsExactly(new ModelReport.Format("BF16", 422, 2 * 10_783_232, true));
+    assertThat(report.formats())
+        .containsExactly(new ModelReport.Format("BF16", 422, 2 * 10_783_232, true));
     assertThat(report.obstacles()).isEmpty();
   }
 
-  /** Counted from the files' sizes, (bytes - header) / 4; active = all - sparse layers * (experts - top k) * 3 * 64 * width (gpt-oss: and its biases). */
+  /**
+   * Counted from the files' sizes, (bytes - header) / 4; active = all - sparse layers * (experts -
+   * top k) * 3 * 64 * width (gpt-oss: and its biases).
+   */
   @ParameterizedTest
-  @CsvSource({"mixtral, 546752, 214976, 3, 0", "qwen2_moe, 492800, 271616, 3, 0", "qwen3_moe, 585344, 253568, 3, 0", "olmoe, 560960, 229184, 3, 0",
-      "deepseek_v3, 501456, 280272, 2, 1", "deepseek_v32, 526992, 305808, 2, 1", "gpt_oss, 441764, 292004, 3, 0", "llama, 176576, 176576, 0, 0"})
-  void countsEveryGolden(String family, long parameters, long active, int sparseLayers, int leadingDense) throws IOException {
+  @CsvSource({
+    "mixtral, 546752, 214976, 3, 0",
+    "qwen2_moe, 492800, 271616, 3, 0",
+    "qwen3_moe, 585344, 253568, 3, 0",
+    "olmoe, 560960, 229184, 3, 0",
+    "deepseek_v3, 501456, 280272, 2, 1",
+    "deepseek_v32, 526992, 305808, 2, 1",
+    "gpt_oss, 441764, 292004, 3, 0",
+    "llama, 176576, 176576, 0, 0"
+  })
+  void countsEveryGolden(
+      String family, long parameters, long active, int sparseLayers, int leadingDense)
+      throws IOException {
     ModelReport report = ModelReport.of(Goldens.folder(family));
     assertThat(report.parameters()).isEqualTo(parameters);
     assertThat(report.activeParameters()).hasValue(active);
     assertThat(report.isMixtureOfExperts()).isEqualTo(sparseLayers > 0);
-    assertThat(report.layers().stream().filter(layer -> layer.numExperts() > 0)).hasSize(sparseLayers);
+    assertThat(report.layers().stream().filter(layer -> layer.numExperts() > 0))
+        .hasSize(sparseLayers);
     assertThat(report.leadingDenseLayers()).isEqualTo(leadingDense);
     assertThat(report.bytesPerToken()).hasValue(4 * (active - 511 * 64));
     if (family.equals("deepseek_v32")) {
-      assertThat(report.obstacles()).singleElement().asString().contains("model type deepseek_v32 is not computed yet");
+      assertThat(report.obstacles())
+          .singleElement()
+          .asString()
+          .contains("model type deepseek_v32 is not computed yet");
     } else {
       assertThat(report.obstacles()).isEmpty();
     }
@@ -67,11 +96,17 @@ class ModelReportTest {
   void tellsWhatABudgetHolds() {
     ModelReport report = ModelReport.of(Goldens.kjvMoe());
     long expert = 73_728 * 2;
-    assertThat(report.budget(0.25)).isEqualTo(new ModelReport.Budget(32 * expert, 32, 8, report.residentBytes() + 32 * expert));
+    assertThat(report.budget(0.25))
+        .isEqualTo(
+            new ModelReport.Budget(32 * expert, 32, 8, report.residentBytes() + 32 * expert));
     assertThat(report.budget(1.0).numExperts()).isEqualTo(128);
     assertThat(report.budget(expert - 1).numExperts()).isZero();
-    assertThat(report.budget(Long.MAX_VALUE)).extracting(ModelReport.Budget::numExperts, ModelReport.Budget::totalBytes).containsExactly(128L, report.sizeBytes());
-    assertThatThrownBy(() -> report.budget(1.5)).isInstanceOf(IllegalArgumentException.class).hasMessage("share must lie in [0, 1], found 1.5");
+    assertThat(report.budget(Long.MAX_VALUE))
+        .extracting(ModelReport.Budget::numExperts, ModelReport.Budget::totalBytes)
+        .containsExactly(128L, report.sizeBytes());
+    assertThatThrownBy(() -> report.budget(1.5))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("share must lie in [0, 1], found 1.5");
   }
 
   /** 470 GB in 118 files: the total is what the published index says, 470,187,269,120 bytes. */
@@ -79,7 +114,8 @@ class ModelReportTest {
   void reportsHundredsOfGigabytesInUnderASecond() throws IOException {
     PublishedCheckpoint.qwen3(folder, "qwen3_235b_a22b", 118);
     ThreadMXBean threads = ManagementFactory.getThreadMXBean();
-    long begin = threads.getCurrentThreadCpuTime(); // not the clock: other work may share the machine
+    long begin =
+        threads.getCurrentThreadCpuTime(); // not the clock: other work may share the machine
     ModelReport report = ModelReport.of(folder);
     double seconds = (threads.getCurrentThreadCpuTime() - begin) * 1e-9;
     assertThat(report.numTensors()).isEqualTo(36_945);
@@ -95,60 +131,98 @@ class ModelReportTest {
     PublishedCheckpoint.qwen3(folder, "qwen3_30b_a3b", 16);
     ModelReport report = ModelReport.of(folder);
     assertThat(report.parameters()).isEqualTo(30_532_122_624L);
-    assertThat(report.activeParameters().getAsLong() * 1e-9).isCloseTo(3.3, within(0.06)); // "3.3B activated"
+    assertThat(report.activeParameters().getAsLong() * 1e-9)
+        .isCloseTo(3.3, within(0.06)); // "3.3B activated"
     assertThat(report.sparsity()).isCloseTo(0.89, within(0.005));
     assertThat(report.granularity()).isEqualTo(0.375);
   }
 
   @Test
   void countsBlocksOfFp8() throws IOException {
-    config("deepseek_v3", "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 2", "\"first_k_dense_replace\": 1", "\"first_k_dense_replace\": 2",
-        "\"use_cache\": true", "\"use_cache\": true, \"quantization_config\": {\"quant_method\": \"fp8\"}");
-    new SafetensorsFile().add("model.layers.0.mlp.up_proj.weight", "F8_E4M3", 256, 128).add("model.layers.0.mlp.up_proj.weight_scale_inv", "F32", 2, 1)
-        .add("model.layers.1.input_layernorm.weight", "BF16", 64).add("model.layers.2.mlp.up_proj.weight", "F8_E4M3", 10)
+    config(
+        "deepseek_v3",
+        "\"num_hidden_layers\": 3",
+        "\"num_hidden_layers\": 2",
+        "\"first_k_dense_replace\": 1",
+        "\"first_k_dense_replace\": 2",
+        "\"use_cache\": true",
+        "\"use_cache\": true, \"quantization_config\": {\"quant_method\": \"fp8\"}");
+    new SafetensorsFile()
+        .add("model.layers.0.mlp.up_proj.weight", "F8_E4M3", 256, 128)
+        .add("model.layers.0.mlp.up_proj.weight_scale_inv", "F32", 2, 1)
+        .add("model.layers.1.input_layernorm.weight", "BF16", 64)
+        .add("model.layers.2.mlp.up_proj.weight", "F8_E4M3", 10)
         .write(folder.resolve("model.safetensors"));
     ModelReport report = ModelReport.of(folder);
     assertThat(report.parameters()).isEqualTo(256 * 128 + 64);
-    assertThat(report.auxiliaryParameters()).isEqualTo(10); // the layer that predicts a second token
-    assertThat(report.formats()).containsExactly(new ModelReport.Format("F8_E4M3", 2, 256 * 128 + 10, false), new ModelReport.Format("BF16", 1, 128, true),
-        new ModelReport.Format("F32", 1, 8, true));
+    assertThat(report.auxiliaryParameters())
+        .isEqualTo(10); // the layer that predicts a second token
+    assertThat(report.formats())
+        .containsExactly(
+            new ModelReport.Format("F8_E4M3", 2, 256 * 128 + 10, false),
+            new ModelReport.Format("BF16", 1, 128, true),
+            new ModelReport.Format("F32", 1, 8, true));
     assertThat(report.obstacles()).hasSize(2).contains("weights of type F8_E4M3");
     assertThat(report.obstacles().get(1)).contains("quantization fp8 is not computed yet");
   }
 
   @Test
   void countsBlocksOfMxfp4() throws IOException {
-    config("gpt_oss", "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 1", "\"sliding_attention\",\n    \"full_attention\",", "");
-    new SafetensorsFile().add("model.layers.0.mlp.experts.gate_up_proj_blocks", "U8", 8, 128, 2, 16).add("model.layers.0.mlp.experts.gate_up_proj_scales", "U8", 8, 128, 2)
-        .add("model.layers.0.mlp.router.weight", "BF16", 8, 64).write(folder.resolve("model.safetensors"));
+    config(
+        "gpt_oss",
+        "\"num_hidden_layers\": 3",
+        "\"num_hidden_layers\": 1",
+        "\"sliding_attention\",\n    \"full_attention\",",
+        "");
+    new SafetensorsFile()
+        .add("model.layers.0.mlp.experts.gate_up_proj_blocks", "U8", 8, 128, 2, 16)
+        .add("model.layers.0.mlp.experts.gate_up_proj_scales", "U8", 8, 128, 2)
+        .add("model.layers.0.mlp.router.weight", "BF16", 8, 64)
+        .write(folder.resolve("model.safetensors"));
     ModelReport report = ModelReport.of(folder);
     assertThat(report.parameters()).isEqualTo(8 * 128 * 64 + 8 * 64);
     assertThat(report.activeParameters()).hasValue(4 * 128 * 64 + 8 * 64);
     assertThat(report.layers().get(0).expertBytes()).isEqualTo(128 * 34);
-    assertThat(report.formats().get(0)).isEqualTo(new ModelReport.Format("MXFP4", 2, 8 * 128 * 34, false));
+    assertThat(report.formats().get(0))
+        .isEqualTo(new ModelReport.Format("MXFP4", 2, 8 * 128 * 34, false));
     assertThat(report.obstacles()).containsExactly("weights of type MXFP4");
   }
 
   @Test
   void goesByTensorsWhereThereIsNoConfiguration() {
-    Path file = new SafetensorsFile().add("model.layers.0.mlp.experts.0.up_proj.weight", "F16", 3, 5).add("model.layers.0.mlp.experts.1.up_proj.weight", "F16", 3, 5)
-        .add("model.layers.0.mlp.gate.weight", "F16", 2, 5).write(folder.resolve("some.safetensors"));
+    Path file =
+        new SafetensorsFile()
+            .add("model.layers.0.mlp.experts.0.up_proj.weight", "F16", 3, 5)
+            .add("model.layers.0.mlp.experts.1.up_proj.weight", "F16", 3, 5)
+            .add("model.layers.0.mlp.gate.weight", "F16", 2, 5)
+            .write(folder.resolve("some.safetensors"));
     ModelReport report = ModelReport.of(file);
-    assertThat(report.reasons()).containsExactly("tensors of experts in 1 layers", "tensors of routers");
+    assertThat(report.reasons())
+        .containsExactly("tensors of experts in 1 layers", "tensors of routers");
     assertThat(report.parameters()).isEqualTo(40);
     assertThat(report.activeParameters()).isEmpty();
     assertThat(report.obstacles()).containsExactly("no config.json");
-    assertThat(ModelReport.of(Goldens.folder("mixtral").resolve("golden.safetensors")).isMixtureOfExperts()).isFalse();
+    assertThat(
+            ModelReport.of(Goldens.folder("mixtral").resolve("golden.safetensors"))
+                .isMixtureOfExperts())
+        .isFalse();
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"\"num_local_experts\": 8|\"num_local_experts\": 9|layers.0: expected 9 experts, as config.json says, found 8",
-      "\"num_hidden_layers\": 3|\"num_hidden_layers\": 4|layers.3: expected tensors of 4 layers, found none of this one"})
+  @ValueSource(
+      strings = {
+        "\"num_local_experts\": 8|\"num_local_experts\": 9|layers.0: expected 9 experts, as config.json says, found 8",
+        "\"num_hidden_layers\": 3|\"num_hidden_layers\": 4|layers.3: expected tensors of 4 layers, found none of this one"
+      })
   void refusesWhatContradictsItsConfiguration(String change) throws IOException {
     String[] parts = change.split("\\|");
     config("mixtral", parts[0], parts[1]);
-    Files.copy(Goldens.folder("mixtral").resolve("model.safetensors"), folder.resolve("model.safetensors"));
-    assertThatThrownBy(() -> ModelReport.of(folder)).isInstanceOf(CheckpointException.class).hasMessageContaining(parts[2]);
+    Files.copy(
+        Goldens.folder("mixtral").resolve("model.safetensors"),
+        folder.resolve("model.safetensors"));
+    assertThatThrownBy(() -> ModelReport.of(folder))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageContaining(parts[2]);
   }
 
   @Test
@@ -160,7 +234,9 @@ class ModelReportTest {
   }
 
   private static long openFiles() {
-    return ((com.sun.management.UnixOperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean()).getOpenFileDescriptorCount();
+    return ((com.sun.management.UnixOperatingSystemMXBean)
+            ManagementFactory.getOperatingSystemMXBean())
+        .getOpenFileDescriptorCount();
   }
 
   private void config(String family, String... changes) throws IOException {

@@ -6,7 +6,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Writes checkpoints with the tensors of published ones: names, shapes, shards, index. The data are holes, so hundreds of gigabytes take no space. */
+/**
+ * Writes checkpoints with the tensors of published ones: names, shapes, shards, index. The data are
+ * holes, so hundreds of gigabytes take no space.
+ */
 final class PublishedCheckpoint {
   private record Entry(String name, long[] shape) {}
 
@@ -54,9 +57,17 @@ final class PublishedCheckpoint {
     for (int shard = 0; shard < numShards; shard++) {
       String file = String.format("model-%05d-of-%05d.safetensors", shard + 1, numShards);
       SafetensorsFile tensors = new SafetensorsFile();
-      for (int i = entries.size() * shard / numShards; i < entries.size() * (shard + 1) / numShards; i++) {
+      for (int i = entries.size() * shard / numShards;
+          i < entries.size() * (shard + 1) / numShards;
+          i++) {
         tensors.add(entries.get(i).name(), "BF16", entries.get(i).shape());
-        index.append(i == 0 ? "" : ",").append('"').append(entries.get(i).name()).append("\":\"").append(file).append('"');
+        index
+            .append(i == 0 ? "" : ",")
+            .append('"')
+            .append(entries.get(i).name())
+            .append("\":\"")
+            .append(file)
+            .append('"');
       }
       tensors.write(folder.resolve(file));
     }

@@ -9,7 +9,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 
-/** Writes safetensors files for tests: right ones of any size (the data are a hole), and wrong ones with any header. */
+/**
+ * Writes safetensors files for tests: right ones of any size (the data are a hole), and wrong ones
+ * with any header.
+ */
 final class SafetensorsFile {
   private final StringBuilder header = new StringBuilder("{");
   private long dataBytes;
@@ -18,8 +21,19 @@ final class SafetensorsFile {
     long sizeBytes = StoredType.valueOf(type).sizeBytes(shape);
     StringBuilder extents = new StringBuilder();
     for (long extent : shape) extents.append(extents.length() == 0 ? "" : ",").append(extent);
-    header.append(header.length() == 1 ? "" : ",").append('"').append(name).append("\":{\"dtype\":\"").append(type).append("\",\"shape\":[")
-        .append(extents).append("],\"data_offsets\":[").append(dataBytes).append(',').append(dataBytes + sizeBytes).append("]}");
+    header
+        .append(header.length() == 1 ? "" : ",")
+        .append('"')
+        .append(name)
+        .append("\":{\"dtype\":\"")
+        .append(type)
+        .append("\",\"shape\":[")
+        .append(extents)
+        .append("],\"data_offsets\":[")
+        .append(dataBytes)
+        .append(',')
+        .append(dataBytes + sizeBytes)
+        .append("]}");
     dataBytes += sizeBytes;
     return this;
   }
@@ -43,8 +57,18 @@ final class SafetensorsFile {
   }
 
   static Path write(Path file, long headerBytes, byte[] header, long dataBytes) {
-    ByteBuffer prefix = ByteBuffer.allocate(8 + header.length).order(ByteOrder.LITTLE_ENDIAN).putLong(headerBytes).put(header).flip();
-    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE, StandardOpenOption.TRUNCATE_EXISTING)) {
+    ByteBuffer prefix =
+        ByteBuffer.allocate(8 + header.length)
+            .order(ByteOrder.LITTLE_ENDIAN)
+            .putLong(headerBytes)
+            .put(header)
+            .flip();
+    try (FileChannel channel =
+        FileChannel.open(
+            file,
+            StandardOpenOption.CREATE,
+            StandardOpenOption.WRITE,
+            StandardOpenOption.TRUNCATE_EXISTING)) {
       channel.write(prefix);
       if (dataBytes > 0) channel.write(ByteBuffer.allocate(1), 8 + header.length + dataBytes - 1);
       return file;

@@ -23,7 +23,16 @@ class SafetensorsTest {
   @TempDir Path folder;
 
   @ParameterizedTest
-  @CsvSource({"mixtral, 97", "qwen2_moe, 154", "qwen3_moe, 175", "olmoe, 175", "deepseek_v3, 140", "deepseek_v32, 155", "gpt_oss, 55", "llama, 31"})
+  @CsvSource({
+    "mixtral, 97",
+    "qwen2_moe, 154",
+    "qwen3_moe, 175",
+    "olmoe, 175",
+    "deepseek_v3, 140",
+    "deepseek_v32, 155",
+    "gpt_oss, 55",
+    "llama, 31"
+  })
   void opensEveryGolden(String family, int numEntries) {
     try (Checkpoint checkpoint = Safetensors.open(Goldens.folder(family))) {
       assertThat(checkpoint.names()).hasSize(numEntries - 1); // one entry is the metadata
@@ -34,13 +43,18 @@ class SafetensorsTest {
 
   @Test
   void readsTheBytesThatTheHeaderNames() throws IOException {
-    String header = "{\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]},\"a\":{\"dtype\":\"BF16\",\"shape\":[2,1],\"data_offsets\":[0,4]}}   ";
-    byte[] data = {(byte) 0x80, 0x3f, 0x00, (byte) 0xc0, 0, 0, 0x40, 0x40, 0, 0, 0x20, 0x41}; // 1, -2 in bf16; 3, 10 in f32
+    String header =
+        "{\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]},\"a\":{\"dtype\":\"BF16\",\"shape\":[2,1],\"data_offsets\":[0,4]}}   ";
+    byte[] data = {
+      (byte) 0x80, 0x3f, 0x00, (byte) 0xc0, 0, 0, 0x40, 0x40, 0, 0, 0x20, 0x41
+    }; // 1, -2 in bf16; 3, 10 in f32
     Path file = SafetensorsFile.write(folder.resolve("a.safetensors"), header, 0);
     byte[] bytes = Arrays.copyOf(Files.readAllBytes(file), 8 + header.length() + data.length);
     System.arraycopy(data, 0, bytes, 8 + header.length(), data.length);
     Files.write(file, bytes);
-    try (Checkpoint checkpoint = Safetensors.open(file); Tensor a = checkpoint.read("a"); Tensor b = checkpoint.read("b")) {
+    try (Checkpoint checkpoint = Safetensors.open(file);
+        Tensor a = checkpoint.read("a");
+        Tensor b = checkpoint.read("b")) {
       assertThat(checkpoint.names()).containsExactly("a", "b"); // by their place in the file
       assertThat(a.toFloatArray()).containsExactly(1, -2);
       assertThat(b.toFloatArray()).containsExactly(3, 10);
@@ -49,19 +63,34 @@ class SafetensorsTest {
 
   @Test
   void keepsTypesThatNothingComputes() {
-    Path file = new SafetensorsFile().add("fp8", "F8_E4M3", 3).add("scale", "F8_E8M0", 1).add("fp4", "F4", 2, 3).add("d", "F64", 1).add("u", "U8", 2)
-        .add("none", "I64", 4, 0).add("scalar", "BF16").write(folder.resolve("a.safetensors"));
+    Path file =
+        new SafetensorsFile()
+            .add("fp8", "F8_E4M3", 3)
+            .add("scale", "F8_E8M0", 1)
+            .add("fp4", "F4", 2, 3)
+            .add("d", "F64", 1)
+            .add("u", "U8", 2)
+            .add("none", "I64", 4, 0)
+            .add("scalar", "BF16")
+            .write(folder.resolve("a.safetensors"));
     try (Checkpoint checkpoint = Safetensors.open(file)) {
-      assertThat(checkpoint.require("fp8")).extracting(TensorInfo::storedType, TensorInfo::dtype, TensorInfo::sizeBytes).containsExactly("F8_E4M3", null, 3L);
+      assertThat(checkpoint.require("fp8"))
+          .extracting(TensorInfo::storedType, TensorInfo::dtype, TensorInfo::sizeBytes)
+          .containsExactly("F8_E4M3", null, 3L);
       assertThat(checkpoint.require("fp4").sizeBytes()).isEqualTo(3);
       assertThat(checkpoint.require("none").sizeBytes()).isZero();
-      assertThat(checkpoint.require("scalar")).extracting(TensorInfo::dtype, TensorInfo::size).containsExactly(DType.BF16, 1L);
+      assertThat(checkpoint.require("scalar"))
+          .extracting(TensorInfo::dtype, TensorInfo::size)
+          .containsExactly(DType.BF16, 1L);
     }
   }
 
   @Test
   void acceptsAFileWithoutTensors() {
-    try (Checkpoint checkpoint = Safetensors.open(SafetensorsFile.write(folder.resolve("a.safetensors"), "{\"__metadata__\":{\"format\":\"pt\"}}", 0))) {
+    try (Checkpoint checkpoint =
+        Safetensors.open(
+            SafetensorsFile.write(
+                folder.resolve("a.safetensors"), "{\"__metadata__\":{\"format\":\"pt\"}}", 0))) {
       assertThat(checkpoint.names()).isEmpty();
     }
   }
@@ -78,9 +107,16 @@ class SafetensorsTest {
   }
 
   private void writeShards() throws IOException {
-    new SafetensorsFile().add("a", "F32", 2).add("b", "BF16", 3).write(folder.resolve("model-1.safetensors"));
-    new SafetensorsFile().add("unnamed", "U8", 5).add("c", "F16", 4).write(folder.resolve("model-2.safetensors"));
-    index("{\"metadata\":{\"total_size\":22},\"weight_map\":{\"c\":\"model-2.safetensors\",\"a\":\"model-1.safetensors\",\"b\":\"model-1.safetensors\"}}");
+    new SafetensorsFile()
+        .add("a", "F32", 2)
+        .add("b", "BF16", 3)
+        .write(folder.resolve("model-1.safetensors"));
+    new SafetensorsFile()
+        .add("unnamed", "U8", 5)
+        .add("c", "F16", 4)
+        .write(folder.resolve("model-2.safetensors"));
+    index(
+        "{\"metadata\":{\"total_size\":22},\"weight_map\":{\"c\":\"model-2.safetensors\",\"a\":\"model-1.safetensors\",\"b\":\"model-1.safetensors\"}}");
   }
 
   private void index(String json) throws IOException {
@@ -88,10 +124,20 @@ class SafetensorsTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"../other.safetensors", "/etc/other.safetensors", "sub/other.safetensors", "..\\\\other.safetensors", "", "model.bin", "a\\u0000.safetensors"})
+  @ValueSource(
+      strings = {
+        "../other.safetensors",
+        "/etc/other.safetensors",
+        "sub/other.safetensors",
+        "..\\\\other.safetensors",
+        "",
+        "model.bin",
+        "a\\u0000.safetensors"
+      })
   void refusesShardsElsewhere(String shard) throws IOException {
     index("{\"weight_map\":{\"a\":\"" + shard + "\"}}");
-    assertThatThrownBy(() -> Safetensors.open(folder)).isInstanceOf(CheckpointException.class)
+    assertThatThrownBy(() -> Safetensors.open(folder))
+        .isInstanceOf(CheckpointException.class)
         .hasMessageContaining("a: expected the name of a safetensors file beside the index, found");
   }
 
@@ -99,15 +145,21 @@ class SafetensorsTest {
   @Test
   void refusesShardNamesOfAbsurdLength() throws IOException {
     index("{\"weight_map\":{\"a\":\"" + "x".repeat(5000) + ".safetensors\"}}");
-    assertThatThrownBy(() -> Safetensors.open(folder)).isInstanceOf(CheckpointException.class)
-        .hasMessageContaining("a: expected the name of a safetensors file beside the index, found xxx").message().hasSizeLessThan(500);
+    assertThatThrownBy(() -> Safetensors.open(folder))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageContaining(
+            "a: expected the name of a safetensors file beside the index, found xxx")
+        .message()
+        .hasSizeLessThan(500);
   }
 
   @Test
   void namesWhatAnIndexPromisesAndNoFileHolds() throws IOException {
     writeShards();
     index("{\"weight_map\":{\"a\":\"model-2.safetensors\"}}");
-    refused(folder, "model-2.safetensors: a: expected this tensor, as model.safetensors.index.json says, found none");
+    refused(
+        folder,
+        "model-2.safetensors: a: expected this tensor, as model.safetensors.index.json says, found none");
     index("{\"weight_map\":{\"a\":\"model-3.safetensors\"}}");
     refused(folder, "model-3.safetensors: expected a file, found nothing there");
   }
@@ -115,16 +167,25 @@ class SafetensorsTest {
   @Test
   void refusesBrokenIndexes() throws IOException {
     String[][] cases = {
-        {"[]", "expected an object, found ["},
-        {"{}", "weight_map: expected an object, found nothing"},
-        {"{\"weight_map\":[]}", "weight_map: expected an object, found ["},
-        {"{\"weight_map\":{\"a\":1}}", "a: expected the name of a file, found 1"},
-        {"{\"weight_map\":{},\"weight_map\":{}}", "weight_map: expected one entry of this name, found a second one"},
-        {"{\"weight_map\":{\"a\":\"model-1.safetensors\",\"a\":\"model-2.safetensors\"}}", "a: expected one entry of this name, found a second one"},
-        {"{\"weight_map\":{\"a\":\"model-1.safetensors\"}", "expected JSON, found Unexpected end-of-input"},
-        {"{\"weight_map\":{}} x", "expected JSON, found Unrecognized token 'x'"},
-        {"{\"weight_map\":{}} {}", "expected nothing after the closing brace, found {"},
-        {"", "expected an object, found the end"},
+      {"[]", "expected an object, found ["},
+      {"{}", "weight_map: expected an object, found nothing"},
+      {"{\"weight_map\":[]}", "weight_map: expected an object, found ["},
+      {"{\"weight_map\":{\"a\":1}}", "a: expected the name of a file, found 1"},
+      {
+        "{\"weight_map\":{},\"weight_map\":{}}",
+        "weight_map: expected one entry of this name, found a second one"
+      },
+      {
+        "{\"weight_map\":{\"a\":\"model-1.safetensors\",\"a\":\"model-2.safetensors\"}}",
+        "a: expected one entry of this name, found a second one"
+      },
+      {
+        "{\"weight_map\":{\"a\":\"model-1.safetensors\"}",
+        "expected JSON, found Unexpected end-of-input"
+      },
+      {"{\"weight_map\":{}} x", "expected JSON, found Unrecognized token 'x'"},
+      {"{\"weight_map\":{}} {}", "expected nothing after the closing brace, found {"},
+      {"", "expected an object, found the end"},
     };
     writeShards();
     for (String[] broken : cases) {
@@ -135,70 +196,147 @@ class SafetensorsTest {
 
   @Test
   void refusesWhatIsNoCheckpoint() throws IOException {
-    refused(folder, "expected model.safetensors or model.safetensors.index.json in this folder, found neither");
+    refused(
+        folder,
+        "expected model.safetensors or model.safetensors.index.json in this folder, found neither");
     refused(folder.resolve("absent.safetensors"), "expected a file, found nothing there");
     refused(Path.of("/dev/zero"), "expected a file, found something else");
-    refused(Files.write(folder.resolve("a.safetensors"), new byte[7]), "expected a header length of 8 bytes, found a file of 7 bytes");
+    refused(
+        Files.write(folder.resolve("a.safetensors"), new byte[7]),
+        "expected a header length of 8 bytes, found a file of 7 bytes");
   }
 
   @Test
   void refusesHeadersOfTheWrongLength() {
     Path file = folder.resolve("a.safetensors");
     byte[] empty = "{}".getBytes(StandardCharsets.UTF_8);
-    refused(SafetensorsFile.write(file, 3, empty, 0), "expected a header of at most 2 bytes (the rest of the file), found 3 bytes");
-    refused(SafetensorsFile.write(file, -1, empty, 0), "expected a header of at most 2 bytes (the rest of the file), found 18446744073709551615 bytes");
-    refused(SafetensorsFile.write(file, 100_000_001, empty, 200_000_000), "expected a header of at most 100000000 bytes, found 100000001 bytes");
-    refused(SafetensorsFile.write(file, 1, empty, 0), "expected JSON, found Unexpected end-of-input");
-    refused(SafetensorsFile.write(file, 0, empty, 0), "expected a header that is a JSON object, found the end");
+    refused(
+        SafetensorsFile.write(file, 3, empty, 0),
+        "expected a header of at most 2 bytes (the rest of the file), found 3 bytes");
+    refused(
+        SafetensorsFile.write(file, -1, empty, 0),
+        "expected a header of at most 2 bytes (the rest of the file), found 18446744073709551615 bytes");
+    refused(
+        SafetensorsFile.write(file, 100_000_001, empty, 200_000_000),
+        "expected a header of at most 100000000 bytes, found 100000001 bytes");
+    refused(
+        SafetensorsFile.write(file, 1, empty, 0), "expected JSON, found Unexpected end-of-input");
+    refused(
+        SafetensorsFile.write(file, 0, empty, 0),
+        "expected a header that is a JSON object, found the end");
   }
 
   @Test
   void refusesBrokenHeaders() {
     String[][] cases = {
-        {"[]", "expected a header that is a JSON object, found ["},
-        {"{\"a\":1}", "a: expected an object, found 1"},
-        {"{\"__metadata__\":{\"format\":1}}", "__metadata__: expected strings, found 1"},
-        {entry("a", "F32", "[1]", "[0,4]") + entry("a", "F32", "[1]", "[4,8]"), "a: expected one entry of this name, found a second one"},
-        {entry("a", "F31", "[1]", "[0,4]"), "a: expected a dtype of the safetensors format, found F31"},
-        {"{\"a\":{\"dtype\":32,\"shape\":[1],\"data_offsets\":[0,4]}}", "a: expected dtype as a string, found 32"},
-        {"{\"a\":{\"shape\":[1],\"data_offsets\":[0,4]}}", "a: expected dtype, shape and data_offsets, found no dtype"},
-        {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"shape\":[1],\"data_offsets\":[0,4]}}", "a: expected one shape, found a second one"},
-        {entry("a", "F32", "1", "[0,4]"), "a: expected shape as an array, found 1"},
-        {entry("a", "F32", "[1.0]", "[0,4]"), "a: expected shape of integers from 0 to 2^63 - 1, found 1.0"},
-        {entry("a", "F32", "[-1]", "[0,4]"), "a: expected shape of integers from 0 to 2^63 - 1, found -1"},
-        {entry("a", "F32", "[9223372036854775808]", "[0,4]"), "a: expected shape of integers from 0 to 2^63 - 1, found 9223372036854775808"},
-        {entry("a", "F32", "[4294967296,4294967296]", "[0,4]"), "a: expected a shape whose bytes can be counted, found F32 [4294967296, 4294967296]"},
-        {entry("a", "F32", "[" + "1,".repeat(64) + "1]", "[0,4]"), "a: expected shape of at most 64 integers, found more"},
-        {entry("a", "F4", "[3]", "[0,2]"), "a: expected a shape whose bytes can be counted, found F4 [3]"},
-        {entry("a", "F32", "[2]", "[0,4]"), "a: expected 8 bytes for F32 [2], found 4 bytes"},
-        {entry("a", "F32", "[1]", "[4,0]"), "a: expected data_offsets [begin, end], found [4, 0]"},
-        {entry("a", "F32", "[1]", "[0]"), "a: expected data_offsets [begin, end], found [0]"},
-        {entry("a", "F32", "[4]", "[0,16]"), "a: expected data_offsets within the file's 8 bytes of data, found [0, 16]"},
-        {entry("a", "F32", "[1]", "[0,4]") + entry("b", "F32", "[1]", "[2,6]"), "b: expected data_offsets from 4, where the tensor before ends, found 2 (an overlap)"},
-        {entry("a", "F32", "[1]", "[0,4]") + entry("b", "U8", "[2]", "[6,8]"), "b: expected data_offsets from 4, where the tensor before ends, found 6 (a hole)"},
-        {entry("a", "F32", "[1]", "[0,4]"), "expected 4 bytes of data, as the header says, found 8 bytes"},
-        {"{}", "expected 0 bytes of data, as the header says, found 8 bytes"},
-        {"{\"a\":" + "[".repeat(100) + "]".repeat(100) + "}", "a: expected an object, found ["},
-        {"{\"a\":{\"x\":" + "[".repeat(100) + "]".repeat(100) + "}}", "expected JSON, found Document nesting depth (33) exceeds the maximum allowed"},
+      {"[]", "expected a header that is a JSON object, found ["},
+      {"{\"a\":1}", "a: expected an object, found 1"},
+      {"{\"__metadata__\":{\"format\":1}}", "__metadata__: expected strings, found 1"},
+      {
+        entry("a", "F32", "[1]", "[0,4]") + entry("a", "F32", "[1]", "[4,8]"),
+        "a: expected one entry of this name, found a second one"
+      },
+      {
+        entry("a", "F31", "[1]", "[0,4]"),
+        "a: expected a dtype of the safetensors format, found F31"
+      },
+      {
+        "{\"a\":{\"dtype\":32,\"shape\":[1],\"data_offsets\":[0,4]}}",
+        "a: expected dtype as a string, found 32"
+      },
+      {
+        "{\"a\":{\"shape\":[1],\"data_offsets\":[0,4]}}",
+        "a: expected dtype, shape and data_offsets, found no dtype"
+      },
+      {
+        "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"shape\":[1],\"data_offsets\":[0,4]}}",
+        "a: expected one shape, found a second one"
+      },
+      {entry("a", "F32", "1", "[0,4]"), "a: expected shape as an array, found 1"},
+      {
+        entry("a", "F32", "[1.0]", "[0,4]"),
+        "a: expected shape of integers from 0 to 2^63 - 1, found 1.0"
+      },
+      {
+        entry("a", "F32", "[-1]", "[0,4]"),
+        "a: expected shape of integers from 0 to 2^63 - 1, found -1"
+      },
+      {
+        entry("a", "F32", "[9223372036854775808]", "[0,4]"),
+        "a: expected shape of integers from 0 to 2^63 - 1, found 9223372036854775808"
+      },
+      {
+        entry("a", "F32", "[4294967296,4294967296]", "[0,4]"),
+        "a: expected a shape whose bytes can be counted, found F32 [4294967296, 4294967296]"
+      },
+      {
+        entry("a", "F32", "[" + "1,".repeat(64) + "1]", "[0,4]"),
+        "a: expected shape of at most 64 integers, found more"
+      },
+      {
+        entry("a", "F4", "[3]", "[0,2]"),
+        "a: expected a shape whose bytes can be counted, found F4 [3]"
+      },
+      {entry("a", "F32", "[2]", "[0,4]"), "a: expected 8 bytes for F32 [2], found 4 bytes"},
+      {entry("a", "F32", "[1]", "[4,0]"), "a: expected data_offsets [begin, end], found [4, 0]"},
+      {entry("a", "F32", "[1]", "[0]"), "a: expected data_offsets [begin, end], found [0]"},
+      {
+        entry("a", "F32", "[4]", "[0,16]"),
+        "a: expected data_offsets within the file's 8 bytes of data, found [0, 16]"
+      },
+      {
+        entry("a", "F32", "[1]", "[0,4]") + entry("b", "F32", "[1]", "[2,6]"),
+        "b: expected data_offsets from 4, where the tensor before ends, found 2 (an overlap)"
+      },
+      {
+        entry("a", "F32", "[1]", "[0,4]") + entry("b", "U8", "[2]", "[6,8]"),
+        "b: expected data_offsets from 4, where the tensor before ends, found 6 (a hole)"
+      },
+      {
+        entry("a", "F32", "[1]", "[0,4]"),
+        "expected 4 bytes of data, as the header says, found 8 bytes"
+      },
+      {"{}", "expected 0 bytes of data, as the header says, found 8 bytes"},
+      {"{\"a\":" + "[".repeat(100) + "]".repeat(100) + "}", "a: expected an object, found ["},
+      {
+        "{\"a\":{\"x\":" + "[".repeat(100) + "]".repeat(100) + "}}",
+        "expected JSON, found Document nesting depth (33) exceeds the maximum allowed"
+      },
     };
     for (String[] broken : cases) {
-      refused(SafetensorsFile.write(folder.resolve("a.safetensors"), broken[0].replace("}{", ","), 8), broken[1]);
+      refused(
+          SafetensorsFile.write(folder.resolve("a.safetensors"), broken[0].replace("}{", ","), 8),
+          broken[1]);
     }
   }
 
   @Test
   void refusesTextThatIsNotUtf8() {
     byte[] utf16 = "{}".getBytes(StandardCharsets.UTF_16LE);
-    refused(SafetensorsFile.write(folder.resolve("a.safetensors"), utf16.length, utf16, 0), "expected JSON, found");
+    refused(
+        SafetensorsFile.write(folder.resolve("a.safetensors"), utf16.length, utf16, 0),
+        "expected JSON, found");
     byte[] latin = "{\"\u00e4\":1}".getBytes(StandardCharsets.ISO_8859_1);
-    refused(SafetensorsFile.write(folder.resolve("a.safetensors"), latin.length, latin, 0), "expected text in UTF-8, found");
+    refused(
+        SafetensorsFile.write(folder.resolve("a.safetensors"), latin.length, latin, 0),
+        "expected text in UTF-8, found");
   }
 
   private static String entry(String name, String type, String shape, String offsets) {
-    return "{\"" + name + "\":{\"dtype\":\"" + type + "\",\"shape\":" + shape + ",\"data_offsets\":" + offsets + "}}";
+    return "{\""
+        + name
+        + "\":{\"dtype\":\""
+        + type
+        + "\",\"shape\":"
+        + shape
+        + ",\"data_offsets\":"
+        + offsets
+        + "}}";
   }
 
   private static void refused(Path path, String message) {
-    assertThatThrownBy(() -> Safetensors.open(path)).isInstanceOf(CheckpointException.class).hasMessageContaining(message);
+    assertThatThrownBy(() -> Safetensors.open(path))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageContaining(message);
   }
 }

@@ -48,7 +48,16 @@ class TokenizerTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"", " ", "  two  spaces ", "na\u00efve \u4f60\u597d \ud83d\ude42\ud83c\udff3\ufe0f\u200d\ud83c\udf08", "a\u0000b", "\r\n\t", "<|endoftext|>Psalm 23"})
+  @ValueSource(
+      strings = {
+        "",
+        " ",
+        "  two  spaces ",
+        "na\u00efve \u4f60\u597d \ud83d\ude42\ud83c\udff3\ufe0f\u200d\ud83c\udf08",
+        "a\u0000b",
+        "\r\n\t",
+        "<|endoftext|>Psalm 23"
+      })
   void comesBackUnchanged(String text) {
     assertThat(tokenizer.decode(tokenizer.encode(text, true), false)).isEqualTo(text);
   }
@@ -65,7 +74,8 @@ class TokenizerTest {
     more[ids.length] = VOCABULARY_SIZE;
     more[ids.length + 1] = Integer.MAX_VALUE;
     assertThat(tokenizer.decode(more, false)).isEqualTo("In the beginning");
-    assertThatThrownBy(() -> tokenizer.decode(new int[] {1, -1}, false)).isInstanceOf(IllegalArgumentException.class)
+    assertThatThrownBy(() -> tokenizer.decode(new int[] {1, -1}, false))
+        .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("ids must not be negative, found -1 at 1");
   }
 
@@ -80,10 +90,12 @@ class TokenizerTest {
       String piece = stream.append(id);
       numEmpty += piece.isEmpty() ? 1 : 0;
       assertThat(piece).doesNotContain("\uFFFD");
-      if (!piece.isEmpty()) assertThat(Character.isHighSurrogate(piece.charAt(piece.length() - 1))).isFalse();
+      if (!piece.isEmpty())
+        assertThat(Character.isHighSurrogate(piece.charAt(piece.length() - 1))).isFalse();
       shown.append(piece);
     }
-    assertThat(numEmpty).isGreaterThan(3); // the vocabulary has no token for these characters as a whole
+    assertThat(numEmpty)
+        .isGreaterThan(3); // the vocabulary has no token for these characters as a whole
     assertThat(shown).hasToString(text);
     assertThat(stream.finish()).isEmpty();
   }
@@ -101,7 +113,9 @@ class TokenizerTest {
 
   @Test
   void streamsWhatTheWholeDecodes() throws IOException {
-    int[] ids = tokenizer.encode(Files.readString(Goldens.kjvMoe().resolve("heldout.txt")).substring(0, 4000), false);
+    int[] ids =
+        tokenizer.encode(
+            Files.readString(Goldens.kjvMoe().resolve("heldout.txt")).substring(0, 4000), false);
     for (int begin : new int[] {0, 1, 5, 100}) {
       TextStream stream = tokenizer.stream(Arrays.copyOf(ids, begin));
       StringBuilder shown = new StringBuilder(tokenizer.decode(Arrays.copyOf(ids, begin), true));
@@ -110,7 +124,10 @@ class TokenizerTest {
     }
   }
 
-  /** Random ids give bytes that are no UTF-8 at all: nothing may be held back for ever, and the valid characters all appear. */
+  /**
+   * Random ids give bytes that are no UTF-8 at all: nothing may be held back for ever, and the
+   * valid characters all appear.
+   */
   @Test
   void keepsUpWithBytesThatAreNoText() {
     Random random = new Random(3);
@@ -120,28 +137,40 @@ class TokenizerTest {
       StringBuilder shown = new StringBuilder();
       for (int id : ids) shown.append(stream.append(id));
       shown.append(stream.finish());
-      assertThat(shown.toString().replace("\uFFFD", "")).isEqualTo(tokenizer.decode(ids, true).replace("\uFFFD", ""));
+      assertThat(shown.toString().replace("\uFFFD", ""))
+          .isEqualTo(tokenizer.decode(ids, true).replace("\uFFFD", ""));
     }
   }
 
-  /** Llama's kind: words begin with a mark for the space before them, unknown characters are bytes, decoding drops one leading space. */
+  /**
+   * Llama's kind: words begin with a mark for the space before them, unknown characters are bytes,
+   * decoding drops one leading space.
+   */
   private Tokenizer sentencePiece() throws IOException {
     StringBuilder vocabulary = new StringBuilder("\"<unk>\":0,\"<s>\":1,\"</s>\":2");
     for (int i = 0; i < 256; i++) vocabulary.append(String.format(",\"<0x%02X>\":%d", i, 3 + i));
     String[] pieces = {"\u2581", "H", "i", "\u2581H", "\u2581Hi", "w", "\u2581w"};
-    for (int i = 0; i < pieces.length; i++) vocabulary.append(",\"").append(pieces[i]).append("\":").append(259 + i);
+    for (int i = 0; i < pieces.length; i++)
+      vocabulary.append(",\"").append(pieces[i]).append("\":").append(259 + i);
     String replace = "{\"type\":\"Replace\",\"pattern\":{\"String\":\"%s\"},\"content\":\"%s\"}";
-    Files.writeString(folder.resolve("tokenizer.json"), "{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":["
-        + "{\"id\":1,\"content\":\"<s>\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":true}],"
-        + "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Prepend\",\"prepend\":\"\u2581\"}," + String.format(replace, " ", "\u2581") + "]},"
-        + "\"pre_tokenizer\":null,\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<s>\",\"type_id\":0}},"
-        + "{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"pair\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},{\"Sequence\":{\"id\":\"B\",\"type_id\":1}}],"
-        + "\"special_tokens\":{\"<s>\":{\"id\":\"<s>\",\"ids\":[1],\"tokens\":[\"<s>\"]}}},"
-        + "\"decoder\":{\"type\":\"Sequence\",\"decoders\":[" + String.format(replace, "\u2581", " ") + ",{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"},"
-        + "{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}]},"
-        + "\"model\":{\"type\":\"BPE\",\"dropout\":null,\"unk_token\":\"<unk>\",\"continuing_subword_prefix\":null,\"end_of_word_suffix\":null,"
-        + "\"fuse_unk\":true,\"byte_fallback\":true,\"ignore_merges\":false,\"vocab\":{" + vocabulary
-        + "},\"merges\":[\"\u2581 H\",\"\u2581H i\",\"\u2581 w\"]}}");
+    Files.writeString(
+        folder.resolve("tokenizer.json"),
+        "{\"version\":\"1.0\",\"truncation\":null,\"padding\":null,\"added_tokens\":["
+            + "{\"id\":1,\"content\":\"<s>\",\"single_word\":false,\"lstrip\":false,\"rstrip\":false,\"normalized\":false,\"special\":true}],"
+            + "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Prepend\",\"prepend\":\"\u2581\"},"
+            + String.format(replace, " ", "\u2581")
+            + "]},"
+            + "\"pre_tokenizer\":null,\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"<s>\",\"type_id\":0}},"
+            + "{\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"pair\":[{\"Sequence\":{\"id\":\"A\",\"type_id\":0}},{\"Sequence\":{\"id\":\"B\",\"type_id\":1}}],"
+            + "\"special_tokens\":{\"<s>\":{\"id\":\"<s>\",\"ids\":[1],\"tokens\":[\"<s>\"]}}},"
+            + "\"decoder\":{\"type\":\"Sequence\",\"decoders\":["
+            + String.format(replace, "\u2581", " ")
+            + ",{\"type\":\"ByteFallback\"},{\"type\":\"Fuse\"},"
+            + "{\"type\":\"Strip\",\"content\":\" \",\"start\":1,\"stop\":0}]},"
+            + "\"model\":{\"type\":\"BPE\",\"dropout\":null,\"unk_token\":\"<unk>\",\"continuing_subword_prefix\":null,\"end_of_word_suffix\":null,"
+            + "\"fuse_unk\":true,\"byte_fallback\":true,\"ignore_merges\":false,\"vocab\":{"
+            + vocabulary
+            + "},\"merges\":[\"\u2581 H\",\"\u2581H i\",\"\u2581 w\"]}}");
     return Tokenizer.open(folder);
   }
 
@@ -152,9 +181,12 @@ class TokenizerTest {
       assertThat(prompt).containsExactly(1, 263, 263); // with the token that begins every text
       assertThat(llama.encode("Hi", false)).containsExactly(263);
       TextStream stream = llama.stream(prompt);
-      assertThat(List.of(stream.append(263), stream.append(1), stream.append(265), stream.append(261))).containsExactly(" Hi", "", " w", "i");
+      assertThat(
+              List.of(stream.append(263), stream.append(1), stream.append(265), stream.append(261)))
+          .containsExactly(" Hi", "", " w", "i");
       TextStream fresh = llama.stream();
-      assertThat(List.of(fresh.append(1), fresh.append(263), fresh.append(263))).containsExactly("", "Hi", " Hi");
+      assertThat(List.of(fresh.append(1), fresh.append(263), fresh.append(263)))
+          .containsExactly("", "Hi", " Hi");
     }
   }
 
@@ -173,12 +205,18 @@ class TokenizerTest {
   @Test
   void refusesWhatIsNoTokenizer() throws IOException {
     Path file = folder.resolve("tokenizer.json");
-    assertThatThrownBy(() -> Tokenizer.open(folder)).isInstanceOf(CheckpointException.class).hasMessageContaining("tokenizer.json: expected a file, found nothing");
+    assertThatThrownBy(() -> Tokenizer.open(folder))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageContaining("tokenizer.json: expected a file, found nothing");
     Files.writeString(file, "{\"version\":\"1.0\"}");
-    assertThatThrownBy(() -> Tokenizer.open(folder)).isInstanceOf(CheckpointException.class).hasMessageContaining("expected a tokenizer, found");
+    assertThatThrownBy(() -> Tokenizer.open(folder))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageContaining("expected a tokenizer, found");
     byte[] whole = Files.readAllBytes(Goldens.kjvMoe().resolve("tokenizer.json"));
     Files.write(file, Arrays.copyOf(whole, whole.length / 2));
-    assertThatThrownBy(() -> Tokenizer.open(file)).isInstanceOf(CheckpointException.class).hasMessageContaining("expected JSON, found Unexpected end");
+    assertThatThrownBy(() -> Tokenizer.open(file))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageContaining("expected JSON, found Unexpected end");
   }
 
   @Test
@@ -187,8 +225,12 @@ class TokenizerTest {
     TextStream stream = closed.stream();
     closed.close();
     closed.close();
-    assertThatThrownBy(() -> closed.encode("a", false)).isInstanceOf(IllegalStateException.class).hasMessage("tokenizer is closed");
-    assertThatThrownBy(() -> stream.append(1)).isInstanceOf(IllegalStateException.class).hasMessage("tokenizer is closed");
+    assertThatThrownBy(() -> closed.encode("a", false))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("tokenizer is closed");
+    assertThatThrownBy(() -> stream.append(1))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("tokenizer is closed");
   }
 
   @Test
@@ -196,17 +238,26 @@ class TokenizerTest {
     String text = Files.readString(Goldens.kjvMoe().resolve("heldout.txt"));
     for (int round = 0; round < 5; round++) {
       Tokenizer shared = Tokenizer.open(Goldens.kjvMoe());
-      List<CompletableFuture<Integer>> runs = Stream.generate(() -> CompletableFuture.supplyAsync(() -> {
-        int calls = 0;
-        try {
-          while (true) calls += shared.encode(text, false).length == 27_340 ? 1 : 1_000_000;
-        } catch (IllegalStateException e) {
-          return calls;
-        }
-      })).limit(2).toList();
+      List<CompletableFuture<Integer>> runs =
+          Stream.generate(
+                  () ->
+                      CompletableFuture.supplyAsync(
+                          () -> {
+                            int calls = 0;
+                            try {
+                              while (true)
+                                calls +=
+                                    shared.encode(text, false).length == 27_340 ? 1 : 1_000_000;
+                            } catch (IllegalStateException e) {
+                              return calls;
+                            }
+                          }))
+              .limit(2)
+              .toList();
       TimeUnit.MILLISECONDS.sleep(20);
       shared.close();
-      for (CompletableFuture<Integer> run : runs) assertThat(run.get(30, TimeUnit.SECONDS)).isLessThan(1_000_000);
+      for (CompletableFuture<Integer> run : runs)
+        assertThat(run.get(30, TimeUnit.SECONDS)).isLessThan(1_000_000);
     }
   }
 
@@ -219,10 +270,13 @@ class TokenizerTest {
   @Test
   void leavesNothingBehindPerTokenizer() throws IOException {
     try (Stream<Path> before = Files.list(Path.of(System.getProperty("java.io.tmpdir")))) {
-      long numFiles = before.filter(path -> path.getFileName().toString().contains("tokenizers")).count();
+      long numFiles =
+          before.filter(path -> path.getFileName().toString().contains("tokenizers")).count();
       for (int i = 0; i < 20; i++) Tokenizer.open(Goldens.kjvMoe()).close();
       try (Stream<Path> after = Files.list(Path.of(System.getProperty("java.io.tmpdir")))) {
-        assertThat(after.filter(path -> path.getFileName().toString().contains("tokenizers")).count()).isEqualTo(numFiles);
+        assertThat(
+                after.filter(path -> path.getFileName().toString().contains("tokenizers")).count())
+            .isEqualTo(numFiles);
       }
     }
   }

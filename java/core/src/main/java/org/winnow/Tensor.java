@@ -215,22 +215,20 @@ public final class Tensor implements AutoCloseable {
 
   /** Element {@code index} in row-major order, of a floating tensor. */
   public float getFloat(long index) {
-    ByteBuffer element = element(index);
     return switch (dtype) {
-      case F32 -> element.getFloat(0);
-      case BF16 -> Float16.fromBf16(element.getShort(0));
-      case F16 -> Float16.fromF16(element.getShort(0));
+      case F32 -> Float.intBitsToFloat((int) get(index));
+      case BF16 -> Float16.fromBf16((short) get(index));
+      case F16 -> Float16.fromF16((short) get(index));
       default -> throw new IllegalStateException("tensor of " + dtype + " holds no floating values");
     };
   }
 
   /** Sets element {@code index} in row-major order, rounded to nearest even for 16-bit types. */
   public void setFloat(long index, float value) {
-    ByteBuffer element = element(index);
     switch (dtype) {
-      case F32 -> element.putFloat(0, value);
-      case BF16 -> element.putShort(0, Float16.toBf16(value));
-      case F16 -> element.putShort(0, Float16.toF16(value));
+      case F32 -> set(index, Float.floatToRawIntBits(value));
+      case BF16 -> set(index, Float16.toBf16(value));
+      case F16 -> set(index, Float16.toF16(value));
       default -> throw new IllegalStateException("tensor of " + dtype + " holds no floating values");
     }
   }
@@ -238,25 +236,25 @@ public final class Tensor implements AutoCloseable {
   /** Element {@code index} in row-major order, of an i32 tensor. */
   public int getInt(long index) {
     if (dtype != DType.I32) throw new IllegalStateException("tensor of " + dtype + " holds no i32 values");
-    return element(index).getInt(0);
+    return (int) get(index);
   }
 
   /** Sets element {@code index} in row-major order, of an i32 tensor. */
   public void setInt(long index, int value) {
     if (dtype != DType.I32) throw new IllegalStateException("tensor of " + dtype + " holds no i32 values");
-    element(index).putInt(0, value);
+    set(index, value);
   }
 
   /** Element {@code index} in row-major order, of an i64 or u64 tensor. */
   public long getLong(long index) {
     if (dtype.sizeBytes() != 8) throw new IllegalStateException("tensor of " + dtype + " holds no 64-bit values");
-    return element(index).getLong(0);
+    return get(index);
   }
 
   /** Sets element {@code index} in row-major order, of an i64 or u64 tensor. */
   public void setLong(long index, long value) {
     if (dtype.sizeBytes() != 8) throw new IllegalStateException("tensor of " + dtype + " holds no 64-bit values");
-    element(index).putLong(0, value);
+    set(index, value);
   }
 
   /** All elements of a floating tensor, as f32. */
@@ -342,6 +340,39 @@ public final class Tensor implements AutoCloseable {
 
   private void requireLength(int length) {
     if (length != size) throw new IllegalArgumentException("values must be " + size + " elements, found " + length);
+  }
+
+  /** The bits of an element. Counted as a call, so that close() on another thread does not free what is being read. */
+  private long get(long index) {
+    int ticket = NativeCalls.enter();
+    try {
+      ByteBuffer element = element(index);
+      return switch (dtype.sizeBytes()) {
+        case 1 -> element.get(0);
+        case 2 -> element.getShort(0);
+        case 4 -> element.getInt(0);
+        default -> element.getLong(0);
+      };
+    } finally {
+      NativeCalls.exit(ticket);
+      Reference.reachabilityFence(this);
+    }
+  }
+
+  private void set(long index, long bits) {
+    int ticket = NativeCalls.enter();
+    try {
+      ByteBuffer element = element(index);
+      switch (dtype.sizeBytes()) {
+        case 1 -> element.put(0, (byte) bits);
+        case 2 -> element.putShort(0, (short) bits);
+        case 4 -> element.putInt(0, (int) bits);
+        default -> element.putLong(0, bits);
+      }
+    } finally {
+      NativeCalls.exit(ticket);
+      Reference.reachabilityFence(this);
+    }
   }
 
   private ByteBuffer element(long index) {

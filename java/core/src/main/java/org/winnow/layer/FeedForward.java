@@ -5,6 +5,7 @@ import static org.winnow.Tensor.ANY;
 import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.internal.NativeCalls;
 import org.winnow.moe.Activation;
 import org.winnow.moe.ExpertMatrices;
 import org.winnow.moe.GroupedGemm;
@@ -59,14 +60,19 @@ public final class FeedForward implements AutoCloseable {
    */
   public synchronized void run(Backend backend, Tensor input, Tensor output) {
     if (closed) throw new IllegalStateException("feed-forward block is closed");
-    gate.requireOpen();
-    up.requireOpen();
-    down.requireOpen();
     input.requireFloating("input", ANY, hiddenSize());
     output.requireFloating("output", input.dim(0), hiddenSize());
     reserve(input.dtype(), input.dim(0));
-    GroupedGemm.runSingle(backend, input, gateUp, activation, inner);
-    GroupedGemm.runSingle(backend, inner, downMatrix, Activation.NONE, output);
+    int ticket = NativeCalls.enter(); // the matrices hold addresses only: the weights stay open until they have been read
+    try {
+      gate.requireOpen();
+      up.requireOpen();
+      down.requireOpen();
+      GroupedGemm.runSingle(backend, input, gateUp, activation, inner);
+      GroupedGemm.runSingle(backend, inner, downMatrix, Activation.NONE, output);
+    } finally {
+      NativeCalls.exit(ticket);
+    }
   }
 
   /** Releases what this made; the three linear maps stay the caller's. May be called twice. */

@@ -6,6 +6,7 @@ import static org.winnow.Tensor.ANY;
 import java.lang.ref.Reference;
 import org.winnow.Backend;
 import org.winnow.Tensor;
+import org.winnow.internal.NativeCalls;
 import org.winnow.moe.Activation;
 import org.winnow.moe.ExpertMatrices;
 import org.winnow.moe.GroupedGemm;
@@ -59,10 +60,15 @@ public final class Linear implements AutoCloseable {
    * @throws IllegalStateException if a tensor, this or the backend is closed
    */
   public void run(Backend backend, Tensor input, Tensor output) {
-    requireOpen();
-    output.requireFloating("output", input.rank() == 0 ? ANY : input.dim(0), outputSize());
-    GroupedGemm.runSingle(backend, input, matrices, Activation.NONE, output);
-    Reference.reachabilityFence(this);
+    int ticket = NativeCalls.enter(); // the matrices hold addresses only: weight and bias stay open until they have been read
+    try {
+      requireOpen();
+      output.requireFloating("output", input.rank() == 0 ? ANY : input.dim(0), outputSize());
+      GroupedGemm.runSingle(backend, input, matrices, Activation.NONE, output);
+    } finally {
+      NativeCalls.exit(ticket);
+      Reference.reachabilityFence(this);
+    }
   }
 
   /** Throws IllegalStateException if this, the weight or the bias is closed. */

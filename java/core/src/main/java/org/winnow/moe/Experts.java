@@ -33,9 +33,7 @@ public interface Experts {
   int maxPinned();
 
   /** Whether acquiring this expert now would read nothing. A snapshot; waves begin with experts of which it is true. */
-  default boolean isResident(int expert) {
-    return false;
-  }
+  boolean isResident(int expert);
 
   /**
    * Makes experts resident and keeps them so until {@link #release()}. Where this throws, nothing is held.

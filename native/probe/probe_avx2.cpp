@@ -27,7 +27,8 @@ uint64_t read(const void* memory, int64_t size_bytes) {
   for (int64_t i = 0; i + 128 <= size_bytes; i += 128) {
     _mm_prefetch(from + i + 4096, _MM_HINT_T0);
     _mm_prefetch(from + i + 4096 + 64, _MM_HINT_T0);
-    for (int j = 0; j < 4; ++j) sums[j] = _mm256_xor_si256(sums[j], _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + i + 32 * j)));
+    for (int j = 0; j < 4; ++j)
+      sums[j] = _mm256_xor_si256(sums[j], _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + i + 32 * j)));
   }
   __m256i all = _mm256_xor_si256(_mm256_xor_si256(sums[0], sums[1]), _mm256_xor_si256(sums[2], sums[3]));
   return static_cast<uint64_t>(_mm256_extract_epi64(all, 0));

@@ -15,7 +15,8 @@ double multiply_add(int64_t num_rounds) {
   for (int64_t i = 0; i < num_rounds * kProbeRoundLength; ++i) {
     asm volatile("" : "+v"(a), "+v"(b));
 #pragma GCC unroll 24
-    for (int c = 0; c < kChains; ++c) sums[c] = _mm512_dpbf16_ps(sums[c], reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
+    for (int c = 0; c < kChains; ++c)
+      sums[c] = _mm512_dpbf16_ps(sums[c], reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
   }
   double total = 0;
   for (auto& sum : sums) total += _mm512_cvtss_f32(sum);

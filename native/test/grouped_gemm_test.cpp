@@ -8,7 +8,8 @@ namespace winnow {
 
 namespace {
 
-// Three experts with 0, 1 and num_rows - 1 rows, gated, biased, ones everywhere, in buffers that start off their 64-byte boundary.
+// Three experts with 0, 1 and num_rows - 1 rows, gated, biased, ones everywhere, in buffers that start off their
+// 64-byte boundary.
 template <typename Weight>
 void expect_inside(Cpu* cpu, DType weight_type, Weight one, int64_t num_rows, int64_t input_size, int64_t output_size) {
   constexpr int64_t kMisalignment = 4 + sizeof(Weight);
@@ -25,9 +26,11 @@ void expect_inside(Cpu* cpu, DType weight_type, Weight one, int64_t num_rows, in
   active[0] = 1;
   active[1] = 2;
   auto address = [](auto& buffer) { return reinterpret_cast<uint64_t>(buffer.data()); };
-  uint64_t weights[] = {0, address(gate), address(gate)}, ups[] = {0, address(up), address(up)}, biases[] = {0, address(bias), address(bias)};
-  int64_t absent = grouped_gemm_cpu(input.data(), DType::f32, source_rows.data(), weights, ups, weight_type, biases, biases, offsets.data(),
-                                    active.data(), Activation::none, output.data(), DType::f32, num_rows, num_rows, 3, 2, input_size, output_size, cpu);
+  uint64_t weights[] = {0, address(gate), address(gate)}, ups[] = {0, address(up), address(up)},
+           biases[] = {0, address(bias), address(bias)};
+  int64_t absent = grouped_gemm_cpu(input.data(), DType::f32, source_rows.data(), weights, ups, weight_type, biases,
+                                    biases, offsets.data(), active.data(), Activation::none, output.data(), DType::f32,
+                                    num_rows, num_rows, 3, 2, input_size, output_size, cpu);
   EXPECT_EQ(absent, -1);
   auto expected = static_cast<float>((input_size + 1) * (input_size + 1));
   for (int64_t i = 0; i < output.size(); ++i) ASSERT_EQ(output[i], expected) << "element " << i;
@@ -39,7 +42,8 @@ void expect_inside(Cpu* cpu, DType weight_type, Weight one, int64_t num_rows, in
 }  // namespace
 
 TEST(GroupedGemm, StaysInsideItsBuffers) {
-  for (auto set : {InstructionSet::portable, InstructionSet::avx2, InstructionSet::avx512, InstructionSet::avx512_bf16}) {
+  for (auto set :
+       {InstructionSet::portable, InstructionSet::avx2, InstructionSet::avx512, InstructionSet::avx512_bf16}) {
     if (!cpu_supports(set)) continue;
     Cpu* cpu = cpu_open(set, 2);
     for (int64_t num_rows : {2, 5, 9, 140}) {
@@ -61,8 +65,8 @@ TEST(GroupedGemm, RefusesOffsetsAndRowsOutsideTheirRange) {
   uint64_t weights[] = {reinterpret_cast<uint64_t>(weight)};
   auto run = [&](int32_t source, int32_t begin, int32_t end, int32_t expert) {
     int32_t source_rows[] = {0, source}, offsets[] = {begin, end}, active[] = {expert};
-    return grouped_gemm_cpu(input, DType::f32, source_rows, weights, nullptr, DType::f32, nullptr, nullptr, offsets, active, Activation::none, output,
-                            DType::f32, 2, 2, 1, 1, 1, 1, cpu);
+    return grouped_gemm_cpu(input, DType::f32, source_rows, weights, nullptr, DType::f32, nullptr, nullptr, offsets,
+                            active, Activation::none, output, DType::f32, 2, 2, 1, 1, 1, 1, cpu);
   };
   EXPECT_THROW(run(2, 0, 2, 0), std::out_of_range);
   EXPECT_THROW(run(-1, 0, 2, 0), std::out_of_range);

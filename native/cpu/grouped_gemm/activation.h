@@ -1,5 +1,5 @@
-// Activations in plain f32 operations: no library calls, so that loops over them vectorise, and scalar and vector forms give the same bits on every
-// instruction set. Only for grouped_gemm_cpu.cpp.
+// Activations in plain f32 operations: no library calls, so that loops over them vectorise, and scalar and vector forms
+// give the same bits on every instruction set. Only for the kernels of grouped_gemm.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +17,14 @@ inline float float_from_bits(int32_t bits) {
   return value;
 }
 
-// e^x within 2 ulp: x = n ln 2 + r with |r| <= ln 2 / 2, degree 7 Taylor in r (remainder 5e-9), then scaled by 2^n in two steps so that subnormal results
-// are right. Saturates to 0 and to infinity; NaN stays NaN.
+// e^x within 2 ulp: x = n ln 2 + r with |r| <= ln 2 / 2, degree 7 Taylor in r (remainder 5e-9), then scaled by 2^n in
+// two steps so that subnormal results are right. Saturates to 0 and to infinity; NaN stays NaN.
 inline float exponential(float x) {
   float clamped = x < -104.0f ? -104.0f : x > 89.0f ? 89.0f : x;  // comparisons with NaN are false
-  constexpr float kShift = 12582912.0f;                          // 1.5 * 2^23: adding it rounds to an integer
+  constexpr float kShift = 12582912.0f;                           // 1.5 * 2^23: adding it rounds to an integer
   float n = (clamped * 1.44269504f + kShift) - kShift;
-  float r = (clamped - n * 0.693359375f) - n * -2.12194440e-4f;  // ln 2 in two parts; n has at most 8 bits, so the first product is exact
+  // ln 2 in two parts; n has at most 8 bits, so the first product is exact.
+  float r = (clamped - n * 0.693359375f) - n * -2.12194440e-4f;
   float p = 1.98412698e-4f;
   p = p * r + 1.38888889e-3f;
   p = p * r + 8.33333333e-3f;
@@ -50,11 +51,16 @@ inline float error_function(float x) {
 template <Activation kActivation>
 inline float activate(float gate) {
   switch (kActivation) {
-    case Activation::silu: return gate * sigmoid(gate);
-    case Activation::gelu_erf: return 0.5f * gate * (1.0f + error_function(gate * 0.707106781f));
-    case Activation::gelu_tanh: return gate * sigmoid(1.59576912f * (gate + 0.044715f * gate * gate * gate));  // (1 + tanh(y)) / 2 = sigmoid(2 y)
-    case Activation::relu: return gate > 0.0f || gate != gate ? gate : 0.0f;
-    default: return gate;
+    case Activation::silu:
+      return gate * sigmoid(gate);
+    case Activation::gelu_erf:
+      return 0.5f * gate * (1.0f + error_function(gate * 0.707106781f));
+    case Activation::gelu_tanh:  // (1 + tanh(y)) / 2 = sigmoid(2 y)
+      return gate * sigmoid(1.59576912f * (gate + 0.044715f * gate * gate * gate));
+    case Activation::relu:
+      return gate > 0.0f || gate != gate ? gate : 0.0f;
+    default:
+      return gate;
   }
 }
 

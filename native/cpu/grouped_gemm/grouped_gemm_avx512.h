@@ -1,4 +1,5 @@
-// f32 arithmetic on 512-bit vectors, for grouped_gemm_kernel.h. Tiles of 4 rows x 6 columns: 24 of 32 registers accumulate, 10 loads feed 24 FMAs.
+// f32 arithmetic on 512-bit vectors, for grouped_gemm_kernel.h. Tiles of 4 rows x 6 columns: 24 of 32 registers
+// accumulate, 10 loads feed 24 FMAs.
 #pragma once
 
 #include <type_traits>
@@ -20,13 +21,15 @@ struct Avx512Accumulator {
     __m512 ab = _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
     __m512 cd = _mm512_add_ps(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d));
     __m512d ab2 = _mm512_castps_pd(ab), cd2 = _mm512_castps_pd(cd);
-    __m512 quarters = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(ab2, cd2)), _mm512_castpd_ps(_mm512_unpackhi_pd(ab2, cd2)));
+    __m512 quarters =
+        _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(ab2, cd2)), _mm512_castpd_ps(_mm512_unpackhi_pd(ab2, cd2)));
     __m256 halves = _mm256_add_ps(_mm512_castps512_ps256(quarters), _mm512_extractf32x8_ps(quarters, 1));
     _mm_store_ps(sums, _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1)));
   }
 };
 
-// bf16 pairs: the even elements are one vector, the odd ones the next; one instruction each instead of a widening and a shift.
+// bf16 pairs: the even elements are one vector, the odd ones the next; one instruction each instead of a widening and a
+// shift.
 template <DType kWeight>
 struct Avx512 : Avx512Accumulator {
   using Weight = std::conditional_t<kWeight == DType::f32, float, uint16_t>;
@@ -44,21 +47,25 @@ struct Avx512 : Avx512Accumulator {
   static Vector weights(const Weight* from) {
     if constexpr (kWeight == DType::f32) return _mm512_loadu_ps(from + 16 * v);
     if constexpr (kWeight == DType::bf16) return half<v>(_mm512_loadu_si512(from));
-    if constexpr (kWeight == DType::f16) return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 16 * v)));
+    if constexpr (kWeight == DType::f16)
+      return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 16 * v)));
   }
 
   template <int v>
   static Vector weights(const Weight* from, int64_t size) {
     auto mask = static_cast<__mmask32>((uint64_t{1} << size) - 1);
-    if constexpr (kWeight == DType::f32) return _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask >> (16 * v)), from + 16 * v);
+    if constexpr (kWeight == DType::f32)
+      return _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask >> (16 * v)), from + 16 * v);
     if constexpr (kWeight == DType::bf16) return half<v>(_mm512_maskz_loadu_epi16(mask, from));
-    if constexpr (kWeight == DType::f16) return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(static_cast<__mmask16>(mask >> (16 * v)), from + 16 * v));
+    if constexpr (kWeight == DType::f16)
+      return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(static_cast<__mmask16>(mask >> (16 * v)), from + 16 * v));
   }
 
  private:
   template <int v>
   static Vector half(__m512i pairs) {
-    return _mm512_castsi512_ps(v == 0 ? _mm512_slli_epi32(pairs, 16) : _mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int32_t>(0xffff0000))));
+    return _mm512_castsi512_ps(v == 0 ? _mm512_slli_epi32(pairs, 16)
+                                      : _mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int32_t>(0xffff0000))));
   }
 };
 

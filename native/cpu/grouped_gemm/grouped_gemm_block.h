@@ -1,4 +1,5 @@
-// What grouped_gemm_cpu.cpp and the kernels of the instruction sets share: one block of one expert's output, and the memory that a thread works in.
+// What grouped_gemm_cpu.cpp and the kernels of the instruction sets share: one block of one expert's output, and the
+// memory that a thread works in.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +9,7 @@
 
 namespace winnow {
 
-// Rows and columns of one expert's output, at most max_block_rows and max_block_columns.
+// Rows and columns of one expert's output, at most block_rows() and kMaxBlockColumns.
 struct GroupedGemmBlock {
   const void* input;
   const int32_t* source_rows;  // or null

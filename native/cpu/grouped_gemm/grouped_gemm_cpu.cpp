@@ -1,7 +1,6 @@
-// Units of work are (active expert, block of rows, block of columns), columns innermost and claimed one by one: a skewed routing keeps all threads busy, and a
-// thread that claims the next block of columns finds its rows packed already. What a block does is in grouped_gemm_kernel.h.
-#include "winnow/grouped_gemm.h"
-
+// Units of work are (active expert, block of rows, block of columns), columns innermost and claimed one by one: a
+// skewed routing keeps all threads busy, and a thread that claims the next block of columns finds its rows packed
+// already. What a block does is in grouped_gemm_kernel.h.
 #include <atomic>
 #include <new>
 #include <stdexcept>
@@ -11,6 +10,7 @@
 #include "base/cpu_context.h"
 #include "grouped_gemm_block.h"
 #include "winnow/base/memory.h"
+#include "winnow/grouped_gemm.h"
 
 namespace winnow {
 
@@ -34,7 +34,8 @@ class ThreadScratch {
   const GroupedGemmScratch* reserve(int64_t rows, int64_t input_size) {
     int64_t packed_bytes = rows * ((input_size + 31) / 32 * 32) * int64_t{sizeof(float)};
     int64_t needed = kPanelBytes + kPartialBytes + kSumsBytes + 2 * kRowBytes + packed_bytes;
-    if (needed > kHugePageBytes / 2 && needed < kHugePageBytes) needed = kHugePageBytes;  // rows streamed from L2 then need one address translation
+    // Rows streamed from L2 then need one address translation.
+    if (needed > kHugePageBytes / 2 && needed < kHugePageBytes) needed = kHugePageBytes;
     if (needed > capacity_) {
       memory_free(memory_, capacity_);
       memory_ = nullptr;
@@ -48,8 +49,12 @@ class ThreadScratch {
     }
     char* sums = memory_ + kPanelBytes + kPartialBytes;
     char* gate = sums + kSumsBytes;
-    scratch_ = {gate + 2 * kRowBytes, memory_, reinterpret_cast<float*>(memory_ + kPanelBytes), reinterpret_cast<float*>(sums),
-                reinterpret_cast<float*>(gate), reinterpret_cast<float*>(gate + kRowBytes)};
+    scratch_ = {gate + 2 * kRowBytes,
+                memory_,
+                reinterpret_cast<float*>(memory_ + kPanelBytes),
+                reinterpret_cast<float*>(sums),
+                reinterpret_cast<float*>(gate),
+                reinterpret_cast<float*>(gate + kRowBytes)};
     return &scratch_;
   }
 
@@ -68,14 +73,19 @@ class ThreadScratch {
 };
 
 thread_local ThreadScratch thread_scratch;
-thread_local std::vector<int64_t> row_block_offsets;  // of the calling thread: exclusive prefix sum of blocks of rows per active expert
+// Of the calling thread: exclusive prefix sum of blocks of rows per active expert.
+thread_local std::vector<int64_t> row_block_offsets;
 
 GroupedGemmKernel choose(InstructionSet instruction_set, DType input_type, DType weight_type) {
   switch (instruction_set) {
-    case InstructionSet::avx2: return grouped_gemm_kernel_avx2(input_type, weight_type);
-    case InstructionSet::avx512: return grouped_gemm_kernel_avx512(input_type, weight_type);
-    case InstructionSet::avx512_bf16: return grouped_gemm_kernel_avx512_bf16(input_type, weight_type);
-    default: return grouped_gemm_kernel_portable(input_type, weight_type);
+    case InstructionSet::avx2:
+      return grouped_gemm_kernel_avx2(input_type, weight_type);
+    case InstructionSet::avx512:
+      return grouped_gemm_kernel_avx512(input_type, weight_type);
+    case InstructionSet::avx512_bf16:
+      return grouped_gemm_kernel_avx512_bf16(input_type, weight_type);
+    default:
+      return grouped_gemm_kernel_portable(input_type, weight_type);
   }
 }
 
@@ -89,12 +99,15 @@ void require_type(bool holds, const char* what) {
 
 }  // namespace
 
-int64_t grouped_gemm_cpu(const void* input, DType input_type, const int32_t* source_rows, const uint64_t* expert_weights, const uint64_t* up_weights,
-                         DType weight_type, const uint64_t* biases, const uint64_t* up_biases, const int32_t* expert_offsets,
-                         const int32_t* active_experts, Activation activation, void* output, DType output_type, int64_t num_tokens, int64_t num_rows,
-                         int64_t num_experts, int64_t num_active, int64_t input_size, int64_t output_size, Cpu* cpu) {
+int64_t grouped_gemm_cpu(const void* input, DType input_type, const int32_t* source_rows,
+                         const uint64_t* expert_weights, const uint64_t* up_weights, DType weight_type,
+                         const uint64_t* biases, const uint64_t* up_biases, const int32_t* expert_offsets,
+                         const int32_t* active_experts, Activation activation, void* output, DType output_type,
+                         int64_t num_tokens, int64_t num_rows, int64_t num_experts, int64_t num_active,
+                         int64_t input_size, int64_t output_size, Cpu* cpu) {
   require_type(input_type == DType::f32 || input_type == DType::bf16, "input_type must be f32 or bf16");
-  require_type(weight_type == DType::f32 || weight_type == DType::bf16 || weight_type == DType::f16, "weight_type must be f32, bf16 or f16");
+  require_type(weight_type == DType::f32 || weight_type == DType::bf16 || weight_type == DType::f16,
+               "weight_type must be f32, bf16 or f16");
   require_type(output_type == DType::f32 || output_type == DType::bf16, "output_type must be f32 or bf16");
   require_type(activation != Activation::clamped_swiglu || up_weights != nullptr, "clamped_swiglu needs up_weights");
   auto expert_of = [=](int64_t i) { return active_experts == nullptr ? i : int64_t{active_experts[i]}; };
@@ -107,7 +120,8 @@ int64_t grouped_gemm_cpu(const void* input, DType input_type, const int32_t* sou
     int64_t e = expert_of(i);
     require(e >= 0 && e < num_experts, "active_experts must lie below num_experts", e);
     int64_t begin = begin_of(e), end = end_of(e);
-    require(begin >= 0 && begin <= end && end <= num_rows, "expert_offsets must ascend and stay within num_rows", begin > end ? begin : end);
+    require(begin >= 0 && begin <= end && end <= num_rows, "expert_offsets must ascend and stay within num_rows",
+            begin > end ? begin : end);
     for (int64_t r = begin; r < end; ++r) {
       int64_t source = source_rows == nullptr ? r : source_rows[r];
       require(source >= 0 && source < num_tokens, "source_rows must lie below num_tokens", source);

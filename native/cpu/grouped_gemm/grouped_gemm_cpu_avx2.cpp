@@ -29,9 +29,11 @@ struct Avx2 {
     if constexpr (kWeight == DType::f32) return _mm256_loadu_ps(from + 8 * v);
     if constexpr (kWeight == DType::bf16) {
       __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-      return _mm256_castsi256_ps(v == 0 ? _mm256_slli_epi32(pairs, 16) : _mm256_and_si256(pairs, _mm256_set1_epi32(static_cast<int32_t>(0xffff0000))));
+      return _mm256_castsi256_ps(v == 0 ? _mm256_slli_epi32(pairs, 16)
+                                        : _mm256_and_si256(pairs, _mm256_set1_epi32(static_cast<int32_t>(0xffff0000))));
     }
-    if constexpr (kWeight == DType::f16) return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + 8 * v)));
+    if constexpr (kWeight == DType::f16)
+      return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + 8 * v)));
   }
 
   template <int v>
@@ -46,13 +48,16 @@ struct Avx2 {
     __m256 ab = _mm256_add_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
     __m256 cd = _mm256_add_ps(_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
     __m256d ab2 = _mm256_castps_pd(ab), cd2 = _mm256_castps_pd(cd);
-    __m256 halves = _mm256_add_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(ab2, cd2)), _mm256_castpd_ps(_mm256_unpackhi_pd(ab2, cd2)));
+    __m256 halves =
+        _mm256_add_ps(_mm256_castpd_ps(_mm256_unpacklo_pd(ab2, cd2)), _mm256_castpd_ps(_mm256_unpackhi_pd(ab2, cd2)));
     _mm_store_ps(sums, _mm_add_ps(_mm256_castps256_ps128(halves), _mm256_extractf128_ps(halves, 1)));
   }
 };
 
 }  // namespace
 
-GroupedGemmKernel grouped_gemm_kernel_avx2(DType input_type, DType weight_type) { return choose_kernel<Avx2>(input_type, weight_type); }
+GroupedGemmKernel grouped_gemm_kernel_avx2(DType input_type, DType weight_type) {
+  return choose_kernel<Avx2>(input_type, weight_type);
+}
 
 }  // namespace winnow

@@ -1,4 +1,5 @@
-// 128-bit vectors, the least that x86-64 has. Tiles of 2 rows x 4 columns: 8 of 16 registers accumulate. Products are rounded before they are added.
+// 128-bit vectors, the least that x86-64 has. Tiles of 2 rows x 4 columns: 8 of 16 registers accumulate. Products are
+// rounded before they are added.
 #include <type_traits>
 
 #include "grouped_gemm_kernel.h"
@@ -36,7 +37,8 @@ struct Portable {
     if constexpr (kWeight == DType::f32) return _mm_loadu_ps(from + 4 * v);
     if constexpr (kWeight == DType::bf16) {
       __m128i pairs = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-      return _mm_castsi128_ps(v == 0 ? _mm_slli_epi32(pairs, 16) : _mm_and_si128(pairs, _mm_set1_epi32(static_cast<int32_t>(0xffff0000))));
+      return _mm_castsi128_ps(v == 0 ? _mm_slli_epi32(pairs, 16)
+                                     : _mm_and_si128(pairs, _mm_set1_epi32(static_cast<int32_t>(0xffff0000))));
     }
     if constexpr (kWeight == DType::f16) {
       from += 4 * v;
@@ -61,6 +63,8 @@ struct Portable {
 
 }  // namespace
 
-GroupedGemmKernel grouped_gemm_kernel_portable(DType input_type, DType weight_type) { return choose_kernel<Portable>(input_type, weight_type); }
+GroupedGemmKernel grouped_gemm_kernel_portable(DType input_type, DType weight_type) {
+  return choose_kernel<Portable>(input_type, weight_type);
+}
 
 }  // namespace winnow

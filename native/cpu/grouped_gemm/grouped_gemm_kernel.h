@@ -1,29 +1,37 @@
-// One block of grouped_gemm, over the vectors of an instruction set. Included once by each grouped_gemm_cpu_<set>.cpp; everything is local to that file, because
-// each is compiled with flags of its own.
+// One block of grouped_gemm, over the vectors of an instruction set. Included once by each grouped_gemm_cpu_<set>.cpp;
+// everything is local to that file, because each is compiled with flags of its own.
 //
-// Here m = rows of the block, n = columns of weights (a gated pair counts twice), k = input_size. A step is kStep elements along k, kVectors vectors.
+// Here m = rows of the block, n = columns of weights (a gated pair counts twice), k = input_size. A step is kStep
+// elements along k, kVectors vectors.
 //
-// Loops    panel of kColumns weight rows > block along k > tile of kRows rows > step. A tile keeps kRows x kColumns accumulators in registers, one vector per
-//          output element. With few tiles, weights go from memory to registers as stored; with more than kMaxDirectTiles, the panel is converted once into
-//          L1-resident scratch. Input rows are gathered and converted once per block, so that a tile then reads two streams.
-// Order    lane by lane along k, steps ascending; then the lanes in a fixed tree. Nothing depends on the tile's shape or on whether a panel was used.
-// Prefetch while a panel is computed the next one is asked for, evenly spread: DRAM then works during the arithmetic.
+// Loops    panel of kColumns weight rows > block along k > tile of kRows rows > step. A tile keeps kRows x kColumns
+//          accumulators in registers, one vector per output element. With few tiles, weights go from memory to
+//          registers as stored; with more than kMaxDirectTiles, the panel is converted once into L1-resident scratch.
+//          Input rows are gathered and converted once per block, so that a tile then reads two streams.
+//
+// Order    lane by lane along k, steps ascending; then the lanes in a fixed tree. Nothing depends on the tile's shape
+//          or on whether a panel was used.
+//
+// Prefetch while a panel is computed the next one is asked for, evenly spread: DRAM works during the arithmetic.
 //
 // Set (the instruction set and the weight type) provides:
-//   Weight, Packed         element types in memory and in packed rows and panels
-//   Vector, Accumulator    kStep / kVectors Packed elements; f32 lanes
-//   kRows, kColumns, kStep, kVectors, kMaxDirectTiles
-//   index(v, i)            which element of its step packed vector v holds at i
-//   load(packed)           one vector
-//   weights<v>(w)          vector v of the step at w;  weights<v>(w, size): the same with elements from size on read as zero, not touched
-//   multiply_add(a, b, c), zero(), load_accumulator, store_accumulator
-//   sum4(accumulators, sums)   adds the lanes of four accumulators
+//
+//   Weight, Packed        element types in memory, and in packed rows and panels
+//   Vector, Accumulator   kStep / kVectors Packed elements; f32 lanes
+//   kRows, kColumns       of a tile; kMaxDirectTiles: how many of them convert weights themselves
+//   kStep, kVectors       elements and vectors per step
+//   index(v, i)           which element of its step packed vector v holds at i
+//   load, store           one vector of packed memory; load_accumulator, store_accumulator
+//   weights<v>(w)         vector v of the step at w
+//   weights<v>(w, size)   the same with elements from size on read as zero, not touched
+//   multiply_add, zero    a * b + c
+//   sum4(a, b, c, d, to)  adds the lanes of each of four accumulators
 #pragma once
+
+#include <immintrin.h>
 
 #include <cstdint>
 #include <cstring>
-
-#include <immintrin.h>
 
 #include "activation.h"
 #include "grouped_gemm_block.h"
@@ -33,7 +41,9 @@ namespace winnow {
 namespace {
 
 inline float to_float(float value) { return value; }
-inline float to_float(uint16_t bf16) { return float_from_bits(static_cast<int32_t>(static_cast<uint32_t>(bf16) << 16)); }
+inline float to_float(uint16_t bf16) {
+  return float_from_bits(static_cast<int32_t>(static_cast<uint32_t>(bf16) << 16));
+}
 
 inline uint16_t to_bf16(float value) {
   uint32_t bits;
@@ -56,30 +66,98 @@ struct Prefetch {
   int64_t rate, due;
 };
 
-template <typename Set, typename Input>
+constexpr int kSlots = 8;                                       // floats of scratch per row and panel
+constexpr int64_t kSumsStride = kMaxBlockColumns / 2 * kSlots;  // a panel has at least two columns
+
+// Sums of whole panels, kWidth columns each, to contiguous columns; of a gated pair the second half to up.
+template <int kColumns, int kWidth>
+void unpack(const float* __restrict sums, int64_t columns, float* gate, float* up) {
+  for (int64_t column = 0; column < columns; column += kWidth) {
+    for (int c = 0; c < kWidth; ++c) gate[column + c] = sums[c];
+    for (int c = kWidth; c < kColumns; ++c) up[column + c - kWidth] = sums[c];
+    sums += kSlots;
+  }
+}
+
+inline void add_bias(float* __restrict values, const float* __restrict bias, int64_t columns) {
+  for (int64_t i = 0; bias != nullptr && i < columns; ++i) values[i] += bias[i];
+}
+
+template <int kColumns, Activation kActivation>
+void finish(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch) {
+  int64_t columns = block.column_end - block.column_begin;
+  bool gated = block.up_weight != nullptr;
+  const float* bias = block.bias == nullptr ? nullptr : block.bias + block.column_begin;
+  const float* up_bias = block.up_bias == nullptr ? nullptr : block.up_bias + block.column_begin;
+  float* __restrict gate = scratch.gate;
+  float* __restrict up = scratch.up;
+  for (int64_t row = block.row_begin; row < block.row_end; ++row) {
+    const float* sums = scratch.sums + (row - block.row_begin) * kSumsStride;
+    gated ? unpack<kColumns, kColumns / 2>(sums, columns, gate, up)
+          : unpack<kColumns, kColumns>(sums, columns, gate, gate);
+    add_bias(gate, bias, columns);
+    if (gated) {
+      add_bias(up, up_bias, columns);
+      for (int64_t i = 0; i < columns; ++i) gate[i] = activate<kActivation>(gate[i], up[i]);
+    } else if (kActivation != Activation::none) {
+      for (int64_t i = 0; i < columns; ++i) gate[i] = activate<kActivation>(gate[i]);
+    }
+    int64_t at = row * block.output_size + block.column_begin;
+    if (block.output_type == DType::bf16) {
+      auto* __restrict to = static_cast<uint16_t*>(block.output) + at;
+      for (int64_t i = 0; i < columns; ++i) to[i] = to_bf16(gate[i]);
+    } else {
+      std::memcpy(static_cast<float*>(block.output) + at, gate, columns * sizeof(float));
+    }
+  }
+}
+
+// Biases, activation, rounding: from scratch.sums to the output.
+template <int kColumns>
+void finish(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch) {
+  switch (block.activation) {
+    case Activation::none:
+      return finish<kColumns, Activation::none>(block, scratch);
+    case Activation::silu:
+      return finish<kColumns, Activation::silu>(block, scratch);
+    case Activation::gelu_erf:
+      return finish<kColumns, Activation::gelu_erf>(block, scratch);
+    case Activation::gelu_tanh:
+      return finish<kColumns, Activation::gelu_tanh>(block, scratch);
+    case Activation::relu:
+      return finish<kColumns, Activation::relu>(block, scratch);
+    case Activation::clamped_swiglu:
+      return finish<kColumns, Activation::clamped_swiglu>(block, scratch);
+  }
+}
+
+template <typename Set>
 class BlockKernel {
   using Weight = typename Set::Weight;
   using Packed = typename Set::Packed;
   using Accumulator = typename Set::Accumulator;
   static constexpr int kRows = Set::kRows, kColumns = Set::kColumns, kStep = Set::kStep, kVectors = Set::kVectors;
   static constexpr int kLanes = kStep / kVectors;  // of a packed vector
-  static constexpr int kSlots = 8;                          // floats of scratch per row and panel
-  static constexpr int64_t kSumsStride = kMaxBlockColumns / 2 * kSlots;  // a panel has at least two columns
   static constexpr int kAccumulatorFloats = sizeof(Accumulator) / sizeof(float);
 
  public:
+  template <typename Input>
   static void run(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch, bool pack) {
     BlockKernel kernel(block, scratch);
-    if (pack) kernel.pack_rows();
+    if (pack) kernel.template pack_rows<Input>();
     kernel.multiply();
-    kernel.finish();
+    finish<kColumns>(block, scratch);
   }
 
  private:
   BlockKernel(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch)
-      : block_(block), scratch_(scratch), num_rows_(block.row_end - block.row_begin), num_steps_((block.input_size + kStep - 1) / kStep) {}
+      : block_(block),
+        scratch_(scratch),
+        num_rows_(block.row_end - block.row_begin),
+        num_steps_((block.input_size + kStep - 1) / kStep) {}
 
   // Packed rows: [tile][step][vector][row of the tile][lane], zeros past the end of a row.
+  template <typename Input>
   void pack_rows() const {
     auto* packed = static_cast<Packed*>(scratch_.packed);
     for (int64_t tile = 0; tile < num_rows_; tile += kRows) {
@@ -92,7 +170,8 @@ class BlockKernel {
         int64_t full = block_.input_size / kStep;
         for (int64_t s = 0; s < full; ++s) {
           for (int v = 0; v < kVectors; ++v) {
-            for (int lane = 0; lane < kLanes; ++lane) assign(to[(s * kVectors + v) * rows * kLanes + lane], from[s * kStep + Set::index(v, lane)]);
+            for (int lane = 0; lane < kLanes; ++lane)
+              assign(to[(s * kVectors + v) * rows * kLanes + lane], from[s * kStep + Set::index(v, lane)]);
           }
         }
         if (full == num_steps_) continue;
@@ -131,7 +210,8 @@ class BlockKernel {
     bool up = gated && n >= kColumns / 2;
     int64_t wanted = column + (up ? n - kColumns / 2 : n);
     int64_t last = block_.output_size - 1;
-    return static_cast<const Weight*>(up ? block_.up_weight : block_.weight) + (wanted < last ? wanted : last) * block_.input_size;
+    return static_cast<const Weight*>(up ? block_.up_weight : block_.weight) +
+           (wanted < last ? wanted : last) * block_.input_size;
   }
 
   void multiply_panel(const Weight* const* rows, int64_t panel_index, Prefetch prefetch) const {
@@ -166,16 +246,17 @@ class BlockKernel {
       if (full == end) continue;
       int64_t size = block_.input_size - full * kStep;
       Set::store(to, Set::template weights<0>(from + full * kStep, size));
-      if (kVectors == 2) Set::store(to + kColumns * kLanes, Set::template weights<kVectors - 1>(from + full * kStep, size));
+      if (kVectors == 2)
+        Set::store(to + kColumns * kLanes, Set::template weights<kVectors - 1>(from + full * kStep, size));
     }
   }
 
   struct Tile {
     const Packed* a;
     const Weight* const* rows;
-    int64_t begin, end;   // steps
-    int64_t row, panel;   // of the block
-    bool first, last;     // along k
+    int64_t begin, end;  // steps
+    int64_t row, panel;  // of the block
+    bool first, last;    // along k
   };
 
   template <int kCount>
@@ -193,13 +274,16 @@ class BlockKernel {
     Accumulator sums[kCount * kColumns];
     float* partial = scratch_.partial + tile.row * kColumns * kAccumulatorFloats;
 #pragma GCC unroll 32
-    for (int i = 0; i < kCount * kColumns; ++i) sums[i] = tile.first ? Set::zero() : Set::load_accumulator(partial + i * kAccumulatorFloats);
+    for (int i = 0; i < kCount * kColumns; ++i)
+      sums[i] = tile.first ? Set::zero() : Set::load_accumulator(partial + i * kAccumulatorFloats);
     const Packed* a = tile.a;
     const Packed* b = static_cast<const Packed*>(scratch_.panel);
     int64_t full = kPanel || block_.input_size / kStep >= tile.end ? tile.end : block_.input_size / kStep;
     for (int64_t s = tile.begin; s < full; ++s) {
       ask(prefetch);
-      step<kCount, 0>(a, sums, [&](int n) { return kPanel ? Set::load(b + n * kLanes) : Set::template weights<0>(tile.rows[n] + s * kStep); });
+      step<kCount, 0>(a, sums, [&](int n) {
+        return kPanel ? Set::load(b + n * kLanes) : Set::template weights<0>(tile.rows[n] + s * kStep);
+      });
       if constexpr (kVectors == 2) {
         step<kCount, 1>(a, sums, [&](int n) {
           return kPanel ? Set::load(b + (kColumns + n) * kLanes) : Set::template weights<1>(tile.rows[n] + s * kStep);
@@ -212,7 +296,8 @@ class BlockKernel {
     if (!kPanel && full < tile.end) {
       int64_t size = block_.input_size - full * kStep;
       step<kCount, 0>(a, sums, [&](int n) { return Set::template weights<0>(tile.rows[n] + full * kStep, size); });
-      if constexpr (kVectors == 2) step<kCount, 1>(a, sums, [&](int n) { return Set::template weights<1>(tile.rows[n] + full * kStep, size); });
+      if constexpr (kVectors == 2)
+        step<kCount, 1>(a, sums, [&](int n) { return Set::template weights<1>(tile.rows[n] + full * kStep, size); });
     }
     if (!tile.last) {
 #pragma GCC unroll 32
@@ -258,72 +343,25 @@ class BlockKernel {
     }
   }
 
-  void finish() const {
-    switch (block_.activation) {
-      case Activation::none: return finish<Activation::none>();
-      case Activation::silu: return finish<Activation::silu>();
-      case Activation::gelu_erf: return finish<Activation::gelu_erf>();
-      case Activation::gelu_tanh: return finish<Activation::gelu_tanh>();
-      case Activation::relu: return finish<Activation::relu>();
-      case Activation::clamped_swiglu: return finish<Activation::clamped_swiglu>();
-    }
-  }
-
-  template <Activation kActivation>
-  void finish() const {
-    int64_t columns = block_.column_end - block_.column_begin;
-    float* __restrict gate = scratch_.gate;
-    float* __restrict up = scratch_.up;
-    bool gated = block_.up_weight != nullptr;
-    for (int64_t row = 0; row < num_rows_; ++row) {
-      const float* sums = scratch_.sums + row * kSumsStride;
-      gated ? unpack<kColumns / 2>(sums, gate, up) : unpack<kColumns>(sums, gate, gate);
-      add(gate, block_.bias, columns);
-      if (gated) {
-        add(up, block_.up_bias, columns);
-        for (int64_t i = 0; i < columns; ++i) gate[i] = activate<kActivation>(gate[i], up[i]);
-      } else if (kActivation != Activation::none) {
-        for (int64_t i = 0; i < columns; ++i) gate[i] = activate<kActivation>(gate[i]);
-      }
-      int64_t at = (block_.row_begin + row) * block_.output_size + block_.column_begin;
-      if (block_.output_type == DType::bf16) {
-        auto* __restrict to = static_cast<uint16_t*>(block_.output) + at;
-        for (int64_t i = 0; i < columns; ++i) to[i] = to_bf16(gate[i]);
-      } else {
-        std::memcpy(static_cast<float*>(block_.output) + at, gate, columns * sizeof(float));
-      }
-    }
-  }
-
-  // Sums of whole panels, kWidth columns each, to contiguous columns; of a gated pair the second half to up.
-  template <int kWidth>
-  void unpack(const float* __restrict sums, float* gate, float* up) const {
-    for (int64_t column = 0; column < block_.column_end - block_.column_begin; column += kWidth) {
-      for (int c = 0; c < kWidth; ++c) gate[column + c] = sums[c];
-      for (int c = kWidth; c < kColumns; ++c) up[column + c - kWidth] = sums[c];
-      sums += kSlots;
-    }
-  }
-
-  void add(float* __restrict values, const float* __restrict bias, int64_t columns) const {
-    if (bias == nullptr) return;
-    bias += block_.column_begin;
-    for (int64_t i = 0; i < columns; ++i) values[i] += bias[i];
-  }
-
   const GroupedGemmBlock& block_;
   const GroupedGemmScratch& scratch_;
   const int64_t num_rows_, num_steps_;
 };
 
-// F32Set<Weight>: the f32 arithmetic of an instruction set for each weight type.
+// Set<weight type>: the f32 arithmetic of an instruction set.
 template <template <DType> class Set>
 GroupedGemmKernel choose_kernel(DType input_type, DType weight_type) {
   bool bf16 = input_type == DType::bf16;
   switch (weight_type) {
-    case DType::f32: return bf16 ? BlockKernel<Set<DType::f32>, uint16_t>::run : BlockKernel<Set<DType::f32>, float>::run;
-    case DType::bf16: return bf16 ? BlockKernel<Set<DType::bf16>, uint16_t>::run : BlockKernel<Set<DType::bf16>, float>::run;
-    default: return bf16 ? BlockKernel<Set<DType::f16>, uint16_t>::run : BlockKernel<Set<DType::f16>, float>::run;
+    case DType::f32:
+      return bf16 ? BlockKernel<Set<DType::f32>>::template run<uint16_t>
+                  : BlockKernel<Set<DType::f32>>::template run<float>;
+    case DType::bf16:
+      return bf16 ? BlockKernel<Set<DType::bf16>>::template run<uint16_t>
+                  : BlockKernel<Set<DType::bf16>>::template run<float>;
+    default:
+      return bf16 ? BlockKernel<Set<DType::f16>>::template run<uint16_t>
+                  : BlockKernel<Set<DType::f16>>::template run<float>;
   }
 }
 

@@ -33,6 +33,8 @@ public final class GroupedGemmProblem implements AutoCloseable {
   private final Tensor output;
   private final ExpertMatrices weights;
   private final List<Tensor[]> experts = new ArrayList<>(); // weight, up, bias, up bias
+  private final float[] inputValues; // what input held at first, as the experts' values below
+  private final List<float[][]> expertValues = new ArrayList<>();
 
   private interface Values {
     float next();
@@ -64,13 +66,16 @@ public final class GroupedGemmProblem implements AutoCloseable {
     for (int e = 0; e < rowsPerExpert.length; e++) {
       Tensor[] of = new Tensor[4];
       experts.add(of);
+      expertValues.add(new float[4][]);
       if (rowsPerExpert[e] == 0) continue; // never resident, never read
       of[0] = fill(Tensor.allocate(form.weightType, outputSize, inputSize), values);
       if (form.gated) of[1] = fill(Tensor.allocate(form.weightType, outputSize, inputSize), values);
       if (form.biased) of[2] = fill(Tensor.f32(outputSize), values);
       if (form.biased && form.gated) of[3] = fill(Tensor.f32(outputSize), values);
       weights.set(e, of[0].address(), address(of[1]), address(of[2]), address(of[3]));
+      for (int i = 0; i < 4; i++) expertValues.get(e)[i] = of[i] == null ? null : of[i].toFloatArray();
     }
+    this.inputValues = input.toFloatArray();
   }
 
   /** Values in [-4, 4]: sums are exact in f32 whatever their order, while 16 * inputSize stays below 2^24. */
@@ -129,19 +134,19 @@ public final class GroupedGemmProblem implements AutoCloseable {
   public Exact exact(int row, int column) {
     int expert = 0;
     for (int first = 0; first + rowsPerExpert[expert] <= row; expert++) first += rowsPerExpert[expert];
-    Tensor[] of = experts.get(expert);
+    float[][] of = expertValues.get(expert);
     Exact gate = product(row, column, of[0], of[2]);
     Exact up = form.gated ? product(row, column, of[1], of[3]) : new Exact(1, 0);
     return combine(gate, up);
   }
 
   /** k products and k sums (the bias is the last) of relative error U each: at most (k + 1) U sum|ab|, to first order in U. */
-  private Exact product(int row, int column, Tensor weight, Tensor bias) {
-    long token = sourceRows.getInt(row);
-    double sum = bias == null ? 0 : bias.getFloat(column);
+  private Exact product(int row, int column, float[] weight, float[] bias) {
+    int token = sourceRows.getInt(row);
+    double sum = bias == null ? 0 : bias[column];
     double magnitude = Math.abs(sum);
     for (int k = inputSize - 1; k >= 0; k--) {
-      double term = (double) input.getFloat(token * inputSize + k) * weight.getFloat((long) column * inputSize + k);
+      double term = (double) inputValues[token * inputSize + k] * weight[column * inputSize + k];
       sum += term;
       magnitude += Math.abs(term);
     }

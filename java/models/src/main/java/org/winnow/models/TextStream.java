@@ -57,7 +57,13 @@ public final class TextStream {
 
   private String emit(String text) {
     String before = text(shown);
-    String piece = text.length() > before.length() ? text.substring(before.length()) : "";
+    int common = 0; // less than what came before if that ended within a character
+    while (common < before.length()
+        && common < text.length()
+        && before.charAt(common) == text.charAt(common)) {
+      common++;
+    }
+    String piece = text.substring(common);
     if (!piece.isEmpty()) {
       System.arraycopy(window, shown, window, 0, length - shown);
       length -= shown;

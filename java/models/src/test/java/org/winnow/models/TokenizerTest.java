@@ -101,6 +101,15 @@ class TokenizerTest {
   }
 
   @Test
+  void completesACharacterThatThePromptBegan() {
+    int[] ids = tokenizer.encode("a\ud83d\ude42", false);
+    assertThat(ids).hasSizeGreaterThan(2);
+    TextStream stream = tokenizer.stream(Arrays.copyOf(ids, ids.length - 1));
+    assertThat(stream.append(ids[ids.length - 1])).isEqualTo("\ud83d\ude42");
+    assertThat(stream.append(tokenizer.encode("b", false)[0])).isEqualTo("b");
+  }
+
+  @Test
   void showsWhatIsIncompleteAtTheEnd() {
     int[] ids = tokenizer.encode("a\ud83d\ude42", false);
     TextStream stream = tokenizer.stream();

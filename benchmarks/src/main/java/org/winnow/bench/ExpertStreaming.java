@@ -1,6 +1,8 @@
 package org.winnow.bench;
 
+import com.sun.management.OperatingSystemMXBean;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.Locale;
@@ -48,9 +50,9 @@ public final class ExpertStreaming {
     int numRounds = args.length > 0 ? Integer.parseInt(args[0]) : 5;
     try (ExpertFile file = new ExpertFile(NUM_LAYERS, NUM_EXPERTS)) {
       ExpertStreaming streaming = new ExpertStreaming(file);
-      streaming.cold(numRounds);
-      streaming.prefill(numRounds);
-      for (int numTokens : new int[] {8, 32, 128}) streaming.overlap(numRounds, numTokens);
+      if (args.length < 2 || args[1].equals("cold")) streaming.cold(numRounds);
+      if (args.length < 2 || args[1].equals("prefill")) streaming.prefill(numRounds);
+      if (args.length < 2 || args[1].equals("overlap")) for (int numTokens : new int[] {8, 32, 128}) streaming.overlap(numRounds, numTokens);
       streaming.backend.close();
     }
   }
@@ -134,9 +136,15 @@ public final class ExpertStreaming {
         double compute = 0;
         double read = 0;
         double both = 0;
+        double computeCpu = 0;
+        double bothCpu = 0;
         for (int pass = 0; pass < 3; pass++) { // interleaved: what else the machine does meets all three
+          long cpuBefore = processCpuNanos();
           compute += forward(all, hidden, output, null);
+          long cpuBetween = processCpuNanos();
           both += forward(half, hidden, output, chosen);
+          computeCpu += (cpuBetween - cpuBefore) * 1e-9;
+          bothCpu += (processCpuNanos() - cpuBetween) * 1e-9;
           if (!Arrays.equals(expected, output.toFloatArray())) throw new AssertionError("read-ahead changed the output");
           half.layer(0).acquire(chosen[0], chosen[0].length); // what was read ahead for the next pass
           half.layer(0).release();
@@ -146,7 +154,8 @@ public final class ExpertStreaming {
           half.layer(0).release();
         }
         shares[round] = Math.max(read, compute) / both;
-        System.out.printf(Locale.ROOT, "overlap %d tokens: read %.3f s, compute %.3f, both %.3f: %.2f%n", numTokens, read, compute, both, shares[round]);
+        System.out.printf(Locale.ROOT, "overlap %d tokens: read %.3f s, compute %.3f (%.3f of CPU), both %.3f (%.3f of CPU): %.2f%n", numTokens, read,
+            compute, computeCpu, both, bothCpu, shares[round]);
       }
     }
     System.out.printf(Locale.ROOT, "overlap %d tokens, max(read, compute) over both, median: %.2f%n", numTokens, median(shares));
@@ -190,6 +199,10 @@ public final class ExpertStreaming {
       }
     }
     return chosen;
+  }
+
+  private static long processCpuNanos() {
+    return ((OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean()).getProcessCpuTime();
   }
 
   /** @param percent of what all experts take */

@@ -28,8 +28,8 @@ import org.winnow.moe.Experts;
  * {@code org.winnow.ExpertLoad}, {@code ExpertEvict}, {@code ExpertWait}.
  */
 public final class ExpertCache implements AutoCloseable {
-  /** With the caller's own, three reads are in flight: one filling fresh pages (zeroed by the kernel first) no longer keeps the disk waiting. */
-  private static final int NUM_READERS = 2;
+  /** Several reads in flight hide that fresh pages are zeroed by the kernel first, and that a thread whose read has ended waits for a processor. */
+  private static final int NUM_READERS = 3;
 
   private final ExpertStore store;
   private final long budgetBytes;

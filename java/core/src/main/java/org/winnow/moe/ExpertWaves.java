@@ -9,7 +9,7 @@ import org.winnow.Tensor;
 final class ExpertWaves implements AutoCloseable {
   private final Experts source;
   private final int[] pending; // the experts of waves to come, in order
-  private final int[] wave; // the experts of this wave, ascending; then those of the next
+  private final int[] wave; // the experts of this wave, ascending
   private final Tensor experts; // the same for the kernel
   private final IntBuffer entries;
   private int numPending;
@@ -46,15 +46,11 @@ final class ExpertWaves implements AutoCloseable {
   boolean next() {
     numExperts = Math.min(source.maxPinned(), numPending - begin);
     if (numExperts == 0) return false;
-    copyAscending(begin, numExperts);
+    System.arraycopy(pending, begin, wave, 0, numExperts);
+    Arrays.sort(wave, 0, numExperts);
     entries.put(0, wave, 0, numExperts);
     begin += numExperts;
     source.acquire(wave, numExperts);
-    int numNext = Math.min(source.maxPinned(), numPending - begin);
-    if (numNext > 0) {
-      copyAscending(begin, numNext);
-      source.hint(wave, numNext);
-    }
     return true;
   }
 
@@ -70,10 +66,5 @@ final class ExpertWaves implements AutoCloseable {
   @Override
   public void close() {
     experts.close();
-  }
-
-  private void copyAscending(int from, int count) {
-    System.arraycopy(pending, from, wave, 0, count);
-    Arrays.sort(wave, 0, count);
   }
 }

@@ -265,8 +265,7 @@ class MoeLayerTest {
 
     @Override
     public void hint(int[] expertIds, int count) {
-      assertThat(numAcquired).isEqualTo(1);
-      assertThat(resident).doesNotContain(expertIds[0]);
+      throw new AssertionError("reading ahead is the caller's to ask for");
     }
 
     @Override

@@ -1,0 +1,127 @@
+package org.winnow.moe;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Random;
+import java.util.function.Supplier;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.winnow.Backend;
+import org.winnow.DType;
+import org.winnow.Tensor;
+import org.winnow.cpu.CpuBackend;
+import org.winnow.layer.Linear;
+import org.winnow.memory.Checkpoint;
+import org.winnow.memory.EvictionPolicy;
+import org.winnow.memory.ExpertCache;
+import org.winnow.memory.ExpertStore;
+import org.winnow.memory.RangeReader;
+import org.winnow.memory.SyntheticExperts;
+
+/** MoE layers whose experts come from a file through one cache: the budget changes what is read and when, never a bit of the output. */
+class MoeLayerBudgetTest {
+  private static final int NUM_LAYERS = 2;
+  private static final int NUM_EXPERTS = 10;
+  private static final int HIDDEN_SIZE = 48;
+  private static final int NUM_TOKENS = 24; // together they need every expert
+
+  @TempDir Path folder;
+  private final Backend backend = new CpuBackend();
+  private Tensor hidden;
+  private Tensor routerWeight;
+  private Linear router;
+  private Checkpoint checkpoint;
+  private ExpertStore store;
+
+  @BeforeEach
+  void open() throws IOException {
+    var experts =
+        new SyntheticExperts(folder.resolve("weights"), SyntheticExperts.Layout.SEPARATE, DType.BF16, NUM_LAYERS, NUM_EXPERTS, HIDDEN_SIZE, 40, 104);
+    checkpoint = new Checkpoint(experts.tensors(), RangeReader.direct());
+    store = experts.store(checkpoint);
+    Random random = new Random(6);
+    hidden = Tensor.f32(NUM_TOKENS, HIDDEN_SIZE);
+    routerWeight = Tensor.f32(NUM_EXPERTS, HIDDEN_SIZE);
+    for (int i = 0; i < hidden.size(); i++) hidden.setFloat(i, (float) random.nextGaussian());
+    for (int i = 0; i < routerWeight.size(); i++) routerWeight.setFloat(i, (float) random.nextGaussian());
+    router = new Linear(routerWeight, null);
+  }
+
+  @AfterEach
+  void close() {
+    router.close();
+    routerWeight.close();
+    hidden.close();
+    checkpoint.close();
+    backend.close();
+  }
+
+  @Test
+  void theOutputHasTheSameBitsForEveryBudgetAndPolicy() {
+    float[][] expected = outputs(NUM_LAYERS * NUM_EXPERTS, EvictionPolicy.lru());
+    for (Supplier<EvictionPolicy> policy : policies()) {
+      for (int slots = NUM_LAYERS * NUM_EXPERTS / 10; slots <= NUM_LAYERS * NUM_EXPERTS; slots += 3) {
+        assertThat(outputs(slots, policy.get())).isDeepEqualTo(expected);
+      }
+    }
+  }
+
+  @Test
+  void wavesBeginWithWhatIsResident() {
+    int slots = 4;
+    try (ExpertCache cache = new ExpertCache(store, slots * store.slotBytes(), EvictionPolicy.lru()); MoeLayer layer = layer(cache, 0);
+        Tensor output = Tensor.f32(NUM_TOKENS, HIDDEN_SIZE)) {
+      layer.forward(backend, hidden, output);
+      assertThat(cache.counters().misses()).isEqualTo(NUM_EXPERTS);
+      layer.forward(backend, hidden, output);
+      assertThat(cache.counters().misses()).as("all that was resident is used before it makes room").isEqualTo(2 * NUM_EXPERTS - slots);
+    }
+  }
+
+  @Test
+  void aCacheClosedDuringTheRunIsRefusedAfterwards() throws InterruptedException {
+    for (int round = 0; round < 20; round++) {
+      ExpertCache cache = new ExpertCache(store, 3 * store.slotBytes(), EvictionPolicy.lru());
+      Thread closer = new Thread(cache::close);
+      try (MoeLayer layer = layer(cache, 0); Tensor output = Tensor.f32(NUM_TOKENS, HIDDEN_SIZE)) {
+        layer.forward(backend, hidden, output);
+        closer.start();
+        assertThatThrownBy(() -> {
+          for (;;) layer.forward(backend, hidden, output);
+        }).isInstanceOf(IllegalStateException.class);
+        closer.join();
+      }
+    }
+  }
+
+  private static Iterable<Supplier<EvictionPolicy>> policies() {
+    return List.of(EvictionPolicy::lru, EvictionPolicy::lfu, EvictionPolicy::lfru);
+  }
+
+  /** Of two layers, one after the other, for the whole batch and then for its first token. */
+  private float[][] outputs(int slots, EvictionPolicy policy) {
+    try (ExpertCache cache = new ExpertCache(store, slots * store.slotBytes(), policy); MoeLayer first = layer(cache, 0);
+        MoeLayer second = layer(cache, 1); Tensor between = Tensor.f32(NUM_TOKENS, HIDDEN_SIZE); Tensor output = Tensor.f32(NUM_TOKENS, HIDDEN_SIZE)) {
+      float[][] outputs = new float[2][];
+      for (int batch = 0; batch < 2; batch++) {
+        int numTokens = batch == 0 ? NUM_TOKENS : 1;
+        first.forward(backend, hidden.slice(0, numTokens), between.slice(0, numTokens));
+        second.forward(backend, hidden.slice(0, numTokens), output.slice(0, numTokens));
+        outputs[batch] = output.toFloatArray();
+        for (float value : outputs[batch]) assertThat(value).isFinite();
+      }
+      assertThat(first.routing().numTokens()).isEqualTo(1);
+      return outputs;
+    }
+  }
+
+  private MoeLayer layer(ExpertCache cache, int index) {
+    return MoeLayer.builder(router, TopKRouter.softmax(3).build(), cache.layer(index)).build();
+  }
+}

@@ -1,5 +1,5 @@
-// One thread: a vocabulary is small beside the matrix that made its logits. Without top-p nothing is sorted; with it a heap yields only
-// as many of the largest as the mass needs.
+// One thread: a vocabulary is small beside the matrix that made its logits. Nothing is sorted as a whole: top-p takes from a
+// heap as many of the largest as the mass needs.
 #include "winnow/sampler.h"
 
 #include <algorithm>
@@ -12,40 +12,44 @@ namespace winnow {
 
 namespace {
 
-struct Distribution {
-  const float* logits;
-  float max;
-  double temperature;
-
-  double weight(int32_t i) const { return std::isinf(logits[i]) ? 0.0 : exponential((static_cast<double>(logits[i]) - max) / temperature); }
-
-  bool before(int32_t a, int32_t b) const { return logits[a] > logits[b] || (logits[a] == logits[b] && a < b); }
+// Grows once per thread and vocabulary.
+struct Candidates {
+  std::vector<double> weights;  // by token
+  std::vector<int32_t> tokens;  // ascending
 };
 
-double mass(const Distribution& distribution, const std::vector<int32_t>& candidates) {
+double mass(const Candidates& candidates) {
   double sum = 0;
-  for (int32_t i : candidates) sum += distribution.weight(i);
+  for (int32_t i : candidates.tokens) sum += candidates.weights[i];
   return sum;
 }
 
-void keep_top_k(const Distribution& distribution, int64_t top_k, std::vector<int32_t>* candidates) {
-  auto before = [&](int32_t a, int32_t b) { return distribution.before(a, b); };
-  std::nth_element(candidates->begin(), candidates->begin() + top_k - 1, candidates->end(), before);
-  candidates->resize(top_k);
-  std::sort(candidates->begin(), candidates->end());
+template <typename Before>
+void keep_top_k(int64_t top_k, const Before& before, Candidates* candidates) {
+  auto& tokens = candidates->tokens;
+  std::nth_element(tokens.begin(), tokens.begin() + top_k - 1, tokens.end(), before);
+  tokens.resize(top_k);
+  std::sort(tokens.begin(), tokens.end());
 }
 
-void keep_top_p(const Distribution& distribution, double top_p, std::vector<int32_t>* candidates) {
-  double needed = top_p * mass(distribution, *candidates), sum = 0;
-  auto after = [&](int32_t a, int32_t b) { return distribution.before(b, a); };  // the heap's top is the first in order
-  std::make_heap(candidates->begin(), candidates->end(), after);
-  auto end = candidates->end();
-  while (end != candidates->begin() && (sum < needed || end == candidates->end())) {
-    std::pop_heap(candidates->begin(), end--, after);
-    sum += distribution.weight(*end);
+template <typename Before>
+void keep_top_p(double top_p, const Before& before, Candidates* candidates) {
+  auto& tokens = candidates->tokens;
+  const auto& weights = candidates->weights;
+  const double total = mass(*candidates), needed = top_p * total;
+  // Tokens lighter than an even share of half the mass to be left out cannot all together tip the balance: they are not even looked at.
+  const double negligible = (1 - top_p) * 0.5 * total / static_cast<double>(tokens.size());
+  tokens.erase(std::remove_if(tokens.begin(), tokens.end(), [&](int32_t i) { return weights[i] < negligible; }), tokens.end());
+  auto after = [&](int32_t a, int32_t b) { return before(b, a); };  // the heap's top is the first in order
+  std::make_heap(tokens.begin(), tokens.end(), after);
+  double sum = 0;
+  auto end = tokens.end();
+  while (end != tokens.begin() && (sum < needed || end == tokens.end())) {
+    std::pop_heap(tokens.begin(), end--, after);
+    sum += weights[*end];
   }
-  candidates->erase(candidates->begin(), end);
-  std::sort(candidates->begin(), candidates->end());
+  tokens.erase(tokens.begin(), end);
+  std::sort(tokens.begin(), tokens.end());
 }
 
 }  // namespace
@@ -58,15 +62,24 @@ int64_t sampler_cpu(const float* logits, int64_t vocabulary_size, double tempera
   }
   if (logits[best] == -INFINITY) return -1 - vocabulary_size;
   if (temperature == 0) return best;
-  Distribution distribution{logits, logits[best], temperature};
-  thread_local std::vector<int32_t> candidates;  // grows once per thread and vocabulary
-  candidates.resize(vocabulary_size);
-  for (int64_t i = 0; i < vocabulary_size; ++i) candidates[i] = static_cast<int32_t>(i);
-  if (top_k > 0 && top_k < vocabulary_size) keep_top_k(distribution, top_k, &candidates);
-  if (top_p < 1) keep_top_p(distribution, top_p, &candidates);
-  double target = uniform * mass(distribution, candidates), sum = 0;
-  for (int32_t i : candidates) {
-    sum += distribution.weight(i);
+  thread_local Candidates candidates;
+  candidates.weights.resize(vocabulary_size);
+  candidates.tokens.resize(vocabulary_size);
+  const double max = logits[best];
+  for (int64_t i = 0; i < vocabulary_size; ++i) {
+    candidates.weights[i] = exponential((logits[i] - max) / temperature);
+    candidates.tokens[i] = static_cast<int32_t>(i);
+  }
+  for (int64_t i = 0; i < vocabulary_size; ++i) {
+    if (logits[i] == -INFINITY) candidates.weights[i] = 0;  // the exponential stops at e^-708
+  }
+  auto before = [logits](int32_t a, int32_t b) { return logits[a] > logits[b] || (logits[a] == logits[b] && a < b); };
+  if (top_k > 0 && top_k < vocabulary_size) keep_top_k(top_k, before, &candidates);
+  if (top_p < 1) keep_top_p(top_p, before, &candidates);
+  const double target = uniform * mass(candidates);
+  double sum = 0;
+  for (int32_t i : candidates.tokens) {
+    sum += candidates.weights[i];
     if (sum > target) return i;
   }
   return best;  // not reached: the last running sum is the mass itself, and uniform is below 1

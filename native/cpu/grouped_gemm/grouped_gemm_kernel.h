@@ -12,7 +12,9 @@
 // Order    lane by lane along k, steps ascending; then the lanes in a fixed tree. Nothing depends on the tile's shape
 //          or on whether a panel was used.
 //
-// Prefetch while a panel is computed the next one is asked for, evenly spread: DRAM works during the arithmetic.
+// Prefetch while a panel is computed the next one is asked for, evenly spread: DRAM works during the arithmetic. To L2:
+//          in L1 it would displace the panel that is in use (one token, bf16, interleaved runs: 0.86 of the probe
+//          with L1, 0.90 with L2).
 //
 // Set (the instruction set and the weight type) provides:
 //
@@ -309,8 +311,8 @@ class BlockKernel {
 
   static inline __attribute__((always_inline)) void ask(Prefetch& prefetch) {
     for (prefetch.due += prefetch.rate; prefetch.due >= 256; prefetch.due -= 256) {
-      _mm_prefetch(prefetch.first, _MM_HINT_T0);
-      _mm_prefetch(prefetch.second, _MM_HINT_T0);
+      _mm_prefetch(prefetch.first, _MM_HINT_T1);
+      _mm_prefetch(prefetch.second, _MM_HINT_T1);
       prefetch.first += 64;
       prefetch.second += 64;
     }

@@ -3,6 +3,7 @@ package org.winnow.moe;
 import java.nio.LongBuffer;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.internal.NativeCalls;
 
 /**
  * Where the matrices of a layer's experts lie in memory: for each expert the address of its weight [outputSize, inputSize], row-major, and where the layer
@@ -92,13 +93,17 @@ public final class ExpertMatrices implements AutoCloseable {
 
   /** Makes an expert absent. */
   public void clear(int expert) {
-    requireExpert(expert);
     put(expert, 0, 0, 0, 0);
   }
 
   public boolean isResident(int expert) {
-    requireExpert(expert);
-    return entries.get(expert) != 0;
+    int ticket = NativeCalls.enter();
+    try {
+      requireExpert(expert);
+      return entries.get(expert) != 0;
+    } finally {
+      NativeCalls.exit(ticket);
+    }
   }
 
   /** Address of the weights' addresses [numExperts]. For backends, like the three below. */
@@ -137,10 +142,16 @@ public final class ExpertMatrices implements AutoCloseable {
   }
 
   private void put(int expert, long weight, long up, long bias, long upBias) {
-    entries.put(expert, weight);
-    entries.put(numExperts + expert, up);
-    entries.put(2 * numExperts + expert, bias);
-    entries.put(3 * numExperts + expert, upBias);
+    int ticket = NativeCalls.enter(); // a close() on another thread waits
+    try {
+      requireExpert(expert);
+      entries.put(expert, weight);
+      entries.put(numExperts + expert, up);
+      entries.put(2 * numExperts + expert, bias);
+      entries.put(3 * numExperts + expert, upBias);
+    } finally {
+      NativeCalls.exit(ticket);
+    }
   }
 
   private void requireExpert(int expert) {

@@ -3,6 +3,7 @@ package org.winnow.models;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -18,7 +19,9 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.winnow.Tensor;
 import org.winnow.UnsupportedFormatException;
+import org.winnow.attention.RopeFrequencies;
 import org.winnow.memory.TensorInfo;
 
 /** Families describe published models as their publishers count and name them. */
@@ -93,6 +96,44 @@ class FamilyTest {
     assertEquals(2.5f, mlp.rule().build().scalingFactor());
     assertNull(mlp.sharedGate());
     assertArrayEquals(new long[] {2048, 7168}, new long[] {mlp.shared().gate().outputSize(), mlp.shared().gate().inputSize()});
+  }
+
+  @Test
+  void llama3StretchesItsLongWavelengths() throws IOException {
+    RopeFrequencies expected = RopeFrequencies.llama3(128, 500_000, 8, 1, 4, 8192);
+    RopeFrequencies found = published("llama_31_8b").rope();
+    assertEquals(64, found.numPairs());
+    for (int i = 0; i < 64; i++) assertEquals(expected.frequency(i), found.frequency(i), "pair " + i);
+    assertTrue(found.frequency(63) < RopeFrequencies.standard(128, 500_000).frequency(63) / 7);
+  }
+
+  /** Values clamped to next to nothing: attention adds nothing to the residual stream, as if its output projection were zero. */
+  @Test
+  void olmoesClipReachesWhatAttentionReads() throws IOException {
+    Path clipped = Files.createDirectory(folder.resolve("clipped"));
+    Path zeroed = Files.createDirectory(folder.resolve("zeroed"));
+    String config = Files.readString(Goldens.folder("olmoe").resolve("config.json"));
+    TensorFile tensors = TensorFile.read(Goldens.folder("olmoe").resolve("model.safetensors"));
+    tensors.write(clipped.resolve("model.safetensors"));
+    Files.writeString(clipped.resolve("config.json"), config.replace("\"clip_qkv\": null", "\"clip_qkv\": 1e-30"));
+    tensors.map(name -> name.endsWith("o_proj.weight"), tensor -> new TensorFile.Stored(tensor.type(), tensor.shape(), new byte[tensor.bytes().length]))
+        .write(zeroed.resolve("model.safetensors"));
+    Files.writeString(zeroed.resolve("config.json"), config);
+    assertArrayEquals(logits(zeroed), logits(clipped));
+    assertNotEquals(Arrays.hashCode(logits(Goldens.folder("olmoe"))), Arrays.hashCode(logits(clipped)));
+  }
+
+  private static float[] logits(Path model) {
+    float[][] result = new float[1][];
+    try (LanguageModel opened = LanguageModel.open(model, LoadOptions.defaults())) {
+      opened.forward(new int[] {4, 99, 3, 250}, 0, new ForwardListener() {
+        @Override
+        public void onLogits(int firstPosition, Tensor logits) {
+          result[0] = logits.toFloatArray();
+        }
+      });
+    }
+    return result[0];
   }
 
   @ParameterizedTest

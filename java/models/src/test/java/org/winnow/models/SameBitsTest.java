@@ -19,7 +19,7 @@ import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
 import org.winnow.memory.EvictionPolicy;
 
-/** What a model computes does not depend on budget, policy, read-ahead, threads, or how a prompt is cut, to the bit. */
+/** What a model computes does not depend on budget, policy, read-ahead, threads, on computing unchosen experts too, or how a prompt is cut, to the bit. */
 class SameBitsTest {
   private static final Path MODEL = Goldens.kjvMoe();
   private static final int[] PROMPT = new int[70];
@@ -54,7 +54,7 @@ class SameBitsTest {
         Stream.of(0.1, 0.25, 0.5, 1.0).flatMap(share -> Stream.<Supplier<EvictionPolicy>>of(EvictionPolicy::lru, EvictionPolicy::lfu, EvictionPolicy::lfru)
             .flatMap(policy -> Stream.of(true, false).map(
                 readAhead -> options.withBudget(ExpertBudget.ofShare(share)).withEvictionPolicy(policy).withReadAhead(readAhead)))),
-        Stream.of(options.withThreads(1), options.withThreads(3)));
+        Stream.of(options.withThreads(1), options.withThreads(3), options.withEveryExpert(true)));
   }
 
   @ParameterizedTest

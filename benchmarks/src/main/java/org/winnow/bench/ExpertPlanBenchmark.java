@@ -20,7 +20,10 @@ import org.winnow.cpu.CpuBackend;
 import org.winnow.moe.ExpertPlan;
 import org.winnow.moe.Routing;
 
-/** Sorting 8 pairs per token by expert (of 128), against sorting (expert, pair) keys in Java. One token: the cost of a call. */
+/**
+ * Sorting 8 pairs per token by expert (of 128), against sorting (expert, pair) keys in Java. One
+ * token: the cost of a call.
+ */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
@@ -50,7 +53,8 @@ public class ExpertPlanBenchmark {
     baselineSort();
     for (int row = 0; row < keys.length; row++) {
       int pair = (int) keys[row];
-      if (plan.sourceRows().getInt(row) != pair / MODEL.topK || plan.assignmentRows().getInt(pair) != row) throw new AssertionError("row " + row);
+      if (plan.sourceRows().getInt(row) != pair / MODEL.topK
+          || plan.assignmentRows().getInt(pair) != row) throw new AssertionError("row " + row);
     }
   }
 

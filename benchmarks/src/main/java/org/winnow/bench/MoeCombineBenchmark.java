@@ -22,8 +22,8 @@ import org.winnow.moe.MoeCombine;
 import org.winnow.moe.Routing;
 
 /**
- * Adding up 8 rows of 2048 per token, against a plain Java loop over arrays that does the same. Bytes: (8 + 1) * 8192 per token. One token: the cost of a
- * call.
+ * Adding up 8 rows of 2048 per token, against a plain Java loop over arrays that does the same.
+ * Bytes: (8 + 1) * 8192 per token. One token: the cost of a call.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -66,7 +66,8 @@ public class MoeCombineBenchmark {
     combine();
     baselineLoop();
     for (int i = 0; i < sums.length; i++) {
-      if (output.getFloat(i) != sums[i]) throw new AssertionError("element " + i + ": " + output.getFloat(i) + ", loop: " + sums[i]);
+      if (output.getFloat(i) != sums[i])
+        throw new AssertionError("element " + i + ": " + output.getFloat(i) + ", loop: " + sums[i]);
     }
   }
 

@@ -23,8 +23,9 @@ import org.winnow.moe.MoeLayerProblem;
 import org.winnow.moe.TopKRouter;
 
 /**
- * A whole MoE layer, router to combine, bf16, all experts in memory, against the same kernels computing every expert for every token. Tokens are random, so
- * that 32 of them reach nearly all experts.
+ * A whole MoE layer, router to combine, bf16, all experts in memory, against the same kernels
+ * computing every expert for every token. Tokens are random, so that 32 of them reach nearly all
+ * experts.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -48,9 +49,19 @@ public class MoeLayerBenchmark {
   public void setup() {
     problem =
         new MoeLayerProblem(
-            new Random(42), numTokens, model.numExperts, model.topK, model.hiddenSize, model.intermediateSize, DType.BF16, DType.BF16);
+            new Random(42),
+            numTokens,
+            model.numExperts,
+            model.topK,
+            model.hiddenSize,
+            model.intermediateSize,
+            DType.BF16,
+            DType.BF16);
     sparse = problem.layer(problem.experts).build();
-    dense = MoeLayer.builder(problem.router, TopKRouter.softmax(model.numExperts).build(), problem.experts).build();
+    dense =
+        MoeLayer.builder(
+                problem.router, TopKRouter.softmax(model.numExperts).build(), problem.experts)
+            .build();
     sparse();
     problem.assertCorrect(0, numTokens);
   }

@@ -22,7 +22,10 @@ import org.winnow.cpu.CpuBackend;
 import org.winnow.moe.Routing;
 import org.winnow.moe.TopKRouter;
 
-/** Choosing 8 of 128 experts per token, from logits that are there, against softmax over all and a full sort in Java. One token: the cost of a call. */
+/**
+ * Choosing 8 of 128 experts per token, from logits that are there, against softmax over all and a
+ * full sort in Java. One token: the cost of a call.
+ */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
@@ -56,8 +59,12 @@ public class TopKRouterBenchmark {
     router =
         switch (rule) {
           case SOFTMAX -> TopKRouter.softmax(MODEL.topK).build();
-          case SOFTMAX_NOT_RENORMALISED -> TopKRouter.softmax(MODEL.topK).renormalise(false).build();
-          case SIGMOID_GROUPS -> TopKRouter.sigmoid(MODEL.topK).groups(8, 4, TopKRouter.GroupScore.SUM_OF_TOP_TWO).build();
+          case SOFTMAX_NOT_RENORMALISED ->
+              TopKRouter.softmax(MODEL.topK).renormalise(false).build();
+          case SIGMOID_GROUPS ->
+              TopKRouter.sigmoid(MODEL.topK)
+                  .groups(8, 4, TopKRouter.GroupScore.SUM_OF_TOP_TWO)
+                  .build();
           case SPARSEMAX -> TopKRouter.sparsemax().build();
         };
     Random random = new Random(42);
@@ -68,8 +75,13 @@ public class TopKRouterBenchmark {
     if (rule == Rule.SOFTMAX) {
       int[][] sorted = baselineFullSort();
       for (int t = 0; t < numTokens; t++) {
-        int[] chosen = routing.expertIds().slice((long) t * MODEL.topK, (long) (t + 1) * MODEL.topK).toIntArray();
-        if (!Arrays.equals(chosen, sorted[t])) throw new AssertionError("token " + t + ": " + Arrays.toString(chosen));
+        int[] chosen =
+            routing
+                .expertIds()
+                .slice((long) t * MODEL.topK, (long) (t + 1) * MODEL.topK)
+                .toIntArray();
+        if (!Arrays.equals(chosen, sorted[t]))
+          throw new AssertionError("token " + t + ": " + Arrays.toString(chosen));
       }
     }
   }

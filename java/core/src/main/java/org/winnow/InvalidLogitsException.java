@@ -6,7 +6,9 @@ public final class InvalidLogitsException extends WinnowException {
 
   private final long token;
 
-  /** @param token the first token of the call at fault */
+  /**
+   * @param token the first token of the call at fault
+   */
   public InvalidLogitsException(long token) {
     super("logits of token " + token + ": expected no NaN and a finite maximum, found otherwise");
     this.token = token;
@@ -18,7 +20,13 @@ public final class InvalidLogitsException extends WinnowException {
    * @param found that logit
    */
   public InvalidLogitsException(long token, long index, float found) {
-    super("logits of token " + token + ": expected no NaN and a finite maximum, found " + found + " at index " + index);
+    super(
+        "logits of token "
+            + token
+            + ": expected no NaN and a finite maximum, found "
+            + found
+            + " at index "
+            + index);
     this.token = token;
   }
 

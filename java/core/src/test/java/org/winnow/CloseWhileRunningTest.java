@@ -19,8 +19,10 @@ import org.winnow.moe.Routing;
 import org.winnow.moe.TopKRouter;
 
 /**
- * One thread uses things over and over while another closes one of them: the user gets IllegalStateException, never a crash, and close() returns only when
- * nothing reads the memory any more. Tensors are of 2 MiB and more, which are unmapped at once: a read after that would end this JVM.
+ * One thread uses things over and over while another closes one of them: the user gets
+ * IllegalStateException, never a crash, and close() returns only when nothing reads the memory any
+ * more. Tensors are of 2 MiB and more, which are unmapped at once: a read after that would end this
+ * JVM.
  */
 class CloseWhileRunningTest {
   private static final int ROUNDS = 40;
@@ -29,81 +31,97 @@ class CloseWhileRunningTest {
 
   private final Random random = new Random(17);
 
-  /** What is used in one round, and which of it is closed meanwhile. Everything is closed in the end, a second time for what was. */
+  /**
+   * What is used in one round, and which of it is closed meanwhile. Everything is closed in the
+   * end, a second time for what was.
+   */
   private record Scene(Runnable use, AutoCloseable closed, List<AutoCloseable> all) {}
 
   @Test
   void aTensorThatIsRead() {
-    race(() -> {
-      Tensor tensor = Tensor.f32(ROWS, COLUMNS);
-      return new Scene(() -> tensor.getFloat(random.nextInt(ROWS * COLUMNS)), tensor, List.of(tensor));
-    });
+    race(
+        () -> {
+          Tensor tensor = Tensor.f32(ROWS, COLUMNS);
+          return new Scene(
+              () -> tensor.getFloat(random.nextInt(ROWS * COLUMNS)), tensor, List.of(tensor));
+        });
   }
 
   @Test
   void aTensorThatIsCopied() {
-    race(() -> {
-      Tensor source = Tensor.f32(ROWS, COLUMNS);
-      Tensor target = Tensor.f32(ROWS, COLUMNS);
-      return new Scene(() -> target.copyFrom(source), random.nextBoolean() ? source : target, List.of(source, target));
-    });
+    race(
+        () -> {
+          Tensor source = Tensor.f32(ROWS, COLUMNS);
+          Tensor target = Tensor.f32(ROWS, COLUMNS);
+          return new Scene(
+              () -> target.copyFrom(source),
+              random.nextBoolean() ? source : target,
+              List.of(source, target));
+        });
   }
 
   @Test
   void argumentsOfAnOperationAndItsBackend() {
-    race(() -> {
-      Backend backend = backend();
-      Tensor input = Tensor.f32(ROWS, COLUMNS);
-      Tensor weight = Tensor.f32(COLUMNS);
-      Tensor output = Tensor.f32(ROWS, COLUMNS);
-      List<AutoCloseable> all = List.of(input, weight, output, backend);
-      return new Scene(() -> RmsNorm.run(backend, input, weight, output, 1), any(all), all);
-    });
+    race(
+        () -> {
+          Backend backend = backend();
+          Tensor input = Tensor.f32(ROWS, COLUMNS);
+          Tensor weight = Tensor.f32(COLUMNS);
+          Tensor output = Tensor.f32(ROWS, COLUMNS);
+          List<AutoCloseable> all = List.of(input, weight, output, backend);
+          return new Scene(() -> RmsNorm.run(backend, input, weight, output, 1), any(all), all);
+        });
   }
 
   @Test
   void theMatrixOfALinearMap() {
-    race(() -> {
-      Backend backend = backend();
-      Tensor weight = Tensor.f32(ROWS, COLUMNS);
-      Tensor input = Tensor.f32(2, COLUMNS);
-      Tensor output = Tensor.f32(2, ROWS);
-      Linear linear = new Linear(weight, null);
-      List<AutoCloseable> all = List.of(weight, linear, input, output, backend);
-      return new Scene(() -> linear.run(backend, input, output), any(all.subList(0, 2)), all);
-    });
+    race(
+        () -> {
+          Backend backend = backend();
+          Tensor weight = Tensor.f32(ROWS, COLUMNS);
+          Tensor input = Tensor.f32(2, COLUMNS);
+          Tensor output = Tensor.f32(2, ROWS);
+          Linear linear = new Linear(weight, null);
+          List<AutoCloseable> all = List.of(weight, linear, input, output, backend);
+          return new Scene(() -> linear.run(backend, input, output), any(all.subList(0, 2)), all);
+        });
   }
 
   @Test
   void aRouterAndWhatItWrites() {
-    race(() -> {
-      Backend backend = backend();
-      Tensor logits = Tensor.f32(2 * COLUMNS, ROWS);
-      Routing routing = new Routing();
-      TopKRouter router = TopKRouter.softmax(2).build();
-      List<AutoCloseable> all = List.of(logits, routing, backend);
-      return new Scene(() -> router.run(backend, logits, routing), any(all), all);
-    });
+    race(
+        () -> {
+          Backend backend = backend();
+          Tensor logits = Tensor.f32(2 * COLUMNS, ROWS);
+          Routing routing = new Routing();
+          TopKRouter router = TopKRouter.softmax(2).build();
+          List<AutoCloseable> all = List.of(logits, routing, backend);
+          return new Scene(() -> router.run(backend, logits, routing), any(all), all);
+        });
   }
 
   @Test
   void anyPartOfAMoeLayer() {
-    race(() -> {
-      Backend backend = backend();
-      int experts = 4;
-      int width = 512;
-      Tensor routerWeight = Tensor.f32(experts, width);
-      Tensor gate = Tensor.f32(experts, width, width);
-      Tensor up = Tensor.f32(experts, width, width);
-      Tensor down = Tensor.f32(experts, width, width);
-      Tensor hidden = Tensor.f32(8, width);
-      Tensor output = Tensor.f32(8, width);
-      Linear router = new Linear(routerWeight, null);
-      ResidentExperts resident = ResidentExperts.stacked(gate, up, down);
-      MoeLayer layer = MoeLayer.builder(router, TopKRouter.softmax(2).build(), resident).build();
-      List<AutoCloseable> all = List.of(layer, resident, router, output, hidden, down, up, gate, routerWeight, backend);
-      return new Scene(() -> layer.forward(backend, hidden, output), any(all), all);
-    });
+    race(
+        () -> {
+          Backend backend = backend();
+          int experts = 4;
+          int width = 512;
+          Tensor routerWeight = Tensor.f32(experts, width);
+          Tensor gate = Tensor.f32(experts, width, width);
+          Tensor up = Tensor.f32(experts, width, width);
+          Tensor down = Tensor.f32(experts, width, width);
+          Tensor hidden = Tensor.f32(8, width);
+          Tensor output = Tensor.f32(8, width);
+          Linear router = new Linear(routerWeight, null);
+          ResidentExperts resident = ResidentExperts.stacked(gate, up, down);
+          MoeLayer layer =
+              MoeLayer.builder(router, TopKRouter.softmax(2).build(), resident).build();
+          List<AutoCloseable> all =
+              List.of(
+                  layer, resident, router, output, hidden, down, up, gate, routerWeight, backend);
+          return new Scene(() -> layer.forward(backend, hidden, output), any(all), all);
+        });
   }
 
   private void race(Supplier<Scene> scenes) {
@@ -111,16 +129,18 @@ class CloseWhileRunningTest {
       Scene scene = scenes.get();
       List<Throwable> thrown = new ArrayList<>();
       AtomicBoolean started = new AtomicBoolean();
-      Thread user = new Thread(() -> {
-        try {
-          for (;;) {
-            scene.use.run();
-            started.set(true);
-          }
-        } catch (Throwable e) {
-          thrown.add(e);
-        }
-      });
+      Thread user =
+          new Thread(
+              () -> {
+                try {
+                  for (; ; ) {
+                    scene.use.run();
+                    started.set(true);
+                  }
+                } catch (Throwable e) {
+                  thrown.add(e);
+                }
+              });
       user.start();
       while (!started.get() && user.isAlive()) Thread.onSpinWait();
       LockSupport.parkNanos(random.nextInt(300_000));

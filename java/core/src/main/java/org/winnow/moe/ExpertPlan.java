@@ -8,11 +8,12 @@ import org.winnow.Tensor;
 import org.winnow.internal.NativeCalls;
 
 /**
- * Token-expert pairs sorted by expert, stably: which token each sorted row reads, and which rows each expert computes. A counting sort; no activation is
- * moved.
+ * Token-expert pairs sorted by expert, stably: which token each sorted row reads, and which rows
+ * each expert computes. A counting sort; no activation is moved.
  *
- * <p>The tensors are as large as the largest batch so far. Reusable: building again overwrites, and replaces a tensor that is too small. For one thread at
- * a time. Native contract: {@code expert_plan.h}.
+ * <p>The tensors are as large as the largest batch so far. Reusable: building again overwrites, and
+ * replaces a tensor that is too small. For one thread at a time. Native contract: {@code
+ * expert_plan.h}.
  */
 public final class ExpertPlan implements AutoCloseable {
   private Tensor expertOffsets = Tensor.allocate(DType.I32, 2);
@@ -30,11 +31,13 @@ public final class ExpertPlan implements AutoCloseable {
    * Sorts a routing's pairs.
    *
    * @param numExperts more than any expert id of the routing
-   * @throws IllegalArgumentException naming the first expert id that is not below numExperts; the plan is empty then
+   * @throws IllegalArgumentException naming the first expert id that is not below numExperts; the
+   *     plan is empty then
    * @throws IllegalStateException if the routing, the plan or the backend is closed
    */
   public void build(Backend backend, Routing routing, int numExperts) {
-    if (numExperts < 1) throw new IllegalArgumentException("numExperts must be at least 1, found " + numExperts);
+    if (numExperts < 1)
+      throw new IllegalArgumentException("numExperts must be at least 1, found " + numExperts);
     reserve(routing.numRows(), numExperts);
     int ticket = NativeCalls.enter();
     try {
@@ -81,7 +84,10 @@ public final class ExpertPlan implements AutoCloseable {
     return assignmentRows;
   }
 
-  /** [numExperts] i32, ascending: the experts that have rows; the first {@link #numActiveExperts()} count. */
+  /**
+   * [numExperts] i32, ascending: the experts that have rows; the first {@link #numActiveExperts()}
+   * count.
+   */
   public Tensor activeExperts() {
     return activeExperts;
   }
@@ -93,7 +99,9 @@ public final class ExpertPlan implements AutoCloseable {
 
   /** The i-th expert that has rows, in ascending order. */
   public int activeExpert(int i) {
-    if (i < 0 || i >= numActiveExperts) throw new IndexOutOfBoundsException("i must lie in [0, " + numActiveExperts + "), found " + i);
+    if (i < 0 || i >= numActiveExperts)
+      throw new IndexOutOfBoundsException(
+          "i must lie in [0, " + numActiveExperts + "), found " + i);
     int ticket = NativeCalls.enter();
     try {
       requireOpen();
@@ -127,7 +135,13 @@ public final class ExpertPlan implements AutoCloseable {
 
   @Override
   public String toString() {
-    return "plan of " + numRows + " rows for " + numActiveExperts + " of " + numExperts + " experts";
+    return "plan of "
+        + numRows
+        + " rows for "
+        + numActiveExperts
+        + " of "
+        + numExperts
+        + " experts";
   }
 
   void requireOpen() {
@@ -154,8 +168,10 @@ public final class ExpertPlan implements AutoCloseable {
   }
 
   private IllegalArgumentException refused(Routing routing, int pair) {
-    if (pair == routing.numRows()) return new IllegalArgumentException("tokenOffsets must ascend from 0 to " + pair);
+    if (pair == routing.numRows())
+      return new IllegalArgumentException("tokenOffsets must ascend from 0 to " + pair);
     int found = routing.expertIds().getInt(pair);
-    return new IllegalArgumentException("expertIds must lie in [0, " + numExperts + "), found " + found + " at pair " + pair);
+    return new IllegalArgumentException(
+        "expertIds must lie in [0, " + numExperts + "), found " + found + " at pair " + pair);
   }
 }

@@ -5,7 +5,10 @@ import java.util.Arrays;
 import org.winnow.DType;
 import org.winnow.Tensor;
 
-/** Acquires the active experts of a plan in waves of as many as fit: first those that are resident, so that none of them is evicted before its turn. */
+/**
+ * Acquires the active experts of a plan in waves of as many as fit: first those that are resident,
+ * so that none of them is evicted before its turn.
+ */
 final class ExpertWaves implements AutoCloseable {
   private final Experts source;
   private final int[] pending; // the experts of waves to come, in order
@@ -33,7 +36,9 @@ final class ExpertWaves implements AutoCloseable {
       numPending = numActive;
       return;
     }
-    int numAbsent = 0; // moved to the front of wave, which is read ahead of it; residency is asked once, since it may change
+    int numAbsent =
+        0; // moved to the front of wave, which is read ahead of it; residency is asked once, since
+           // it may change
     for (int i = 0; i < numActive; i++) {
       if (source.isResident(wave[i])) pending[numPending++] = wave[i];
       else wave[numAbsent++] = wave[i];

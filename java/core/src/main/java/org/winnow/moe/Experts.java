@@ -3,7 +3,8 @@ package org.winnow.moe;
 import org.winnow.DType;
 
 /**
- * The experts of one layer, wherever their weights are. Whoever computes with some acquires them, reads their addresses, and releases them:
+ * The experts of one layer, wherever their weights are. Whoever computes with some acquires them,
+ * reads their addresses, and releases them:
  *
  * <pre>{@code
  * experts.acquire(expertIds, count);
@@ -14,8 +15,8 @@ import org.winnow.DType;
  * }
  * }</pre>
  *
- * <p>A thread holds the experts of at most one layer at a time, and one thread at a time those of a layer; others wait. Acquiring what is resident
- * allocates nothing.
+ * <p>A thread holds the experts of at most one layer at a time, and one thread at a time those of a
+ * layer; others wait. Acquiring what is resident allocates nothing.
  */
 public interface Experts {
   int numExperts();
@@ -32,24 +33,34 @@ public interface Experts {
   /** The most experts that can be acquired at once; a caller that needs more works in waves. */
   int maxPinned();
 
-  /** Whether acquiring this expert now would read nothing. A snapshot; waves begin with experts of which it is true. */
+  /**
+   * Whether acquiring this expert now would read nothing. A snapshot; waves begin with experts of
+   * which it is true.
+   */
   boolean isResident(int expert);
 
   /**
-   * Makes experts resident and keeps them so until {@link #release()}. Where this throws, nothing is held.
+   * Makes experts resident and keeps them so until {@link #release()}. Where this throws, nothing
+   * is held.
    *
    * @param expertIds ascending
    * @param count how many of them, at most {@link #maxPinned()}
-   * @throws IllegalArgumentException if the ids are not ascending or not below {@link #numExperts()}, or there are too many
+   * @throws IllegalArgumentException if the ids are not ascending or not below {@link
+   *     #numExperts()}, or there are too many
    * @throws IllegalStateException if this thread holds experts already, or after close
    * @throws org.winnow.ExpertReadException if weights cannot be read
    */
   void acquire(int[] expertIds, int count);
 
-  /** Gate and up matrices [intermediateSize, hiddenSize] of the experts that are held; others are absent. */
+  /**
+   * Gate and up matrices [intermediateSize, hiddenSize] of the experts that are held; others are
+   * absent.
+   */
   ExpertMatrices gateUp();
 
-  /** Down matrices [hiddenSize, intermediateSize] of the experts that are held; others are absent. */
+  /**
+   * Down matrices [hiddenSize, intermediateSize] of the experts that are held; others are absent.
+   */
   ExpertMatrices down();
 
   /**
@@ -60,8 +71,8 @@ public interface Experts {
   void release();
 
   /**
-   * Says that these experts will probably be acquired next: their weights may be read ahead, results never change. Does nothing where everything is
-   * resident.
+   * Says that these experts will probably be acquired next: their weights may be read ahead,
+   * results never change. Does nothing where everything is resident.
    *
    * @param expertIds in falling order of probability
    * @param count how many of them

@@ -17,7 +17,8 @@ import org.winnow.internal.NativeCalls;
  *                + sigmoid(sharedGateLogits[t]) * shared[t, i]
  * }</pre>
  *
- * In slot order, in f32, rounded once: the same bits whatever the batch and the instruction set. Native contract: {@code moe_combine.h}.
+ * In slot order, in f32, rounded once: the same bits whatever the batch and the instruction set.
+ * Native contract: {@code moe_combine.h}.
  */
 public final class MoeCombine {
   private MoeCombine() {}
@@ -29,17 +30,25 @@ public final class MoeCombine {
    * @param shared [numTokens, hiddenSize] f32, the shared experts' output; null: none
    * @param sharedGateLogits [numTokens, 1] f32; null: shared counts in full
    * @param output [numTokens, hiddenSize] f32 or bf16, overwritten; must not overlap the inputs
-   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has run then
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
+   *     run then
    * @throws IllegalStateException if a tensor, the routing, the plan or the backend is closed
    */
   public static void run(
-      Backend backend, Tensor expertOutput, Routing routing, ExpertPlan plan, Tensor shared, Tensor sharedGateLogits, Tensor output) {
+      Backend backend,
+      Tensor expertOutput,
+      Routing routing,
+      ExpertPlan plan,
+      Tensor shared,
+      Tensor sharedGateLogits,
+      Tensor output) {
     int ticket = NativeCalls.enter();
     try {
       routing.requireOpen();
       plan.requireOpen();
       if (plan.numRows() != routing.numRows() || plan.numTokens() != routing.numTokens()) {
-        throw new IllegalArgumentException("plan must be built from the routing, found " + plan + " and " + routing);
+        throw new IllegalArgumentException(
+            "plan must be built from the routing, found " + plan + " and " + routing);
       }
       output.requireFloating("output", routing.numTokens(), ANY);
       if (output.dtype() != F32 && output.dtype() != BF16) {
@@ -47,7 +56,11 @@ public final class MoeCombine {
       }
       expertOutput.require("expertOutput", F32, ANY, output.dim(1));
       if (expertOutput.dim(0) < plan.numRows()) {
-        throw new IllegalArgumentException("expertOutput must have at least " + plan.numRows() + " rows, found " + expertOutput.dim(0));
+        throw new IllegalArgumentException(
+            "expertOutput must have at least "
+                + plan.numRows()
+                + " rows, found "
+                + expertOutput.dim(0));
       }
       output.requireDisjoint("output", "expertOutput", expertOutput);
       if (shared != null) {
@@ -55,7 +68,9 @@ public final class MoeCombine {
         output.requireDisjoint("output", "shared", shared);
       }
       if (sharedGateLogits != null) {
-        if (shared == null) throw new IllegalArgumentException("sharedGateLogits must be null without shared, found " + sharedGateLogits);
+        if (shared == null)
+          throw new IllegalArgumentException(
+              "sharedGateLogits must be null without shared, found " + sharedGateLogits);
         sharedGateLogits.require("sharedGateLogits", F32, output.dim(0), 1);
         output.requireDisjoint("output", "sharedGateLogits", sharedGateLogits);
       }

@@ -11,7 +11,8 @@ import org.winnow.layer.FeedForward;
 import org.winnow.layer.Linear;
 
 /**
- * A mixture-of-experts feed-forward layer: each token goes to the few experts that a router chooses for it.
+ * A mixture-of-experts feed-forward layer: each token goes to the few experts that a router chooses
+ * for it.
  *
  * <pre>{@code
  * output[t] = sum_{i chosen for t} weight[t, i] * expert_i(hidden[t])  +  sigmoid(sharedGate(hidden[t])) * shared(hidden[t])
@@ -28,9 +29,10 @@ import org.winnow.layer.Linear;
  * }
  * }</pre>
  *
- * <p>A batch that needs more experts than can be acquired at once is computed in waves, those that are resident first. The output has the same bits whatever
- * the batch, the waves and the number of threads. Calls from several threads are served one after the other. After the first call of a size nothing is
- * allocated.
+ * <p>A batch that needs more experts than can be acquired at once is computed in waves, those that
+ * are resident first. The output has the same bits whatever the batch, the waves and the number of
+ * threads. Calls from several threads are served one after the other. After the first call of a
+ * size nothing is allocated.
  */
 public final class MoeLayer implements AutoCloseable {
   private final Linear router;
@@ -74,10 +76,13 @@ public final class MoeLayer implements AutoCloseable {
   /**
    * Computes the layer.
    *
-   * @param hidden [numTokens, hiddenSize], f32 or bf16; the experts' inner layer is of the same type
+   * @param hidden [numTokens, hiddenSize], f32 or bf16; the experts' inner layer is of the same
+   *     type
    * @param output [numTokens, hiddenSize], f32 or bf16, overwritten; must not overlap hidden
-   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has run then
-   * @throws org.winnow.InvalidLogitsException naming the first token for which the router's logits hold a NaN
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
+   *     run then
+   * @throws org.winnow.InvalidLogitsException naming the first token for which the router's logits
+   *     hold a NaN
    * @throws org.winnow.ExpertReadException if a weight cannot be read
    * @throws IllegalStateException if a tensor, this layer, a part of it or the backend is closed
    */
@@ -88,7 +93,10 @@ public final class MoeLayer implements AutoCloseable {
       throw new IllegalArgumentException("output must be f32 or bf16, found " + output.dtype());
     }
     output.requireDisjoint("output", "hidden", hidden);
-    if (everyExpert) routing.reserve(Math.toIntExact(hidden.dim(0)), Math.multiplyExact((int) hidden.dim(0), experts.numExperts()));
+    if (everyExpert)
+      routing.reserve(
+          Math.toIntExact(hidden.dim(0)),
+          Math.multiplyExact((int) hidden.dim(0), experts.numExperts()));
     route(backend, hidden, routing);
     if (everyExpert) routing.addUnchosen(experts.numExperts());
     plan.build(backend, routing, experts.numExperts());
@@ -102,7 +110,14 @@ public final class MoeLayer implements AutoCloseable {
         experts.release();
       }
     }
-    MoeCombine.run(backend, rows, routing, plan, sharedPart(backend, hidden), sharedGateLogits(backend, hidden), output);
+    MoeCombine.run(
+        backend,
+        rows,
+        routing,
+        plan,
+        sharedPart(backend, hidden),
+        sharedGateLogits(backend, hidden),
+        output);
   }
 
   /**
@@ -124,7 +139,8 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
-   * What the router said of each expert in the last {@link #forward} or {@link #route}: [numTokens, numExperts] f32, overwritten by the next one.
+   * What the router said of each expert in the last {@link #forward} or {@link #route}: [numTokens,
+   * numExperts] f32, overwritten by the next one.
    *
    * @throws IllegalStateException if there was none yet
    */
@@ -138,7 +154,10 @@ public final class MoeLayer implements AutoCloseable {
     return experts;
   }
 
-  /** Releases the workspace; router, experts and shared experts stay the caller's. May be called twice, and waits for a running call. */
+  /**
+   * Releases the workspace; router, experts and shared experts stay the caller's. May be called
+   * twice, and waits for a running call.
+   */
   @Override
   public synchronized void close() {
     closed = true;
@@ -160,8 +179,23 @@ public final class MoeLayer implements AutoCloseable {
     }
   }
 
-  private void multiply(Backend backend, Tensor input, Tensor sourceRows, ExpertMatrices weights, Activation act, Tensor output) {
-    GroupedGemm.run(backend, input, sourceRows, plan.expertOffsets(), waves.experts(), waves.numExperts(), weights, act, output);
+  private void multiply(
+      Backend backend,
+      Tensor input,
+      Tensor sourceRows,
+      ExpertMatrices weights,
+      Activation act,
+      Tensor output) {
+    GroupedGemm.run(
+        backend,
+        input,
+        sourceRows,
+        plan.expertOffsets(),
+        waves.experts(),
+        waves.numExperts(),
+        weights,
+        act,
+        output);
   }
 
   private Tensor sharedPart(Backend backend, Tensor hidden) {
@@ -239,7 +273,8 @@ public final class MoeLayer implements AutoCloseable {
     }
 
     /**
-     * The shared experts' weight per token is the sigmoid of this, as in Qwen2-MoE. Default: they count in full.
+     * The shared experts' weight per token is the sigmoid of this, as in Qwen2-MoE. Default: they
+     * count in full.
      *
      * @param gate hidden state to one logit
      */
@@ -251,22 +286,27 @@ public final class MoeLayer implements AutoCloseable {
     }
 
     /**
-     * Whether to compute every expert for every token, those that were not chosen with weight 0: what a dense layer of the same weights does, to compare with. The
-     * output has the same bits, as long as no expert overflows. Default: no.
+     * Whether to compute every expert for every token, those that were not chosen with weight 0:
+     * what a dense layer of the same weights does, to compare with. The output has the same bits,
+     * as long as no expert overflows. Default: no.
      */
     public Builder everyExpert(boolean computesEveryExpert) {
       everyExpert = computesEveryExpert;
       return this;
     }
 
-    /** @throws IllegalArgumentException if there is a gate for shared experts but none of these */
+    /**
+     * @throws IllegalArgumentException if there is a gate for shared experts but none of these
+     */
     public MoeLayer build() {
-      if (sharedGate != null && shared == null) throw new IllegalArgumentException("sharedGate must not be set without shared");
+      if (sharedGate != null && shared == null)
+        throw new IllegalArgumentException("sharedGate must not be set without shared");
       return new MoeLayer(this);
     }
 
     private static void require(String name, long expected, long found) {
-      if (expected != found) throw new IllegalArgumentException(name + " size must be " + expected + ", found " + found);
+      if (expected != found)
+        throw new IllegalArgumentException(name + " size must be " + expected + ", found " + found);
     }
   }
 }

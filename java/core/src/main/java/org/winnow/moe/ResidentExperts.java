@@ -6,11 +6,14 @@ import org.winnow.Tensor;
 import org.winnow.internal.NativeCalls;
 
 /**
- * Experts whose weights are the caller's tensors, all in memory. The tensors must be open while a layer runs on them; closing one waits for the layer that
- * runs, and a layer that needs a closed one is refused.
+ * Experts whose weights are the caller's tensors, all in memory. The tensors must be open while a
+ * layer runs on them; closing one waits for the layer that runs, and a layer that needs a closed
+ * one is refused.
  */
 public final class ResidentExperts implements Experts, AutoCloseable {
-  private final Tensor[][] tensors; // [gate, up, down, gateBias, upBias, downBias][expert], each null where there is none
+  private final Tensor[][]
+      tensors; // [gate, up, down, gateBias, upBias, downBias][expert], each null where there is
+               // none
   private final ExpertMatrices gateUp;
   private final ExpertMatrices down;
   private final ReentrantLock acquired = new ReentrantLock();
@@ -30,19 +33,33 @@ public final class ResidentExperts implements Experts, AutoCloseable {
    * @param downBias per expert [hiddenSize] f32; null: none
    * @throws IllegalArgumentException naming the tensor whose shape or type is wrong
    */
-  public ResidentExperts(Tensor[] gate, Tensor[] up, Tensor[] down, Tensor[] gateBias, Tensor[] upBias, Tensor[] downBias) {
-    if (gate.length == 0) throw new IllegalArgumentException("gate must have at least 1 expert, found 0");
-    if (gate[0].rank() != 2) throw new IllegalArgumentException("gate[0] must be [any, any], found " + gate[0]);
+  public ResidentExperts(
+      Tensor[] gate,
+      Tensor[] up,
+      Tensor[] down,
+      Tensor[] gateBias,
+      Tensor[] upBias,
+      Tensor[] downBias) {
+    if (gate.length == 0)
+      throw new IllegalArgumentException("gate must have at least 1 expert, found 0");
+    if (gate[0].rank() != 2)
+      throw new IllegalArgumentException("gate[0] must be [any, any], found " + gate[0]);
     long f = gate[0].dim(0);
     long d = gate[0].dim(1);
     DType type = gate[0].dtype();
-    if (up == null && upBias != null) throw new IllegalArgumentException("upBias must be null without up");
-    tensors = new Tensor[][] {
-      copy("gate", gate, gate.length, type, f, d), copy("up", up, gate.length, type, f, d), copy("down", down, gate.length, type, d, f),
-      copy("gateBias", gateBias, gate.length, DType.F32, f), copy("upBias", upBias, gate.length, DType.F32, f),
-      copy("downBias", downBias, gate.length, DType.F32, d)
-    };
-    gateUp = new ExpertMatrices(type, gate.length, f, d, up != null, gateBias != null || upBias != null);
+    if (up == null && upBias != null)
+      throw new IllegalArgumentException("upBias must be null without up");
+    tensors =
+        new Tensor[][] {
+          copy("gate", gate, gate.length, type, f, d),
+          copy("up", up, gate.length, type, f, d),
+          copy("down", down, gate.length, type, d, f),
+          copy("gateBias", gateBias, gate.length, DType.F32, f),
+          copy("upBias", upBias, gate.length, DType.F32, f),
+          copy("downBias", downBias, gate.length, DType.F32, d)
+        };
+    gateUp =
+        new ExpertMatrices(type, gate.length, f, d, up != null, gateBias != null || upBias != null);
     this.down = new ExpertMatrices(type, gate.length, d, f, false, downBias != null);
     for (int e = 0; e < gate.length; e++) {
       gateUp.set(e, address(0, e), address(1, e), address(3, e), address(4, e));
@@ -93,13 +110,15 @@ public final class ResidentExperts implements Experts, AutoCloseable {
 
   @Override
   public void acquire(int[] expertIds, int count) {
-    if (acquired.isHeldByCurrentThread()) throw new IllegalStateException("experts are already acquired by this thread");
+    if (acquired.isHeldByCurrentThread())
+      throw new IllegalStateException("experts are already acquired by this thread");
     acquired.lock();
     ticket = NativeCalls.enter(); // whoever closes a tensor waits for release
     try {
       for (int i = 0; i < count; i++) {
         if (i > 0 && expertIds[i] <= expertIds[i - 1]) {
-          throw new IllegalArgumentException("expertIds must ascend, found " + expertIds[i] + " after " + expertIds[i - 1]);
+          throw new IllegalArgumentException(
+              "expertIds must ascend, found " + expertIds[i] + " after " + expertIds[i - 1]);
         }
         requireOpen(expertIds[i]);
       }
@@ -124,12 +143,16 @@ public final class ResidentExperts implements Experts, AutoCloseable {
 
   @Override
   public void release() {
-    if (!acquired.isHeldByCurrentThread()) throw new IllegalStateException("experts are not acquired by this thread");
+    if (!acquired.isHeldByCurrentThread())
+      throw new IllegalStateException("experts are not acquired by this thread");
     NativeCalls.exit(ticket);
     acquired.unlock();
   }
 
-  /** Releases the tables; the tensors stay the caller's. May be called twice, and waits for a layer that runs. */
+  /**
+   * Releases the tables; the tensors stay the caller's. May be called twice, and waits for a layer
+   * that runs.
+   */
   @Override
   public void close() {
     gateUp.close();
@@ -139,7 +162,8 @@ public final class ResidentExperts implements Experts, AutoCloseable {
   private void requireOpen(int expert) {
     gateUp.isResident(expert); // throws if these experts are closed
     for (Tensor[] kind : tensors) {
-      if (kind != null && kind[expert].isClosed()) throw new IllegalStateException("a weight of expert " + expert + " is closed");
+      if (kind != null && kind[expert].isClosed())
+        throw new IllegalStateException("a weight of expert " + expert + " is closed");
     }
   }
 
@@ -147,19 +171,24 @@ public final class ResidentExperts implements Experts, AutoCloseable {
     return tensors[kind] == null ? 0 : tensors[kind][expert].address();
   }
 
-  private static Tensor[] copy(String name, Tensor[] tensors, int numExperts, DType type, long... shape) {
+  private static Tensor[] copy(
+      String name, Tensor[] tensors, int numExperts, DType type, long... shape) {
     if (tensors == null) return null;
     if (tensors.length != numExperts) {
-      throw new IllegalArgumentException(name + " must have " + numExperts + " experts, found " + tensors.length);
+      throw new IllegalArgumentException(
+          name + " must have " + numExperts + " experts, found " + tensors.length);
     }
     for (int e = 0; e < numExperts; e++) tensors[e].require(name + "[" + e + "]", type, shape);
     return tensors.clone();
   }
 
   private static Tensor[] unstack(Tensor stacked) {
-    if (stacked.rank() != 3) throw new IllegalArgumentException("stacked experts must be [any, any, any], found " + stacked);
+    if (stacked.rank() != 3)
+      throw new IllegalArgumentException(
+          "stacked experts must be [any, any, any], found " + stacked);
     Tensor[] experts = new Tensor[Math.toIntExact(stacked.dim(0))];
-    for (int e = 0; e < experts.length; e++) experts[e] = stacked.slice(e, e + 1).reshape(stacked.dim(1), stacked.dim(2));
+    for (int e = 0; e < experts.length; e++)
+      experts[e] = stacked.slice(e, e + 1).reshape(stacked.dim(1), stacked.dim(2));
     return experts;
   }
 }

@@ -8,11 +8,13 @@ import org.winnow.Tensor;
 import org.winnow.internal.NativeCalls;
 
 /**
- * What a router chose for a batch of tokens: for each token any number of experts, best first, each with a weight.
+ * What a router chose for a batch of tokens: for each token any number of experts, best first, each
+ * with a weight.
  *
- * <p>Token t has the choices {@code tokenOffsets[t]} to {@code tokenOffsets[t + 1]} (exclusive). The tensors are as large as the largest batch so far; of
- * expert ids and weights only the first {@link #numRows()} count. Reusable: routing again overwrites, and replaces a tensor that is too small. For
- * one thread at a time.
+ * <p>Token t has the choices {@code tokenOffsets[t]} to {@code tokenOffsets[t + 1]} (exclusive).
+ * The tensors are as large as the largest batch so far; of expert ids and weights only the first
+ * {@link #numRows()} count. Reusable: routing again overwrites, and replaces a tensor that is too
+ * small. For one thread at a time.
  */
 public final class Routing implements AutoCloseable {
   private Tensor tokenOffsets = Tensor.allocate(DType.I32, 1);
@@ -58,14 +60,21 @@ public final class Routing implements AutoCloseable {
    */
   public void set(int[] tokenOffsets, int[] expertIds, float[] routingWeights) {
     int rows = expertIds.length;
-    boolean ascending = tokenOffsets.length > 0 && tokenOffsets[0] == 0 && tokenOffsets[tokenOffsets.length - 1] == rows;
-    for (int t = 1; t < tokenOffsets.length; t++) ascending &= tokenOffsets[t - 1] <= tokenOffsets[t];
-    if (!ascending) throw new IllegalArgumentException("tokenOffsets must ascend from 0 to " + rows);
+    boolean ascending =
+        tokenOffsets.length > 0
+            && tokenOffsets[0] == 0
+            && tokenOffsets[tokenOffsets.length - 1] == rows;
+    for (int t = 1; t < tokenOffsets.length; t++)
+      ascending &= tokenOffsets[t - 1] <= tokenOffsets[t];
+    if (!ascending)
+      throw new IllegalArgumentException("tokenOffsets must ascend from 0 to " + rows);
     if (routingWeights.length != rows) {
-      throw new IllegalArgumentException("routingWeights must be [" + rows + "], found [" + routingWeights.length + "]");
+      throw new IllegalArgumentException(
+          "routingWeights must be [" + rows + "], found [" + routingWeights.length + "]");
     }
     for (int expert : expertIds) {
-      if (expert < 0) throw new IllegalArgumentException("expertIds must not be negative, found " + expert);
+      if (expert < 0)
+        throw new IllegalArgumentException("expertIds must not be negative, found " + expert);
     }
     reserve(tokenOffsets.length - 1, rows);
     this.tokenOffsets.slice(0, tokenOffsets.length).copyFrom(tokenOffsets);
@@ -89,7 +98,9 @@ public final class Routing implements AutoCloseable {
     return "routing of " + numTokens + " tokens to " + numRows + " rows";
   }
 
-  /** Makes room; what was chosen before is lost. Not from inside a native call: it may free memory. */
+  /**
+   * Makes room; what was chosen before is lost. Not from inside a native call: it may free memory.
+   */
   void reserve(int tokens, int rows) {
     requireOpen();
     numTokens = 0;
@@ -104,14 +115,18 @@ public final class Routing implements AutoCloseable {
     }
   }
 
-  /** After a native router has written the choices of this many tokens; inside its native call, so that the memory is valid. */
+  /**
+   * After a native router has written the choices of this many tokens; inside its native call, so
+   * that the memory is valid.
+   */
   void setNumTokens(int tokens) {
     numTokens = tokens;
     numRows = offsets.get(tokens);
   }
 
   /**
-   * Adds to each token the experts it did not choose, ascending, with weight 0. There must be room for all: {@link #reserve} before routing.
+   * Adds to each token the experts it did not choose, ascending, with weight 0. There must be room
+   * for all: {@link #reserve} before routing.
    */
   void addUnchosen(int numExperts) {
     int ticket = NativeCalls.enter();
@@ -120,7 +135,9 @@ public final class Routing implements AutoCloseable {
       IntBuffer ids = expertIds.asByteBuffer().asIntBuffer();
       FloatBuffer weights = routingWeights.asByteBuffer().asFloatBuffer();
       boolean[] chosen = new boolean[numExperts];
-      for (int t = numTokens - 1; t >= 0; t--) { // from the back: a token moves into room that is free
+      for (int t = numTokens - 1;
+          t >= 0;
+          t--) { // from the back: a token moves into room that is free
         int begin = offsets.get(t);
         int count = offsets.get(t + 1) - begin;
         int row = t * numExperts;
@@ -150,7 +167,8 @@ public final class Routing implements AutoCloseable {
 
   /** A larger tensor of zeros in place of one whose contents no longer count. */
   static Tensor grown(Tensor tensor, long size) {
-    Tensor larger = Tensor.allocate(tensor.dtype(), Math.max(size, tensor.dim(0) + tensor.dim(0) / 2));
+    Tensor larger =
+        Tensor.allocate(tensor.dtype(), Math.max(size, tensor.dim(0) + tensor.dim(0) / 2));
     tensor.close();
     return larger;
   }

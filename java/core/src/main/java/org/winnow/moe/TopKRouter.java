@@ -13,19 +13,27 @@ import org.winnow.internal.NativeCalls;
  * Chooses the experts of each token, with weights, by one of these rules on the router's logits z:
  *
  * <ul>
- *   <li>{@linkplain #softmax softmax}: p = softmax(z), the topK largest; weights p, renormalised over the kept ones unless told otherwise. Softmax over the
- *       topK logits alone is the same thing. Shazeer et al. 2017, arXiv:1701.06538; Switch: {@code softmax(1).renormalise(false)}.
- *   <li>{@linkplain #sigmoid sigmoid}: s = sigmoid(z), the topK largest s + bias in the best groups; weights s, renormalised, times a factor. DeepSeek-V3,
- *       arXiv:2412.19437, eq. (13)-(16).
- *   <li>{@linkplain #sparsemax sparsemax}: the projection of z onto the simplex, zero for most experts. Martins and Astudillo 2016, arXiv:1602.02068.
+ *   <li>{@linkplain #softmax softmax}: p = softmax(z), the topK largest; weights p, renormalised
+ *       over the kept ones unless told otherwise. Softmax over the topK logits alone is the same
+ *       thing. Shazeer et al. 2017, arXiv:1701.06538; Switch: {@code
+ *       softmax(1).renormalise(false)}.
+ *   <li>{@linkplain #sigmoid sigmoid}: s = sigmoid(z), the topK largest s + bias in the best
+ *       groups; weights s, renormalised, times a factor. DeepSeek-V3, arXiv:2412.19437, eq.
+ *       (13)-(16).
+ *   <li>{@linkplain #sparsemax sparsemax}: the projection of z onto the simplex, zero for most
+ *       experts. Martins and Astudillo 2016, arXiv:1602.02068.
  *   <li>{@linkplain #threshold threshold}: the experts above a threshold.
  * </ul>
  *
- * <p>Any rule may keep fewer: {@link Builder#topP}, {@link Builder#minP}, {@link Builder#skipBelow}. Larger value first, then smaller index; -0 equals +0.
- * The same bits for every instruction set, batch and number of threads. Immutable. Native contract: {@code top_k_router.h}.
+ * <p>Any rule may keep fewer: {@link Builder#topP}, {@link Builder#minP}, {@link
+ * Builder#skipBelow}. Larger value first, then smaller index; -0 equals +0. The same bits for every
+ * instruction set, batch and number of threads. Immutable. Native contract: {@code top_k_router.h}.
  */
 public final class TopKRouter {
-  /** How logits become weights. The order is that of {@code winnow::RouterScore} in {@code top_k_router.h}. */
+  /**
+   * How logits become weights. The order is that of {@code winnow::RouterScore} in {@code
+   * top_k_router.h}.
+   */
   public enum Score {
     SOFTMAX,
     SIGMOID,
@@ -36,7 +44,10 @@ public final class TopKRouter {
     SHIFTED_THRESHOLD
   }
 
-  /** What a group of experts is chosen by: its largest selection value, or the sum of its two largest. The order is that of the contract. */
+  /**
+   * What a group of experts is chosen by: its largest selection value, or the sum of its two
+   * largest. The order is that of the contract.
+   */
   public enum GroupScore {
     /** DeepSeek-V2's. */
     MAX,
@@ -76,15 +87,20 @@ public final class TopKRouter {
   /**
    * The experts whose logit exceeds a threshold; {@link Builder#maxExperts} caps their number.
    *
-   * @param score {@link Score#HARD_THRESHOLD} (not with a negative threshold, which would give negative weights) or {@link Score#SHIFTED_THRESHOLD}
+   * @param score {@link Score#HARD_THRESHOLD} (not with a negative threshold, which would give
+   *     negative weights) or {@link Score#SHIFTED_THRESHOLD}
    */
   public static Builder threshold(Score score, float threshold) {
     if (score != Score.HARD_THRESHOLD && score != Score.SHIFTED_THRESHOLD) {
-      throw new IllegalArgumentException("score must be HARD_THRESHOLD or SHIFTED_THRESHOLD, found " + score);
+      throw new IllegalArgumentException(
+          "score must be HARD_THRESHOLD or SHIFTED_THRESHOLD, found " + score);
     }
     if (!Float.isFinite(threshold) || (score == Score.HARD_THRESHOLD && threshold < 0)) {
       throw new IllegalArgumentException(
-          "threshold must be finite" + (score == Score.HARD_THRESHOLD ? " and not negative" : "") + ", found " + threshold);
+          "threshold must be finite"
+              + (score == Score.HARD_THRESHOLD ? " and not negative" : "")
+              + ", found "
+              + threshold);
     }
     Builder builder = new Builder(score, Integer.MAX_VALUE);
     builder.threshold = threshold;
@@ -96,8 +112,10 @@ public final class TopKRouter {
    *
    * @param logits [numTokens, numExperts] f32
    * @param output overwritten
-   * @throws IllegalArgumentException naming the argument that is wrong, and if there are fewer experts than the rule chooses; nothing has run then
-   * @throws InvalidLogitsException naming the first token whose logits hold a NaN or have no finite maximum; the output is empty then
+   * @throws IllegalArgumentException naming the argument that is wrong, and if there are fewer
+   *     experts than the rule chooses; nothing has run then
+   * @throws InvalidLogitsException naming the first token whose logits hold a NaN or have no finite
+   *     maximum; the output is empty then
    * @throws IllegalStateException if a tensor, the output or the backend is closed
    */
   public void run(Backend backend, Tensor logits, Routing output) {
@@ -108,7 +126,8 @@ public final class TopKRouter {
     int ticket = NativeCalls.enter();
     try {
       output.requireOpen();
-      if (options.correctionBias != null) options.correctionBias.require("correctionBias", F32, logits.dim(1));
+      if (options.correctionBias != null)
+        options.correctionBias.require("correctionBias", F32, logits.dim(1));
       long refused = backend.topKRouter(logits, this, output);
       if (refused >= 0) throw new InvalidLogitsException(refused);
       output.setNumTokens(numTokens);
@@ -224,7 +243,10 @@ public final class TopKRouter {
       skipBelow = other.skipBelow;
     }
 
-    /** Whether the kept weights are scaled to sum 1. Default: true. Sigmoid adds 1e-20 to the sum, as DeepSeek-V3 does. */
+    /**
+     * Whether the kept weights are scaled to sum 1. Default: true. Sigmoid adds 1e-20 to the sum,
+     * as DeepSeek-V3 does.
+     */
     public Builder renormalise(boolean renormalises) {
       renormalise = renormalises;
       return this;
@@ -232,13 +254,15 @@ public final class TopKRouter {
 
     /** Multiplies every weight, after renormalisation. Default: 1. */
     public Builder scalingFactor(float factor) {
-      if (!Float.isFinite(factor)) throw new IllegalArgumentException("scalingFactor must be finite, found " + factor);
+      if (!Float.isFinite(factor))
+        throw new IllegalArgumentException("scalingFactor must be finite, found " + factor);
       scalingFactor = factor;
       return this;
     }
 
     /**
-     * Softmax and sigmoid: what is added to the scores that experts are chosen by; weights come from the scores without it. Default: none.
+     * Softmax and sigmoid: what is added to the scores that experts are chosen by; weights come
+     * from the scores without it. Default: none.
      *
      * @param bias [numExperts] f32, finite; the caller's, open while the router is used
      */
@@ -246,18 +270,25 @@ public final class TopKRouter {
       requireScore("correctionBias", Score.SOFTMAX, Score.SIGMOID);
       bias.require("correctionBias", F32, ANY);
       for (int e = 0; e < bias.size(); e++) {
-        if (!Float.isFinite(bias.getFloat(e))) throw new IllegalArgumentException("correctionBias must be finite, found " + bias.getFloat(e));
+        if (!Float.isFinite(bias.getFloat(e)))
+          throw new IllegalArgumentException(
+              "correctionBias must be finite, found " + bias.getFloat(e));
       }
       correctionBias = bias;
       return this;
     }
 
-    /** Softmax and sigmoid: experts in equal consecutive groups, of which only those of the best groups are eligible. Default: one group. */
+    /**
+     * Softmax and sigmoid: experts in equal consecutive groups, of which only those of the best
+     * groups are eligible. Default: one group.
+     */
     public Builder groups(int numGroups, int topKGroups, GroupScore groupScore) {
       requireScore("groups", Score.SOFTMAX, Score.SIGMOID);
-      if (numGroups < 1) throw new IllegalArgumentException("numGroups must be at least 1, found " + numGroups);
+      if (numGroups < 1)
+        throw new IllegalArgumentException("numGroups must be at least 1, found " + numGroups);
       if (topKGroups < 1 || topKGroups > numGroups) {
-        throw new IllegalArgumentException("topKGroups must lie in [1, " + numGroups + "], found " + topKGroups);
+        throw new IllegalArgumentException(
+            "topKGroups must lie in [1, " + numGroups + "], found " + topKGroups);
       }
       numExpertGroups = numGroups;
       this.topKGroups = topKGroups;
@@ -265,22 +296,32 @@ public final class TopKRouter {
       return this;
     }
 
-    /** Sparsemax and thresholds: the most experts of a token; sparsemax is solved again on the largest. Default: no limit. */
+    /**
+     * Sparsemax and thresholds: the most experts of a token; sparsemax is solved again on the
+     * largest. Default: no limit.
+     */
     public Builder maxExperts(int maxExperts) {
       requireScore("maxExperts", Score.SPARSEMAX, Score.HARD_THRESHOLD, Score.SHIFTED_THRESHOLD);
-      if (maxExperts < 1) throw new IllegalArgumentException("maxExperts must be at least 1, found " + maxExperts);
+      if (maxExperts < 1)
+        throw new IllegalArgumentException("maxExperts must be at least 1, found " + maxExperts);
       topK = maxExperts;
       return this;
     }
 
-    /** The fewest experts that the three rules below leave to a token that had as many. Default: 1. */
+    /**
+     * The fewest experts that the three rules below leave to a token that had as many. Default: 1.
+     */
     public Builder minExperts(int minExperts) {
-      if (minExperts < 1) throw new IllegalArgumentException("minExperts must be at least 1, found " + minExperts);
+      if (minExperts < 1)
+        throw new IllegalArgumentException("minExperts must be at least 1, found " + minExperts);
       this.minExperts = minExperts;
       return this;
     }
 
-    /** Softmax: of the topK, keep the fewest whose probabilities (of all experts) sum to at least p. Default: off. */
+    /**
+     * Softmax: of the topK, keep the fewest whose probabilities (of all experts) sum to at least p.
+     * Default: off.
+     */
     public Builder topP(float p) {
       topP = share("topP", p, Score.SOFTMAX);
       return this;
@@ -298,24 +339,32 @@ public final class TopKRouter {
       return this;
     }
 
-    /** Thresholds: what happens to a token with no expert above. Default: {@link EmptyPolicy#FALLBACK_TOP1}. */
+    /**
+     * Thresholds: what happens to a token with no expert above. Default: {@link
+     * EmptyPolicy#FALLBACK_TOP1}.
+     */
     public Builder whenEmpty(EmptyPolicy policy) {
       requireScore("whenEmpty", Score.HARD_THRESHOLD, Score.SHIFTED_THRESHOLD);
       emptyPolicy = policy;
       return this;
     }
 
-    /** @throws IllegalArgumentException if options exclude each other */
+    /**
+     * @throws IllegalArgumentException if options exclude each other
+     */
     public TopKRouter build() {
       if ((topP > 0 || minP > 0) && (correctionBias != null || numExpertGroups > 1)) {
-        throw new IllegalArgumentException("topP and minP must not be combined with correctionBias or groups: probabilities would not descend");
+        throw new IllegalArgumentException(
+            "topP and minP must not be combined with correctionBias or groups: probabilities would"
+                + " not descend");
       }
       return new TopKRouter(new Builder(this));
     }
 
     private float share(String name, float value, Score... scores) {
       requireScore(name, scores);
-      if (!(value > 0 && value <= 1)) throw new IllegalArgumentException(name + " must lie in (0, 1], found " + value);
+      if (!(value > 0 && value <= 1))
+        throw new IllegalArgumentException(name + " must lie in (0, 1], found " + value);
       return value;
     }
 
@@ -327,13 +376,20 @@ public final class TopKRouter {
     }
 
     private void check(long numExperts) {
-      if (numExperts < 1) throw new IllegalArgumentException("logits must have at least 1 expert, found " + numExperts);
+      if (numExperts < 1)
+        throw new IllegalArgumentException(
+            "logits must have at least 1 expert, found " + numExperts);
       if (numExperts % numExpertGroups != 0) {
-        throw new IllegalArgumentException("number of experts must be a multiple of the " + numExpertGroups + " groups, found " + numExperts);
+        throw new IllegalArgumentException(
+            "number of experts must be a multiple of the "
+                + numExpertGroups
+                + " groups, found "
+                + numExperts);
       }
       long eligible = numExperts / numExpertGroups * topKGroups;
       if (topK > eligible && (score == Score.SOFTMAX || score == Score.SIGMOID)) {
-        throw new IllegalArgumentException("topK must be at most the number of eligible experts, " + eligible + ", found " + topK);
+        throw new IllegalArgumentException(
+            "topK must be at most the number of eligible experts, " + eligible + ", found " + topK);
       }
     }
   }

@@ -47,7 +47,8 @@ class ExpertPlanTest {
     List<Integer> active = new ArrayList<>();
     for (int e = 0; e <= numExperts; e++) {
       int expert = e;
-      assertThat(plan.expertOffsets().getInt(e)).isEqualTo((int) pairs.stream().filter(pair -> pair[1] < expert).count());
+      assertThat(plan.expertOffsets().getInt(e))
+          .isEqualTo((int) pairs.stream().filter(pair -> pair[1] < expert).count());
       if (pairs.stream().anyMatch(pair -> pair[1] == expert)) active.add(e);
     }
     assertThat(plan.numActiveExperts()).isEqualTo(active.size());
@@ -59,20 +60,24 @@ class ExpertPlanTest {
 
   @Test
   void isReusedForLargerAndSmallerBatchesAndOtherNumbersOfExperts() {
-    for (int numTokens : new int[] {3, 400, 2}) sortsPairsByExpertAndKeepsTheirOrder(numTokens, 5 + numTokens, 4);
+    for (int numTokens : new int[] {3, 400, 2})
+      sortsPairsByExpertAndKeepsTheirOrder(numTokens, 5 + numTokens, 4);
   }
 
   @Test
   void namesWhatIsWrong() {
     routing.set(new int[] {0, 1, 3}, new int[] {0, 4, 2}, new float[3]);
     assertThatThrownBy(() -> plan.build(backend, routing, 4))
-        .isInstanceOf(IllegalArgumentException.class).hasMessage("expertIds must lie in [0, 4), found 4 at pair 1");
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("expertIds must lie in [0, 4), found 4 at pair 1");
     assertThat(plan.numRows()).isZero();
     assertThatThrownBy(() -> plan.build(backend, routing, 0))
-        .isInstanceOf(IllegalArgumentException.class).hasMessage("numExperts must be at least 1, found 0");
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("numExperts must be at least 1, found 0");
     routing.tokenOffsets().setInt(1, 5);
     assertThatThrownBy(() -> plan.build(backend, routing, 5))
-        .isInstanceOf(IllegalArgumentException.class).hasMessage("tokenOffsets must ascend from 0 to 3");
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("tokenOffsets must ascend from 0 to 3");
     assertThatThrownBy(() -> plan.activeExpert(0)).isInstanceOf(IndexOutOfBoundsException.class);
   }
 
@@ -80,19 +85,27 @@ class ExpertPlanTest {
   void refusesUseAfterClose() {
     plan.close();
     plan.close();
-    assertThatThrownBy(() -> plan.build(backend, routing, 2)).isInstanceOf(IllegalStateException.class).hasMessage("expert plan is closed");
+    assertThatThrownBy(() -> plan.build(backend, routing, 2))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("expert plan is closed");
     try (ExpertPlan open = new ExpertPlan()) {
       routing.close();
-      assertThatThrownBy(() -> open.build(backend, routing, 2)).isInstanceOf(IllegalStateException.class).hasMessage("routing is closed");
+      assertThatThrownBy(() -> open.build(backend, routing, 2))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("routing is closed");
     }
   }
 
   @Test
   void aRoutingRefusesContentsThatDoNotFit() {
-    assertThatThrownBy(() -> routing.set(new int[] {0, 2, 1}, new int[1], new float[1])).hasMessage("tokenOffsets must ascend from 0 to 1");
-    assertThatThrownBy(() -> routing.set(new int[] {0, 1}, new int[1], new float[2])).hasMessage("routingWeights must be [1], found [2]");
-    assertThatThrownBy(() -> routing.set(new int[] {0, 1}, new int[] {-3}, new float[1])).hasMessage("expertIds must not be negative, found -3");
-    assertThatThrownBy(() -> routing.set(new int[0], new int[0], new float[0])).hasMessage("tokenOffsets must ascend from 0 to 0");
+    assertThatThrownBy(() -> routing.set(new int[] {0, 2, 1}, new int[1], new float[1]))
+        .hasMessage("tokenOffsets must ascend from 0 to 1");
+    assertThatThrownBy(() -> routing.set(new int[] {0, 1}, new int[1], new float[2]))
+        .hasMessage("routingWeights must be [1], found [2]");
+    assertThatThrownBy(() -> routing.set(new int[] {0, 1}, new int[] {-3}, new float[1]))
+        .hasMessage("expertIds must not be negative, found -3");
+    assertThatThrownBy(() -> routing.set(new int[0], new int[0], new float[0]))
+        .hasMessage("tokenOffsets must ascend from 0 to 0");
   }
 
   private void routeAtRandom(Random random, int numTokens, int numExperts, int maxPerToken) {

@@ -37,24 +37,40 @@ class MoeCombineTest {
     float[] x = values(random, numRows * hiddenSize);
     float[] s = values(random, numTokens * hiddenSize);
     float[] g = values(random, numTokens);
-    try (Tensor experts = Tensor.of(x, numRows, hiddenSize); Tensor shared = Tensor.of(s, numTokens, hiddenSize);
-        Tensor gates = Tensor.of(g, numTokens, 1); Tensor output = Tensor.allocate(outputType, numTokens, hiddenSize)) {
-      for (int form = 0; form < 3; form++) { // without shared experts, with them, with them and their gate
+    try (Tensor experts = Tensor.of(x, numRows, hiddenSize);
+        Tensor shared = Tensor.of(s, numTokens, hiddenSize);
+        Tensor gates = Tensor.of(g, numTokens, 1);
+        Tensor output = Tensor.allocate(outputType, numTokens, hiddenSize)) {
+      for (int form = 0;
+          form < 3;
+          form++) { // without shared experts, with them, with them and their gate
         output.fill(Float.NaN);
-        MoeCombine.run(backend, experts, routing, plan, form > 0 ? shared : null, form > 1 ? gates : null, output);
+        MoeCombine.run(
+            backend,
+            experts,
+            routing,
+            plan,
+            form > 0 ? shared : null,
+            form > 1 ? gates : null,
+            output);
         for (int t = 0; t < numTokens; t++) {
           for (int i = 0; i < hiddenSize; i++) {
-            double exact = form == 0 ? 0 : s[t * hiddenSize + i] * (form == 1 ? 1 : 1 / (1 + Math.exp(-g[t])));
+            double exact =
+                form == 0 ? 0 : s[t * hiddenSize + i] * (form == 1 ? 1 : 1 / (1 + Math.exp(-g[t])));
             double magnitude = Math.abs(exact);
             for (int p = offsets[t + 1] - 1; p >= offsets[t]; p--) {
-              double term = (double) routing.routingWeights().getFloat(p) * x[plan.assignmentRows().getInt(p) * hiddenSize + i];
+              double term =
+                  (double) routing.routingWeights().getFloat(p)
+                      * x[plan.assignmentRows().getInt(p) * hiddenSize + i];
               exact += term;
               magnitude += Math.abs(term);
             }
             // one rounding per product and sum, one of the gate; then half an ulp of the output
             double bound = (2 * (offsets[t + 1] - offsets[t]) + 3) * 0x1p-24 * magnitude;
-            if (outputType == DType.BF16) bound += 0x1p-8 * (Math.abs(exact) + bound); // bf16 has 8 significant bits
-            assertThat(Math.abs(output.getFloat((long) t * hiddenSize + i) - exact)).as("form %d, token %d, column %d", form, t, i)
+            if (outputType == DType.BF16)
+              bound += 0x1p-8 * (Math.abs(exact) + bound); // bf16 has 8 significant bits
+            assertThat(Math.abs(output.getFloat((long) t * hiddenSize + i) - exact))
+                .as("form %d, token %d, column %d", form, t, i)
                 .isLessThanOrEqualTo(bound);
           }
         }
@@ -68,7 +84,8 @@ class MoeCombineTest {
     int hiddenSize = 300;
     int[] offsets = route(random, 200);
     int numRows = offsets[200];
-    try (Tensor experts = Tensor.of(values(random, numRows * hiddenSize), numRows, hiddenSize); Tensor output = Tensor.f32(200, hiddenSize)) {
+    try (Tensor experts = Tensor.of(values(random, numRows * hiddenSize), numRows, hiddenSize);
+        Tensor output = Tensor.f32(200, hiddenSize)) {
       MoeCombine.run(backend, experts, routing, plan, null, null, output);
       float[] expected = output.toFloatArray();
       for (InstructionSet set : InstructionSet.values()) {
@@ -88,7 +105,8 @@ class MoeCombineTest {
   void aTokenWithoutExpertsGetsZero() {
     routing.set(new int[] {0, 0, 1}, new int[] {2}, new float[] {3});
     plan.build(backend, routing, NUM_EXPERTS);
-    try (Tensor experts = Tensor.of(new float[] {5}, 1, 1); Tensor output = Tensor.f32(2, 1).fill(Float.NaN)) {
+    try (Tensor experts = Tensor.of(new float[] {5}, 1, 1);
+        Tensor output = Tensor.f32(2, 1).fill(Float.NaN)) {
       MoeCombine.run(backend, experts, routing, plan, null, null, output);
       assertThat(output.toFloatArray()).containsExactly(0, 15);
     }
@@ -97,27 +115,40 @@ class MoeCombineTest {
   @Test
   void namesTheArgumentThatIsWrong() {
     int numRows = route(new Random(5), 2)[2];
-    try (Tensor experts = Tensor.f32(numRows, 4); Tensor few = Tensor.f32(0, 4); Tensor output = Tensor.f32(2, 4); Tensor three = Tensor.f32(3, 4);
-        Tensor half = Tensor.allocate(DType.F16, 2, 4); Tensor gates = Tensor.f32(2, 1); Routing other = new Routing()) {
-      assertThatThrownBy(() -> MoeCombine.run(backend, experts, routing, plan, null, null, three)).hasMessage("output must be [2, any], found [3, 4]");
-      assertThatThrownBy(() -> MoeCombine.run(backend, experts, routing, plan, null, null, half)).hasMessage("output must be f32 or bf16, found f16");
+    try (Tensor experts = Tensor.f32(numRows, 4);
+        Tensor few = Tensor.f32(0, 4);
+        Tensor output = Tensor.f32(2, 4);
+        Tensor three = Tensor.f32(3, 4);
+        Tensor half = Tensor.allocate(DType.F16, 2, 4);
+        Tensor gates = Tensor.f32(2, 1);
+        Routing other = new Routing()) {
+      assertThatThrownBy(() -> MoeCombine.run(backend, experts, routing, plan, null, null, three))
+          .hasMessage("output must be [2, any], found [3, 4]");
+      assertThatThrownBy(() -> MoeCombine.run(backend, experts, routing, plan, null, null, half))
+          .hasMessage("output must be f32 or bf16, found f16");
       assertThatThrownBy(() -> MoeCombine.run(backend, few, routing, plan, null, null, output))
           .hasMessage("expertOutput must have at least " + numRows + " rows, found 0");
-      assertThatThrownBy(() -> MoeCombine.run(backend, experts, routing, plan, three, null, output)).hasMessage("shared must be [2, 4], found [3, 4]");
-      assertThatThrownBy(() -> MoeCombine.run(backend, experts, routing, plan, output, null, output)).hasMessage("output must not overlap shared");
+      assertThatThrownBy(() -> MoeCombine.run(backend, experts, routing, plan, three, null, output))
+          .hasMessage("shared must be [2, 4], found [3, 4]");
+      assertThatThrownBy(
+              () -> MoeCombine.run(backend, experts, routing, plan, output, null, output))
+          .hasMessage("output must not overlap shared");
       assertThatThrownBy(() -> MoeCombine.run(backend, experts, routing, plan, null, gates, output))
           .hasMessage("sharedGateLogits must be null without shared, found f32[2, 1]");
-      assertThatThrownBy(() -> MoeCombine.run(backend, experts, other, plan, null, null, output)).hasMessageStartingWith("plan must be built from the routing");
+      assertThatThrownBy(() -> MoeCombine.run(backend, experts, other, plan, null, null, output))
+          .hasMessageStartingWith("plan must be built from the routing");
       plan.close();
       assertThatThrownBy(() -> MoeCombine.run(backend, experts, routing, plan, null, null, output))
-          .isInstanceOf(IllegalStateException.class).hasMessage("expert plan is closed");
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("expert plan is closed");
     }
   }
 
   /** Zero to four experts per token. Returns the token offsets. */
   private int[] route(Random random, int numTokens) {
     int[] offsets = new int[numTokens + 1];
-    for (int t = 0; t < numTokens; t++) offsets[t + 1] = offsets[t] + (t == 0 ? 4 : random.nextInt(5));
+    for (int t = 0; t < numTokens; t++)
+      offsets[t + 1] = offsets[t] + (t == 0 ? 4 : random.nextInt(5));
     int[] ids = random.ints(offsets[numTokens], 0, NUM_EXPERTS).toArray();
     routing.set(offsets, ids, values(random, ids.length));
     plan.build(backend, routing, NUM_EXPERTS);

@@ -24,7 +24,10 @@ import org.winnow.memory.ExpertStore;
 import org.winnow.memory.RangeReader;
 import org.winnow.memory.SyntheticExperts;
 
-/** MoE layers whose experts come from a file through one cache: the budget changes what is read and when, never a bit of the output. */
+/**
+ * MoE layers whose experts come from a file through one cache: the budget changes what is read and
+ * when, never a bit of the output.
+ */
 class MoeLayerBudgetTest {
   private static final int NUM_LAYERS = 2;
   private static final int NUM_EXPERTS = 10;
@@ -42,14 +45,23 @@ class MoeLayerBudgetTest {
   @BeforeEach
   void open() throws IOException {
     var experts =
-        new SyntheticExperts(folder.resolve("weights"), SyntheticExperts.Layout.SEPARATE, DType.BF16, NUM_LAYERS, NUM_EXPERTS, HIDDEN_SIZE, 40, 104);
+        new SyntheticExperts(
+            folder.resolve("weights"),
+            SyntheticExperts.Layout.SEPARATE,
+            DType.BF16,
+            NUM_LAYERS,
+            NUM_EXPERTS,
+            HIDDEN_SIZE,
+            40,
+            104);
     checkpoint = new Checkpoint(experts.tensors(), RangeReader.direct());
     store = experts.store(checkpoint);
     Random random = new Random(6);
     hidden = Tensor.f32(NUM_TOKENS, HIDDEN_SIZE);
     routerWeight = Tensor.f32(NUM_EXPERTS, HIDDEN_SIZE);
     for (int i = 0; i < hidden.size(); i++) hidden.setFloat(i, (float) random.nextGaussian());
-    for (int i = 0; i < routerWeight.size(); i++) routerWeight.setFloat(i, (float) random.nextGaussian());
+    for (int i = 0; i < routerWeight.size(); i++)
+      routerWeight.setFloat(i, (float) random.nextGaussian());
     router = new Linear(routerWeight, null);
   }
 
@@ -66,7 +78,9 @@ class MoeLayerBudgetTest {
   void theOutputHasTheSameBitsForEveryBudgetAndPolicy() {
     float[][] expected = outputs(NUM_LAYERS * NUM_EXPERTS, EvictionPolicy.lru());
     for (Supplier<EvictionPolicy> policy : policies()) {
-      for (int slots = NUM_LAYERS * NUM_EXPERTS / 10; slots <= NUM_LAYERS * NUM_EXPERTS; slots += 3) {
+      for (int slots = NUM_LAYERS * NUM_EXPERTS / 10;
+          slots <= NUM_LAYERS * NUM_EXPERTS;
+          slots += 3) {
         assertThat(outputs(slots, policy.get())).isDeepEqualTo(expected);
       }
     }
@@ -75,12 +89,16 @@ class MoeLayerBudgetTest {
   @Test
   void wavesBeginWithWhatIsResident() {
     int slots = 4;
-    try (ExpertCache cache = new ExpertCache(store, slots * store.slotBytes(), EvictionPolicy.lru()); MoeLayer layer = layer(cache, 0);
+    try (ExpertCache cache =
+            new ExpertCache(store, slots * store.slotBytes(), EvictionPolicy.lru());
+        MoeLayer layer = layer(cache, 0);
         Tensor output = Tensor.f32(NUM_TOKENS, HIDDEN_SIZE)) {
       layer.forward(backend, hidden, output);
       assertThat(cache.counters().misses()).isEqualTo(NUM_EXPERTS);
       layer.forward(backend, hidden, output);
-      assertThat(cache.counters().misses()).as("all that was resident is used before it makes room").isEqualTo(2 * NUM_EXPERTS - slots);
+      assertThat(cache.counters().misses())
+          .as("all that was resident is used before it makes room")
+          .isEqualTo(2 * NUM_EXPERTS - slots);
     }
   }
 
@@ -89,12 +107,15 @@ class MoeLayerBudgetTest {
     for (int round = 0; round < 20; round++) {
       ExpertCache cache = new ExpertCache(store, 3 * store.slotBytes(), EvictionPolicy.lru());
       Thread closer = new Thread(cache::close);
-      try (MoeLayer layer = layer(cache, 0); Tensor output = Tensor.f32(NUM_TOKENS, HIDDEN_SIZE)) {
+      try (MoeLayer layer = layer(cache, 0);
+          Tensor output = Tensor.f32(NUM_TOKENS, HIDDEN_SIZE)) {
         layer.forward(backend, hidden, output);
         closer.start();
-        assertThatThrownBy(() -> {
-          for (;;) layer.forward(backend, hidden, output);
-        }).isInstanceOf(IllegalStateException.class);
+        assertThatThrownBy(
+                () -> {
+                  for (; ; ) layer.forward(backend, hidden, output);
+                })
+            .isInstanceOf(IllegalStateException.class);
         closer.join();
       }
     }
@@ -106,8 +127,11 @@ class MoeLayerBudgetTest {
 
   /** Of two layers, one after the other, for the whole batch and then for its first token. */
   private float[][] outputs(int slots, EvictionPolicy policy) {
-    try (ExpertCache cache = new ExpertCache(store, slots * store.slotBytes(), policy); MoeLayer first = layer(cache, 0);
-        MoeLayer second = layer(cache, 1); Tensor between = Tensor.f32(NUM_TOKENS, HIDDEN_SIZE); Tensor output = Tensor.f32(NUM_TOKENS, HIDDEN_SIZE)) {
+    try (ExpertCache cache = new ExpertCache(store, slots * store.slotBytes(), policy);
+        MoeLayer first = layer(cache, 0);
+        MoeLayer second = layer(cache, 1);
+        Tensor between = Tensor.f32(NUM_TOKENS, HIDDEN_SIZE);
+        Tensor output = Tensor.f32(NUM_TOKENS, HIDDEN_SIZE)) {
       float[][] outputs = new float[2][];
       for (int batch = 0; batch < 2; batch++) {
         int numTokens = batch == 0 ? NUM_TOKENS : 1;

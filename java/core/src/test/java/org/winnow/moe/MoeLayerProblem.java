@@ -12,7 +12,10 @@ import org.winnow.Tensor;
 import org.winnow.layer.FeedForward;
 import org.winnow.layer.Linear;
 
-/** A MoE layer with random weights (softmax router, renormalised; gated SiLU experts), and the exact answer for one element with a bound for f32. */
+/**
+ * A MoE layer with random weights (softmax router, renormalised; gated SiLU experts), and the exact
+ * answer for one element with a bound for f32.
+ */
 public final class MoeLayerProblem implements AutoCloseable {
   private static final double U = 0x1p-24; // unit roundoff of f32
   private static final float[] POOL = pool();
@@ -40,27 +43,50 @@ public final class MoeLayerProblem implements AutoCloseable {
    * @param hiddenType of hidden, output and the inner layer
    */
   public MoeLayerProblem(
-      Random random, int numTokens, int numExperts, int topK, int hiddenSize, int intermediateSize, DType weightType, DType hiddenType) {
+      Random random,
+      int numTokens,
+      int numExperts,
+      int topK,
+      int hiddenSize,
+      int intermediateSize,
+      DType weightType,
+      DType hiddenType) {
     this.numTokens = numTokens;
     this.numExperts = numExperts;
     this.topK = topK;
     this.hiddenSize = hiddenSize;
     this.intermediateSize = intermediateSize;
     routerWeight = random(random, weightType, numExperts, hiddenSize);
-    gate = IntStream.range(0, numExperts).mapToObj(e -> random(random, weightType, intermediateSize, hiddenSize)).toArray(Tensor[]::new);
-    up = IntStream.range(0, numExperts).mapToObj(e -> random(random, weightType, intermediateSize, hiddenSize)).toArray(Tensor[]::new);
-    down = IntStream.range(0, numExperts).mapToObj(e -> random(random, weightType, hiddenSize, intermediateSize)).toArray(Tensor[]::new);
+    gate =
+        IntStream.range(0, numExperts)
+            .mapToObj(e -> random(random, weightType, intermediateSize, hiddenSize))
+            .toArray(Tensor[]::new);
+    up =
+        IntStream.range(0, numExperts)
+            .mapToObj(e -> random(random, weightType, intermediateSize, hiddenSize))
+            .toArray(Tensor[]::new);
+    down =
+        IntStream.range(0, numExperts)
+            .mapToObj(e -> random(random, weightType, hiddenSize, intermediateSize))
+            .toArray(Tensor[]::new);
     sharedWeights[0] = random(random, weightType, intermediateSize, hiddenSize);
     sharedWeights[1] = random(random, weightType, intermediateSize, hiddenSize);
     sharedWeights[2] = random(random, weightType, hiddenSize, intermediateSize);
     sharedWeights[3] = random(random, weightType, 1, hiddenSize);
     hidden = random(random, hiddenType, numTokens, hiddenSize);
-    for (int i = 0; i < hidden.size(); i++) hidden.setFloat(i, (float) (hidden.getFloat(i) * Math.sqrt(hiddenSize)));
+    for (int i = 0; i < hidden.size(); i++)
+      hidden.setFloat(i, (float) (hidden.getFloat(i) * Math.sqrt(hiddenSize)));
     output = keep(Tensor.allocate(hiddenType, numTokens, hiddenSize));
     router = keep(new Linear(routerWeight, null));
     experts = keep(new ResidentExperts(gate, up, down));
     Linear sharedGateUp = keep(new Linear(sharedWeights[0], null));
-    shared = keep(new FeedForward(sharedGateUp, keep(new Linear(sharedWeights[1], null)), keep(new Linear(sharedWeights[2], null)), Activation.SILU));
+    shared =
+        keep(
+            new FeedForward(
+                sharedGateUp,
+                keep(new Linear(sharedWeights[1], null)),
+                keep(new Linear(sharedWeights[2], null)),
+                Activation.SILU));
     sharedGate = keep(new Linear(sharedWeights[3], null));
   }
 
@@ -69,14 +95,23 @@ public final class MoeLayerProblem implements AutoCloseable {
     return MoeLayer.builder(router, TopKRouter.softmax(topK).build(), source);
   }
 
-  /** The value of an element in double precision, one token at a time, and how far f32 arithmetic may be from it. */
+  /**
+   * The value of an element in double precision, one token at a time, and how far f32 arithmetic
+   * may be from it.
+   */
   public record Exact(double value, double bound) {}
 
-  /** @param sharedExperts 0: none, 1: in full, 2: times the sigmoid of their gate */
+  /**
+   * @param sharedExperts 0: none, 1: in full, 2: times the sigmoid of their gate
+   */
   public Exact[] exact(int token, int sharedExperts) {
     double[] x = row(hidden, token);
     Exact[] logits = product(x, new double[hiddenSize], routerWeight);
-    Integer[] order = IntStream.range(0, numExperts).boxed().sorted(Comparator.comparingDouble(e -> -logits[e].value)).toArray(Integer[]::new);
+    Integer[] order =
+        IntStream.range(0, numExperts)
+            .boxed()
+            .sorted(Comparator.comparingDouble(e -> -logits[e].value))
+            .toArray(Integer[]::new);
     double sum = 0;
     double logitBound = 0;
     for (int slot = 0; slot < topK; slot++) {
@@ -87,12 +122,22 @@ public final class MoeLayerProblem implements AutoCloseable {
     double[] bound = new double[hiddenSize];
     for (int slot = 0; slot < topK; slot++) {
       int e = order[slot];
-      add(value, bound, Math.exp(logits[e].value) / sum, 2 * logitBound + 4 * U, feedForward(x, gate[e], up[e], down[e]));
+      add(
+          value,
+          bound,
+          Math.exp(logits[e].value) / sum,
+          2 * logitBound + 4 * U,
+          feedForward(x, gate[e], up[e], down[e]));
     }
     if (sharedExperts > 0) {
       Exact logit = product(x, new double[hiddenSize], sharedWeights[3])[0];
       double weight = sharedExperts == 1 ? 1 : 1 / (1 + Math.exp(-logit.value));
-      add(value, bound, weight, sharedExperts == 1 ? 0 : logit.bound + 4 * U, feedForward(x, sharedWeights[0], sharedWeights[1], sharedWeights[2]));
+      add(
+          value,
+          bound,
+          weight,
+          sharedExperts == 1 ? 0 : logit.bound + 4 * U,
+          feedForward(x, sharedWeights[0], sharedWeights[1], sharedWeights[2]));
     }
     Exact[] result = new Exact[hiddenSize];
     for (int i = 0; i < hiddenSize; i++) {
@@ -110,7 +155,17 @@ public final class MoeLayerProblem implements AutoCloseable {
       for (int i = 0; i < hiddenSize; i++) {
         double error = Math.abs(output.getFloat((long) t * hiddenSize + i) - exact[i].value);
         if (!(error <= exact[i].bound)) {
-          throw new AssertionError("token " + t + ", element " + i + ": error " + error + ", bound " + exact[i].bound + ", value " + exact[i].value);
+          throw new AssertionError(
+              "token "
+                  + t
+                  + ", element "
+                  + i
+                  + ": error "
+                  + error
+                  + ", bound "
+                  + exact[i].bound
+                  + ", value "
+                  + exact[i].value);
         }
       }
     }
@@ -127,12 +182,15 @@ public final class MoeLayerProblem implements AutoCloseable {
     }
   }
 
-  private static void add(double[] value, double[] bound, double weight, double weightError, Exact[] part) {
+  private static void add(
+      double[] value, double[] bound, double weight, double weightError, Exact[] part) {
     for (int i = 0; i < value.length; i++) {
       double term = weight * part[i].value;
       value[i] += term;
-      // the weight's error, the part's, and the roundings of one product and the sums it goes through
-      bound[i] += Math.abs(term) * (weightError + 16 * U) + weight * part[i].bound * (1 + weightError);
+      // the weight's error, the part's, and the roundings of one product and the sums it goes
+      // through
+      bound[i] +=
+          Math.abs(term) * (weightError + 16 * U) + weight * part[i].bound * (1 + weightError);
     }
   }
 
@@ -146,8 +204,12 @@ public final class MoeLayerProblem implements AutoCloseable {
       double silu = g[n].value / (1 + Math.exp(-g[n].value));
       inner[n] = silu * u[n].value;
       // |silu'| <= 1.1; a few roundings of the activation
-      innerBound[n] = 1.1 * g[n].bound * (Math.abs(u[n].value) + u[n].bound) + Math.abs(silu) * u[n].bound + 16 * U * Math.abs(inner[n]);
-      if (hidden.dtype() == DType.BF16) innerBound[n] += 0x1p-8 * (Math.abs(inner[n]) + innerBound[n]);
+      innerBound[n] =
+          1.1 * g[n].bound * (Math.abs(u[n].value) + u[n].bound)
+              + Math.abs(silu) * u[n].bound
+              + 16 * U * Math.abs(inner[n]);
+      if (hidden.dtype() == DType.BF16)
+        innerBound[n] += 0x1p-8 * (Math.abs(inner[n]) + innerBound[n]);
     }
     return product(inner, innerBound, downWeight);
   }
@@ -178,7 +240,10 @@ public final class MoeLayerProblem implements AutoCloseable {
     return values;
   }
 
-  /** Normal values, scaled so that a product with a normal vector is normal: a stretch of POOL from a random place on. */
+  /**
+   * Normal values, scaled so that a product with a normal vector is normal: a stretch of POOL from
+   * a random place on.
+   */
   private Tensor random(Random random, DType type, long rows, long columns) {
     Tensor tensor = keep(Tensor.allocate(type, rows, columns));
     ByteBuffer bytes = tensor.asByteBuffer();

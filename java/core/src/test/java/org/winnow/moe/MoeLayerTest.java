@@ -31,10 +31,30 @@ class MoeLayerTest {
 
   @ParameterizedTest
   @CsvSource({
-    "1, 1, 1, 1, 1, F32, F32", "3, 4, 2, 31, 17, F32, F32", "40, 8, 3, 64, 33, BF16, F32", "40, 8, 8, 64, 48, BF16, BF16", "20, 16, 4, 96, 32, F16, F32"
+    "1, 1, 1, 1, 1, F32, F32",
+    "3, 4, 2, 31, 17, F32, F32",
+    "40, 8, 3, 64, 33, BF16, F32",
+    "40, 8, 8, 64, 48, BF16, BF16",
+    "20, 16, 4, 96, 32, F16, F32"
   })
-  void agreesWithDoublePrecision(int numTokens, int numExperts, int topK, int hiddenSize, int intermediateSize, DType weights, DType hidden) {
-    try (var p = new MoeLayerProblem(new Random(11), numTokens, numExperts, topK, hiddenSize, intermediateSize, weights, hidden)) {
+  void agreesWithDoublePrecision(
+      int numTokens,
+      int numExperts,
+      int topK,
+      int hiddenSize,
+      int intermediateSize,
+      DType weights,
+      DType hidden) {
+    try (var p =
+        new MoeLayerProblem(
+            new Random(11),
+            numTokens,
+            numExperts,
+            topK,
+            hiddenSize,
+            intermediateSize,
+            weights,
+            hidden)) {
       for (int shared = 0; shared < 3; shared++) {
         MoeLayer.Builder builder = p.layer(p.experts);
         if (shared > 0) builder.shared(p.shared);
@@ -51,10 +71,13 @@ class MoeLayerTest {
 
   @Test
   void theComparatorSeesOneWrongElement() {
-    try (var p = problem(DType.F32); MoeLayer layer = p.layer(p.experts).build()) {
+    try (var p = problem(DType.F32);
+        MoeLayer layer = p.layer(p.experts).build()) {
       layer.forward(backend, p.hidden, p.output);
       p.output.setFloat(77, p.output.getFloat(77) + 1e-4f);
-      assertThatThrownBy(() -> p.assertCorrect(0, 1)).isInstanceOf(AssertionError.class).hasMessageContaining("token 2, element 13");
+      assertThatThrownBy(() -> p.assertCorrect(0, 1))
+          .isInstanceOf(AssertionError.class)
+          .hasMessageContaining("token 2, element 13");
       p.output.setFloat(77, Float.NaN);
       assertThatThrownBy(() -> p.assertCorrect(0, 1)).isInstanceOf(AssertionError.class);
     }
@@ -68,12 +91,15 @@ class MoeLayerTest {
           if (!set.isSupported()) continue;
           float[] expected = null;
           for (int threads = 1; threads <= 3; threads++) {
-            try (Backend other = new CpuBackend(set, threads); MoeLayer layer = p.layer(p.experts).shared(p.shared).sharedGate(p.sharedGate).build()) {
+            try (Backend other = new CpuBackend(set, threads);
+                MoeLayer layer =
+                    p.layer(p.experts).shared(p.shared).sharedGate(p.sharedGate).build()) {
               p.output.fill(Float.NaN);
               layer.forward(other, p.hidden, p.output);
               if (expected == null) expected = p.output.toFloatArray();
               assertThat(p.output.toFloatArray()).isEqualTo(expected);
-              for (int t = 0; t < p.numTokens; t++) layer.forward(other, p.hidden.slice(t, t + 1), p.output.slice(t, t + 1));
+              for (int t = 0; t < p.numTokens; t++)
+                layer.forward(other, p.hidden.slice(t, t + 1), p.output.slice(t, t + 1));
               assertThat(p.output.toFloatArray()).isEqualTo(expected);
             }
           }
@@ -84,7 +110,8 @@ class MoeLayerTest {
 
   @Test
   void givesTheSameBitsWhateverTheWavesAndTakesResidentExpertsFirst() {
-    try (var p = problem(DType.F32); MoeLayer whole = p.layer(p.experts).build()) {
+    try (var p = problem(DType.F32);
+        MoeLayer whole = p.layer(p.experts).build()) {
       whole.forward(backend, p.hidden, p.output);
       float[] expected = p.output.toFloatArray();
       for (int slots = 1; slots <= p.numExperts; slots++) {
@@ -96,9 +123,13 @@ class MoeLayerTest {
             layer.forward(backend, p.hidden, p.output);
             assertThat(p.output.toFloatArray()).isEqualTo(expected);
             assertThat(limited.waves.stream().mapToInt(List::size).sum()).isEqualTo(p.numExperts);
-            assertThat(limited.waves).allMatch(wave -> wave.equals(wave.stream().sorted().toList()));
+            assertThat(limited.waves)
+                .allMatch(wave -> wave.equals(wave.stream().sorted().toList()));
             if (round == 0 || slots == p.numExperts) assertThat(limited.waves.get(0)).startsWith(0);
-            else assertThat(limited.waves.get(0)).as("the last wave of the first round is still resident").containsAll(limited.lastOfFirstRound);
+            else
+              assertThat(limited.waves.get(0))
+                  .as("the last wave of the first round is still resident")
+                  .containsAll(limited.lastOfFirstRound);
             if (round == 0) limited.lastOfFirstRound = limited.waves.get(limited.waves.size() - 1);
           }
         }
@@ -109,7 +140,9 @@ class MoeLayerTest {
 
   @Test
   void givesTheSameBitsWithEveryExpertComputed() {
-    try (var p = problem(DType.F32); MoeLayer sparse = p.layer(p.experts).build(); MoeLayer dense = p.layer(p.experts).everyExpert(true).build()) {
+    try (var p = problem(DType.F32);
+        MoeLayer sparse = p.layer(p.experts).build();
+        MoeLayer dense = p.layer(p.experts).everyExpert(true).build()) {
       sparse.forward(backend, p.hidden, p.output);
       float[] expected = p.output.toFloatArray();
       for (int round = 0; round < 2; round++) {
@@ -120,8 +153,10 @@ class MoeLayerTest {
         int[] ids = dense.routing().expertIds().toIntArray();
         for (int t = 0; t < p.numTokens; t++) {
           int begin = t * p.numExperts;
-          assertThat(Arrays.copyOfRange(ids, begin, begin + 2)).isEqualTo(sparse.routing().expertIds().slice(2 * t, 2 * t + 2).toIntArray());
-          assertThat(Arrays.copyOfRange(ids, begin, begin + p.numExperts)).containsExactlyInAnyOrder(0, 1, 2, 3, 4, 5, 6, 7);
+          assertThat(Arrays.copyOfRange(ids, begin, begin + 2))
+              .isEqualTo(sparse.routing().expertIds().slice(2 * t, 2 * t + 2).toIntArray());
+          assertThat(Arrays.copyOfRange(ids, begin, begin + p.numExperts))
+              .containsExactlyInAnyOrder(0, 1, 2, 3, 4, 5, 6, 7);
         }
       }
     }
@@ -133,7 +168,8 @@ class MoeLayerTest {
       LimitedExperts limited = new LimitedExperts(p.experts, 3);
       try (MoeLayer layer = p.layer(limited).build()) {
         limited.failAt = 2;
-        assertThatThrownBy(() -> layer.forward(backend, p.hidden, p.output)).isInstanceOf(ExpertReadException.class);
+        assertThatThrownBy(() -> layer.forward(backend, p.hidden, p.output))
+            .isInstanceOf(ExpertReadException.class);
         assertThat(limited.numAcquired).isZero();
         limited.failAt = Integer.MAX_VALUE;
         layer.forward(backend, p.hidden, p.output);
@@ -144,22 +180,33 @@ class MoeLayerTest {
 
   @Test
   void routesWithoutComputing() {
-    try (var p = problem(DType.F32); MoeLayer layer = p.layer(p.experts).build(); Routing ahead = new Routing()) {
-      assertThatThrownBy(layer::routerLogits).isInstanceOf(IllegalStateException.class).hasMessageContaining("routed no token");
+    try (var p = problem(DType.F32);
+        MoeLayer layer = p.layer(p.experts).build();
+        Routing ahead = new Routing()) {
+      assertThatThrownBy(layer::routerLogits)
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("routed no token");
       layer.route(backend, p.hidden, ahead);
       layer.forward(backend, p.hidden, p.output);
       assertThat(layer.routerLogits().shape()).containsExactly(p.numTokens, p.numExperts);
       int rows = layer.routing().numRows();
       assertThat(ahead.numRows()).isEqualTo(rows);
-      assertThat(ahead.expertIds().slice(0, rows).toIntArray()).isEqualTo(layer.routing().expertIds().slice(0, rows).toIntArray());
+      assertThat(ahead.expertIds().slice(0, rows).toIntArray())
+          .isEqualTo(layer.routing().expertIds().slice(0, rows).toIntArray());
     }
   }
 
   @Test
   void takesAnEmptyBatchAndTokensWithoutExperts() {
     try (var p = problem(DType.F32);
-        MoeLayer layer = MoeLayer.builder(p.router, TopKRouter.threshold(TopKRouter.Score.HARD_THRESHOLD, 1e6f)
-            .whenEmpty(TopKRouter.EmptyPolicy.ZERO).build(), p.experts).build()) {
+        MoeLayer layer =
+            MoeLayer.builder(
+                    p.router,
+                    TopKRouter.threshold(TopKRouter.Score.HARD_THRESHOLD, 1e6f)
+                        .whenEmpty(TopKRouter.EmptyPolicy.ZERO)
+                        .build(),
+                    p.experts)
+                .build()) {
       layer.forward(backend, p.hidden.slice(0, 0), p.output.slice(0, 0));
       p.output.fill(Float.NaN);
       layer.forward(backend, p.hidden, p.output);
@@ -169,17 +216,30 @@ class MoeLayerTest {
 
   @Test
   void namesWhatIsWrong() {
-    try (var p = problem(DType.F32); MoeLayer layer = p.layer(p.experts).build(); Tensor wide = Tensor.f32(2, 65); Tensor narrow = Tensor.f32(5, 3);
-        Tensor half = Tensor.allocate(DType.F16, 2, 32); Linear small = new Linear(narrow, null)) {
-      assertThatThrownBy(() -> layer.forward(backend, wide, p.output)).isInstanceOf(IllegalArgumentException.class).hasMessage("hidden must be [any, 32], found [2, 65]");
-      assertThatThrownBy(() -> layer.forward(backend, half, p.output)).isInstanceOf(IllegalArgumentException.class).hasMessage("hidden must be f32 or bf16, found f16");
-      assertThatThrownBy(() -> layer.forward(backend, p.hidden, p.hidden)).hasMessage("output must not overlap hidden");
-      assertThatThrownBy(() -> MoeLayer.builder(small, TopKRouter.softmax(1).build(), p.experts)).hasMessage("router input size must be 32, found 3");
+    try (var p = problem(DType.F32);
+        MoeLayer layer = p.layer(p.experts).build();
+        Tensor wide = Tensor.f32(2, 65);
+        Tensor narrow = Tensor.f32(5, 3);
+        Tensor half = Tensor.allocate(DType.F16, 2, 32);
+        Linear small = new Linear(narrow, null)) {
+      assertThatThrownBy(() -> layer.forward(backend, wide, p.output))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("hidden must be [any, 32], found [2, 65]");
+      assertThatThrownBy(() -> layer.forward(backend, half, p.output))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("hidden must be f32 or bf16, found f16");
+      assertThatThrownBy(() -> layer.forward(backend, p.hidden, p.hidden))
+          .hasMessage("output must not overlap hidden");
+      assertThatThrownBy(() -> MoeLayer.builder(small, TopKRouter.softmax(1).build(), p.experts))
+          .hasMessage("router input size must be 32, found 3");
       assertThatThrownBy(() -> MoeLayer.builder(p.router, TopKRouter.softmax(9).build(), p.experts))
           .hasMessage("topK must be at most the number of eligible experts, 8, found 9");
-      assertThatThrownBy(() -> p.layer(p.experts).sharedGate(p.sharedGate).build()).hasMessage("sharedGate must not be set without shared");
+      assertThatThrownBy(() -> p.layer(p.experts).sharedGate(p.sharedGate).build())
+          .hasMessage("sharedGate must not be set without shared");
       p.hidden.setFloat(32, Float.NaN);
-      assertThatThrownBy(() -> layer.forward(backend, p.hidden, p.output)).isInstanceOf(InvalidLogitsException.class).hasMessageStartingWith("logits of token 1:");
+      assertThatThrownBy(() -> layer.forward(backend, p.hidden, p.output))
+          .isInstanceOf(InvalidLogitsException.class)
+          .hasMessageStartingWith("logits of token 1:");
     }
   }
 
@@ -188,27 +248,49 @@ class MoeLayerTest {
     try (var p = problem(DType.F32)) {
       MoeLayer layer = p.layer(p.experts).build();
       p.experts.close();
-      assertThatThrownBy(() -> layer.forward(backend, p.hidden, p.output)).isInstanceOf(IllegalStateException.class).hasMessage("expert matrices are closed");
+      assertThatThrownBy(() -> layer.forward(backend, p.hidden, p.output))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("expert matrices are closed");
       layer.close();
       layer.close();
-      assertThatThrownBy(() -> layer.forward(backend, p.hidden, p.output)).isInstanceOf(IllegalStateException.class).hasMessage("MoE layer is closed");
+      assertThatThrownBy(() -> layer.forward(backend, p.hidden, p.output))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("MoE layer is closed");
     }
     Tensor gate = Tensor.f32(2, 3, 4);
-    try (Tensor up = Tensor.f32(2, 3, 4); Tensor down = Tensor.f32(2, 4, 3); Tensor weight = Tensor.f32(2, 4); Tensor hidden = Tensor.f32(1, 4);
-        Tensor output = Tensor.f32(1, 4); Linear router = new Linear(weight, null); ResidentExperts experts = ResidentExperts.stacked(gate, up, down);
+    try (Tensor up = Tensor.f32(2, 3, 4);
+        Tensor down = Tensor.f32(2, 4, 3);
+        Tensor weight = Tensor.f32(2, 4);
+        Tensor hidden = Tensor.f32(1, 4);
+        Tensor output = Tensor.f32(1, 4);
+        Linear router = new Linear(weight, null);
+        ResidentExperts experts = ResidentExperts.stacked(gate, up, down);
         MoeLayer layer = MoeLayer.builder(router, TopKRouter.softmax(2).build(), experts).build()) {
       layer.forward(backend, hidden, output);
       gate.close();
-      assertThatThrownBy(() -> layer.forward(backend, hidden, output)).isInstanceOf(IllegalStateException.class).hasMessage("a weight of expert 0 is closed");
+      assertThatThrownBy(() -> layer.forward(backend, hidden, output))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("a weight of expert 0 is closed");
       up.fill(1); // nothing is held: a write and a close go on
     }
   }
 
   private static MoeLayerProblem problem(DType hiddenType) {
-    return new MoeLayerProblem(new Random(5), 30, 8, 2, 32, 24, hiddenType == DType.F32 ? DType.F32 : DType.BF16, hiddenType);
+    return new MoeLayerProblem(
+        new Random(5),
+        30,
+        8,
+        2,
+        32,
+        24,
+        hiddenType == DType.F32 ? DType.F32 : DType.BF16,
+        hiddenType);
   }
 
-  /** Real experts behind a limit on how many are pinned; what was pinned last counts as resident. Fails the n-th acquire when told to. */
+  /**
+   * Real experts behind a limit on how many are pinned; what was pinned last counts as resident.
+   * Fails the n-th acquire when told to.
+   */
   private static final class LimitedExperts implements Experts {
     final List<List<Integer>> waves = new ArrayList<>();
     List<Integer> lastOfFirstRound;
@@ -256,7 +338,8 @@ class MoeLayerTest {
     @Override
     public void acquire(int[] expertIds, int count) {
       assertThat(count).isBetween(1, slots);
-      if (waves.size() + 1 == failAt) throw new ExpertReadException(Path.of("experts"), "expert " + expertIds[0], 0, 1, 0, null);
+      if (waves.size() + 1 == failAt)
+        throw new ExpertReadException(Path.of("experts"), "expert " + expertIds[0], 0, 1, 0, null);
       all.acquire(expertIds, count);
       numAcquired++;
       resident = Arrays.stream(expertIds, 0, count).boxed().toList();

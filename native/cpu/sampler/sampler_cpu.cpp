@@ -12,6 +12,27 @@ namespace winnow {
 
 namespace {
 
+constexpr int kNumLanes = 16;  // without a dependence from one logit to the next compilers vectorise both loops
+
+// The first logit that is NaN or +infinity, or size.
+int64_t first_refused(const float* logits, int64_t size) {
+  int32_t refused = 0;
+  for (int64_t i = 0; i < size; ++i) refused |= logits[i] < INFINITY ? 0 : 1;
+  if (refused == 0) return size;
+  return std::find_if(logits, logits + size, [](float logit) { return !(logit < INFINITY); }) - logits;
+}
+
+float largest(const float* logits, int64_t size) {
+  float lanes[kNumLanes];
+  for (float& lane : lanes) lane = logits[0];
+  int64_t i = 0;
+  for (; i + kNumLanes <= size; i += kNumLanes) {
+    for (int lane = 0; lane < kNumLanes; ++lane) lanes[lane] = logits[i + lane] > lanes[lane] ? logits[i + lane] : lanes[lane];
+  }
+  for (; i < size; ++i) lanes[0] = logits[i] > lanes[0] ? logits[i] : lanes[0];
+  return *std::max_element(lanes, lanes + kNumLanes);
+}
+
 // Grows once per thread and vocabulary.
 struct Candidates {
   std::vector<double> weights;  // by token
@@ -55,11 +76,9 @@ void keep_top_p(double top_p, const Before& before, Candidates* candidates) {
 }  // namespace
 
 int64_t sampler_cpu(const float* logits, int64_t vocabulary_size, double temperature, int64_t top_k, double top_p, double uniform) {
-  int64_t best = 0;
-  for (int64_t i = 0; i < vocabulary_size; ++i) {
-    if (!(logits[i] < INFINITY)) return -1 - i;
-    if (logits[i] > logits[best]) best = i;
-  }
+  const int64_t refused = first_refused(logits, vocabulary_size);
+  if (refused < vocabulary_size) return -1 - refused;
+  const int64_t best = std::find(logits, logits + vocabulary_size, largest(logits, vocabulary_size)) - logits;
   if (logits[best] == -INFINITY) return -1 - vocabulary_size;
   if (temperature == 0) return best;
   thread_local Candidates candidates;

@@ -22,6 +22,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       GenerateCommand.class,
       VerifyCommand.class,
       PerplexityCommand.class,
+      BenchCommand.class,
       DemoCommand.class,
       DemoWorker.class,
       CommandLine.HelpCommand.class

@@ -61,7 +61,7 @@ class MainTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"doctor", "inspect", "generate", "verify", "perplexity", "demo"})
+  @ValueSource(strings = {"doctor", "inspect", "generate", "verify", "perplexity", "bench", "demo"})
   void helpOfEveryCommandHasAnExampleAndTheExitCodes(String command) {
     CapturedRun run = CapturedRun.of(command, "--help");
     assertThat(run.exitCode()).isZero();

@@ -1,0 +1,106 @@
+package org.winnow.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.winnow.DType;
+import org.winnow.cpu.CpuBackend;
+import org.winnow.cpu.InstructionSet;
+
+class BenchCommandTest {
+  @TempDir Path folder;
+
+  @Test
+  void printsLimitsAndSharesAndDrawsThem() throws IOException {
+    Path png = folder.resolve("bench.png");
+    Path stats = folder.resolve("bench.json");
+    CapturedRun run = CapturedRun.of("bench", "--quick", "--shape", "olmoe", "--png", png, "--stats", stats, "--disk", folder);
+    assertThat(run.exitCode()).as(run.err()).isZero();
+    assertThat(run.out()).contains("memory, read", "bf16 arithmetic", "disk, read", "OLMoE", "router", "attention", "geometric mean", "chart: " + png);
+    assertThat(run.err()).contains("bench: 100 %");
+    Map<?, ?> json = JsonTree.parse(Files.readString(stats));
+    List<?> results = (List<?>) json.get("results");
+    assertThat(results).hasSize(2 + 4).allSatisfy(result -> {
+      assertThat((double) ((Map<?, ?>) result).get("seconds")).isBetween(1e-9, 100.0);
+      boolean isRouter = ((Map<?, ?>) result).get("operation").equals("router");
+      assertThat(((Map<?, ?>) result).containsKey("share_of_limit")).isEqualTo(!isRouter);
+      if (!isRouter) assertThat((double) ((Map<?, ?>) result).get("share_of_limit")).isPositive().isFinite();
+    });
+    BufferedImage image = ImageIO.read(png.toFile());
+    assertThat(image.getWidth()).isGreaterThan(600);
+    Set<Integer> colours = new HashSet<>();
+    for (int x = 0; x < image.getWidth(); x++) {
+      for (int y = 0; y < image.getHeight(); y++) colours.add(image.getRGB(x, y));
+    }
+    assertThat(colours).hasSizeGreaterThan(10);
+    assertThat(folder).isDirectoryNotContaining("glob:**probe*");
+  }
+
+  @Test
+  void aWrongResultIsNotTimed() {
+    try (CpuBackend backend = new CpuBackend(InstructionSet.best(), 1); BenchLimits limits = new BenchLimits(backend, 1 << 20);
+        BenchOperation operation = new WrongAnswer(new BenchRouter(backend, 3))) {
+      assertThatThrownBy(() -> BenchResult.of(operation, limits, 1)).isInstanceOf(CommandException.class)
+          .hasMessage("router, 8 of 128, f32, 3 tokens: expected right, found wrong");
+    }
+  }
+
+  @Test
+  void whatIsWrongIsNamed() {
+    assertThat(CapturedRun.of("bench", "--threads", 0).exitCode()).isEqualTo(ExitCode.USAGE);
+    assertThat(CapturedRun.of("bench", "--png", "chart.jpg").err()).contains("--png must end in .png");
+    assertThat(CapturedRun.of("bench", "--disk", folder.resolve("absent")).err()).contains("--disk must be a folder");
+    assertThat(CapturedRun.of("bench", "--shape", "gpt5").err()).contains("OLMOE");
+    assertThat(CapturedRun.of("bench", "--stats", folder.resolve("absent/bench.json")).exitCode()).isEqualTo(ExitCode.BAD_INPUT);
+  }
+
+  /** The real operation with a check that fails. */
+  private record WrongAnswer(BenchOperation real) implements BenchOperation {
+    @Override
+    public Work run() {
+      return real.run();
+    }
+
+    @Override
+    public String check() {
+      assertThat(real.check()).isNull();
+      return "expected right, found wrong";
+    }
+
+    @Override
+    public DType type() {
+      return real.type();
+    }
+
+    @Override
+    public String operation() {
+      return real.operation();
+    }
+
+    @Override
+    public String shape() {
+      return real.shape();
+    }
+
+    @Override
+    public int tokens() {
+      return real.tokens();
+    }
+
+    @Override
+    public void close() {
+      real.close();
+    }
+  }
+}

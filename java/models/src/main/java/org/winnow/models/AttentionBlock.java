@@ -2,7 +2,10 @@ package org.winnow.models;
 
 import org.winnow.Tensor;
 
-/** A layer's attention: projections, rotation, cache and output projection. Its weights belong to {@link DecoderWeights}. */
+/**
+ * A layer's attention: projections, rotation, cache and output projection. Its weights belong to
+ * {@link DecoderWeights}.
+ */
 interface AttentionBlock extends AutoCloseable {
   /**
    * @param input [numTokens, hiddenSize] f32, normalised

@@ -1,6 +1,9 @@
 package org.winnow.models;
 
-/** Ends generations from another thread, at the next token or prompt chunk. It stays cancelled: one for each generation, or for a group of them. */
+/**
+ * Ends generations from another thread, at the next token or prompt chunk. It stays cancelled: one
+ * for each generation, or for a group of them.
+ */
 public final class Cancellation {
   private volatile boolean cancelled;
 

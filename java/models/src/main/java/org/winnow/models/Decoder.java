@@ -12,8 +12,10 @@ import org.winnow.layer.Linear;
 import org.winnow.layer.RmsNorm;
 
 /**
- * A decoder of any family: embedding, layers of attention and feed-forward around a residual stream, final norm, logits. Activations are f32. For one step
- * at a time; the caller orders them. What a token computes depends on its own sequence only, to the bit: not on how the prompt is cut into steps.
+ * A decoder of any family: embedding, layers of attention and feed-forward around a residual
+ * stream, final norm, logits. Activations are f32. For one step at a time; the caller orders them.
+ * What a token computes depends on its own sequence only, to the bit: not on how the prompt is cut
+ * into steps.
  */
 final class Decoder implements AutoCloseable {
   /** The parts of a layer, in the order in which they run. */
@@ -35,7 +37,12 @@ final class Decoder implements AutoCloseable {
   private final ReusableTensor sin = new ReusableTensor();
   private final ReusableTensor logits = new ReusableTensor();
 
-  Decoder(Backend backend, DecoderSpec spec, DecoderWeights weights, List<Layer> layers, boolean readAhead) {
+  Decoder(
+      Backend backend,
+      DecoderSpec spec,
+      DecoderWeights weights,
+      List<Layer> layers,
+      boolean readAhead) {
     this.backend = backend;
     this.embedding = weights.get(spec.embedding());
     this.rope = spec.rope();
@@ -51,7 +58,8 @@ final class Decoder implements AutoCloseable {
    *
    * @param ids the tokens
    * @param listener sees hidden states and router logits
-   * @return the hidden state behind the final norm, [numTokens, hiddenSize] f32, valid until the next step
+   * @return the hidden state behind the final norm, [numTokens, hiddenSize] f32, valid until the
+   *     next step
    * @throws IllegalArgumentException naming the first id that is not in the vocabulary
    */
   Tensor step(KvCache cache, int[] ids, ForwardListener listener) {
@@ -59,7 +67,12 @@ final class Decoder implements AutoCloseable {
     cache.reserve(ids.length);
     Tensor residual = hidden.view(ids.length, embedding.dim(1));
     Embedding.run(backend, embedding, tokenIds.view(ids.length).copyFrom(ids), residual);
-    Step step = new Step(backend, cache, cos.view(ids.length, rope.numPairs()), sin.view(ids.length, rope.numPairs()));
+    Step step =
+        new Step(
+            backend,
+            cache,
+            cos.view(ids.length, rope.numPairs()),
+            sin.view(ids.length, rope.numPairs()));
     rope.angles(firstPosition, step.cos(), step.sin());
     Tensor normalised = normed.view(ids.length, embedding.dim(1));
     Tensor added = branch.view(ids.length, embedding.dim(1));
@@ -103,6 +116,7 @@ final class Decoder implements AutoCloseable {
   /** Releases the working memory; layers, weights and backend stay their owner's. */
   @Override
   public void close() {
-    for (ReusableTensor memory : List.of(tokenIds, hidden, normed, branch, cos, sin, logits)) memory.close();
+    for (ReusableTensor memory : List.of(tokenIds, hidden, normed, branch, cos, sin, logits))
+      memory.close();
   }
 }

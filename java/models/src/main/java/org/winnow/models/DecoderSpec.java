@@ -13,17 +13,29 @@ import org.winnow.moe.Activation;
 import org.winnow.moe.TopKRouter;
 
 /**
- * What a decoder is made of and how its checkpoint names the parts: all that differs between families. Nothing is computed or read here.
+ * What a decoder is made of and how its checkpoint names the parts: all that differs between
+ * families. Nothing is computed or read here.
  *
  * @param embedding name of the [vocabularySize, hiddenSize] table
- * @param output name of the [vocabularySize, hiddenSize] matrix of the logits; that of the embedding if they are tied
+ * @param output name of the [vocabularySize, hiddenSize] matrix of the logits; that of the
+ *     embedding if they are tied
  */
 record DecoderSpec(
-    int vocabularySize, int hiddenSize, int contextLength, float epsilon, RopeFrequencies rope, String embedding, List<Layer> layers, Norm finalNorm, String output) {
+    int vocabularySize,
+    int hiddenSize,
+    int contextLength,
+    float epsilon,
+    RopeFrequencies rope,
+    String embedding,
+    List<Layer> layers,
+    Norm finalNorm,
+    String output) {
 
   private static final Pattern LAYER = Pattern.compile("model\\.layers\\.(\\d{1,6})\\.");
 
-  /** One tensor that is read when the model is opened: rank 1 becomes f32, rank 2 stays as stored. */
+  /**
+   * One tensor that is read when the model is opened: rank 1 becomes f32, rank 2 stays as stored.
+   */
   record Weight(String name, long... shape) {}
 
   /** {@code name} [size]. */
@@ -59,7 +71,8 @@ record DecoderSpec(
   /**
    * Grouped-query attention.
    *
-   * @param queryNorm of size headDim for each head by itself, of all heads' size for the whole projection; null for none
+   * @param queryNorm of size headDim for each head by itself, of all heads' size for the whole
+   *     projection; null for none
    * @param keyNorm alike
    * @param clip q, k and v are clamped to plus or minus this; 0 for not
    * @param slidingWindow keys that a query sees, itself included; 0 for all before it
@@ -91,7 +104,8 @@ record DecoderSpec(
   /**
    * Multi-head latent attention.
    *
-   * @param queryDown null where q is projected in one step, by {@code queryUp} from the hidden state
+   * @param queryDown null where q is projected in one step, by {@code queryUp} from the hidden
+   *     state
    * @param queryNorm null exactly if {@code queryDown} is
    */
   record LatentAttention(
@@ -116,7 +130,8 @@ record DecoderSpec(
         queryDown.addTo(weights);
         queryNorm.addTo(weights);
       }
-      for (Projection projection : List.of(queryUp, latentDown, latentUp, output)) projection.addTo(weights);
+      for (Projection projection : List.of(queryUp, latentDown, latentUp, output))
+        projection.addTo(weights);
       latentNorm.addTo(weights);
     }
   }
@@ -125,7 +140,8 @@ record DecoderSpec(
     void addTo(List<Weight> weights);
   }
 
-  record DenseMlp(Projection gate, Projection up, Projection down, Activation activation) implements Mlp {
+  record DenseMlp(Projection gate, Projection up, Projection down, Activation activation)
+      implements Mlp {
     @Override
     public void addTo(List<Weight> weights) {
       for (Projection projection : List.of(gate, up, down)) projection.addTo(weights);
@@ -153,7 +169,16 @@ record DecoderSpec(
       Projection sharedGate)
       implements Mlp {
     ExpertMlp withShared(DenseMlp newShared, Projection newSharedGate) {
-      return new ExpertMlp(numExperts, intermediateSize, router, rule, correctionBias, experts, activation, newShared, newSharedGate);
+      return new ExpertMlp(
+          numExperts,
+          intermediateSize,
+          router,
+          rule,
+          correctionBias,
+          experts,
+          activation,
+          newShared,
+          newSharedGate);
     }
 
     @Override
@@ -173,7 +198,8 @@ record DecoderSpec(
   }
 
   /** One tensor per expert and matrix. */
-  record SeparateExperts(IntFunction<String> gate, IntFunction<String> up, IntFunction<String> down) implements ExpertTensors {
+  record SeparateExperts(IntFunction<String> gate, IntFunction<String> up, IntFunction<String> down)
+      implements ExpertTensors {
     @Override
     public void forEachName(int numExperts, Consumer<String> action) {
       for (int expert = 0; expert < numExperts; expert++) {
@@ -189,8 +215,11 @@ record DecoderSpec(
     }
   }
 
-  /** All experts of a layer in one tensor per matrix, input-major, gate and up columns interleaved. */
-  record InterleavedExperts(String gateUp, String gateUpBias, String down, String downBias) implements ExpertTensors {
+  /**
+   * All experts of a layer in one tensor per matrix, input-major, gate and up columns interleaved.
+   */
+  record InterleavedExperts(String gateUp, String gateUpBias, String down, String downBias)
+      implements ExpertTensors {
     @Override
     public void forEachName(int numExperts, Consumer<String> action) {
       List.of(gateUp, gateUpBias, down, downBias).forEach(action);
@@ -205,7 +234,8 @@ record DecoderSpec(
   /** An empty sequence for this decoder. */
   KvCache newKvCache() {
     if (layers.get(0).attention() instanceof GroupedQueryAttention grouped) {
-      return new KvCache(layers.size(), grouped.numKvHeads(), grouped.headDim(), grouped.headDim(), contextLength);
+      return new KvCache(
+          layers.size(), grouped.numKvHeads(), grouped.headDim(), grouped.headDim(), contextLength);
     }
     LatentAttention latent = (LatentAttention) layers.get(0).attention();
     return KvCache.ofLatents(layers.size(), latent.latentSize(), latent.ropeDim(), contextLength);
@@ -227,8 +257,9 @@ record DecoderSpec(
   }
 
   /**
-   * Whether leaving a tensor out changes nothing: an output matrix where the embedding serves, stored rotary frequencies, and layers behind the last one, which
-   * predict further tokens in training (DeepSeek-V3).
+   * Whether leaving a tensor out changes nothing: an output matrix where the embedding serves,
+   * stored rotary frequencies, and layers behind the last one, which predict further tokens in
+   * training (DeepSeek-V3).
    */
   boolean isIgnorable(String name) {
     if (name.equals("lm_head.weight")) return output.equals(embedding);

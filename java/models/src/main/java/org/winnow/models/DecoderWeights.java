@@ -30,7 +30,8 @@ final class DecoderWeights implements AutoCloseable {
     DecoderWeights read = new DecoderWeights();
     try {
       for (DecoderSpec.Weight weight : weights) {
-        if (!read.tensors.containsKey(weight.name())) read.tensors.put(weight.name(), read(checkpoint, weight));
+        if (!read.tensors.containsKey(weight.name()))
+          read.tensors.put(weight.name(), read(checkpoint, weight));
       }
       return read;
     } catch (RuntimeException | Error e) {
@@ -48,10 +49,20 @@ final class DecoderWeights implements AutoCloseable {
   static void check(Checkpoint checkpoint, DecoderSpec.Weight weight) {
     TensorInfo found = checkpoint.require(weight.name());
     if (!Arrays.equals(found.shape(), weight.shape())) {
-      throw new CheckpointException(found.file(), weight.name(), "shape " + Arrays.toString(weight.shape()), Arrays.toString(found.shape()));
+      throw new CheckpointException(
+          found.file(),
+          weight.name(),
+          "shape " + Arrays.toString(weight.shape()),
+          Arrays.toString(found.shape()));
     }
     if (found.dtype() == null || !found.dtype().isFloating()) {
-      throw new UnsupportedFormatException(found.file() + ": " + weight.name() + ": weights of type " + found.storedType() + " are not computed; F32, BF16 and F16 are");
+      throw new UnsupportedFormatException(
+          found.file()
+              + ": "
+              + weight.name()
+              + ": weights of type "
+              + found.storedType()
+              + " are not computed; F32, BF16 and F16 are");
     }
   }
 
@@ -67,7 +78,8 @@ final class DecoderWeights implements AutoCloseable {
   Tensor get(String name) {
     if (name == null) return null;
     Tensor tensor = tensors.get(name);
-    if (tensor == null) throw new IllegalStateException(name + " is not among the weights that the family lists");
+    if (tensor == null)
+      throw new IllegalStateException(name + " is not among the weights that the family lists");
     return tensor;
   }
 
@@ -76,7 +88,9 @@ final class DecoderWeights implements AutoCloseable {
     return projection == null ? null : linear(projection.weight(), projection.bias());
   }
 
-  /** As {@link #linear(DecoderSpec.Projection)}, by the tensors' names; {@code bias} may be null. */
+  /**
+   * As {@link #linear(DecoderSpec.Projection)}, by the tensors' names; {@code bias} may be null.
+   */
   Linear linear(String weight, String bias) {
     Linear linear = new Linear(get(weight), get(bias));
     linears.add(linear);

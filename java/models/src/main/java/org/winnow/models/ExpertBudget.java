@@ -5,12 +5,16 @@ import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** How much memory a model's experts may take: a number of bytes, or a share of what they are all together. */
+/**
+ * How much memory a model's experts may take: a number of bytes, or a share of what they are all
+ * together.
+ */
 public final class ExpertBudget {
   /** As much as all experts take; they are still read only when they are chosen. */
   public static final ExpertBudget ALL = ofShare(1);
 
-  private static final Pattern TEXT = Pattern.compile("([0-9]+(?:\\.[0-9]+)?) ?(%|B|KiB|MiB|GiB|TiB|kB|MB|GB|TB)?");
+  private static final Pattern TEXT =
+      Pattern.compile("([0-9]+(?:\\.[0-9]+)?) ?(%|B|KiB|MiB|GiB|TiB|kB|MB|GB|TB)?");
 
   private final long bytes; // or -1
   private final double share;
@@ -20,9 +24,12 @@ public final class ExpertBudget {
     this.share = share;
   }
 
-  /** @throws IllegalArgumentException unless positive */
+  /**
+   * @throws IllegalArgumentException unless positive
+   */
   public static ExpertBudget ofBytes(long bytes) {
-    if (bytes < 1) throw new IllegalArgumentException("budget must be at least 1 byte, found " + bytes);
+    if (bytes < 1)
+      throw new IllegalArgumentException("budget must be at least 1 byte, found " + bytes);
     return new ExpertBudget(bytes, 0);
   }
 
@@ -31,23 +38,29 @@ public final class ExpertBudget {
    * @throws IllegalArgumentException if it is not
    */
   public static ExpertBudget ofShare(double share) {
-    if (!(share > 0 && share <= 1)) throw new IllegalArgumentException("budget must lie in (0 %, 100 %], found " + share * 100 + " %");
+    if (!(share > 0 && share <= 1))
+      throw new IllegalArgumentException(
+          "budget must lie in (0 %, 100 %], found " + share * 100 + " %");
     return new ExpertBudget(-1, share);
   }
 
   /**
-   * @param text {@code 25%}, {@code 2GiB}, {@code 1.5GB}, {@code 4096}: a percentage, or bytes with a unit of 1024 (KiB to TiB) or 1000 (kB to TB)
+   * @param text {@code 25%}, {@code 2GiB}, {@code 1.5GB}, {@code 4096}: a percentage, or bytes with
+   *     a unit of 1024 (KiB to TiB) or 1000 (kB to TB)
    * @throws IllegalArgumentException if it is none of these
    */
   public static ExpertBudget parse(String text) {
     Matcher matcher = TEXT.matcher(text.strip());
-    if (!matcher.matches()) throw new IllegalArgumentException("budget must be like 25%, 2GiB or 1500MB, found " + text);
+    if (!matcher.matches())
+      throw new IllegalArgumentException("budget must be like 25%, 2GiB or 1500MB, found " + text);
     BigDecimal number = new BigDecimal(matcher.group(1));
     String unit = matcher.group(2) == null ? "B" : matcher.group(2);
     if (unit.equals("%")) return ofShare(number.doubleValue() / 100);
     int power = "bkmgt".indexOf(unit.toLowerCase(Locale.ROOT).charAt(0));
-    BigDecimal value = number.multiply(BigDecimal.valueOf(unit.contains("i") ? 1024 : 1000).pow(power));
-    if (value.compareTo(BigDecimal.valueOf(Long.MAX_VALUE)) > 0) throw new IllegalArgumentException("budget must be less than 2^63 bytes, found " + text);
+    BigDecimal value =
+        number.multiply(BigDecimal.valueOf(unit.contains("i") ? 1024 : 1000).pow(power));
+    if (value.compareTo(BigDecimal.valueOf(Long.MAX_VALUE)) > 0)
+      throw new IllegalArgumentException("budget must be less than 2^63 bytes, found " + text);
     return ofBytes(value.longValue());
   }
 
@@ -58,6 +71,8 @@ public final class ExpertBudget {
 
   @Override
   public String toString() {
-    return bytes >= 0 ? bytes + " bytes" : BigDecimal.valueOf(share * 100).stripTrailingZeros().toPlainString() + " %";
+    return bytes >= 0
+        ? bytes + " bytes"
+        : BigDecimal.valueOf(share * 100).stripTrailingZeros().toPlainString() + " %";
   }
 }

@@ -19,31 +19,43 @@ import org.winnow.models.DecoderSpec.SeparateExperts;
 import org.winnow.moe.TopKRouter;
 
 /**
- * A family of models: what its decoders are made of, and how its checkpoints name the parts. As it stands here it is Llama's; another family says what is
- * different, and joins {@link #FAMILIES}.
+ * A family of models: what its decoders are made of, and how its checkpoints name the parts. As it
+ * stands here it is Llama's; another family says what is different, and joins {@link #FAMILIES}.
  */
 class Family {
-  private static final Map<String, Family> FAMILIES = new TreeMap<>(Map.of(
-      "deepseek_v3", new DeepseekV3Family(),
-      "gpt_oss", new GptOssFamily(),
-      "llama", new Family(),
-      "mixtral", new MixtralFamily(),
-      "olmoe", new OlmoeFamily(),
-      "qwen2_moe", new Qwen2MoeFamily(),
-      "qwen3_moe", new Qwen3MoeFamily()));
+  private static final Map<String, Family> FAMILIES =
+      new TreeMap<>(
+          Map.of(
+              "deepseek_v3", new DeepseekV3Family(),
+              "gpt_oss", new GptOssFamily(),
+              "llama", new Family(),
+              "mixtral", new MixtralFamily(),
+              "olmoe", new OlmoeFamily(),
+              "qwen2_moe", new Qwen2MoeFamily(),
+              "qwen3_moe", new Qwen3MoeFamily()));
 
   /**
    * What a checkpoint's decoder is made of.
    *
-   * @throws UnsupportedFormatException naming the family, quantization or position encoding that is not computed
+   * @throws UnsupportedFormatException naming the family, quantization or position encoding that is
+   *     not computed
    */
   static DecoderSpec describe(ModelConfig config) {
     Family family = FAMILIES.get(config.modelType());
     if (family == null) {
-      throw new UnsupportedFormatException(config.file() + ": model type " + config.modelType() + " is not computed yet; these are: " + FAMILIES.keySet());
+      throw new UnsupportedFormatException(
+          config.file()
+              + ": model type "
+              + config.modelType()
+              + " is not computed yet; these are: "
+              + FAMILIES.keySet());
     }
     if (config.quantization() != null) {
-      throw new UnsupportedFormatException(config.file() + ": quantization " + config.quantization() + " is not computed yet; F32, BF16 and F16 weights are");
+      throw new UnsupportedFormatException(
+          config.file()
+              + ": quantization "
+              + config.quantization()
+              + " is not computed yet; F32, BF16 and F16 weights are");
     }
     return family.decoder(config);
   }
@@ -52,13 +64,23 @@ class Family {
     List<Layer> layers = new ArrayList<>();
     for (int i = 0; i < config.numLayers(); i++) {
       String prefix = "model.layers." + i;
-      layers.add(new Layer(
-          norm(config, prefix + ".input_layernorm"), attention(config, prefix + ".self_attn", i),
-          norm(config, prefix + ".post_attention_layernorm"), mlp(config, prefix, i)));
+      layers.add(
+          new Layer(
+              norm(config, prefix + ".input_layernorm"),
+                  attention(config, prefix + ".self_attn", i),
+              norm(config, prefix + ".post_attention_layernorm"), mlp(config, prefix, i)));
     }
     String embedding = "model.embed_tokens.weight";
-    return new DecoderSpec(config.vocabularySize(), config.hiddenSize(), config.contextLength(), (float) config.epsilon(), rope(config), embedding,
-        List.copyOf(layers), norm(config, "model.norm"), config.tiedEmbeddings() ? embedding : "lm_head.weight");
+    return new DecoderSpec(
+        config.vocabularySize(),
+        config.hiddenSize(),
+        config.contextLength(),
+        (float) config.epsilon(),
+        rope(config),
+        embedding,
+        List.copyOf(layers),
+        norm(config, "model.norm"),
+        config.tiedEmbeddings() ? embedding : "lm_head.weight");
   }
 
   /** A layer's attention; {@code prefix} is that of its tensors. */
@@ -75,33 +97,57 @@ class Family {
    * @param queryNormSize 0 for none, as for the next
    * @param sinks name of the sink logits, or null
    */
-  static GroupedQueryAttention groupedQuery(ModelConfig config, String prefix, int layer, long queryNormSize, long keyNormSize, String sinks) {
+  static GroupedQueryAttention groupedQuery(
+      ModelConfig config,
+      String prefix,
+      int layer,
+      long queryNormSize,
+      long keyNormSize,
+      String sinks) {
     ModelConfig.Attention attention = config.attention();
     long hidden = config.hiddenSize();
     long queries = (long) attention.numHeads() * attention.headDim();
     long keys = (long) attention.numKvHeads() * attention.headDim();
-    return new GroupedQueryAttention(attention.numHeads(), attention.numKvHeads(), attention.headDim(),
+    return new GroupedQueryAttention(
+        attention.numHeads(),
+        attention.numKvHeads(),
+        attention.headDim(),
         new Projection(prefix + ".q_proj", queries, hidden, attention.qkvBias()),
         new Projection(prefix + ".k_proj", keys, hidden, attention.qkvBias()),
         new Projection(prefix + ".v_proj", keys, hidden, attention.qkvBias()),
         new Projection(prefix + ".o_proj", hidden, queries, attention.outputBias()),
         queryNormSize == 0 ? null : new Norm(prefix + ".q_norm.weight", queryNormSize),
         keyNormSize == 0 ? null : new Norm(prefix + ".k_norm.weight", keyNormSize),
-        (float) attention.clip(), attention.slidingWindows().get(layer), sinks);
+        (float) attention.clip(),
+        attention.slidingWindows().get(layer),
+        sinks);
   }
 
   static DenseMlp dense(ModelConfig config, String prefix, long intermediateSize) {
     return new DenseMlp(
-        new Projection(prefix + ".gate_proj", intermediateSize, config.hiddenSize(), config.mlpBias()),
-        new Projection(prefix + ".up_proj", intermediateSize, config.hiddenSize(), config.mlpBias()),
-        new Projection(prefix + ".down_proj", config.hiddenSize(), intermediateSize, config.mlpBias()), config.activation());
+        new Projection(
+            prefix + ".gate_proj", intermediateSize, config.hiddenSize(), config.mlpBias()),
+        new Projection(
+            prefix + ".up_proj", intermediateSize, config.hiddenSize(), config.mlpBias()),
+        new Projection(
+            prefix + ".down_proj", config.hiddenSize(), intermediateSize, config.mlpBias()),
+        config.activation());
   }
 
   /** Experts chosen by softmax, without shared ones. */
   static ExpertMlp softmaxExperts(ModelConfig config, Projection router, ExpertTensors tensors) {
     ModelConfig.Experts experts = config.experts();
     TopKRouter.Builder rule = TopKRouter.softmax(experts.topK()).renormalise(experts.renormalise());
-    return new ExpertMlp(experts.numExperts(), experts.intermediateSize(), router, rule, null, tensors, config.activation(), null, null);
+    return new ExpertMlp(
+        experts.numExperts(),
+        experts.intermediateSize(),
+        router,
+        rule,
+        null,
+        tensors,
+        config.activation(),
+        null,
+        null);
   }
 
   /** The linear map to one logit per expert. */
@@ -124,16 +170,43 @@ class Family {
   private static RopeFrequencies rope(ModelConfig config) {
     ModelConfig.Rope rope = config.rope();
     if (rope.partialFactor() != 1) {
-      throw new UnsupportedFormatException(config.file() + ": partial_rotary_factor " + rope.partialFactor() + " is not computed yet");
+      throw new UnsupportedFormatException(
+          config.file()
+              + ": partial_rotary_factor "
+              + rope.partialFactor()
+              + " is not computed yet");
     }
-    int width = config.latentAttention() == null ? config.attention().headDim() : config.latentAttention().ropeDim();
+    int width =
+        config.latentAttention() == null
+            ? config.attention().headDim()
+            : config.latentAttention().ropeDim();
     return switch (rope.type()) {
       case "default" -> RopeFrequencies.standard(width, rope.theta());
       case "linear" -> RopeFrequencies.linear(width, rope.theta(), rope.factor());
-      case "llama3" -> RopeFrequencies.llama3(width, rope.theta(), rope.factor(), rope.lowFactor(), rope.highFactor(), rope.originalContextLength());
-      case "yarn" -> RopeFrequencies.yarn(width, rope.theta(), new RopeFrequencies.Yarn(rope.factor(), rope.originalContextLength(), rope.betaFast(),
-          rope.betaSlow(), rope.truncate(), rope.attentionFactor(), rope.mscale(), rope.mscaleAllDim()));
-      default -> throw new UnsupportedFormatException(config.file() + ": rope type " + rope.type() + " is not computed yet");
+      case "llama3" ->
+          RopeFrequencies.llama3(
+              width,
+              rope.theta(),
+              rope.factor(),
+              rope.lowFactor(),
+              rope.highFactor(),
+              rope.originalContextLength());
+      case "yarn" ->
+          RopeFrequencies.yarn(
+              width,
+              rope.theta(),
+              new RopeFrequencies.Yarn(
+                  rope.factor(),
+                  rope.originalContextLength(),
+                  rope.betaFast(),
+                  rope.betaSlow(),
+                  rope.truncate(),
+                  rope.attentionFactor(),
+                  rope.mscale(),
+                  rope.mscaleAllDim()));
+      default ->
+          throw new UnsupportedFormatException(
+              config.file() + ": rope type " + rope.type() + " is not computed yet");
     };
   }
 }

@@ -6,6 +6,9 @@ public enum FinishReason {
   STOP,
   /** As many tokens as were asked for. */
   LENGTH,
-  /** Through {@link Cancellation}, an interrupt of the generating thread, or {@link LanguageModel#close()}. */
+  /**
+   * Through {@link Cancellation}, an interrupt of the generating thread, or {@link
+   * LanguageModel#close()}.
+   */
   CANCELLED
 }

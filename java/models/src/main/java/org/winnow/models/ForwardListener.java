@@ -3,8 +3,9 @@ package org.winnow.models;
 import org.winnow.Tensor;
 
 /**
- * Sees what a forward pass computes, on the thread that computes it; for comparisons with a reference. The tensors are views of working memory:
- * valid until the method returns, and only to be read. A long input arrives in chunks of consecutive positions.
+ * Sees what a forward pass computes, on the thread that computes it; for comparisons with a
+ * reference. The tensors are views of working memory: valid until the method returns, and only to
+ * be read. A long input arrives in chunks of consecutive positions.
  */
 public interface ForwardListener {
   /** Looks at nothing. */
@@ -13,7 +14,8 @@ public interface ForwardListener {
   /**
    * The residual stream.
    *
-   * @param layer 0 after the embedding, {@code i} after layer {@code i}; the last one after the final norm
+   * @param layer 0 after the embedding, {@code i} after layer {@code i}; the last one after the
+   *     final norm
    * @param firstPosition position of row 0
    * @param hidden [numTokens, hiddenSize] f32
    */

@@ -3,28 +3,41 @@ package org.winnow.models;
 import java.util.Set;
 
 /**
- * How to generate. Immutable; start from {@link #greedy(int)} or {@link #sampling(int, double, long)}.
+ * How to generate. Immutable; start from {@link #greedy(int)} or {@link #sampling(int, double,
+ * long)}.
  *
  * @param maxTokens new tokens at most, at least 0
  * @param temperature logits are divided by it; 0 takes the largest logit
  * @param topK choose among the k most probable tokens; 0 for all
- * @param topP choose among the smallest set of most probable tokens whose mass is at least this; 1 for all
- * @param seed the same seed, prompt and model give the same tokens, whatever the budget and the threads
- * @param stopIds tokens that end the text and are not part of it; null for those of the model's configuration
+ * @param topP choose among the smallest set of most probable tokens whose mass is at least this; 1
+ *     for all
+ * @param seed the same seed, prompt and model give the same tokens, whatever the budget and the
+ *     threads
+ * @param stopIds tokens that end the text and are not part of it; null for those of the model's
+ *     configuration
  * @param cancellation ends the generation from another thread, or null
  */
 public record GenerateOptions(
-    int maxTokens, double temperature, int topK, double topP, long seed, Set<Integer> stopIds, Cancellation cancellation) {
+    int maxTokens,
+    double temperature,
+    int topK,
+    double topP,
+    long seed,
+    Set<Integer> stopIds,
+    Cancellation cancellation) {
   /**
    * @throws IllegalArgumentException naming the option that is out of range
    */
   public GenerateOptions {
-    if (maxTokens < 0) throw new IllegalArgumentException("maxTokens must not be negative, found " + maxTokens);
+    if (maxTokens < 0)
+      throw new IllegalArgumentException("maxTokens must not be negative, found " + maxTokens);
     if (!(temperature >= 0) || temperature == Double.POSITIVE_INFINITY) {
-      throw new IllegalArgumentException("temperature must be finite and not negative, found " + temperature);
+      throw new IllegalArgumentException(
+          "temperature must be finite and not negative, found " + temperature);
     }
     if (topK < 0) throw new IllegalArgumentException("topK must not be negative, found " + topK);
-    if (!(topP > 0 && topP <= 1)) throw new IllegalArgumentException("topP must lie in (0, 1], found " + topP);
+    if (!(topP > 0 && topP <= 1))
+      throw new IllegalArgumentException("topP must lie in (0, 1], found " + topP);
     stopIds = stopIds == null ? null : Set.copyOf(stopIds);
   }
 

@@ -6,7 +6,10 @@ import org.winnow.ContextLengthException;
 import org.winnow.attention.KvCache;
 import org.winnow.layer.Sampler;
 
-/** One run of {@code generate}: reads the prompt in chunks, then chooses a token per step until something ends it. */
+/**
+ * One run of {@code generate}: reads the prompt in chunks, then chooses a token per step until
+ * something ends it.
+ */
 final class Generation {
   private final LanguageModel model;
   private final Session session;
@@ -17,13 +20,16 @@ final class Generation {
   private int[] ids = new int[16];
   private int numIds;
 
-  Generation(LanguageModel model, Session session, GenerateOptions options, TokenListener listener) {
+  Generation(
+      LanguageModel model, Session session, GenerateOptions options, TokenListener listener) {
     this.model = model;
     this.session = session;
     this.options = options;
     this.listener = listener;
-    this.stopIds = options.stopIds() != null ? options.stopIds() : Set.copyOf(model.config().stopTokens());
-    this.sampler = new Sampler(options.temperature(), options.topK(), options.topP(), options.seed());
+    this.stopIds =
+        options.stopIds() != null ? options.stopIds() : Set.copyOf(model.config().stopTokens());
+    this.sampler =
+        new Sampler(options.temperature(), options.topK(), options.topP(), options.seed());
   }
 
   GenerationResult run(int[] prompt) {
@@ -54,20 +60,28 @@ final class Generation {
     if (stream != null) text.append(stream.finish());
     long end = System.nanoTime();
     return new GenerationResult(
-        Arrays.copyOf(ids, numIds), text.toString(), reason, pending.length, prefilled - begin, end - prefilled, model.expertCounters());
+        Arrays.copyOf(ids, numIds),
+        text.toString(),
+        reason,
+        pending.length,
+        prefilled - begin,
+        end - prefilled,
+        model.expertCounters());
   }
 
   private void check(int[] prompt) {
     int vocabulary = model.config().vocabularySize();
     for (int i = 0; i < prompt.length; i++) {
       if (prompt[i] < 0 || prompt[i] >= vocabulary) {
-        throw new IllegalArgumentException("prompt must hold ids in [0, " + vocabulary + "), found " + prompt[i] + " at " + i);
+        throw new IllegalArgumentException(
+            "prompt must hold ids in [0, " + vocabulary + "), found " + prompt[i] + " at " + i);
       }
     }
     KvCache cache = session.cache();
     long total = (long) session.numTokens() + prompt.length + options.maxTokens();
     if (total > cache.contextLimit()) throw new ContextLengthException(cache.contextLimit(), total);
-    if (session.numTokens() + prompt.length == 0) throw new IllegalArgumentException("prompt must not be empty at the beginning of a sequence");
+    if (session.numTokens() + prompt.length == 0)
+      throw new IllegalArgumentException("prompt must not be empty at the beginning of a sequence");
     // Nothing new to read: the last token again, for its logits.
     if (prompt.length == 0 && session.pending().length == 0) cache.truncate(cache.length() - 1);
   }
@@ -86,7 +100,9 @@ final class Generation {
   }
 
   private boolean isCancelled() {
-    return model.isClosing() || Thread.currentThread().isInterrupted() || (options.cancellation() != null && options.cancellation().isCancelled());
+    return model.isClosing()
+        || Thread.currentThread().isInterrupted()
+        || (options.cancellation() != null && options.cancellation().isCancelled());
   }
 
   private void append(int id) {

@@ -11,10 +11,17 @@ import org.winnow.memory.ExpertCounters;
  * @param promptTokens tokens that had to be read before the first new one
  * @param prefillNanos time for these
  * @param decodeNanos time from then on, the listener's included
- * @param experts the model's expert counters at the end, or null for a dense model; other generations of the model count in them as well
+ * @param experts the model's expert counters at the end, or null for a dense model; other
+ *     generations of the model count in them as well
  */
 public record GenerationResult(
-    int[] ids, String text, FinishReason finishReason, int promptTokens, long prefillNanos, long decodeNanos, ExpertCounters experts) {
+    int[] ids,
+    String text,
+    FinishReason finishReason,
+    int promptTokens,
+    long prefillNanos,
+    long decodeNanos,
+    ExpertCounters experts) {
   public GenerationResult {
     ids = ids.clone();
   }
@@ -24,7 +31,10 @@ public record GenerationResult(
     return ids.clone();
   }
 
-  /** New tokens per second after the first, which the prompt's pass has made; 0 if there are fewer than two. */
+  /**
+   * New tokens per second after the first, which the prompt's pass has made; 0 if there are fewer
+   * than two.
+   */
   public double decodeTokensPerSecond() {
     return ids.length < 2 || decodeNanos == 0 ? 0 : (ids.length - 1) * 1e9 / decodeNanos;
   }

@@ -9,7 +9,10 @@ import org.winnow.layer.Clamp;
 import org.winnow.layer.Linear;
 import org.winnow.layer.RmsNorm;
 
-/** Grouped-query attention with what the families add to it: biases, q/k norm, sinks, a sliding window. */
+/**
+ * Grouped-query attention with what the families add to it: biases, q/k norm, sinks, a sliding
+ * window.
+ */
 final class GroupedQueryBlock implements AttentionBlock {
   /** Working memory; one for all layers of a decoder. */
   static final class Scratch implements AutoCloseable {
@@ -39,7 +42,12 @@ final class GroupedQueryBlock implements AttentionBlock {
   private final AttentionOptions options;
   private final Scratch scratch;
 
-  GroupedQueryBlock(DecoderSpec.GroupedQueryAttention spec, int layer, float epsilon, DecoderWeights weights, Scratch scratch) {
+  GroupedQueryBlock(
+      DecoderSpec.GroupedQueryAttention spec,
+      int layer,
+      float epsilon,
+      DecoderWeights weights,
+      Scratch scratch) {
     this.spec = spec;
     this.layer = layer;
     this.epsilon = epsilon;
@@ -50,7 +58,11 @@ final class GroupedQueryBlock implements AttentionBlock {
     output = weights.linear(spec.output());
     queryNorm = weights.get(spec.queryNorm() == null ? null : spec.queryNorm().name());
     keyNorm = weights.get(spec.keyNorm() == null ? null : spec.keyNorm().name());
-    options = new AttentionOptions((float) (1 / Math.sqrt(spec.headDim())), spec.slidingWindow(), weights.get(spec.sinks()));
+    options =
+        new AttentionOptions(
+            (float) (1 / Math.sqrt(spec.headDim())),
+            spec.slidingWindow(),
+            weights.get(spec.sinks()));
   }
 
   @Override
@@ -64,14 +76,18 @@ final class GroupedQueryBlock implements AttentionBlock {
     Tensor keyHeads = keys.reshape(numTokens, spec.numKvHeads(), spec.headDim());
     Rope.run(backend, queryHeads, step.cos(), step.sin(), 0, Rope.Layout.HALF_SPLIT);
     Rope.run(backend, keyHeads, step.cos(), step.sin(), 0, Rope.Layout.HALF_SPLIT);
-    step.cache().append(backend, layer, keyHeads, values.reshape(numTokens, spec.numKvHeads(), spec.headDim()));
+    step.cache()
+        .append(
+            backend, layer, keyHeads, values.reshape(numTokens, spec.numKvHeads(), spec.headDim()));
     Tensor attended = scratch.attended.view(numTokens, output.inputSize());
     Tensor attendedHeads = attended.reshape(numTokens, spec.numHeads(), spec.headDim());
-    Attention.run(backend, queryHeads, step.cache(), layer, step.cache().length(), options, attendedHeads);
+    Attention.run(
+        backend, queryHeads, step.cache(), layer, step.cache().length(), options, attendedHeads);
     output.run(backend, attended, blockOutput);
   }
 
-  private Tensor project(Backend backend, Linear projection, Tensor input, ReusableTensor memory, Tensor norm) {
+  private Tensor project(
+      Backend backend, Linear projection, Tensor input, ReusableTensor memory, Tensor norm) {
     Tensor projected = memory.view(input.dim(0), projection.outputSize());
     projection.run(backend, input, projected);
     if (norm != null) {

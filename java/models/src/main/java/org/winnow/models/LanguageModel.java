@@ -13,8 +13,8 @@ import org.winnow.layer.Sampler;
 import org.winnow.memory.ExpertCounters;
 
 /**
- * A decoder from a checkpoint, ready to generate text. The weights of its experts stay in the files until a token chooses them; a budget bounds how
- * many of them are in memory at a time.
+ * A decoder from a checkpoint, ready to generate text. The weights of its experts stay in the files
+ * until a token chooses them; a budget bounds how many of them are in memory at a time.
  *
  * <pre>{@code
  * try (LanguageModel model = LanguageModel.open(Path.of("models/kjv-moe"), LoadOptions.defaults().withBudget(ExpertBudget.ofShare(0.25)))) {
@@ -22,9 +22,10 @@ import org.winnow.memory.ExpertCounters;
  * }
  * }</pre>
  *
- * <p>May be used from several threads: generations take turns, token by token, and each has a sequence of its own. The results are the same bits as
- * alone. {@link #close()} ends running generations as {@link FinishReason#CANCELLED} and waits for them; use after that throws
- * {@link IllegalStateException}.
+ * <p>May be used from several threads: generations take turns, token by token, and each has a
+ * sequence of its own. The results are the same bits as alone. {@link #close()} ends running
+ * generations as {@link FinishReason#CANCELLED} and waits for them; use after that throws {@link
+ * IllegalStateException}.
  */
 public final class LanguageModel implements AutoCloseable {
   /** Tokens of one step of a prompt. Results do not depend on it. */
@@ -49,9 +50,12 @@ public final class LanguageModel implements AutoCloseable {
   /**
    * Reads everything but the experts.
    *
-   * @param folder config.json, safetensors in one file or in shards, and tokenizer.json if text is to be understood
-   * @throws org.winnow.CheckpointException if a file or tensor is missing or wrong; nothing stays open
-   * @throws org.winnow.UnsupportedFormatException if the family or the type of the weights is not computed yet
+   * @param folder config.json, safetensors in one file or in shards, and tokenizer.json if text is
+   *     to be understood
+   * @throws org.winnow.CheckpointException if a file or tensor is missing or wrong; nothing stays
+   *     open
+   * @throws org.winnow.UnsupportedFormatException if the family or the type of the weights is not
+   *     computed yet
    * @throws org.winnow.BudgetException if the budget is less than one expert
    */
   public static LanguageModel open(Path folder, LoadOptions options) {
@@ -122,7 +126,8 @@ public final class LanguageModel implements AutoCloseable {
   /**
    * Generates after these tokens, in a sequence of its own.
    *
-   * @throws org.winnow.ContextLengthException if the prompt and {@code maxTokens} exceed the context; nothing has run then
+   * @throws org.winnow.ContextLengthException if the prompt and {@code maxTokens} exceed the
+   *     context; nothing has run then
    * @see Session#generate(int[], GenerateOptions, TokenListener)
    */
   public GenerationResult generate(int[] prompt, GenerateOptions options, TokenListener listener) {
@@ -144,24 +149,35 @@ public final class LanguageModel implements AutoCloseable {
     running.enter();
     try (KvCache cache = loaded.spec().newKvCache()) {
       if (ids.length == 0) throw new IllegalArgumentException("ids must not be empty");
-      if (ids.length > cache.contextLimit()) throw new ContextLengthException(cache.contextLimit(), ids.length);
+      if (ids.length > cache.contextLimit())
+        throw new ContextLengthException(cache.contextLimit(), ids.length);
       for (int begin = 0; begin < ids.length; begin += chunkTokens) {
         if (running.isClosing()) throw new IllegalStateException("model is closed");
         int end = Math.min(begin + chunkTokens, ids.length);
         int first = begin;
-        step(cache, Arrays.copyOfRange(ids, begin, end), listener, hidden -> {
-          for (int row = Math.max(first, firstLogit); row < end; row += LOGIT_ROWS) {
-            listener.onLogits(row, loaded.decoder().logits(hidden.slice(row - first, Math.min(row + LOGIT_ROWS, end) - first)));
-          }
-          return null;
-        });
+        step(
+            cache,
+            Arrays.copyOfRange(ids, begin, end),
+            listener,
+            hidden -> {
+              for (int row = Math.max(first, firstLogit); row < end; row += LOGIT_ROWS) {
+                listener.onLogits(
+                    row,
+                    loaded
+                        .decoder()
+                        .logits(
+                            hidden.slice(row - first, Math.min(row + LOGIT_ROWS, end) - first)));
+              }
+              return null;
+            });
       }
     } finally {
       running.exit();
     }
   }
 
-  GenerationResult generate(Session session, int[] prompt, GenerateOptions options, TokenListener listener) {
+  GenerationResult generate(
+      Session session, int[] prompt, GenerateOptions options, TokenListener listener) {
     running.enter();
     try {
       return new Generation(this, session, options, listener).run(prompt);
@@ -177,15 +193,23 @@ public final class LanguageModel implements AutoCloseable {
 
   /** Appends tokens to a sequence and chooses the next one. */
   int step(KvCache cache, int[] ids, Sampler sampler) {
-    return step(cache, ids, ForwardListener.NONE, hidden -> {
-      Tensor logits = loaded.decoder().logits(hidden.slice(ids.length - 1, ids.length));
-      return sampler.sample(loaded.backend(), logits.reshape(logits.size()));
-    });
+    return step(
+        cache,
+        ids,
+        ForwardListener.NONE,
+        hidden -> {
+          Tensor logits = loaded.decoder().logits(hidden.slice(ids.length - 1, ids.length));
+          return sampler.sample(loaded.backend(), logits.reshape(logits.size()));
+        });
   }
 
-  /** One step of a sequence; what is made of its hidden states is made before the next step, of whatever sequence, begins. */
+  /**
+   * One step of a sequence; what is made of its hidden states is made before the next step, of
+   * whatever sequence, begins.
+   */
   private <R> R step(KvCache cache, int[] ids, ForwardListener listener, Function<Tensor, R> use) {
-    if (steps.isHeldByCurrentThread()) throw new IllegalStateException("a step begun from inside a forward listener");
+    if (steps.isHeldByCurrentThread())
+      throw new IllegalStateException("a step begun from inside a forward listener");
     steps.lock();
     try {
       return use.apply(loaded.decoder().step(cache, ids, listener));
@@ -203,7 +227,8 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   Tokenizer requireTokenizer() {
-    if (tokenizer == null) throw new IllegalStateException("model has no " + Tokenizer.FILE + ": give token ids");
+    if (tokenizer == null)
+      throw new IllegalStateException("model has no " + Tokenizer.FILE + ": give token ids");
     return tokenizer;
   }
 
@@ -212,7 +237,8 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * Ends running generations at their next step and waits for them, then frees everything, sessions included. May be called twice.
+   * Ends running generations at their next step and waits for them, then frees everything, sessions
+   * included. May be called twice.
    *
    * @throws IllegalStateException if called from inside a generation, by a listener
    */

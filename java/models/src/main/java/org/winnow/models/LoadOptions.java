@@ -9,17 +9,27 @@ import org.winnow.memory.EvictionPolicy;
  *
  * @param budget memory that experts may take
  * @param evictionPolicy makes the policy of the model's expert cache
- * @param readAhead whether to guess the next layer's experts by its router and this layer's hidden state, and to read them while this layer computes.
- *     Results never change
- * @param everyExpert whether to compute every expert for every token, those that were not chosen with weight 0, as a dense layer does: to compare with. Results
- *     never change
+ * @param readAhead whether to guess the next layer's experts by its router and this layer's hidden
+ *     state, and to read them while this layer computes. Results never change
+ * @param everyExpert whether to compute every expert for every token, those that were not chosen
+ *     with weight 0, as a dense layer does: to compare with. Results never change
  * @param numThreads of the model's own backend; 0 for as many as the machine has processors
- * @param backend computes instead of one of the model's own, or null; it stays the caller's, open for as long as the model
+ * @param backend computes instead of one of the model's own, or null; it stays the caller's, open
+ *     for as long as the model
  */
-public record LoadOptions(ExpertBudget budget, Supplier<EvictionPolicy> evictionPolicy, boolean readAhead, boolean everyExpert, int numThreads, Backend backend) {
-  /** @throws IllegalArgumentException naming the option that is out of range */
+public record LoadOptions(
+    ExpertBudget budget,
+    Supplier<EvictionPolicy> evictionPolicy,
+    boolean readAhead,
+    boolean everyExpert,
+    int numThreads,
+    Backend backend) {
+  /**
+   * @throws IllegalArgumentException naming the option that is out of range
+   */
   public LoadOptions {
-    if (numThreads < 0) throw new IllegalArgumentException("numThreads must not be negative, found " + numThreads);
+    if (numThreads < 0)
+      throw new IllegalArgumentException("numThreads must not be negative, found " + numThreads);
   }
 
   /** Room for all experts, read as they are chosen; LFRU; no read-ahead; all processors. */

@@ -21,7 +21,10 @@ import org.winnow.memory.ExpertStore;
 import org.winnow.memory.TensorInfo;
 import org.winnow.moe.MoeLayer;
 
-/** Everything that a model holds open, from its files to its decoder. Opening checks all tensors before it reads any, and leaves nothing behind if it fails. */
+/**
+ * Everything that a model holds open, from its files to its decoder. Opening checks all tensors
+ * before it reads any, and leaves nothing behind if it fails.
+ */
 final class LoadedModel implements AutoCloseable {
   private final Deque<AutoCloseable> open = new ArrayDeque<>(); // last opened first
   private final ModelConfig config;
@@ -31,7 +34,9 @@ final class LoadedModel implements AutoCloseable {
   private final Backend backend;
   private final Decoder decoder;
 
-  /** @throws CheckpointException if a file or tensor is missing or wrong */
+  /**
+   * @throws CheckpointException if a file or tensor is missing or wrong
+   */
   static LoadedModel open(Path folder, LoadOptions options) {
     return new LoadedModel(folder, options);
   }
@@ -45,10 +50,17 @@ final class LoadedModel implements AutoCloseable {
       refuseUnknownTensors(checkpoint);
       ExpertStore store = expertStore(checkpoint);
       long budgetBytes = store == null ? 0 : options.budget().resolveBytes(store.fullBudgetBytes());
-      cache = store == null ? null : keep(new ExpertCache(store, budgetBytes, options.evictionPolicy().get()));
+      cache =
+          store == null
+              ? null
+              : keep(new ExpertCache(store, budgetBytes, options.evictionPolicy().get()));
       weights = keep(DecoderWeights.read(checkpoint, spec.weights()));
-      backend = options.backend() != null ? options.backend() : keep(newBackend(options.numThreads()));
-      decoder = keep(new Decoder(backend, spec, weights, layers(options.everyExpert()), options.readAhead()));
+      backend =
+          options.backend() != null ? options.backend() : keep(newBackend(options.numThreads()));
+      decoder =
+          keep(
+              new Decoder(
+                  backend, spec, weights, layers(options.everyExpert()), options.readAhead()));
     } catch (RuntimeException | Error e) {
       close();
       throw e;
@@ -64,14 +76,21 @@ final class LoadedModel implements AutoCloseable {
     return numThreads == 0 ? new CpuBackend() : new CpuBackend(InstructionSet.best(), numThreads);
   }
 
-  /** A tensor that the family does not know would be left out of the computation: another model than this one. */
+  /**
+   * A tensor that the family does not know would be left out of the computation: another model than
+   * this one.
+   */
   private void refuseUnknownTensors(Checkpoint checkpoint) {
     Set<String> known = new HashSet<>();
     spec.weights().forEach(weight -> known.add(weight.name()));
     spec.forEachExpertTensor(known::add);
     for (TensorInfo tensor : checkpoint.tensors()) {
       if (!known.contains(tensor.name()) && !spec.isIgnorable(tensor.name())) {
-        throw new CheckpointException(tensor.file(), tensor.name(), "only tensors of a " + config.modelType() + " decoder as config.json describes it", tensor.toString());
+        throw new CheckpointException(
+            tensor.file(),
+            tensor.name(),
+            "only tensors of a " + config.modelType() + " decoder as config.json describes it",
+            tensor.toString());
       }
     }
   }
@@ -80,7 +99,8 @@ final class LoadedModel implements AutoCloseable {
     ExpertStore.Builder builder = null;
     for (DecoderSpec.Layer layer : spec.layers()) {
       if (!(layer.mlp() instanceof DecoderSpec.ExpertMlp mlp)) continue;
-      if (builder == null) builder = ExpertStore.builder(checkpoint, spec.hiddenSize(), mlp.intermediateSize());
+      if (builder == null)
+        builder = ExpertStore.builder(checkpoint, spec.hiddenSize(), mlp.intermediateSize());
       mlp.experts().addTo(builder, mlp.numExperts());
     }
     return builder == null ? null : builder.build();
@@ -93,13 +113,25 @@ final class LoadedModel implements AutoCloseable {
     int expertLayer = 0;
     for (int i = 0; i < spec.layers().size(); i++) {
       DecoderSpec.Layer layer = spec.layers().get(i);
-      AttentionBlock attention = layer.attention() instanceof DecoderSpec.LatentAttention latent
-          ? new LatentBlock(latent, i, spec.epsilon(), weights, workspace)
-          : new GroupedQueryBlock((DecoderSpec.GroupedQueryAttention) layer.attention(), i, spec.epsilon(), weights, scratch);
-      MlpBlock mlp = layer.mlp() instanceof DecoderSpec.ExpertMlp experts
-          ? keep(experts(experts, expertLayer++, everyExpert))
-          : keep(new MlpBlock.Dense(feedForward((DecoderSpec.DenseMlp) layer.mlp())));
-      layers.add(new Decoder.Layer(weights.get(layer.attentionNorm().name()), keep(attention), weights.get(layer.mlpNorm().name()), mlp));
+      AttentionBlock attention =
+          layer.attention() instanceof DecoderSpec.LatentAttention latent
+              ? new LatentBlock(latent, i, spec.epsilon(), weights, workspace)
+              : new GroupedQueryBlock(
+                  (DecoderSpec.GroupedQueryAttention) layer.attention(),
+                  i,
+                  spec.epsilon(),
+                  weights,
+                  scratch);
+      MlpBlock mlp =
+          layer.mlp() instanceof DecoderSpec.ExpertMlp experts
+              ? keep(experts(experts, expertLayer++, everyExpert))
+              : keep(new MlpBlock.Dense(feedForward((DecoderSpec.DenseMlp) layer.mlp())));
+      layers.add(
+          new Decoder.Layer(
+              weights.get(layer.attentionNorm().name()),
+              keep(attention),
+              weights.get(layer.mlpNorm().name()),
+              mlp));
     }
     return layers;
   }
@@ -107,8 +139,11 @@ final class LoadedModel implements AutoCloseable {
   private ExpertBlock experts(DecoderSpec.ExpertMlp spec, int expertLayer, boolean everyExpert) {
     Tensor correctionBias = weights.get(spec.correctionBias());
     if (correctionBias != null) spec.rule().correctionBias(correctionBias);
-    MoeLayer.Builder builder = MoeLayer.builder(weights.linear(spec.router()), spec.rule().build(), cache.layer(expertLayer))
-        .activation(spec.activation()).everyExpert(everyExpert);
+    MoeLayer.Builder builder =
+        MoeLayer.builder(
+                weights.linear(spec.router()), spec.rule().build(), cache.layer(expertLayer))
+            .activation(spec.activation())
+            .everyExpert(everyExpert);
     FeedForward shared = spec.shared() == null ? null : feedForward(spec.shared());
     if (shared != null) builder.shared(shared);
     if (spec.sharedGate() != null) builder.sharedGate(weights.linear(spec.sharedGate()));
@@ -116,7 +151,11 @@ final class LoadedModel implements AutoCloseable {
   }
 
   private FeedForward feedForward(DecoderSpec.DenseMlp spec) {
-    return new FeedForward(weights.linear(spec.gate()), weights.linear(spec.up()), weights.linear(spec.down()), spec.activation());
+    return new FeedForward(
+        weights.linear(spec.gate()),
+        weights.linear(spec.up()),
+        weights.linear(spec.down()),
+        spec.activation());
   }
 
   ModelConfig config() {

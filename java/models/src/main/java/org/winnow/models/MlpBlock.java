@@ -4,7 +4,10 @@ import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.layer.FeedForward;
 
-/** What follows attention in a layer: a dense feed-forward block or a mixture of experts. Its weights belong to {@link DecoderWeights} and the expert cache. */
+/**
+ * What follows attention in a layer: a dense feed-forward block or a mixture of experts. Its
+ * weights belong to {@link DecoderWeights} and the expert cache.
+ */
 interface MlpBlock extends AutoCloseable {
   /**
    * @param input [numTokens, hiddenSize] f32, normalised
@@ -12,7 +15,10 @@ interface MlpBlock extends AutoCloseable {
    */
   void run(Backend backend, Tensor input, Tensor output);
 
-  /** Begins to read the experts that this input would choose; changes nothing but when they are read. */
+  /**
+   * Begins to read the experts that this input would choose; changes nothing but when they are
+   * read.
+   */
   void readAhead(Backend backend, Tensor input);
 
   /** Logits of the last run's router, [numTokens, numExperts] f32, or null for a dense block. */

@@ -6,10 +6,12 @@ import java.util.Arrays;
 import org.winnow.Tensor;
 
 /**
- * How well a model predicts a text: {@code exp(sum of -ln p / number of tokens scored)}, in windows of limited context.
+ * How well a model predicts a text: {@code exp(sum of -ln p / number of tokens scored)}, in windows
+ * of limited context.
  *
- * <p>Windows of {@code window} ids start at 0, {@code stride}, 2 {@code stride}, ... until one reaches the end; positions restart at 0 in each. A
- * window scores those of its ids, save the first, that no earlier window contained, so that every id but the very first is scored once.
+ * <p>Windows of {@code window} ids start at 0, {@code stride}, 2 {@code stride}, ... until one
+ * reaches the end; positions restart at 0 in each. A window scores those of its ids, save the
+ * first, that no earlier window contained, so that every id but the very first is scored once.
  *
  * @param tokensScored one less than the ids
  * @param nats the sum of -ln p over the tokens scored
@@ -39,10 +41,15 @@ public record Perplexity(int tokensScored, double nats, long textBytes) {
    * @param stride ids from the start of one window to that of the next, less than {@code window}
    * @throws IllegalArgumentException if one of these is out of range
    */
-  public static Perplexity of(LanguageModel model, int[] ids, long textBytes, int window, int stride, Progress progress) {
-    if (ids.length < 2) throw new IllegalArgumentException("ids must be at least 2, found " + ids.length);
-    if (window < 2) throw new IllegalArgumentException("window must be at least 2, found " + window);
-    if (stride < 1 || stride >= window) throw new IllegalArgumentException("stride must lie in [1, " + (window - 1) + "], found " + stride);
+  public static Perplexity of(
+      LanguageModel model, int[] ids, long textBytes, int window, int stride, Progress progress) {
+    if (ids.length < 2)
+      throw new IllegalArgumentException("ids must be at least 2, found " + ids.length);
+    if (window < 2)
+      throw new IllegalArgumentException("window must be at least 2, found " + window);
+    if (stride < 1 || stride >= window)
+      throw new IllegalArgumentException(
+          "stride must lie in [1, " + (window - 1) + "], found " + stride);
     double nats = 0;
     int done = 1; // ids that need no score any more
     for (int start = 0; done < ids.length; start += stride) {
@@ -57,7 +64,8 @@ public record Perplexity(int tokensScored, double nats, long textBytes) {
   }
 
   /**
-   * Bytes of a text in UTF-8 from its ids, markers such as {@code <|endoftext|>} left out; exact for tokenizers that keep every byte.
+   * Bytes of a text in UTF-8 from its ids, markers such as {@code <|endoftext|>} left out; exact
+   * for tokenizers that keep every byte.
    *
    * @throws IllegalStateException if the model is closed or has no tokenizer
    */

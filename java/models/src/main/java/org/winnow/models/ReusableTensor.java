@@ -3,7 +3,10 @@ package org.winnow.models;
 import org.winnow.DType;
 import org.winnow.Tensor;
 
-/** Working memory that grows, of the shape that a step needs. Its contents are whatever the last use left. */
+/**
+ * Working memory that grows, of the shape that a step needs. Its contents are whatever the last use
+ * left.
+ */
 final class ReusableTensor implements AutoCloseable {
   private final DType dtype;
   private Tensor memory;

@@ -8,7 +8,9 @@ final class Running {
   private final List<Thread> threads = new ArrayList<>(); // one entry for each call that runs
   private volatile boolean closing;
 
-  /** @throws IllegalStateException after {@link #close()} */
+  /**
+   * @throws IllegalStateException after {@link #close()}
+   */
   synchronized void enter() {
     if (closing) throw new IllegalStateException("model is closed");
     threads.add(Thread.currentThread());
@@ -30,7 +32,8 @@ final class Running {
    * @throws IllegalStateException on a thread that runs, which would wait for itself
    */
   synchronized boolean close() {
-    if (threads.contains(Thread.currentThread())) throw new IllegalStateException("close() called from inside a generation");
+    if (threads.contains(Thread.currentThread()))
+      throw new IllegalStateException("close() called from inside a generation");
     boolean first = !closing;
     closing = true;
     boolean interrupted = false;

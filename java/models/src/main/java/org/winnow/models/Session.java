@@ -4,8 +4,9 @@ import java.util.Arrays;
 import org.winnow.attention.KvCache;
 
 /**
- * One sequence of tokens and its key-value cache: a conversation that goes on without computing its beginning again. Weights are the model's, shared by
- * all its sessions. Calls from several threads are served one after the other.
+ * One sequence of tokens and its key-value cache: a conversation that goes on without computing its
+ * beginning again. Weights are the model's, shared by all its sessions. Calls from several threads
+ * are served one after the other.
  */
 public final class Session implements AutoCloseable {
   private final LanguageModel model;
@@ -25,25 +26,31 @@ public final class Session implements AutoCloseable {
   }
 
   /**
-   * Goes on after this text. At the beginning of the session the tokenizer adds what it begins a text with.
+   * Goes on after this text. At the beginning of the session the tokenizer adds what it begins a
+   * text with.
    *
    * @throws IllegalStateException if session or model is closed, or the model has no tokenizer
    * @see #generate(int[], GenerateOptions, TokenListener)
    */
-  public synchronized GenerationResult generate(String prompt, GenerateOptions options, TokenListener listener) {
+  public synchronized GenerationResult generate(
+      String prompt, GenerateOptions options, TokenListener listener) {
     return generate(model.requireTokenizer().encode(prompt, numTokens == 0), options, listener);
   }
 
   /**
-   * Goes on after these tokens. If it throws, the session keeps the tokens that were complete before the step that failed.
+   * Goes on after these tokens. If it throws, the session keeps the tokens that were complete
+   * before the step that failed.
    *
    * @param prompt token ids to append; may be empty if the sequence is not
-   * @throws org.winnow.ContextLengthException if the sequence, the prompt and {@code maxTokens} exceed the context; nothing has run then
+   * @throws org.winnow.ContextLengthException if the sequence, the prompt and {@code maxTokens}
+   *     exceed the context; nothing has run then
    * @throws org.winnow.ExpertReadException if weights cannot be read
-   * @throws IllegalArgumentException if an id is not in the vocabulary, or the sequence would be empty
+   * @throws IllegalArgumentException if an id is not in the vocabulary, or the sequence would be
+   *     empty
    * @throws IllegalStateException if session or model is closed
    */
-  public synchronized GenerationResult generate(int[] prompt, GenerateOptions options, TokenListener listener) {
+  public synchronized GenerationResult generate(
+      int[] prompt, GenerateOptions options, TokenListener listener) {
     if (closed) throw new IllegalStateException("session is closed");
     return model.generate(this, prompt, options, listener);
   }

@@ -7,10 +7,12 @@ public interface TokenListener {
   TokenListener NONE = (id, text) -> {};
 
   /**
-   * Called once per new token; an exception ends the generation, reaches the caller of {@code generate} and leaves model and session usable.
+   * Called once per new token; an exception ends the generation, reaches the caller of {@code
+   * generate} and leaves model and session usable.
    *
    * @param id the token
-   * @param text what this token completes: empty while a character is still incomplete, and without a tokenizer
+   * @param text what this token completes: empty while a character is still incomplete, and without
+   *     a tokenizer
    */
   void onToken(int id, String text);
 }

@@ -17,9 +17,11 @@ import org.winnow.memory.TensorInfo;
 /**
  * Compares a model with what a reference computed from the same weights.
  *
- * <p>The reference is a safetensors file with {@code input_ids} [rows, length] i64 and any of {@code hidden.0} ... {@code hidden.L}
- * [rows, length, hiddenSize], {@code logits} [rows, length, vocabularySize], {@code router_logits} [rows, layers, length, experts] (all f32) and
- * {@code greedy} [rows, longer] i64: a beginning of the row, then greedily chosen tokens, stop tokens ignored.
+ * <p>The reference is a safetensors file with {@code input_ids} [rows, length] i64 and any of
+ * {@code hidden.0} ... {@code hidden.L} [rows, length, hiddenSize], {@code logits} [rows, length,
+ * vocabularySize], {@code router_logits} [rows, layers, length, experts] (all f32) and {@code
+ * greedy} [rows, longer] i64: a beginning of the row, then greedily chosen tokens, stop tokens
+ * ignored.
  */
 public final class Verifier {
   private Verifier() {}
@@ -28,7 +30,8 @@ public final class Verifier {
    * The largest error of one tensor.
    *
    * @param name as the file calls it
-   * @param relativeError the largest error of an element, divided by the tensor's largest magnitude; infinite for a NaN or a missing element
+   * @param relativeError the largest error of an element, divided by the tensor's largest
+   *     magnitude; infinite for a NaN or a missing element
    * @param worstIndex where, in row-major order
    */
   public record TensorError(String name, double relativeError, long worstIndex) {}
@@ -41,8 +44,12 @@ public final class Verifier {
    * @param greedyDifference the first difference among them in words, or null
    * @param ignored tensors of the file that are none of the above
    */
-  public record Report(List<TensorError> tensors, int greedyTokens, String greedyDifference, List<String> ignored) {
-    /** Whether every element is within the tolerance and every greedy token is the same; false if nothing was compared. */
+  public record Report(
+      List<TensorError> tensors, int greedyTokens, String greedyDifference, List<String> ignored) {
+    /**
+     * Whether every element is within the tolerance and every greedy token is the same; false if
+     * nothing was compared.
+     */
     public boolean passes(double tolerance) {
       boolean within = !tensors.isEmpty() || greedyTokens > 0;
       for (TensorError tensor : tensors) within &= tensor.relativeError <= tolerance;
@@ -67,11 +74,15 @@ public final class Verifier {
         }
       }
       try {
-        for (int row = 0; row < rows.length; row++) model.forward(rows[row], 0, new RowListener(row, comparisons));
+        for (int row = 0; row < rows.length; row++)
+          model.forward(rows[row], 0, new RowListener(row, comparisons));
         List<TensorError> errors = new ArrayList<>();
         for (Comparison comparison : comparisons.values()) errors.add(comparison.result());
         int[] compared = new int[1];
-        String difference = checkpoint.find("greedy") == null ? null : compareGreedy(model, rows, ids(checkpoint, golden, "greedy"), compared);
+        String difference =
+            checkpoint.find("greedy") == null
+                ? null
+                : compareGreedy(model, rows, ids(checkpoint, golden, "greedy"), compared);
         return new Report(List.copyOf(errors), compared[0], difference, List.copyOf(ignored));
       } finally {
         comparisons.values().forEach(Comparison::close);
@@ -79,19 +90,38 @@ public final class Verifier {
     }
   }
 
-  private static String compareGreedy(LanguageModel model, int[][] rows, int[][] greedy, int[] compared) {
+  private static String compareGreedy(
+      LanguageModel model, int[][] rows, int[][] greedy, int[] compared) {
     int prompt = Integer.MAX_VALUE; // the longest beginning that all rows share with their input
     for (int row = 0; row < greedy.length; row++) {
-      int mismatch = Arrays.mismatch(greedy[row], 0, Math.min(greedy[row].length, rows[row].length), rows[row], 0, Math.min(greedy[row].length, rows[row].length));
-      prompt = Math.min(prompt, mismatch < 0 ? Math.min(greedy[row].length, rows[row].length) : mismatch);
+      int mismatch =
+          Arrays.mismatch(
+              greedy[row],
+              0,
+              Math.min(greedy[row].length, rows[row].length),
+              rows[row],
+              0,
+              Math.min(greedy[row].length, rows[row].length));
+      prompt =
+          Math.min(
+              prompt, mismatch < 0 ? Math.min(greedy[row].length, rows[row].length) : mismatch);
     }
     for (int row = 0; row < greedy.length; row++) {
-      GenerateOptions options = GenerateOptions.greedy(greedy[row].length - prompt).withStopIds(Set.of());
-      int[] found = model.generate(Arrays.copyOf(greedy[row], prompt), options, TokenListener.NONE).ids();
+      GenerateOptions options =
+          GenerateOptions.greedy(greedy[row].length - prompt).withStopIds(Set.of());
+      int[] found =
+          model.generate(Arrays.copyOf(greedy[row], prompt), options, TokenListener.NONE).ids();
       int[] expected = Arrays.copyOfRange(greedy[row], prompt, greedy[row].length);
       int difference = Arrays.mismatch(expected, found);
       if (difference >= 0) {
-        return "row " + row + ", token " + (prompt + difference) + ": expected " + expected[difference] + ", found " + found[difference];
+        return "row "
+            + row
+            + ", token "
+            + (prompt + difference)
+            + ": expected "
+            + expected[difference]
+            + ", found "
+            + found[difference];
       }
       compared[0] += expected.length;
     }
@@ -104,13 +134,15 @@ public final class Verifier {
         throw new CheckpointException(golden, name, "i64 of rank 2", tensor.toString());
       }
       int[][] ids = new int[(int) tensor.dim(0)][(int) tensor.dim(1)];
-      for (int i = 0; i < tensor.size(); i++) ids[i / (int) tensor.dim(1)][i % (int) tensor.dim(1)] = Math.toIntExact(tensor.getLong(i));
+      for (int i = 0; i < tensor.size(); i++)
+        ids[i / (int) tensor.dim(1)][i % (int) tensor.dim(1)] = Math.toIntExact(tensor.getLong(i));
       return ids;
     }
   }
 
   /** Hands the parts of one row's forward pass to the comparisons. */
-  private record RowListener(int row, Map<String, Comparison> comparisons) implements ForwardListener {
+  private record RowListener(int row, Map<String, Comparison> comparisons)
+      implements ForwardListener {
     @Override
     public void onHidden(int layer, int firstPosition, Tensor hidden) {
       compare("hidden." + layer, row, firstPosition, hidden);
@@ -119,7 +151,8 @@ public final class Verifier {
     @Override
     public void onRouterLogits(int layer, int firstPosition, Tensor routerLogits) {
       Comparison comparison = comparisons.get("router_logits");
-      if (comparison != null) compare("router_logits", row * comparison.shape[1] + layer, firstPosition, routerLogits);
+      if (comparison != null)
+        compare("router_logits", row * comparison.shape[1] + layer, firstPosition, routerLogits);
     }
 
     @Override
@@ -163,7 +196,11 @@ public final class Verifier {
       int width = (int) shape[shape.length - 1];
       long begin = (matrix * shape[shape.length - 2] + firstPosition) * width;
       if (found.dim(1) != width || begin + found.size() > expected.size()) {
-        throw new CheckpointException(file, name, "rows of " + width + " and " + expected.size() + " elements", found + " at " + begin);
+        throw new CheckpointException(
+            file,
+            name,
+            "rows of " + width + " and " + expected.size() + " elements",
+            found + " at " + begin);
       }
       FloatBuffer expectedValues = expected.asByteBuffer().asFloatBuffer();
       FloatBuffer foundValues = found.asByteBuffer().asFloatBuffer();
@@ -180,7 +217,8 @@ public final class Verifier {
 
     TensorError result() {
       boolean complete = elements == expected.size();
-      return new TensorError(name, complete ? largestError / largestMagnitude : Double.POSITIVE_INFINITY, worstIndex);
+      return new TensorError(
+          name, complete ? largestError / largestMagnitude : Double.POSITIVE_INFINITY, worstIndex);
     }
 
     @Override

@@ -11,8 +11,16 @@ import org.junit.jupiter.params.provider.ValueSource;
 class ExpertBudgetTest {
   @ParameterizedTest
   @CsvSource({
-    "25%, 250, 25 %", "100 %, 1000, 100 %", "12.5%, 125, 12.5 %", "0.15%, 1, 0.15 %", "4096, 4096, 4096 bytes", "2GiB, 2147483648, 2147483648 bytes",
-    "1.5kB, 1500, 1500 bytes", "3MB, 3000000, 3000000 bytes", "1TiB, 1099511627776, 1099511627776 bytes", "7 B, 7, 7 bytes"
+    "25%, 250, 25 %",
+    "100 %, 1000, 100 %",
+    "12.5%, 125, 12.5 %",
+    "0.15%, 1, 0.15 %",
+    "4096, 4096, 4096 bytes",
+    "2GiB, 2147483648, 2147483648 bytes",
+    "1.5kB, 1500, 1500 bytes",
+    "3MB, 3000000, 3000000 bytes",
+    "1TiB, 1099511627776, 1099511627776 bytes",
+    "7 B, 7, 7 bytes"
   })
   void readsWhatPeopleWrite(String text, long bytesOfThousand, String shown) {
     ExpertBudget budget = ExpertBudget.parse(text);
@@ -21,14 +29,29 @@ class ExpertBudgetTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"", "%", "-1", "0", "0%", "101%", "1e3", "5 furlongs", "1gib", "99999999999TiB", "NaN"})
+  @ValueSource(
+      strings = {
+        "",
+        "%",
+        "-1",
+        "0",
+        "0%",
+        "101%",
+        "1e3",
+        "5 furlongs",
+        "1gib",
+        "99999999999TiB",
+        "NaN"
+      })
   void refusesTheRest(String text) {
     assertThrows(IllegalArgumentException.class, () -> ExpertBudget.parse(text));
   }
 
   @Test
   void saysWhatItExpected() {
-    assertEquals("budget must be like 25%, 2GiB or 1500MB, found much",
-        assertThrows(IllegalArgumentException.class, () -> ExpertBudget.parse("much")).getMessage());
+    assertEquals(
+        "budget must be like 25%, 2GiB or 1500MB, found much",
+        assertThrows(IllegalArgumentException.class, () -> ExpertBudget.parse("much"))
+            .getMessage());
   }
 }

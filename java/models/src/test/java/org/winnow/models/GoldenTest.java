@@ -16,19 +16,23 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Every family computes what the reference computes, element by element. */
 class GoldenTest {
-  private static final double TOLERANCE = 5e-6; // the references themselves are within 8e-7 of double precision
+  private static final double TOLERANCE =
+      5e-6; // the references themselves are within 8e-7 of double precision
 
   @TempDir Path folder;
 
   @ParameterizedTest
-  @ValueSource(strings = {"deepseek_v3", "gpt_oss", "llama", "mixtral", "olmoe", "qwen2_moe", "qwen3_moe"})
+  @ValueSource(
+      strings = {"deepseek_v3", "gpt_oss", "llama", "mixtral", "olmoe", "qwen2_moe", "qwen3_moe"})
   void everyHiddenStateLogitAndGreedyTokenIsTheReferences(String family) {
     try (LanguageModel model = LanguageModel.open(Goldens.folder(family), LoadOptions.defaults())) {
-      Verifier.Report report = Verifier.compare(model, Goldens.folder(family).resolve("golden.safetensors"));
+      Verifier.Report report =
+          Verifier.compare(model, Goldens.folder(family).resolve("golden.safetensors"));
       assertEquals(5, report.tensors().size(), "hidden.0 to hidden.3 and logits");
       assertEquals(48, report.greedyTokens());
       assertNull(report.greedyDifference());
-      for (Verifier.TensorError error : report.tensors()) assertTrue(error.relativeError() <= TOLERANCE, family + " " + error);
+      for (Verifier.TensorError error : report.tensors())
+        assertTrue(error.relativeError() <= TOLERANCE, family + " " + error);
       assertTrue(report.passes(TOLERANCE));
       assertEquals(List.of(), report.ignored());
     }
@@ -37,8 +41,11 @@ class GoldenTest {
   @Test
   void theTrainedModelComputesItsReferenceFromBf16Weights() {
     try (LanguageModel model = LanguageModel.open(Goldens.kjvMoe(), LoadOptions.defaults())) {
-      Verifier.Report report = Verifier.compare(model, Goldens.kjvMoe().resolve("golden.safetensors"));
-      assertEquals(List.of("logits", "router_logits"), report.tensors().stream().map(Verifier.TensorError::name).sorted().toList());
+      Verifier.Report report =
+          Verifier.compare(model, Goldens.kjvMoe().resolve("golden.safetensors"));
+      assertEquals(
+          List.of("logits", "router_logits"),
+          report.tensors().stream().map(Verifier.TensorError::name).sorted().toList());
       assertEquals(96, report.greedyTokens());
       assertTrue(report.passes(TOLERANCE), report::toString);
     }
@@ -49,26 +56,41 @@ class GoldenTest {
     for (int element : new int[] {0, 12345, 2 * 48 * 512 - 1}) {
       TensorFile golden = golden();
       float largest = 0;
-      for (float value : golden.tensors.get("logits").toFloats()) largest = Math.max(largest, Math.abs(value));
+      for (float value : golden.tensors.get("logits").toFloats())
+        largest = Math.max(largest, Math.abs(value));
       double shift = 2 * TOLERANCE * largest;
       golden.map("logits"::equals, logits -> add(logits, element, (float) shift));
       Verifier.Report report = compareLlama(golden);
       assertFalse(report.passes(TOLERANCE));
-      Verifier.TensorError error = report.tensors().stream().filter(e -> e.name().equals("logits")).findFirst().orElseThrow();
+      Verifier.TensorError error =
+          report.tensors().stream()
+              .filter(e -> e.name().equals("logits"))
+              .findFirst()
+              .orElseThrow();
       assertEquals(element, error.worstIndex());
     }
   }
 
   @Test
   void aNanAndADifferentTokenAreSeen() {
-    assertFalse(compareLlama(golden().map("hidden.1"::equals, hidden -> add(hidden, 7, Float.NaN))).passes(1e30));
-    Verifier.Report report = compareLlama(golden().map("greedy"::equals, greedy -> {
-      ByteBuffer ids = ByteBuffer.wrap(greedy.bytes().clone()).order(ByteOrder.LITTLE_ENDIAN);
-      ids.putLong(8 * (40 + 30), (ids.getLong(8 * (40 + 30)) + 1) % 512);
-      return new TensorFile.Stored("I64", greedy.shape(), ids.array());
-    }));
+    assertFalse(
+        compareLlama(golden().map("hidden.1"::equals, hidden -> add(hidden, 7, Float.NaN)))
+            .passes(1e30));
+    Verifier.Report report =
+        compareLlama(
+            golden()
+                .map(
+                    "greedy"::equals,
+                    greedy -> {
+                      ByteBuffer ids =
+                          ByteBuffer.wrap(greedy.bytes().clone()).order(ByteOrder.LITTLE_ENDIAN);
+                      ids.putLong(8 * (40 + 30), (ids.getLong(8 * (40 + 30)) + 1) % 512);
+                      return new TensorFile.Stored("I64", greedy.shape(), ids.array());
+                    }));
     assertFalse(report.passes(TOLERANCE));
-    assertTrue(report.greedyDifference().startsWith("row 1, token 30: expected "), report.greedyDifference());
+    assertTrue(
+        report.greedyDifference().startsWith("row 1, token 30: expected "),
+        report.greedyDifference());
   }
 
   private TensorFile golden() {
@@ -76,7 +98,8 @@ class GoldenTest {
   }
 
   private Verifier.Report compareLlama(TensorFile golden) {
-    try (LanguageModel model = LanguageModel.open(Goldens.folder("llama"), LoadOptions.defaults())) {
+    try (LanguageModel model =
+        LanguageModel.open(Goldens.folder("llama"), LoadOptions.defaults())) {
       return Verifier.compare(model, golden.write(folder.resolve("golden.safetensors")));
     }
   }

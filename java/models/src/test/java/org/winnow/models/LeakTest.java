@@ -9,7 +9,10 @@ import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 class LeakTest {
-  /** Half a MiB per opening, twice the noise seen; weights, experts, or the keys and values of a session are more than 1 MB each. */
+  /**
+   * Half a MiB per opening, twice the noise seen; weights, experts, or the keys and values of a
+   * session are more than 1 MB each.
+   */
   private static final long TOLERANCE_BYTES = 25 << 20;
 
   @Test
@@ -20,18 +23,33 @@ class LeakTest {
     long memory = settledMemory();
     for (int i = 0; i < 50; i++) openAndUse();
     assertEquals(files, OpenFiles.count());
-    assertTrue(OpenFiles.threads() <= threads + 2, () -> "threads: " + threads); // the virtual machine's own come and go
+    assertTrue(
+        OpenFiles.threads() <= threads + 2,
+        () -> "threads: " + threads); // the virtual machine's own come and go
     long grown = settledMemory() - memory;
     assertTrue(grown <= TOLERANCE_BYTES, () -> "grown by " + grown + " bytes");
   }
 
   private static void openAndUse() {
-    LoadOptions options = LoadOptions.defaults().withBudget(ExpertBudget.ofShare(0.5)).withReadAhead(true).withThreads(2);
+    LoadOptions options =
+        LoadOptions.defaults()
+            .withBudget(ExpertBudget.ofShare(0.5))
+            .withReadAhead(true)
+            .withThreads(2);
     try (LanguageModel model = LanguageModel.open(Goldens.kjvMoe(), options)) {
-      model.newSession().generate(new int[250], GenerateOptions.greedy(3).withStopIds(Set.of()), TokenListener.NONE);
-      assertThrows(IllegalStateException.class, () -> model.generate(new int[250], GenerateOptions.greedy(3), (id, text) -> {
-        throw new IllegalStateException();
-      }));
+      model
+          .newSession()
+          .generate(
+              new int[250], GenerateOptions.greedy(3).withStopIds(Set.of()), TokenListener.NONE);
+      assertThrows(
+          IllegalStateException.class,
+          () ->
+              model.generate(
+                  new int[250],
+                  GenerateOptions.greedy(3),
+                  (id, text) -> {
+                    throw new IllegalStateException();
+                  }));
     }
   }
 

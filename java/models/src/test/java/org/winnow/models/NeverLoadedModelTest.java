@@ -32,22 +32,28 @@ class NeverLoadedModelTest {
 
   @BeforeEach
   void recordWhatIsChosen() throws IOException {
-    for (String name : new String[] {"config.json", "model.safetensors"}) Files.copy(Goldens.kjvMoe().resolve(name), folder.resolve(name));
+    for (String name : new String[] {"config.json", "model.safetensors"})
+      Files.copy(Goldens.kjvMoe().resolve(name), folder.resolve(name));
     try (LanguageModel model = LanguageModel.open(folder, LoadOptions.defaults())) {
       text = model.generate(PROMPT, GREEDY, TokenListener.NONE).ids();
-      int[] computed = Arrays.copyOf(PROMPT, PROMPT.length + text.length - 1); // the last token was not fed
+      int[] computed =
+          Arrays.copyOf(PROMPT, PROMPT.length + text.length - 1); // the last token was not fed
       System.arraycopy(text, 0, computed, PROMPT.length, text.length - 1);
-      model.forward(computed, computed.length, new ForwardListener() {
-        @Override
-        public void onRouterLogits(int layer, int firstPosition, Tensor routerLogits) {
-          float[] logits = routerLogits.toFloatArray();
-          for (int row = 0; row < logits.length; row += 32) {
-            float[] sorted = Arrays.copyOfRange(logits, row, row + 32);
-            Arrays.sort(sorted);
-            for (int e = 0; e < 32; e++) if (logits[row + e] >= sorted[28]) chosen.add(prefix(layer, e));
-          }
-        }
-      });
+      model.forward(
+          computed,
+          computed.length,
+          new ForwardListener() {
+            @Override
+            public void onRouterLogits(int layer, int firstPosition, Tensor routerLogits) {
+              float[] logits = routerLogits.toFloatArray();
+              for (int row = 0; row < logits.length; row += 32) {
+                float[] sorted = Arrays.copyOfRange(logits, row, row + 32);
+                Arrays.sort(sorted);
+                for (int e = 0; e < 32; e++)
+                  if (logits[row + e] >= sorted[28]) chosen.add(prefix(layer, e));
+              }
+            }
+          });
     }
     assertTrue(chosen.size() > 16 && chosen.size() < 128, () -> "chosen: " + chosen.size());
   }
@@ -66,9 +72,14 @@ class NeverLoadedModelTest {
       assertEquals(chosen.size(), counters.misses());
       assertEquals(chosen.size(), counters.distinctExperts());
       long stored = (long) chosen.size() * EXPERT_BYTES;
-      assertTrue(counters.demandBytesRead() >= stored && counters.demandBytesRead() <= stored + chosen.size() * 6 * 4096L, counters::toString);
+      assertTrue(
+          counters.demandBytesRead() >= stored
+              && counters.demandBytesRead() <= stored + chosen.size() * 6 * 4096L,
+          counters::toString);
       // The kernel's count of what this process read: the experts, and its own figures.
-      assertTrue(read >= counters.demandBytesRead() && read <= counters.demandBytesRead() + 65_536, read + " for " + counters.demandBytesRead());
+      assertTrue(
+          read >= counters.demandBytesRead() && read <= counters.demandBytesRead() + 65_536,
+          read + " for " + counters.demandBytesRead());
     }
   }
 
@@ -77,7 +88,8 @@ class NeverLoadedModelTest {
     fillWithNan(chosen, false);
     for (double share : new double[] {0.1, 0.5, 1}) {
       for (boolean readAhead : new boolean[] {false, true}) {
-        LoadOptions options = LoadOptions.defaults().withBudget(ExpertBudget.ofShare(share)).withReadAhead(readAhead);
+        LoadOptions options =
+            LoadOptions.defaults().withBudget(ExpertBudget.ofShare(share)).withReadAhead(readAhead);
         try (LanguageModel model = LanguageModel.open(folder, options)) {
           assertArrayEquals(text, model.generate(PROMPT, GREEDY, TokenListener.NONE).ids());
         }
@@ -90,7 +102,8 @@ class NeverLoadedModelTest {
   void aChosenOneMayNot() throws IOException {
     fillWithNan(Set.of(chosen.iterator().next()), true);
     try (LanguageModel model = LanguageModel.open(folder, LoadOptions.defaults())) {
-      assertThrows(InvalidLogitsException.class, () -> model.generate(PROMPT, GREEDY, TokenListener.NONE));
+      assertThrows(
+          InvalidLogitsException.class, () -> model.generate(PROMPT, GREEDY, TokenListener.NONE));
     }
   }
 
@@ -99,8 +112,10 @@ class NeverLoadedModelTest {
     Path weights = folder.resolve("model.safetensors");
     try (RandomAccessFile file = new RandomAccessFile(weights.toFile(), "rw")) {
       for (TensorInfo tensor : Safetensors.tensors(weights)) {
-        int end = tensor.name().lastIndexOf('.', tensor.name().length() - ".weight".length() - 1) + 1;
-        if (!tensor.name().contains(".experts.") || prefixes.contains(tensor.name().substring(0, end)) != inside) continue;
+        int end =
+            tensor.name().lastIndexOf('.', tensor.name().length() - ".weight".length() - 1) + 1;
+        if (!tensor.name().contains(".experts.")
+            || prefixes.contains(tensor.name().substring(0, end)) != inside) continue;
         byte[] nan = new byte[(int) tensor.sizeBytes()];
         Arrays.fill(nan, (byte) 0xff);
         file.seek(tensor.offset());
@@ -110,7 +125,8 @@ class NeverLoadedModelTest {
   }
 
   private static long bytesRead() throws IOException {
-    for (String line : Files.readAllLines(Path.of("/proc/self/io"))) if (line.startsWith("rchar: ")) return Long.parseLong(line.substring(7));
+    for (String line : Files.readAllLines(Path.of("/proc/self/io")))
+      if (line.startsWith("rchar: ")) return Long.parseLong(line.substring(7));
     throw new IOException("/proc/self/io has no rchar");
   }
 }

@@ -25,19 +25,22 @@ import org.winnow.Tensor;
 import org.winnow.memory.TensorInfo;
 
 /**
- * A whole model with layers in the shapes of Qwen3-30B-A3B, 4.8 GB of experts, on a budget of 10 %, in a JVM of its own: the peak of its memory, load
- * included. Weights are random where they begin and holes behind, routers and the embedding are random throughout.
+ * A whole model with layers in the shapes of Qwen3-30B-A3B, 4.8 GB of experts, on a budget of 10 %,
+ * in a JVM of its own: the peak of its memory, load included. Weights are random where they begin
+ * and holes behind, routers and the embedding are random throughout.
  */
 @Tag("slow")
 class PeakModelMemoryTest {
   private static final int LAYERS = 4;
   private static final int HIDDEN = 2048;
   private static final int VOCABULARY = 4096;
-  private static final String CONFIG = """
+  private static final String CONFIG =
+      """
       {"model_type": "qwen3_moe", "vocab_size": %d, "hidden_size": %d, "num_hidden_layers": %d, "num_attention_heads": 32, "num_key_value_heads": 4,
        "head_dim": 128, "num_experts": 128, "num_experts_per_tok": 8, "moe_intermediate_size": 768, "intermediate_size": 6144, "norm_topk_prob": true,
        "max_position_embeddings": 40960, "rms_norm_eps": 1e-6, "rope_theta": 1000000.0, "hidden_act": "silu", "tie_word_embeddings": true}
-      """.formatted(VOCABULARY, HIDDEN, LAYERS);
+      """
+          .formatted(VOCABULARY, HIDDEN, LAYERS);
 
   @TempDir Path folder;
 
@@ -47,26 +50,40 @@ class PeakModelMemoryTest {
     Map<String, Long> tenth = run(10);
     Map<String, Long> third = run(33);
     assertTrue(tenth.get("expertBytes") > 4L << 30, tenth::toString);
-    assertTrue(tenth.get("peakBytes") <= restBytes + tenth.get("expertBytes") / 10 + (256 << 20), tenth + ", rest " + restBytes);
-    assertTrue(third.get("peakBytes") <= restBytes + third.get("expertBytes") / 3 + (256 << 20), third + ", rest " + restBytes);
-    assertTrue(tenth.get("bytesRead") > 2 * tenth.get("peakBytes"), tenth::toString); // far more went through than was there at any time
+    assertTrue(
+        tenth.get("peakBytes") <= restBytes + tenth.get("expertBytes") / 10 + (256 << 20),
+        tenth + ", rest " + restBytes);
+    assertTrue(
+        third.get("peakBytes") <= restBytes + third.get("expertBytes") / 3 + (256 << 20),
+        third + ", rest " + restBytes);
+    assertTrue(
+        tenth.get("bytesRead") > 2 * tenth.get("peakBytes"),
+        tenth::toString); // far more went through than was there at any time
     assertEquals(tenth.get("output"), third.get("output"));
   }
 
   /** Returns the bytes of all that is not an expert. */
   private long write() throws IOException {
     Files.writeString(folder.resolve("config.json"), CONFIG);
-    SafetensorsFile file = new SafetensorsFile().add("model.embed_tokens.weight", "BF16", VOCABULARY, HIDDEN).add("model.norm.weight", "BF16", HIDDEN);
+    SafetensorsFile file =
+        new SafetensorsFile()
+            .add("model.embed_tokens.weight", "BF16", VOCABULARY, HIDDEN)
+            .add("model.norm.weight", "BF16", HIDDEN);
     for (int i = 0; i < LAYERS; i++) {
       String layer = "model.layers." + i + ".";
-      file.add(layer + "input_layernorm.weight", "BF16", HIDDEN).add(layer + "post_attention_layernorm.weight", "BF16", HIDDEN)
-          .add(layer + "self_attn.q_norm.weight", "BF16", 128).add(layer + "self_attn.k_norm.weight", "BF16", 128)
-          .add(layer + "self_attn.q_proj.weight", "BF16", 4096, HIDDEN).add(layer + "self_attn.k_proj.weight", "BF16", 512, HIDDEN)
-          .add(layer + "self_attn.v_proj.weight", "BF16", 512, HIDDEN).add(layer + "self_attn.o_proj.weight", "BF16", HIDDEN, 4096)
+      file.add(layer + "input_layernorm.weight", "BF16", HIDDEN)
+          .add(layer + "post_attention_layernorm.weight", "BF16", HIDDEN)
+          .add(layer + "self_attn.q_norm.weight", "BF16", 128)
+          .add(layer + "self_attn.k_norm.weight", "BF16", 128)
+          .add(layer + "self_attn.q_proj.weight", "BF16", 4096, HIDDEN)
+          .add(layer + "self_attn.k_proj.weight", "BF16", 512, HIDDEN)
+          .add(layer + "self_attn.v_proj.weight", "BF16", 512, HIDDEN)
+          .add(layer + "self_attn.o_proj.weight", "BF16", HIDDEN, 4096)
           .add(layer + "mlp.gate.weight", "BF16", 128, HIDDEN);
       for (int e = 0; e < 128; e++) {
         String expert = layer + "mlp.experts." + e;
-        file.add(expert + ".down_proj.weight", "BF16", HIDDEN, 768).add(expert + ".gate_proj.weight", "BF16", 768, HIDDEN)
+        file.add(expert + ".down_proj.weight", "BF16", HIDDEN, 768)
+            .add(expert + ".gate_proj.weight", "BF16", 768, HIDDEN)
             .add(expert + ".up_proj.weight", "BF16", 768, HIDDEN);
       }
     }
@@ -75,9 +92,15 @@ class PeakModelMemoryTest {
     long restBytes = 0;
     try (FileChannel channel = FileChannel.open(weights, StandardOpenOption.WRITE)) {
       for (TensorInfo tensor : Safetensors.tensors(weights)) {
-        boolean whole = tensor.name().contains("gate.weight") || tensor.name().contains("embed") || tensor.name().contains("norm");
-        ByteBuffer values = ByteBuffer.allocate(whole ? (int) tensor.sizeBytes() : 4096).order(ByteOrder.LITTLE_ENDIAN);
-        while (values.hasRemaining()) values.putShort(Float16.toBf16(0.1f * (float) random.nextGaussian()));
+        boolean whole =
+            tensor.name().contains("gate.weight")
+                || tensor.name().contains("embed")
+                || tensor.name().contains("norm");
+        ByteBuffer values =
+            ByteBuffer.allocate(whole ? (int) tensor.sizeBytes() : 4096)
+                .order(ByteOrder.LITTLE_ENDIAN);
+        while (values.hasRemaining())
+          values.putShort(Float16.toBf16(0.1f * (float) random.nextGaussian()));
         channel.write(values.flip(), tensor.offset());
         if (!tensor.name().contains(".experts.")) restBytes += tensor.sizeBytes();
       }
@@ -86,39 +109,59 @@ class PeakModelMemoryTest {
   }
 
   private Map<String, Long> run(int percent) throws IOException, InterruptedException {
-    String classPath = System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
-    Process process = new ProcessBuilder(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "--enable-native-access=ALL-UNNAMED",
-        "-cp", classPath, PeakModelMemoryTest.class.getName(), folder.toString(), Integer.toString(percent))).redirectErrorStream(true).start();
+    String classPath =
+        System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
+    Process process =
+        new ProcessBuilder(
+                List.of(
+                    Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                    "--enable-native-access=ALL-UNNAMED",
+                    "-cp",
+                    classPath,
+                    PeakModelMemoryTest.class.getName(),
+                    folder.toString(),
+                    Integer.toString(percent)))
+            .redirectErrorStream(true)
+            .start();
     List<String> lines = process.inputReader().lines().toList();
     assertTrue(process.waitFor(300, TimeUnit.SECONDS));
     assertEquals(0, process.exitValue(), String.join("\n", lines));
     Map<String, Long> values = new HashMap<>();
     for (String line : lines) {
       int equals = line.indexOf('=');
-      if (equals > 0) values.put(line.substring(0, equals), Long.parseLong(line.substring(equals + 1)));
+      if (equals > 0)
+        values.put(line.substring(0, equals), Long.parseLong(line.substring(equals + 1)));
     }
     return values;
   }
 
   /** The JVM of its own: logits of 64 tokens, then 4 tokens one by one. */
   public static void main(String[] args) throws IOException {
-    LoadOptions options = LoadOptions.defaults().withBudget(ExpertBudget.ofShare(Integer.parseInt(args[1]) / 100.0));
+    LoadOptions options =
+        LoadOptions.defaults().withBudget(ExpertBudget.ofShare(Integer.parseInt(args[1]) / 100.0));
     try (LanguageModel model = LanguageModel.open(Path.of(args[0]), options)) {
       int[] prompt = new Random(7).ints(64, 0, VOCABULARY).toArray();
       long[] output = {1};
-      model.forward(prompt, 0, new ForwardListener() {
-        @Override
-        public void onLogits(int firstPosition, Tensor logits) {
-          output[0] = 31 * output[0] + Arrays.hashCode(logits.toFloatArray());
-        }
-      });
-      int[] ids = model.generate(prompt, GenerateOptions.greedy(4).withStopIds(Set.of()), TokenListener.NONE).ids();
+      model.forward(
+          prompt,
+          0,
+          new ForwardListener() {
+            @Override
+            public void onLogits(int firstPosition, Tensor logits) {
+              output[0] = 31 * output[0] + Arrays.hashCode(logits.toFloatArray());
+            }
+          });
+      int[] ids =
+          model
+              .generate(prompt, GenerateOptions.greedy(4).withStopIds(Set.of()), TokenListener.NONE)
+              .ids();
       System.out.println("output=" + (31 * output[0] + Arrays.hashCode(ids)));
       System.out.println("expertBytes=" + model.expertBytes());
       System.out.println("bytesRead=" + model.expertCounters().demandBytesRead());
     }
     for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
-      if (line.startsWith("VmHWM:")) System.out.println("peakBytes=" + 1024 * Long.parseLong(line.replaceAll("[^0-9]", "")));
+      if (line.startsWith("VmHWM:"))
+        System.out.println("peakBytes=" + 1024 * Long.parseLong(line.replaceAll("[^0-9]", "")));
     }
   }
 }

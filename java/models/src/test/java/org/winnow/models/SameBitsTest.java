@@ -19,24 +19,33 @@ import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
 import org.winnow.memory.EvictionPolicy;
 
-/** What a model computes does not depend on budget, policy, read-ahead, threads, on computing unchosen experts too, or how a prompt is cut, to the bit. */
+/**
+ * What a model computes does not depend on budget, policy, read-ahead, threads, on computing
+ * unchosen experts too, or how a prompt is cut, to the bit.
+ */
 class SameBitsTest {
   private static final Path MODEL = Goldens.kjvMoe();
   private static final int[] PROMPT = new int[70];
   private static int[] expected;
 
-  /** Bits of all logits of a prompt, then of greedily chosen tokens and their logits in a second pass. */
+  /**
+   * Bits of all logits of a prompt, then of greedily chosen tokens and their logits in a second
+   * pass.
+   */
   private static int[] logits(LanguageModel model, int[] ids) {
     int vocabulary = model.config().vocabularySize();
     int[] bits = new int[ids.length * vocabulary];
-    model.forward(ids, 0, new ForwardListener() {
-      @Override
-      public void onLogits(int firstPosition, Tensor logits) {
-        int[] part = new int[(int) logits.size()];
-        logits.asByteBuffer().asIntBuffer().get(part);
-        System.arraycopy(part, 0, bits, firstPosition * vocabulary, part.length);
-      }
-    });
+    model.forward(
+        ids,
+        0,
+        new ForwardListener() {
+          @Override
+          public void onLogits(int firstPosition, Tensor logits) {
+            int[] part = new int[(int) logits.size()];
+            logits.asByteBuffer().asIntBuffer().get(part);
+            System.arraycopy(part, 0, bits, firstPosition * vocabulary, part.length);
+          }
+        });
     return bits;
   }
 
@@ -51,9 +60,20 @@ class SameBitsTest {
   static Stream<LoadOptions> options() {
     LoadOptions options = LoadOptions.defaults().withThreads(2);
     return Stream.concat(
-        Stream.of(0.1, 0.25, 0.5, 1.0).flatMap(share -> Stream.<Supplier<EvictionPolicy>>of(EvictionPolicy::lru, EvictionPolicy::lfu, EvictionPolicy::lfru)
-            .flatMap(policy -> Stream.of(true, false).map(
-                readAhead -> options.withBudget(ExpertBudget.ofShare(share)).withEvictionPolicy(policy).withReadAhead(readAhead)))),
+        Stream.of(0.1, 0.25, 0.5, 1.0)
+            .flatMap(
+                share ->
+                    Stream.<Supplier<EvictionPolicy>>of(
+                            EvictionPolicy::lru, EvictionPolicy::lfu, EvictionPolicy::lfru)
+                        .flatMap(
+                            policy ->
+                                Stream.of(true, false)
+                                    .map(
+                                        readAhead ->
+                                            options
+                                                .withBudget(ExpertBudget.ofShare(share))
+                                                .withEvictionPolicy(policy)
+                                                .withReadAhead(readAhead)))),
         Stream.of(options.withThreads(1), options.withThreads(3), options.withEveryExpert(true)));
   }
 
@@ -72,7 +92,9 @@ class SameBitsTest {
     try (LanguageModel model = LanguageModel.open(MODEL, LoadOptions.defaults())) {
       oneExpert = model.expertBytes() / (4 * 32);
     }
-    try (LanguageModel model = LanguageModel.open(MODEL, LoadOptions.defaults().withBudget(ExpertBudget.ofBytes(oneExpert)))) {
+    try (LanguageModel model =
+        LanguageModel.open(
+            MODEL, LoadOptions.defaults().withBudget(ExpertBudget.ofBytes(oneExpert)))) {
       assertArrayEquals(expected, logits(model, PROMPT));
       assertEquals(oneExpert, model.expertCounters().peakResidentBytes());
     }
@@ -87,15 +109,21 @@ class SameBitsTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"deepseek_v3", "gpt_oss", "llama", "mixtral", "olmoe", "qwen2_moe", "qwen3_moe"})
+  @ValueSource(
+      strings = {"deepseek_v3", "gpt_oss", "llama", "mixtral", "olmoe", "qwen2_moe", "qwen3_moe"})
   void everyFamilyAtTheLeastBudgetOneTokenAtATime(String family) {
     int[] ids = new int[48];
     for (int i = 0; i < ids.length; i++) ids[i] = (i * 37) % 512;
     int[] whole;
-    try (LanguageModel model = LanguageModel.open(Goldens.folder(family), LoadOptions.defaults().withThreads(1))) {
+    try (LanguageModel model =
+        LanguageModel.open(Goldens.folder(family), LoadOptions.defaults().withThreads(1))) {
       whole = logits(model, ids);
     }
-    LoadOptions tenth = LoadOptions.defaults().withBudget(ExpertBudget.ofShare(0.1)).withThreads(2).withReadAhead(true);
+    LoadOptions tenth =
+        LoadOptions.defaults()
+            .withBudget(ExpertBudget.ofShare(0.1))
+            .withThreads(2)
+            .withReadAhead(true);
     try (LanguageModel model = LanguageModel.open(Goldens.folder(family), tenth, 1)) {
       assertArrayEquals(whole, logits(model, ids));
     }
@@ -108,7 +136,10 @@ class SameBitsTest {
       try (CpuBackend backend = new CpuBackend(set, 2)) {
         int[][] bits = new int[2][];
         for (int i = 0; i < 2; i++) {
-          LoadOptions options = LoadOptions.defaults().withBackend(backend).withBudget(ExpertBudget.ofShare(i == 0 ? 1 : 0.1));
+          LoadOptions options =
+              LoadOptions.defaults()
+                  .withBackend(backend)
+                  .withBudget(ExpertBudget.ofShare(i == 0 ? 1 : 0.1));
           try (LanguageModel model = LanguageModel.open(MODEL, options)) {
             bits[i] = logits(model, PROMPT);
           }
@@ -122,11 +153,17 @@ class SameBitsTest {
   void samplingIsThatOfTheSeed() {
     GenerateOptions options = GenerateOptions.sampling(30, 0.8, 11).withStopIds(Set.of());
     try (LanguageModel full = LanguageModel.open(MODEL, LoadOptions.defaults());
-        LanguageModel tenth = LanguageModel.open(MODEL, LoadOptions.defaults().withBudget(ExpertBudget.ofShare(0.1)).withReadAhead(true))) {
+        LanguageModel tenth =
+            LanguageModel.open(
+                MODEL,
+                LoadOptions.defaults().withBudget(ExpertBudget.ofShare(0.1)).withReadAhead(true))) {
       int[] ids = full.generate("<|endoftext|>Psalm 151\n", options, TokenListener.NONE).ids();
-      assertArrayEquals(ids, tenth.generate("<|endoftext|>Psalm 151\n", options, TokenListener.NONE).ids());
+      assertArrayEquals(
+          ids, tenth.generate("<|endoftext|>Psalm 151\n", options, TokenListener.NONE).ids());
       GenerateOptions other = GenerateOptions.sampling(30, 0.8, 12).withStopIds(Set.of());
-      assertTrue(!java.util.Arrays.equals(ids, full.generate("<|endoftext|>Psalm 151\n", other, TokenListener.NONE).ids()));
+      assertTrue(
+          !java.util.Arrays.equals(
+              ids, full.generate("<|endoftext|>Psalm 151\n", other, TokenListener.NONE).ids()));
     }
   }
 }

@@ -14,7 +14,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.winnow.Tensor;
 
-/** Weights in 16 bits, in shards, under older names of the configuration's keys: the same model as in f32 with the rounded values. */
+/**
+ * Weights in 16 bits, in shards, under older names of the configuration's keys: the same model as
+ * in f32 with the rounded values.
+ */
 class StoredTypesTest {
   private static final int[] IDS = {5, 77, 301, 12, 490, 3, 3, 260, 111, 9};
 
@@ -22,8 +25,15 @@ class StoredTypesTest {
 
   @ParameterizedTest
   @CsvSource({
-    "deepseek_v3, BF16, 1", "gpt_oss, BF16, 3", "llama, BF16, 2", "mixtral, F16, 1", "olmoe, F16, 5", "qwen2_moe, BF16, 3", "qwen3_moe, F16, 2",
-    "gpt_oss, F16, 1", "deepseek_v3, F16, 4"
+    "deepseek_v3, BF16, 1",
+    "gpt_oss, BF16, 3",
+    "llama, BF16, 2",
+    "mixtral, F16, 1",
+    "olmoe, F16, 5",
+    "qwen2_moe, BF16, 3",
+    "qwen3_moe, F16, 2",
+    "gpt_oss, F16, 1",
+    "deepseek_v3, F16, 4"
   })
   void rounded(String family, String type, int numShards) throws IOException {
     compare(family, type, numShards, name -> true);
@@ -32,53 +42,79 @@ class StoredTypesTest {
   @ParameterizedTest
   @CsvSource({"deepseek_v3, BF16", "gpt_oss, F16", "qwen2_moe, BF16"})
   void mixed(String family, String type) throws IOException {
-    compare(family, type, 2, name -> name.contains("expert") || name.contains("q_proj") || name.contains("norm"));
+    compare(
+        family,
+        type,
+        2,
+        name -> name.contains("expert") || name.contains("q_proj") || name.contains("norm"));
   }
 
-  private void compare(String family, String type, int numShards, Predicate<String> rounded) throws IOException {
+  private void compare(String family, String type, int numShards, Predicate<String> rounded)
+      throws IOException {
     Path sixteen = Files.createDirectory(folder.resolve("sixteen"));
     Path thirtyTwo = Files.createDirectory(folder.resolve("thirtyTwo"));
     for (Path copy : List.of(sixteen, thirtyTwo)) {
       TensorFile checkpoint = TensorFile.read(Goldens.folder(family).resolve("model.safetensors"));
-      checkpoint.map(rounded, tensor -> copy == sixteen ? tensor.to(type) : tensor.to(type).to("F32"));
+      checkpoint.map(
+          rounded, tensor -> copy == sixteen ? tensor.to(type) : tensor.to(type).to("F32"));
       if (copy == thirtyTwo) checkpoint.write(copy.resolve("model.safetensors"));
       else if (numShards == 1) checkpoint.write(copy.resolve("model.safetensors"));
       else checkpoint.writeShards(copy, numShards);
       String config = Files.readString(Goldens.folder(family).resolve("config.json"));
-      Files.writeString(copy.resolve("config.json"), copy == sixteen ? oldSpelling(config) : config);
+      Files.writeString(
+          copy.resolve("config.json"), copy == sixteen ? oldSpelling(config) : config);
     }
     float[] expected = logits(thirtyTwo);
     float[] found = logits(sixteen);
     float largest = 0;
     for (float value : expected) largest = Math.max(largest, Math.abs(value));
     for (int i = 0; i < expected.length; i++) {
-      // Widening is exact, so only the order of sums may differ between kernels of two types: the goldens' tolerance.
-      assertTrue(Math.abs(expected[i] - found[i]) <= 5e-6 * largest, family + " logit " + i + ": " + expected[i] + " and " + found[i]);
+      // Widening is exact, so only the order of sums may differ between kernels of two types: the
+      // goldens' tolerance.
+      assertTrue(
+          Math.abs(expected[i] - found[i]) <= 5e-6 * largest,
+          family + " logit " + i + ": " + expected[i] + " and " + found[i]);
     }
     assertArrayEquals(greedy(thirtyTwo), greedy(sixteen));
   }
 
-  /** {@code rope_theta} and {@code rope_scaling} in place of {@code rope_parameters}, {@code num_experts} in place of {@code num_local_experts}. */
+  /**
+   * {@code rope_theta} and {@code rope_scaling} in place of {@code rope_parameters}, {@code
+   * num_experts} in place of {@code num_local_experts}.
+   */
   private static String oldSpelling(String config) {
     int begin = config.indexOf("\"rope_parameters\"");
     int end = config.indexOf('}', begin) + 1;
     String parameters = config.substring(begin, end);
     String theta = parameters.replaceAll("(?s).*(\"rope_theta\": [0-9.]+).*", "$1");
-    String scaling = parameters.contains("yarn") ? parameters.replace("rope_parameters", "rope_scaling").replaceAll("\\s*\"rope_theta\": [0-9.]+,", "")
-        : "\"rope_scaling\": null";
-    return config.substring(0, begin) + theta + ", " + scaling + config.substring(end)
-        .replace("\"num_local_experts\"", "\"num_experts\"").replace("\"dtype\"", "\"torch_dtype\"");
+    String scaling =
+        parameters.contains("yarn")
+            ? parameters
+                .replace("rope_parameters", "rope_scaling")
+                .replaceAll("\\s*\"rope_theta\": [0-9.]+,", "")
+            : "\"rope_scaling\": null";
+    return config.substring(0, begin)
+        + theta
+        + ", "
+        + scaling
+        + config
+            .substring(end)
+            .replace("\"num_local_experts\"", "\"num_experts\"")
+            .replace("\"dtype\"", "\"torch_dtype\"");
   }
 
   private static float[] logits(Path model) {
     List<float[]> parts = new ArrayList<>();
     try (LanguageModel opened = LanguageModel.open(model, LoadOptions.defaults())) {
-      opened.forward(IDS, 0, new ForwardListener() {
-        @Override
-        public void onLogits(int firstPosition, Tensor logits) {
-          parts.add(logits.toFloatArray());
-        }
-      });
+      opened.forward(
+          IDS,
+          0,
+          new ForwardListener() {
+            @Override
+            public void onLogits(int firstPosition, Tensor logits) {
+              parts.add(logits.toFloatArray());
+            }
+          });
     }
     assertTrue(parts.size() == 1);
     return parts.get(0);
@@ -86,7 +122,10 @@ class StoredTypesTest {
 
   private static int[] greedy(Path model) {
     try (LanguageModel opened = LanguageModel.open(model, LoadOptions.defaults())) {
-      return opened.generate(IDS, GenerateOptions.greedy(8).withStopIds(java.util.Set.of()), TokenListener.NONE).ids();
+      return opened
+          .generate(
+              IDS, GenerateOptions.greedy(8).withStopIds(java.util.Set.of()), TokenListener.NONE)
+          .ids();
     }
   }
 }

@@ -26,12 +26,13 @@ final class TensorFile {
       ByteBuffer buffer = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
       float[] values = new float[type.equals("F32") ? bytes.length / 4 : bytes.length / 2];
       for (int i = 0; i < values.length; i++) {
-        values[i] = switch (type) {
-          case "F32" -> buffer.getFloat(4 * i);
-          case "BF16" -> Float16.fromBf16(buffer.getShort(2 * i));
-          case "F16" -> Float16.fromF16(buffer.getShort(2 * i));
-          default -> throw new IllegalArgumentException(type);
-        };
+        values[i] =
+            switch (type) {
+              case "F32" -> buffer.getFloat(4 * i);
+              case "BF16" -> Float16.fromBf16(buffer.getShort(2 * i));
+              case "F16" -> Float16.fromF16(buffer.getShort(2 * i));
+              default -> throw new IllegalArgumentException(type);
+            };
       }
       return values;
     }
@@ -39,7 +40,9 @@ final class TensorFile {
     /** The same values, rounded to another type. */
     Stored to(String newType) {
       float[] values = toFloats();
-      ByteBuffer buffer = ByteBuffer.allocate(values.length * (newType.equals("F32") ? 4 : 2)).order(ByteOrder.LITTLE_ENDIAN);
+      ByteBuffer buffer =
+          ByteBuffer.allocate(values.length * (newType.equals("F32") ? 4 : 2))
+              .order(ByteOrder.LITTLE_ENDIAN);
       for (float value : values) {
         switch (newType) {
           case "F32" -> buffer.putFloat(value);
@@ -79,7 +82,10 @@ final class TensorFile {
     return write(file, List.copyOf(tensors.keySet()));
   }
 
-  /** Writes {@code model-0000i-of-0000n.safetensors} and their index; neighbours go to different shards. */
+  /**
+   * Writes {@code model-0000i-of-0000n.safetensors} and their index; neighbours go to different
+   * shards.
+   */
   void writeShards(Path folder, int numShards) {
     List<List<String>> shards = new ArrayList<>();
     for (int i = 0; i < numShards; i++) shards.add(new ArrayList<>());
@@ -89,9 +95,18 @@ final class TensorFile {
     for (int i = 0; i < numShards; i++) {
       String shard = String.format("model-%05d-of-%05d.safetensors", i + 1, numShards);
       write(folder.resolve(shard), shards.get(i));
-      for (String name : shards.get(i)) index.append(index.charAt(index.length() - 1) == '{' ? "" : ",").append('"').append(name).append("\":\"").append(shard).append('"');
+      for (String name : shards.get(i))
+        index
+            .append(index.charAt(index.length() - 1) == '{' ? "" : ",")
+            .append('"')
+            .append(name)
+            .append("\":\"")
+            .append(shard)
+            .append('"');
     }
-    write(folder.resolve(Safetensors.INDEX_FILE), index.append("}}").toString().getBytes(StandardCharsets.UTF_8));
+    write(
+        folder.resolve(Safetensors.INDEX_FILE),
+        index.append("}}").toString().getBytes(StandardCharsets.UTF_8));
   }
 
   private Path write(Path file, List<String> names) {
@@ -99,11 +114,24 @@ final class TensorFile {
     long offset = 0;
     for (String name : names) {
       Stored tensor = tensors.get(name);
-      header.append(offset == 0 ? "" : ",").append('"').append(name).append("\":{\"dtype\":\"").append(tensor.type).append("\",\"shape\":")
-          .append(Arrays.toString(tensor.shape)).append(",\"data_offsets\":[").append(offset).append(',').append(offset += tensor.bytes.length).append("]}");
+      header
+          .append(offset == 0 ? "" : ",")
+          .append('"')
+          .append(name)
+          .append("\":{\"dtype\":\"")
+          .append(tensor.type)
+          .append("\",\"shape\":")
+          .append(Arrays.toString(tensor.shape))
+          .append(",\"data_offsets\":[")
+          .append(offset)
+          .append(',')
+          .append(offset += tensor.bytes.length)
+          .append("]}");
     }
     byte[] json = header.append('}').toString().getBytes(StandardCharsets.UTF_8);
-    ByteBuffer content = ByteBuffer.allocate(Math.toIntExact(8 + json.length + offset)).order(ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer content =
+        ByteBuffer.allocate(Math.toIntExact(8 + json.length + offset))
+            .order(ByteOrder.LITTLE_ENDIAN);
     content.putLong(json.length).put(json);
     for (String name : names) content.put(tensors.get(name).bytes);
     return write(file, content.array());

@@ -11,6 +11,7 @@ import org.winnow.models.GenerateOptions;
 import org.winnow.models.GenerationResult;
 import org.winnow.models.LanguageModel;
 import org.winnow.models.LoadOptions;
+import org.winnow.models.ModelConfig;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -47,10 +48,12 @@ final class DemoCommand extends Subcommand {
     Path path = model != null ? model : shippedModel();
     int[] promptIds;
     int[] allIds;
+    ModelConfig config;
     try (Interruption interruption = new Interruption();
         LanguageModel opened = LanguageModel.open(path, LoadOptions.defaults().withBudget(budget))) {
       if (opened.tokenizer() == null) throw new CommandException(ExitCode.MISSING, path + ": has no tokenizer.json");
       if (opened.config().experts() == null) throw new CommandException(ExitCode.BAD_INPUT, path + ": expected a mixture of experts, found a dense model");
+      config = opened.config();
       promptIds = opened.tokenizer().encode(prompt, true);
       introduce(terminal, path, opened);
       terminal.out().print(terminal.bold(opened.tokenizer().decode(promptIds, true)));
@@ -64,7 +67,7 @@ final class DemoCommand extends Subcommand {
     }
     List<String> generation = List.of("--prompt-ids", new TokenIds(promptIds).toString(), "--max-tokens", Integer.toString(maxTokens),
         "--temperature", Double.toString(TEMPERATURE), "--seed", Long.toString(seed));
-    boolean equal = new DemoComparison(path, generation).compare(terminal, budget);
+    boolean equal = new DemoComparison(path, config, generation).compare(terminal, budget);
     equal &= new DemoBudgets(path, promptIds, allIds).compare(terminal);
     return equal ? ExitCode.DONE : ExitCode.CHECK_FAILED;
   }

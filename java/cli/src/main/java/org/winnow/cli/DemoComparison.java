@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.function.Function;
 import org.winnow.models.ExpertBudget;
+import org.winnow.models.ModelConfig;
 
 /**
  * The demo's second part: the same generation sparse and dense (every expert computed for every token), each in a process of its own so that peak memory is
@@ -19,12 +20,14 @@ final class DemoComparison {
   private final List<DemoSide> sides = new ArrayList<>();
   private final List<List<DemoSide.Answer>> answers = new ArrayList<>(); // per side, the first one untimed
   private final List<String> arguments;
+  private final ModelConfig config;
 
   /**
-   * @param path the checkpoint
+   * @param path the checkpoint, a mixture of experts
    * @param options the other arguments of {@code demo-worker}: what to generate
    */
-  DemoComparison(Path path, List<String> options) {
+  DemoComparison(Path path, ModelConfig config, List<String> options) {
+    this.config = config;
     arguments = new ArrayList<>(List.of(path.toString()));
     arguments.addAll(options);
   }
@@ -65,6 +68,10 @@ final class DemoComparison {
     Table table = Table.withHeading(row("", List.copyOf(names)));
     List<Integer> columns = List.of(0, 1, 2);
     add(table, "tokens/s, best of " + TIMED_RUNS, columns, side -> Units.threeDigits(bestRate(side)));
+    int topK = config.experts().topK();
+    int numExperts = config.experts().numExperts();
+    add(table, "experts computed, per token and layer", columns, side -> (side == 2 ? numExperts : topK) + " of " + numExperts);
+    add(table, "their arithmetic, per token", columns, side -> Units.roughCount(operations(side == 2 ? numExperts : topK)));
     add(table, "expert bytes read, first run", columns, side -> Units.bytes(first(side).bytesRead()));
     add(table, "expert bytes resident, at most", columns, side -> Units.bytes(first(side).peakResidentBytes()));
     add(table, "hit rate, first run", columns, side -> Units.percent(first(side).hitRate()));
@@ -85,6 +92,12 @@ final class DemoComparison {
     List<String> row = new ArrayList<>(List.of(name));
     row.addAll(cells);
     return row.toArray(String[]::new);
+  }
+
+  /** Multiplications and additions of so many experts in every layer that has some. */
+  private long operations(int numExperts) {
+    long layers = config.experts().sparseLayers().stream().filter(sparse -> sparse).count();
+    return 2 * layers * numExperts * 3 * config.hiddenSize() * config.experts().intermediateSize();
   }
 
   private double bestRate(int side) {

@@ -12,7 +12,7 @@ class DemoCommandTest {
     CapturedRun run = CapturedRun.of("demo", "--model", Shipped.MODEL, "--max-tokens", 6);
     assertThat(run.exitCode()).as(run.out() + run.err()).isZero();
     assertThat(run.out()).contains("kjv-moe: 4 layers, 32 experts in each, 4 per token.", "(25 %)", "Psalm 151\nOf such an one",
-        "sparse, 25 %", "sparse, 100 %", "dense", "expert bytes read", "peak memory", "Every bit of every logit is equal.", "All 60 runs: the same");
+        "sparse, 25 %", "sparse, 100 %", "dense", "4 of 32", "32 of 32", "2.36 million", "18.9 million", "expert bytes read", "peak memory", "Every bit of every logit is equal.", "All 60 runs: the same");
     for (int tenth = 1; tenth <= 10; tenth++) assertThat(run.out()).containsPattern("\n  " + tenth + "0 % .* 6 of 6\n");
     assertThat(run.out()).doesNotContain("DIFFER", "\u001b");
     assertThat(run.err()).contains("sparse beside dense: 100 %", "every budget: 100 %");

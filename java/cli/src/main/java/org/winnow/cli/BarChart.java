@@ -15,11 +15,21 @@ final class BarChart {
   private final CategoryChart chart;
 
   BarChart(String title, String yTitle) {
-    System.setProperty("java.awt.headless", "true"); // read when the first class of AWT is loaded; nothing here opens a window
-    chart = new CategoryChartBuilder().width(1400).height(600).title(title).yAxisTitle(yTitle).build();
-    chart.getStyler().setChartBackgroundColor(Color.WHITE).setLegendPosition(Styler.LegendPosition.OutsideE);
+    System.setProperty(
+        "java.awt.headless",
+        "true"); // read when the first class of AWT is loaded; nothing here opens a window
+    chart =
+        new CategoryChartBuilder().width(1400).height(600).title(title).yAxisTitle(yTitle).build();
+    chart
+        .getStyler()
+        .setChartBackgroundColor(Color.WHITE)
+        .setLegendPosition(Styler.LegendPosition.OutsideE);
     chart.getStyler().setYAxisMin(0.0).setYAxisMax(100.0).setXAxisLabelRotation(20);
-    chart.getStyler().setAvailableSpaceFill(0.85).setLabelsVisible(true).setLabelsFontColor(Color.DARK_GRAY);
+    chart
+        .getStyler()
+        .setAvailableSpaceFill(0.85)
+        .setLabelsVisible(true)
+        .setLabelsFontColor(Color.DARK_GRAY);
   }
 
   /** One bar for each group; NaN for none. */
@@ -27,12 +37,22 @@ final class BarChart {
     chart.addSeries(name, groups, values);
   }
 
-  /** @throws IOException if the file cannot be written */
+  /**
+   * @throws IOException if the file cannot be written
+   */
   void write(Path file) throws IOException {
     try {
-      if (!ImageIO.write(BitmapEncoder.getBufferedImage(chart), "png", file.toFile())) throw new IOException(file + ": this Java writes no PNG");
-    } catch (LinkageError | NullPointerException e) { // what Java throws on a system without a single font
-      throw new CommandException(ExitCode.MISSING, "the chart " + file + " needs a font: install fontconfig and, say, fonts-dejavu-core (" + e + ")");
+      if (!ImageIO.write(BitmapEncoder.getBufferedImage(chart), "png", file.toFile()))
+        throw new IOException(file + ": this Java writes no PNG");
+    } catch (LinkageError
+        | NullPointerException e) { // what Java throws on a system without a single font
+      throw new CommandException(
+          ExitCode.MISSING,
+          "the chart "
+              + file
+              + " needs a font: install fontconfig and, say, fonts-dejavu-core ("
+              + e
+              + ")");
     }
   }
 }

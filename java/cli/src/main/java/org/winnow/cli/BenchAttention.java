@@ -22,7 +22,8 @@ final class BenchAttention implements BenchOperation {
   private final Tensor values;
   private final Tensor output;
   private final KvCache cache;
-  private final AttentionOptions options = AttentionOptions.causal((float) (1 / Math.sqrt(HEAD_DIM)));
+  private final AttentionOptions options =
+      AttentionOptions.causal((float) (1 / Math.sqrt(HEAD_DIM)));
 
   BenchAttention(Backend backend, int context, int tokens) {
     this.backend = backend;
@@ -47,7 +48,8 @@ final class BenchAttention implements BenchOperation {
   public Work run() {
     Attention.run(backend, query, cache, 0, context - tokens, options, output);
     double pairs = (double) tokens * (context - tokens) + tokens * (tokens + 1.0) / 2;
-    return new Work((double) keys.sizeBytes() + values.sizeBytes(), 4.0 * NUM_HEADS * HEAD_DIM * pairs);
+    return new Work(
+        (double) keys.sizeBytes() + values.sizeBytes(), 4.0 * NUM_HEADS * HEAD_DIM * pairs);
   }
 
   /** The last token's last head, in double precision. */
@@ -58,7 +60,10 @@ final class BenchAttention implements BenchOperation {
     double[] scores = new double[context];
     double largest = Double.NEGATIVE_INFINITY;
     for (int j = 0; j < context; j++) {
-      for (int i = 0; i < HEAD_DIM; i++) scores[j] += (double) query.getFloat(at(tokens - 1, NUM_HEADS, head) + i) * keys.getFloat(at(j, NUM_KV_HEADS, kvHead) + i);
+      for (int i = 0; i < HEAD_DIM; i++)
+        scores[j] +=
+            (double) query.getFloat(at(tokens - 1, NUM_HEADS, head) + i)
+                * keys.getFloat(at(j, NUM_KV_HEADS, kvHead) + i);
       scores[j] *= options.scale();
       largest = Math.max(largest, scores[j]);
     }
@@ -75,7 +80,12 @@ final class BenchAttention implements BenchOperation {
       }
       double found = output.getFloat(at(tokens - 1, NUM_HEADS, head) + i);
       if (!(Math.abs(found - sum / mass) <= (context + HEAD_DIM) * 0x1p-24 * magnitude / mass)) {
-        return "element " + i + " of the last token's last head: expected " + sum / mass + ", found " + found;
+        return "element "
+            + i
+            + " of the last token's last head: expected "
+            + sum / mass
+            + ", found "
+            + found;
       }
     }
     return null;

@@ -23,26 +23,50 @@ import picocli.CommandLine.Option;
       "whole mixture-of-experts layers of five models, the router, attention. Each is checked before it is timed.",
       "The limit of an operation is max(bytes it must read / memory speed, operations / arithmetic speed)."
     },
-    footer = {"", "Examples:", "  winnow bench --quick", "  winnow bench --threads 2 --png bench.png --stats bench.json"})
+    footer = {
+      "",
+      "Examples:",
+      "  winnow bench --quick",
+      "  winnow bench --threads 2 --png bench.png --stats bench.json"
+    })
 final class BenchCommand extends Subcommand {
   private static final long DISK_BYTES = 256L << 20;
 
   @Option(names = "--quick", description = "fewer sizes: bf16 with 1 and 16 tokens")
   private boolean quick;
 
-  @Option(names = "--shape", paramLabel = "NAME", split = ",", description = "only these layers: ${COMPLETION-CANDIDATES}; default: all")
+  @Option(
+      names = "--shape",
+      paramLabel = "NAME",
+      split = ",",
+      description = "only these layers: ${COMPLETION-CANDIDATES}; default: all")
   private BenchShape[] shapes = BenchShape.values();
 
-  @Option(names = "--threads", paramLabel = "N", defaultValue = "1", description = "threads that compute; one is timed by CPU time; default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      defaultValue = "1",
+      description = "threads that compute; one is timed by CPU time; default: ${DEFAULT-VALUE}")
   private int threads;
 
-  @Option(names = "--disk", paramLabel = "FOLDER", defaultValue = ".", description = "whose disk to measure, with a file of 256 MiB; default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--disk",
+      paramLabel = "FOLDER",
+      defaultValue = ".",
+      description = "whose disk to measure, with a file of 256 MiB; default: ${DEFAULT-VALUE}")
   private Path folder;
 
-  @Option(names = "--png", paramLabel = "FILE", defaultValue = "winnow-bench.png", description = "where to draw the chart; default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--png",
+      paramLabel = "FILE",
+      defaultValue = "winnow-bench.png",
+      description = "where to draw the chart; default: ${DEFAULT-VALUE}")
   private Path png;
 
-  @Option(names = "--stats", paramLabel = "FILE", description = "write the figures into this file, as JSON")
+  @Option(
+      names = "--stats",
+      paramLabel = "FILE",
+      description = "write the figures into this file, as JSON")
   private Path stats;
 
   @Override
@@ -66,13 +90,27 @@ final class BenchCommand extends Subcommand {
     return ExitCode.DONE;
   }
 
-  private static void printLimits(Terminal terminal, CpuBackend backend, BenchLimits.Rates rates, DiskProbe.Result disk) {
+  private static void printLimits(
+      Terminal terminal, CpuBackend backend, BenchLimits.Rates rates, DiskProbe.Result disk) {
     Table.ofFacts()
         .row("backend", backend.description())
-        .row("memory, read", Units.threeDigits(rates.readBytesPerSecond() / 1e9) + " GB/s, huge pages where the system grants them")
-        .row("f32 arithmetic", Units.threeDigits(rates.f32OperationsPerSecond() / 1e9) + " Gop/s, in registers")
-        .row("bf16 arithmetic", Units.threeDigits(rates.bf16OperationsPerSecond() / 1e9) + " Gop/s, in registers")
-        .row("disk, read", Units.threeDigits(disk.gigabytesPerSecond()) + " GB/s" + (disk.direct() ? ", past the page cache" : ", through the page cache: may be memory"))
+        .row(
+            "memory, read",
+            Units.threeDigits(rates.readBytesPerSecond() / 1e9)
+                + " GB/s, huge pages where the system grants them")
+        .row(
+            "f32 arithmetic",
+            Units.threeDigits(rates.f32OperationsPerSecond() / 1e9) + " Gop/s, in registers")
+        .row(
+            "bf16 arithmetic",
+            Units.threeDigits(rates.bf16OperationsPerSecond() / 1e9) + " Gop/s, in registers")
+        .row(
+            "disk, read",
+            Units.threeDigits(disk.gigabytesPerSecond())
+                + " GB/s"
+                + (disk.direct()
+                    ? ", past the page cache"
+                    : ", through the page cache: may be memory"))
         .print(terminal.out());
     terminal.out().println();
     terminal.out().flush();
@@ -82,11 +120,17 @@ final class BenchCommand extends Subcommand {
     DType[] types = quick ? new DType[] {DType.BF16} : new DType[] {DType.BF16, DType.F32};
     int[] tokenCounts = quick ? new int[] {1, 16} : new int[] {1, 16, 128, 512};
     List<BenchResult> results = new ArrayList<>();
-    try (Progress progress = new Progress(terminal, "bench", "sizes", (long) types.length * shapes.length * tokenCounts.length + 4)) {
+    try (Progress progress =
+        new Progress(
+            terminal,
+            "bench",
+            "sizes",
+            (long) types.length * shapes.length * tokenCounts.length + 4)) {
       for (DType type : types) {
         for (BenchShape shape : shapes) {
           try (BenchMoeBlock.Weights weights = new BenchMoeBlock.Weights(shape, type, 1L << 30)) {
-            for (int tokens : tokenCounts) add(results, new BenchMoeBlock(backend, weights, tokens), limits, progress);
+            for (int tokens : tokenCounts)
+              add(results, new BenchMoeBlock(backend, weights, tokens), limits, progress);
           }
         }
       }
@@ -98,7 +142,8 @@ final class BenchCommand extends Subcommand {
     return results;
   }
 
-  private void add(List<BenchResult> results, BenchOperation operation, BenchLimits limits, Progress progress) {
+  private void add(
+      List<BenchResult> results, BenchOperation operation, BenchLimits limits, Progress progress) {
     try (operation) {
       results.add(BenchResult.of(operation, limits, threads));
     }
@@ -106,16 +151,31 @@ final class BenchCommand extends Subcommand {
   }
 
   private void print(Terminal terminal, List<BenchResult> results) {
-    Table table = Table.withHeading("operation", "shape", "type", "tokens", "time", "GB/s", "Gop/s", "limited by", "share");
+    Table table =
+        Table.withHeading(
+            "operation", "shape", "type", "tokens", "time", "GB/s", "Gop/s", "limited by", "share");
     for (BenchResult result : results) {
-      table.row(result.operation(), result.shape(), result.type().toString(), Integer.toString(result.tokens()), Units.duration(Math.round(1e9 * result.seconds())),
-          rate(result.bytesPerSecond()), rate(result.operationsPerSecond()), result.limit(),
+      table.row(
+          result.operation(),
+          result.shape(),
+          result.type().toString(),
+          Integer.toString(result.tokens()),
+          Units.duration(Math.round(1e9 * result.seconds())),
+          rate(result.bytesPerSecond()),
+          rate(result.operationsPerSecond()),
+          result.limit(),
           Units.percent(result.share()));
     }
     table.print(terminal.out());
     terminal.out().println();
     Table means = Table.withHeading("MoE block, geometric mean", "tokens", "share");
-    geometricMeans(results).forEach((name, share) -> means.row(name.substring(0, name.indexOf(',')), name.substring(name.indexOf(',') + 1), Units.percent(share)));
+    geometricMeans(results)
+        .forEach(
+            (name, share) ->
+                means.row(
+                    name.substring(0, name.indexOf(',')),
+                    name.substring(name.indexOf(',') + 1),
+                    Units.percent(share)));
     means.print(terminal.out());
   }
 
@@ -127,7 +187,11 @@ final class BenchCommand extends Subcommand {
   private Map<String, Double> geometricMeans(List<BenchResult> results) {
     Map<String, Double> means = new LinkedHashMap<>();
     for (BenchResult result : results) {
-      if (isMoeBlock(result)) means.merge(result.type() + "," + result.tokens(), Math.log(result.share()) / shapes.length, Double::sum);
+      if (isMoeBlock(result))
+        means.merge(
+            result.type() + "," + result.tokens(),
+            Math.log(result.share()) / shapes.length,
+            Double::sum);
     }
     means.replaceAll((name, sum) -> Math.exp(sum));
     return means;
@@ -138,19 +202,28 @@ final class BenchCommand extends Subcommand {
   }
 
   private void draw(CpuBackend backend, List<BenchResult> results) throws IOException {
-    BarChart chart = new BarChart("Mixture-of-experts layers: share of the machine's limit, " + backend.description(), "% of the limit");
+    BarChart chart =
+        new BarChart(
+            "Mixture-of-experts layers: share of the machine's limit, " + backend.description(),
+            "% of the limit");
     List<String> models = new ArrayList<>();
     for (BenchShape shape : shapes) models.add(shape.model);
     Map<String, List<Double>> series = new LinkedHashMap<>();
     for (BenchResult result : results) {
-      String name = result.type() + ", " + result.tokens() + (result.tokens() == 1 ? " token" : " tokens");
-      if (isMoeBlock(result)) series.computeIfAbsent(name, key -> new ArrayList<>()).add((double) Math.round(1000 * result.share()) / 10);
+      String name =
+          result.type() + ", " + result.tokens() + (result.tokens() == 1 ? " token" : " tokens");
+      if (isMoeBlock(result))
+        series
+            .computeIfAbsent(name, key -> new ArrayList<>())
+            .add((double) Math.round(1000 * result.share()) / 10);
     }
     series.forEach((name, shares) -> chart.add(name, models, shares));
     chart.write(png);
   }
 
-  private void write(JsonGenerator json, BenchLimits.Rates rates, DiskProbe.Result disk, List<BenchResult> results) throws IOException {
+  private void write(
+      JsonGenerator json, BenchLimits.Rates rates, DiskProbe.Result disk, List<BenchResult> results)
+      throws IOException {
     json.writeStartObject();
     json.writeNumberField("threads", threads);
     json.writeStringField("instruction_set", InstructionSet.best().toString());

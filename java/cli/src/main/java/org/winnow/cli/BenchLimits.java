@@ -5,7 +5,10 @@ import org.winnow.Tensor;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.Probe;
 
-/** The limits of this machine, probed beside each operation: on a shared machine they move from minute to minute. */
+/**
+ * The limits of this machine, probed beside each operation: on a shared machine they move from
+ * minute to minute.
+ */
 final class BenchLimits implements AutoCloseable {
   /**
    * What the machine could do at some moment.
@@ -13,7 +16,8 @@ final class BenchLimits implements AutoCloseable {
    * @param f32OperationsPerSecond multiplications and additions, each counted
    * @param bf16OperationsPerSecond the same, of bf16 operands
    */
-  record Rates(double readBytesPerSecond, double f32OperationsPerSecond, double bf16OperationsPerSecond) {
+  record Rates(
+      double readBytesPerSecond, double f32OperationsPerSecond, double bf16OperationsPerSecond) {
     /** Seconds that this much work takes at least. */
     double seconds(DType type, BenchOperation.Work work) {
       return Math.max(readSeconds(work), computeSeconds(type, work));
@@ -24,12 +28,15 @@ final class BenchLimits implements AutoCloseable {
     }
 
     double computeSeconds(DType type, BenchOperation.Work work) {
-      return work.operations() / (type == DType.BF16 ? bf16OperationsPerSecond : f32OperationsPerSecond);
+      return work.operations()
+          / (type == DType.BF16 ? bf16OperationsPerSecond : f32OperationsPerSecond);
     }
 
     /** Between two moments. */
     Rates mean(Rates other) {
-      return new Rates((readBytesPerSecond + other.readBytesPerSecond) / 2, (f32OperationsPerSecond + other.f32OperationsPerSecond) / 2,
+      return new Rates(
+          (readBytesPerSecond + other.readBytesPerSecond) / 2,
+          (f32OperationsPerSecond + other.f32OperationsPerSecond) / 2,
           (bf16OperationsPerSecond + other.bf16OperationsPerSecond) / 2);
     }
   }

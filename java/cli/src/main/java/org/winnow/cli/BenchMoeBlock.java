@@ -14,10 +14,16 @@ import org.winnow.moe.ResidentExperts;
 import org.winnow.moe.Routing;
 import org.winnow.moe.TopKRouter;
 
-/** A whole mixture-of-experts layer, router to combine, over random weights in memory; hidden states are of the weights' type. */
+/**
+ * A whole mixture-of-experts layer, router to combine, over random weights in memory; hidden states
+ * are of the weights' type.
+ */
 final class BenchMoeBlock implements BenchOperation {
-  private static final int NUM_BATCHES = 8; // run in turn, so that one token's experts have left the caches before they are wanted again
-  private static final int PATTERN = 1 << 20; // elements of the random numbers that all weights are cut from
+  private static final int NUM_BATCHES =
+      8; // run in turn, so that one token's experts have left the caches before they are wanted
+  // again
+  private static final int PATTERN =
+      1 << 20; // elements of the random numbers that all weights are cut from
 
   /** The weights of a layer, which serve every number of tokens. */
   static final class Weights implements AutoCloseable {
@@ -32,12 +38,18 @@ final class BenchMoeBlock implements BenchOperation {
     private final ResidentExperts experts;
 
     /**
-     * @param maxBytes of memory; where all experts take more, several share one's weights, still more than caches hold
+     * @param maxBytes of memory; where all experts take more, several share one's weights, still
+     *     more than caches hold
      */
     Weights(BenchShape shape, DType type, long maxBytes) {
       this.shape = shape;
       this.type = type;
-      numStored = (int) Math.max(1, Math.min(shape.numExperts, maxBytes / (shape.expertParameters() * type.sizeBytes())));
+      numStored =
+          (int)
+              Math.max(
+                  1,
+                  Math.min(
+                      shape.numExperts, maxBytes / (shape.expertParameters() * type.sizeBytes())));
       Random random = new Random(42);
       byte[] pattern = pattern(type, random, 1 / Math.sqrt(shape.hiddenSize));
       gate = stored(pattern, random, shape.intermediateSize, shape.hiddenSize);
@@ -50,7 +62,8 @@ final class BenchMoeBlock implements BenchOperation {
 
     private Tensor[] stored(byte[] pattern, Random random, long rows, long columns) {
       Tensor[] tensors = new Tensor[shape.numExperts];
-      for (int e = 0; e < tensors.length; e++) tensors[e] = e < numStored ? cut(pattern, random, rows, columns) : tensors[e % numStored];
+      for (int e = 0; e < tensors.length; e++)
+        tensors[e] = e < numStored ? cut(pattern, random, rows, columns) : tensors[e % numStored];
       return tensors;
     }
 
@@ -90,15 +103,25 @@ final class BenchMoeBlock implements BenchOperation {
     this.backend = backend;
     this.weights = weights;
     this.tokens = tokens;
-    layer = MoeLayer.builder(weights.router, TopKRouter.softmax(weights.shape.topK).build(), weights.experts).build();
-    hidden = weights.cut(pattern(weights.type, new Random(7), 1), new Random(8), (long) NUM_BATCHES * tokens, weights.shape.hiddenSize);
-    for (int i = 0; i < NUM_BATCHES; i++) batches[i] = hidden.slice((long) i * tokens, (i + 1L) * tokens);
+    layer =
+        MoeLayer.builder(
+                weights.router, TopKRouter.softmax(weights.shape.topK).build(), weights.experts)
+            .build();
+    hidden =
+        weights.cut(
+            pattern(weights.type, new Random(7), 1),
+            new Random(8),
+            (long) NUM_BATCHES * tokens,
+            weights.shape.hiddenSize);
+    for (int i = 0; i < NUM_BATCHES; i++)
+      batches[i] = hidden.slice((long) i * tokens, (i + 1L) * tokens);
     output = Tensor.allocate(weights.type, tokens, weights.shape.hiddenSize);
   }
 
   /** Uniform in plus or minus {@code scale}. */
   private static byte[] pattern(DType type, Random random, double scale) {
-    ByteBuffer bytes = ByteBuffer.allocate(PATTERN * type.sizeBytes()).order(ByteOrder.LITTLE_ENDIAN);
+    ByteBuffer bytes =
+        ByteBuffer.allocate(PATTERN * type.sizeBytes()).order(ByteOrder.LITTLE_ENDIAN);
     for (int i = 0; i < PATTERN; i++) {
       float value = (float) (scale * (2 * random.nextDouble() - 1));
       if (type == DType.BF16) bytes.putShort(Float16.toBf16(value));
@@ -112,11 +135,16 @@ final class BenchMoeBlock implements BenchOperation {
     layer.forward(backend, batches[runs++ % NUM_BATCHES], output);
     Routing routing = layer.routing();
     BitSet distinct = new BitSet();
-    for (int p = 0; p < routing.numRows(); p++) distinct.set(routing.expertIds().getInt(p) % weights.numStored);
+    for (int p = 0; p < routing.numRows(); p++)
+      distinct.set(routing.expertIds().getInt(p) % weights.numStored);
     BenchShape shape = weights.shape;
     double routerParameters = (double) shape.hiddenSize * shape.numExperts;
-    double bytes = ((double) distinct.cardinality() * shape.expertParameters() + routerParameters) * weights.type.sizeBytes();
-    return new Work(bytes, 2.0 * routing.numRows() * shape.expertParameters() + 2.0 * tokens * routerParameters);
+    double bytes =
+        ((double) distinct.cardinality() * shape.expertParameters() + routerParameters)
+            * weights.type.sizeBytes();
+    return new Work(
+        bytes,
+        2.0 * routing.numRows() * shape.expertParameters() + 2.0 * tokens * routerParameters);
   }
 
   /** The last token, at four elements: its experts one by one, in double precision. */
@@ -128,7 +156,9 @@ final class BenchMoeBlock implements BenchOperation {
     int[] elements = {0, shape.hiddenSize / 3, shape.hiddenSize / 2, shape.hiddenSize - 1};
     double[] sums = new double[elements.length];
     double[] magnitudes = new double[elements.length];
-    for (int p = routing.tokenOffsets().getInt(tokens - 1); p < routing.tokenOffsets().getInt(tokens); p++) {
+    for (int p = routing.tokenOffsets().getInt(tokens - 1);
+        p < routing.tokenOffsets().getInt(tokens);
+        p++) {
       int expert = routing.expertIds().getInt(p);
       double weight = routing.routingWeights().getFloat(p);
       double[] inner = inner(x, floats(weights.gate[expert]), floats(weights.up[expert]));
@@ -140,12 +170,19 @@ final class BenchMoeBlock implements BenchOperation {
         }
       }
     }
-    // The inner layer is rounded to the type (2^-9 for bf16), and each of its elements has errors of its sums.
-    double unit = weights.type == DType.BF16 ? 0x1p-8 : (shape.hiddenSize + shape.intermediateSize) * 0x1p-24;
+    // The inner layer is rounded to the type (2^-9 for bf16), and each of its elements has errors
+    // of its sums.
+    double unit =
+        weights.type == DType.BF16 ? 0x1p-8 : (shape.hiddenSize + shape.intermediateSize) * 0x1p-24;
     for (int i = 0; i < elements.length; i++) {
       double found = output.getFloat((tokens - 1L) * shape.hiddenSize + elements[i]);
       if (!(Math.abs(found - sums[i]) <= unit * (magnitudes[i] + Math.abs(sums[i])))) {
-        return "element " + elements[i] + " of the last token: expected " + sums[i] + ", found " + found;
+        return "element "
+            + elements[i]
+            + " of the last token: expected "
+            + sums[i]
+            + ", found "
+            + found;
       }
     }
     return null;

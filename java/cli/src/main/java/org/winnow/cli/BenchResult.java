@@ -13,11 +13,21 @@ import org.winnow.DType;
  * @param seconds of a run, the median
  * @param bytesPerSecond that had to be read
  * @param operationsPerSecond that had to be computed
- * @param share of the limit that was reached: the least time for the work, divided by the time; the median; NaN where there is no limit
- * @param limit {@code "reading"} or {@code "arithmetic"}, whichever takes longer at least; {@code "-"} for neither
+ * @param share of the limit that was reached: the least time for the work, divided by the time; the
+ *     median; NaN where there is no limit
+ * @param limit {@code "reading"} or {@code "arithmetic"}, whichever takes longer at least; {@code
+ *     "-"} for neither
  */
 record BenchResult(
-    String operation, String shape, DType type, int tokens, double seconds, double bytesPerSecond, double operationsPerSecond, double share, String limit) {
+    String operation,
+    String shape,
+    DType type,
+    int tokens,
+    double seconds,
+    double bytesPerSecond,
+    double operationsPerSecond,
+    double share,
+    String limit) {
   private static final long NANOS = 300_000_000; // of measuring
   private static final int MIN_RUNS = 5;
   private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
@@ -25,20 +35,31 @@ record BenchResult(
   /**
    * Checks, then times.
    *
-   * @param numThreads one: CPU time of this thread, which other load does not lengthen; more: wall time
+   * @param numThreads one: CPU time of this thread, which other load does not lengthen; more: wall
+   *     time
    * @throws CommandException if the check fails: a fast wrong answer is not a result
    */
   static BenchResult of(BenchOperation operation, BenchLimits limits, int numThreads) {
     operation.run();
     String wrong = operation.check();
     if (wrong != null) {
-      throw new CommandException(ExitCode.CHECK_FAILED, operation.operation() + ", " + operation.shape() + ", " + operation.type() + ", "
-          + operation.tokens() + " tokens: " + wrong);
+      throw new CommandException(
+          ExitCode.CHECK_FAILED,
+          operation.operation()
+              + ", "
+              + operation.shape()
+              + ", "
+              + operation.type()
+              + ", "
+              + operation.tokens()
+              + " tokens: "
+              + wrong);
     }
     BenchLimits.Rates before = limits.measure();
     List<Double> times = new ArrayList<>();
     List<BenchOperation.Work> works = new ArrayList<>();
-    for (long begin = System.nanoTime(); times.size() < MIN_RUNS || System.nanoTime() - begin < NANOS; ) {
+    for (long begin = System.nanoTime();
+        times.size() < MIN_RUNS || System.nanoTime() - begin < NANOS; ) {
       long start = now(numThreads);
       BenchOperation.Work work = operation.run();
       times.add(Math.max(1, now(numThreads) - start) / 1e9);
@@ -46,11 +67,20 @@ record BenchResult(
     }
     BenchLimits.Rates rates = before.mean(limits.measure());
     double[] shares = new double[times.size()];
-    for (int i = 0; i < shares.length; i++) shares[i] = rates.seconds(operation.type(), works.get(i)) / times.get(i);
+    for (int i = 0; i < shares.length; i++)
+      shares[i] = rates.seconds(operation.type(), works.get(i)) / times.get(i);
     double seconds = median(times.stream().mapToDouble(Double::doubleValue).toArray());
     BenchOperation.Work typical = works.get(works.size() - 1);
-    return new BenchResult(operation.operation(), operation.shape(), operation.type(), operation.tokens(), seconds, typical.bytes() / seconds,
-        typical.operations() / seconds, median(shares), limit(operation.type(), rates, typical));
+    return new BenchResult(
+        operation.operation(),
+        operation.shape(),
+        operation.type(),
+        operation.tokens(),
+        seconds,
+        typical.bytes() / seconds,
+        typical.operations() / seconds,
+        median(shares),
+        limit(operation.type(), rates, typical));
   }
 
   private static String limit(DType type, BenchLimits.Rates rates, BenchOperation.Work work) {

@@ -39,11 +39,25 @@ final class BenchRouter implements BenchOperation {
   public String check() {
     for (int t = 0; t < tokens; t++) {
       long row = (long) t * SHAPE.numExperts;
-      List<Integer> sorted = IntStream.range(0, SHAPE.numExperts).boxed()
-          .sorted(Comparator.comparing((Integer e) -> -logits.getFloat(row + e)).thenComparing(e -> e)).limit(SHAPE.topK).toList();
+      List<Integer> sorted =
+          IntStream.range(0, SHAPE.numExperts)
+              .boxed()
+              .sorted(
+                  Comparator.comparing((Integer e) -> -logits.getFloat(row + e))
+                      .thenComparing(e -> e))
+              .limit(SHAPE.topK)
+              .toList();
       for (int k = 0; k < SHAPE.topK; k++) {
         int found = routing.expertIds().getInt((long) t * SHAPE.topK + k);
-        if (found != sorted.get(k)) return "choice " + k + " of token " + t + ": expected " + sorted.get(k) + ", found " + found;
+        if (found != sorted.get(k))
+          return "choice "
+              + k
+              + " of token "
+              + t
+              + ": expected "
+              + sorted.get(k)
+              + ", found "
+              + found;
       }
     }
     return null;

@@ -9,10 +9,14 @@ import org.winnow.models.LanguageModel;
 import org.winnow.models.LoadOptions;
 import org.winnow.models.TokenListener;
 
-/** The demo's last part: whatever the budget, the policy and read-ahead, the same tokens and the same bits of every logit. */
+/**
+ * The demo's last part: whatever the budget, the policy and read-ahead, the same tokens and the
+ * same bits of every logit.
+ */
 final class DemoBudgets {
   private static final int TOKENS = 48;
-  private static final int WAYS = 2 * ModelOptions.Policy.values().length; // each policy, with and without read-ahead
+  private static final int WAYS =
+      2 * ModelOptions.Policy.values().length; // each policy, with and without read-ahead
 
   private final Path path;
   private final int[] promptIds;
@@ -36,7 +40,8 @@ final class DemoBudgets {
 
   /** Prints a line per budget; whether all are equal. */
   boolean compare(Terminal terminal) {
-    Table table = Table.withHeading("budget", "read", "hit rate", "resident", "tokens/s", "equal to 100 %");
+    Table table =
+        Table.withHeading("budget", "read", "hit rate", "resident", "tokens/s", "equal to 100 %");
     Run reference = run(LoadOptions.defaults());
     boolean allEqual = true;
     try (Progress progress = new Progress(terminal, "every budget", "runs", 10L * WAYS)) {
@@ -50,29 +55,52 @@ final class DemoBudgets {
           progress.update((tenth - 1L) * WAYS + way + 1);
         }
         allEqual &= equal == WAYS;
-        table.row(tenth + "0 %", Units.bytes(shown.result.experts().demandBytesRead()), Units.percent(shown.result.experts().hitRate()),
-            Units.bytes(shown.result.experts().peakResidentBytes()), Units.threeDigits(shown.result.decodeTokensPerSecond()), equal + " of " + WAYS);
+        table.row(
+            tenth + "0 %",
+            Units.bytes(shown.result.experts().demandBytesRead()),
+            Units.percent(shown.result.experts().hitRate()),
+            Units.bytes(shown.result.experts().peakResidentBytes()),
+            Units.threeDigits(shown.result.decodeTokensPerSecond()),
+            equal + " of " + WAYS);
       }
     }
     terminal.out().println();
-    terminal.out().println(terminal.bold("Budgets from 10 % to 100 %, each with lru, lfu, lfru, with and without read-ahead (figures: lru without)"));
+    terminal
+        .out()
+        .println(
+            terminal.bold(
+                "Budgets from 10 % to 100 %, each with lru, lfu, lfru, with and without read-ahead (figures: lru without)"));
     table.print(terminal.out(), "  ");
-    terminal.out().println(allEqual
-        ? "  All " + 10 * WAYS + " runs: the same " + reference.result.ids().length + " tokens, and the same bits in every logit of " + allIds.length + " positions ("
-            + reference.logits + ")."
-        : "  RESULTS DIFFER.");
+    terminal
+        .out()
+        .println(
+            allEqual
+                ? "  All "
+                    + 10 * WAYS
+                    + " runs: the same "
+                    + reference.result.ids().length
+                    + " tokens, and the same bits in every logit of "
+                    + allIds.length
+                    + " positions ("
+                    + reference.logits
+                    + ")."
+                : "  RESULTS DIFFER.");
     terminal.out().flush();
     return allEqual;
   }
 
   private static LoadOptions options(int tenth, int way) {
     ModelOptions.Policy policy = ModelOptions.Policy.values()[way / 2];
-    return LoadOptions.defaults().withBudget(ExpertBudget.ofShare(tenth / 10.0)).withEvictionPolicy(policy.supplier()).withReadAhead(way % 2 == 1);
+    return LoadOptions.defaults()
+        .withBudget(ExpertBudget.ofShare(tenth / 10.0))
+        .withEvictionPolicy(policy.supplier())
+        .withReadAhead(way % 2 == 1);
   }
 
   private Run run(LoadOptions options) {
     try (LanguageModel model = LanguageModel.open(path, options)) {
-      GenerationResult result = model.generate(promptIds, GenerateOptions.sampling(TOKENS, 0.8, 1), TokenListener.NONE);
+      GenerationResult result =
+          model.generate(promptIds, GenerateOptions.sampling(TOKENS, 0.8, 1), TokenListener.NONE);
       return new Run(LogitsDigest.of(model, allIds), result);
     }
   }

@@ -15,31 +15,57 @@ import org.winnow.models.ModelConfig;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
-/** {@code winnow demo}: text from a real model in a quarter of its experts' memory, then the proof that nothing is lost by it. */
+/**
+ * {@code winnow demo}: text from a real model in a quarter of its experts' memory, then the proof
+ * that nothing is lost by it.
+ */
 @Command(
     name = "demo",
     description = {
       "Generates text from a trained mixture-of-experts model while its experts have less memory than they take; then",
       "compares with computing all experts for every token, and shows that every budget gives the same bits."
     },
-    footer = {"", "Examples:", "  winnow demo", "  winnow demo --prompt '<|endoftext|>Emma, chapter 56' --seed 3"})
+    footer = {
+      "",
+      "Examples:",
+      "  winnow demo",
+      "  winnow demo --prompt '<|endoftext|>Emma, chapter 56' --seed 3"
+    })
 final class DemoCommand extends Subcommand {
   private static final double TEMPERATURE = 0.8;
 
-  @Option(names = "--model", paramLabel = "PATH", description = "folder of a checkpoint; default: models/kjv-moe beside the launcher")
+  @Option(
+      names = "--model",
+      paramLabel = "PATH",
+      description = "folder of a checkpoint; default: models/kjv-moe beside the launcher")
   private Path model;
 
-  @Option(names = "--prompt", paramLabel = "TEXT", description = "text to go on from; default: the heading of a psalm that does not exist")
+  @Option(
+      names = "--prompt",
+      paramLabel = "TEXT",
+      description = "text to go on from; default: the heading of a psalm that does not exist")
   private String prompt = "<|endoftext|>Psalm 151\n";
 
-  @Option(names = "--max-tokens", paramLabel = "N", defaultValue = "120", description = "new tokens; default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--max-tokens",
+      paramLabel = "N",
+      defaultValue = "120",
+      description = "new tokens; default: ${DEFAULT-VALUE}")
   private int maxTokens;
 
-  @Option(names = "--budget", paramLabel = "SIZE", defaultValue = "25%", description = "memory for experts; default: ${DEFAULT-VALUE}",
+  @Option(
+      names = "--budget",
+      paramLabel = "SIZE",
+      defaultValue = "25%",
+      description = "memory for experts; default: ${DEFAULT-VALUE}",
       converter = ModelOptions.BudgetConverter.class)
   private ExpertBudget budget;
 
-  @Option(names = "--seed", paramLabel = "S", defaultValue = "7", description = "of the drawing of tokens; default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--seed",
+      paramLabel = "S",
+      defaultValue = "7",
+      description = "of the drawing of tokens; default: ${DEFAULT-VALUE}")
   private long seed;
 
   @Override
@@ -50,23 +76,37 @@ final class DemoCommand extends Subcommand {
     int[] allIds;
     ModelConfig config;
     try (Interruption interruption = new Interruption();
-        LanguageModel opened = LanguageModel.open(path, LoadOptions.defaults().withBudget(budget))) {
-      if (opened.tokenizer() == null) throw new CommandException(ExitCode.MISSING, path + ": has no tokenizer.json");
-      if (opened.config().experts() == null) throw new CommandException(ExitCode.BAD_INPUT, path + ": expected a mixture of experts, found a dense model");
+        LanguageModel opened =
+            LanguageModel.open(path, LoadOptions.defaults().withBudget(budget))) {
+      if (opened.tokenizer() == null)
+        throw new CommandException(ExitCode.MISSING, path + ": has no tokenizer.json");
+      if (opened.config().experts() == null)
+        throw new CommandException(
+            ExitCode.BAD_INPUT, path + ": expected a mixture of experts, found a dense model");
       config = opened.config();
       promptIds = opened.tokenizer().encode(prompt, true);
       introduce(terminal, path, opened);
       terminal.out().print(terminal.bold(opened.tokenizer().decode(promptIds, true)));
       TokenPrinter printer = new TokenPrinter(terminal, false, interruption.cancellation());
-      GenerateOptions options = GenerateOptions.sampling(maxTokens, TEMPERATURE, seed).withCancellation(interruption.cancellation());
+      GenerateOptions options =
+          GenerateOptions.sampling(maxTokens, TEMPERATURE, seed)
+              .withCancellation(interruption.cancellation());
       GenerationResult result = opened.generate(promptIds, options, printer);
       printer.end();
       if (printer.isBroken()) return ExitCode.BROKEN_PIPE;
       if (result.finishReason() == FinishReason.CANCELLED) return ExitCode.CANCELLED;
       allIds = concatenate(promptIds, result.ids());
     }
-    List<String> generation = List.of("--prompt-ids", new TokenIds(promptIds).toString(), "--max-tokens", Integer.toString(maxTokens),
-        "--temperature", Double.toString(TEMPERATURE), "--seed", Long.toString(seed));
+    List<String> generation =
+        List.of(
+            "--prompt-ids",
+            new TokenIds(promptIds).toString(),
+            "--max-tokens",
+            Integer.toString(maxTokens),
+            "--temperature",
+            Double.toString(TEMPERATURE),
+            "--seed",
+            Long.toString(seed));
     boolean equal = new DemoComparison(path, config, generation).compare(terminal, budget);
     equal &= new DemoBudgets(path, promptIds, allIds).compare(terminal);
     return equal ? ExitCode.DONE : ExitCode.CHECK_FAILED;
@@ -75,18 +115,42 @@ final class DemoCommand extends Subcommand {
   /** The model in the project's files, where the launcher says that these are. */
   private static Path shippedModel() {
     String home = System.getProperty("winnow.home");
-    if (home == null) throw new CommandException(ExitCode.MISSING, "the demo's model: start with ./winnow demo, or name a checkpoint with --model");
+    if (home == null)
+      throw new CommandException(
+          ExitCode.MISSING,
+          "the demo's model: start with ./winnow demo, or name a checkpoint with --model");
     Path path = Path.of(home, "models", "kjv-moe");
-    if (!Files.isDirectory(path)) throw new CommandException(ExitCode.MISSING, path + ": the demo's model is not there: name another with --model");
+    if (!Files.isDirectory(path))
+      throw new CommandException(
+          ExitCode.MISSING, path + ": the demo's model is not there: name another with --model");
     return path;
   }
 
   private void introduce(Terminal terminal, Path path, LanguageModel opened) {
     var experts = opened.config().experts();
-    terminal.out().println(path.getFileName() + ": " + opened.config().numLayers() + " layers, " + experts.numExperts() + " experts in each, "
-        + experts.topK() + " per token.");
-    terminal.out().println("Its experts take " + Units.bytes(opened.expertBytes()) + "; here they get " + Units.bytes(opened.expertBudgetBytes())
-        + " (" + budget + "). Everything else takes " + Units.bytes(opened.residentWeightBytes()) + ".");
+    terminal
+        .out()
+        .println(
+            path.getFileName()
+                + ": "
+                + opened.config().numLayers()
+                + " layers, "
+                + experts.numExperts()
+                + " experts in each, "
+                + experts.topK()
+                + " per token.");
+    terminal
+        .out()
+        .println(
+            "Its experts take "
+                + Units.bytes(opened.expertBytes())
+                + "; here they get "
+                + Units.bytes(opened.expertBudgetBytes())
+                + " ("
+                + budget
+                + "). Everything else takes "
+                + Units.bytes(opened.residentWeightBytes())
+                + ".");
     terminal.out().println();
   }
 

@@ -10,15 +10,17 @@ import org.winnow.models.ExpertBudget;
 import org.winnow.models.ModelConfig;
 
 /**
- * The demo's second part: the same generation sparse and dense (every expert computed for every token), each in a process of its own so that peak memory is
- * its own, one generation at a time in turn so that other load meets all of them.
+ * The demo's second part: the same generation sparse and dense (every expert computed for every
+ * token), each in a process of its own so that peak memory is its own, one generation at a time in
+ * turn so that other load meets all of them.
  */
 final class DemoComparison {
   private static final int TIMED_RUNS = 5;
 
   private final List<String> names = new ArrayList<>();
   private final List<DemoSide> sides = new ArrayList<>();
-  private final List<List<DemoSide.Answer>> answers = new ArrayList<>(); // per side, the first one untimed
+  private final List<List<DemoSide.Answer>> answers =
+      new ArrayList<>(); // per side, the first one untimed
   private final List<String> arguments;
   private final ModelConfig config;
 
@@ -34,7 +36,8 @@ final class DemoComparison {
 
   /** Runs and prints; whether the logits of all are equal. */
   boolean compare(Terminal terminal, ExpertBudget budget) throws IOException {
-    try (Progress progress = new Progress(terminal, "sparse beside dense", "runs", 3L * (TIMED_RUNS + 1))) {
+    try (Progress progress =
+        new Progress(terminal, "sparse beside dense", "runs", 3L * (TIMED_RUNS + 1))) {
       add("sparse, " + budget, "--budget", budget.toString().replaceAll(" bytes| ", ""));
       add("sparse, 100 %", "--budget", "100%");
       add("dense", "--budget", "100%", "--every-expert");
@@ -49,7 +52,10 @@ final class DemoComparison {
       for (DemoSide side : sides) side.close();
     }
     String reference = first(0).logits();
-    boolean equal = answers.stream().flatMap(List::stream).allMatch(answer -> answer.logits().equals(reference));
+    boolean equal =
+        answers.stream()
+            .flatMap(List::stream)
+            .allMatch(answer -> answer.logits().equals(reference));
     print(terminal, equal);
     return equal;
   }
@@ -64,27 +70,65 @@ final class DemoComparison {
 
   private void print(Terminal terminal, boolean equal) {
     terminal.out().println();
-    terminal.out().println(terminal.bold("The same " + first(0).tokens() + " tokens, sparse beside dense (every expert computed for every token)"));
+    terminal
+        .out()
+        .println(
+            terminal.bold(
+                "The same "
+                    + first(0).tokens()
+                    + " tokens, sparse beside dense (every expert computed for every token)"));
     Table table = Table.withHeading(row("", List.copyOf(names)));
     List<Integer> columns = List.of(0, 1, 2);
-    add(table, "tokens/s, best of " + TIMED_RUNS, columns, side -> Units.threeDigits(bestRate(side)));
+    add(
+        table,
+        "tokens/s, best of " + TIMED_RUNS,
+        columns,
+        side -> Units.threeDigits(bestRate(side)));
     int topK = config.experts().topK();
     int numExperts = config.experts().numExperts();
-    add(table, "experts computed, per token and layer", columns, side -> (side == 2 ? numExperts : topK) + " of " + numExperts);
-    add(table, "their arithmetic, per token", columns, side -> Units.roughCount(operations(side == 2 ? numExperts : topK)));
-    add(table, "expert bytes read, first run", columns, side -> Units.bytes(first(side).bytesRead()));
-    add(table, "expert bytes resident, at most", columns, side -> Units.bytes(first(side).peakResidentBytes()));
+    add(
+        table,
+        "experts computed, per token and layer",
+        columns,
+        side -> (side == 2 ? numExperts : topK) + " of " + numExperts);
+    add(
+        table,
+        "their arithmetic, per token",
+        columns,
+        side -> Units.roughCount(operations(side == 2 ? numExperts : topK)));
+    add(
+        table,
+        "expert bytes read, first run",
+        columns,
+        side -> Units.bytes(first(side).bytesRead()));
+    add(
+        table,
+        "expert bytes resident, at most",
+        columns,
+        side -> Units.bytes(first(side).peakResidentBytes()));
     add(table, "hit rate, first run", columns, side -> Units.percent(first(side).hitRate()));
-    add(table, "peak memory, Java included", columns, side -> Units.bytes(last(side).peakMemoryBytes()));
+    add(
+        table,
+        "peak memory, Java included",
+        columns,
+        side -> Units.bytes(last(side).peakMemoryBytes()));
     table.print(terminal.out(), "  ");
-    terminal.out().println(equal
-        ? String.format(Locale.ROOT, "  Every bit of every logit is equal. Against dense: %.2f times its speed with all experts in memory, %.2f times in %.0f %% of their memory.",
-            bestRate(1) / bestRate(2), bestRate(0) / bestRate(2), 100.0 * first(0).peakResidentBytes() / first(2).peakResidentBytes())
-        : "  THE LOGITS DIFFER.");
+    terminal
+        .out()
+        .println(
+            equal
+                ? String.format(
+                    Locale.ROOT,
+                    "  Every bit of every logit is equal. Against dense: %.2f times its speed with all experts in memory, %.2f times in %.0f %% of their memory.",
+                    bestRate(1) / bestRate(2),
+                    bestRate(0) / bestRate(2),
+                    100.0 * first(0).peakResidentBytes() / first(2).peakResidentBytes())
+                : "  THE LOGITS DIFFER.");
     terminal.out().flush();
   }
 
-  private static void add(Table table, String name, List<Integer> columns, Function<Integer, String> cell) {
+  private static void add(
+      Table table, String name, List<Integer> columns, Function<Integer, String> cell) {
     table.row(row(name, columns.stream().map(cell).toList()));
   }
 
@@ -101,7 +145,11 @@ final class DemoComparison {
   }
 
   private double bestRate(int side) {
-    return answers.get(side).stream().skip(1).mapToDouble(DemoSide.Answer::tokensPerSecond).max().orElseThrow();
+    return answers.get(side).stream()
+        .skip(1)
+        .mapToDouble(DemoSide.Answer::tokensPerSecond)
+        .max()
+        .orElseThrow();
   }
 
   private DemoSide.Answer first(int side) {

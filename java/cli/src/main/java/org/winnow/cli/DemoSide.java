@@ -17,28 +17,45 @@ import java.util.concurrent.TimeUnit;
 /** A {@link DemoWorker} process, seen from the demo. */
 final class DemoSide implements AutoCloseable {
   /** What a generation of the worker took; counters count from the start of its process. */
-  record Answer(int tokens, String logits, double tokensPerSecond, long bytesRead, long peakResidentBytes, double hitRate, long peakMemoryBytes) {}
+  record Answer(
+      int tokens,
+      String logits,
+      double tokensPerSecond,
+      long bytesRead,
+      long peakResidentBytes,
+      double hitRate,
+      long peakMemoryBytes) {}
 
-  // A small heap and one collector thread, so that Java's own memory hides as little as possible of the model's.
-  private static final List<String> JAVA_OPTIONS = List.of("--enable-native-access=ALL-UNNAMED", "-XX:+UseSerialGC", "-Xmx64m");
+  // A small heap and one collector thread, so that Java's own memory hides as little as possible of
+  // the model's.
+  private static final List<String> JAVA_OPTIONS =
+      List.of("--enable-native-access=ALL-UNNAMED", "-XX:+UseSerialGC", "-Xmx64m");
 
   private final Process process;
   private final BufferedWriter requests;
   private final BufferedReader answers;
 
-  /** Starts the process with these arguments of {@code demo-worker}; its errors go where those of this process go. */
+  /**
+   * Starts the process with these arguments of {@code demo-worker}; its errors go where those of
+   * this process go.
+   */
   DemoSide(List<String> arguments) throws IOException {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(JAVA_OPTIONS);
     for (String name : System.getProperties().stringPropertyNames()) {
-      if (name.startsWith("winnow.") || name.startsWith("org.bytedeco.")) command.add("-D" + name + "=" + System.getProperty(name));
+      if (name.startsWith("winnow.") || name.startsWith("org.bytedeco."))
+        command.add("-D" + name + "=" + System.getProperty(name));
     }
-    command.addAll(List.of("-cp", System.getProperty("java.class.path"), Main.class.getName(), "demo-worker"));
+    command.addAll(
+        List.of("-cp", System.getProperty("java.class.path"), Main.class.getName(), "demo-worker"));
     command.addAll(arguments);
     process = new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.INHERIT).start();
-    requests = new BufferedWriter(new OutputStreamWriter(process.getOutputStream(), StandardCharsets.UTF_8));
-    answers = new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
+    requests =
+        new BufferedWriter(
+            new OutputStreamWriter(process.getOutputStream(), StandardCharsets.UTF_8));
+    answers =
+        new BufferedReader(new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
   }
 
   /** Has it generate once and waits for the answer. */
@@ -46,7 +63,9 @@ final class DemoSide implements AutoCloseable {
     requests.newLine();
     requests.flush();
     String line = answers.readLine();
-    if (line == null) throw new CommandException(ExitCode.INTERNAL, "the demo's worker ended early; its error is above");
+    if (line == null)
+      throw new CommandException(
+          ExitCode.INTERNAL, "the demo's worker ended early; its error is above");
     return parse(line);
   }
 
@@ -75,7 +94,8 @@ final class DemoSide implements AutoCloseable {
         }
       }
     }
-    return new Answer(tokens, logits, tokensPerSecond, bytesRead, peakResidentBytes, hitRate, peakMemoryBytes);
+    return new Answer(
+        tokens, logits, tokensPerSecond, bytesRead, peakResidentBytes, hitRate, peakMemoryBytes);
   }
 
   /** Ends the process. */

@@ -20,8 +20,9 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /**
- * {@code winnow demo-worker}: one side of the demo's comparison, in a process of its own so that its peak memory is its own. Opens the model, then
- * generates once for each line on standard input and answers with one line of JSON.
+ * {@code winnow demo-worker}: one side of the demo's comparison, in a process of its own so that
+ * its peak memory is its own. Opens the model, then generates once for each line on standard input
+ * and answers with one line of JSON.
  */
 @Command(name = "demo-worker", hidden = true, description = "One side of the demo's comparison.")
 final class DemoWorker extends Subcommand {
@@ -45,7 +46,8 @@ final class DemoWorker extends Subcommand {
   @Override
   int run(Terminal terminal) throws IOException {
     GenerateOptions options = GenerateOptions.sampling(maxTokens, temperature, seed);
-    BufferedReader requests = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+    BufferedReader requests =
+        new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     try (LanguageModel model = LanguageModel.open(path, modelOptions.loadOptions())) {
       while (requests.readLine() != null) {
         GenerationResult result = model.generate(promptIds.values(), options, TokenListener.NONE);
@@ -57,8 +59,10 @@ final class DemoWorker extends Subcommand {
     return ExitCode.DONE;
   }
 
-  private String answer(LanguageModel model, GenerationResult result, long peakMemoryBytes) throws IOException {
-    int[] all = IntStream.concat(IntStream.of(promptIds.values()), IntStream.of(result.ids())).toArray();
+  private String answer(LanguageModel model, GenerationResult result, long peakMemoryBytes)
+      throws IOException {
+    int[] all =
+        IntStream.concat(IntStream.of(promptIds.values()), IntStream.of(result.ids())).toArray();
     ExpertCounters experts = result.experts(); // before the logits are computed once more
     StringWriter line = new StringWriter();
     try (JsonGenerator json = new JsonFactory().createGenerator(line)) {

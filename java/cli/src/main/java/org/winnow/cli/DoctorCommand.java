@@ -22,10 +22,15 @@ import picocli.CommandLine.Parameters;
 /** {@code winnow doctor}: what this machine has of what Winnow uses. */
 @Command(
     name = "doctor",
-    description = "Shows what Winnow finds on this machine: platform, natives, instruction sets, memory, disk, GPU driver.",
+    description =
+        "Shows what Winnow finds on this machine: platform, natives, instruction sets, memory, disk, GPU driver.",
     footer = {"", "Example:", "  winnow doctor /models"})
 final class DoctorCommand extends Subcommand {
-  @Parameters(arity = "0..1", paramLabel = "PATH", defaultValue = ".", description = "where models lie: its file system is looked at too (default: .)")
+  @Parameters(
+      arity = "0..1",
+      paramLabel = "PATH",
+      defaultValue = ".",
+      description = "where models lie: its file system is looked at too (default: .)")
   private Path path;
 
   @Override
@@ -33,8 +38,21 @@ final class DoctorCommand extends Subcommand {
     if (!Files.exists(path)) throw new NoSuchFileException(path.toString());
     String cause = NativeLibrary.unavailabilityCause();
     Table facts = Table.ofFacts();
-    facts.row("platform", NativeLibrary.platform() + ", " + processor() + ", " + Runtime.getRuntime().availableProcessors() + " threads");
-    facts.row("java", System.getProperty("java.vm.name") + " " + Runtime.version() + ", " + System.getProperty("java.home"));
+    facts.row(
+        "platform",
+        NativeLibrary.platform()
+            + ", "
+            + processor()
+            + ", "
+            + Runtime.getRuntime().availableProcessors()
+            + " threads");
+    facts.row(
+        "java",
+        System.getProperty("java.vm.name")
+            + " "
+            + Runtime.version()
+            + ", "
+            + System.getProperty("java.home"));
     if (cause == null) {
       facts.row("natives", NativeLibrary.path() + ", ABI " + NativeLibrary.abiVersion());
       facts.row("instruction sets", instructionSets());
@@ -56,14 +74,24 @@ final class DoctorCommand extends Subcommand {
   }
 
   private static String instructionSets() {
-    return Arrays.stream(InstructionSet.values()).filter(InstructionSet::isSupported).map(InstructionSet::toString).collect(Collectors.joining(" "))
-        + " (used: " + InstructionSet.best() + ")";
+    return Arrays.stream(InstructionSet.values())
+            .filter(InstructionSet::isSupported)
+            .map(InstructionSet::toString)
+            .collect(Collectors.joining(" "))
+        + " (used: "
+        + InstructionSet.best()
+        + ")";
   }
 
   private static String memory() {
     String total = field("/proc/meminfo", "MemTotal:");
     String available = field("/proc/meminfo", "MemAvailable:");
-    return total == null || available == null ? "unknown" : Units.bytes(kibibytes(total)) + " in all, " + Units.bytes(kibibytes(available)) + " available";
+    return total == null || available == null
+        ? "unknown"
+        : Units.bytes(kibibytes(total))
+            + " in all, "
+            + Units.bytes(kibibytes(available))
+            + " available";
   }
 
   private static long kibibytes(String line) {
@@ -74,12 +102,15 @@ final class DoctorCommand extends Subcommand {
     String setting = read("/sys/kernel/mm/transparent_hugepage/enabled");
     if (setting == null || !setting.contains("[")) return "unknown";
     String chosen = setting.substring(setting.indexOf('[') + 1, setting.indexOf(']'));
-    return chosen.equals("never") ? "never: streaming experts from memory is slower without them" : chosen + (chosen.equals("madvise") ? ", which is asked for" : "");
+    return chosen.equals("never")
+        ? "never: streaming experts from memory is slower without them"
+        : chosen + (chosen.equals("madvise") ? ", which is asked for" : "");
   }
 
   /** Opens a file of that directory, or a new one, past the page cache. */
   private static String directReads(Path path) throws IOException {
-    Path directory = (Files.isDirectory(path) ? path : path.toAbsolutePath().getParent()).toRealPath();
+    Path directory =
+        (Files.isDirectory(path) ? path : path.toAbsolutePath().getParent()).toRealPath();
     Path file = anyFile(directory);
     boolean created = file == null;
     try {
@@ -99,7 +130,10 @@ final class DoctorCommand extends Subcommand {
 
   private static Path anyFile(Path directory) throws IOException {
     try (Stream<Path> files = Files.list(directory)) {
-      return files.filter(entry -> Files.isRegularFile(entry) && Files.isReadable(entry)).findFirst().orElse(null);
+      return files
+          .filter(entry -> Files.isRegularFile(entry) && Files.isReadable(entry))
+          .findFirst()
+          .orElse(null);
     }
   }
 
@@ -111,13 +145,20 @@ final class DoctorCommand extends Subcommand {
       String type = read(base + "type");
       String size = read(base + "size");
       if (level == null || type == null || size == null) break;
-      caches.add("L" + level + (type.equals("Unified") ? "" : type.substring(0, 1).toLowerCase(Locale.ROOT)) + " " + Units.bytes(kibibytes(size)));
+      caches.add(
+          "L"
+              + level
+              + (type.equals("Unified") ? "" : type.substring(0, 1).toLowerCase(Locale.ROOT))
+              + " "
+              + Units.bytes(kibibytes(size)));
     }
     return caches.isEmpty() ? "unknown" : String.join(", ", caches);
   }
 
   private static String gpuDriver() {
-    List<String> directories = new ArrayList<>(List.of("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/lib/wsl/lib"));
+    List<String> directories =
+        new ArrayList<>(
+            List.of("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/lib/wsl/lib"));
     String extra = System.getenv("LD_LIBRARY_PATH");
     if (extra != null) directories.addAll(0, List.of(extra.split(File.pathSeparator)));
     for (String candidate : directories) {
@@ -130,7 +171,9 @@ final class DoctorCommand extends Subcommand {
   /** The first line of the file that begins like this. */
   private static String field(String file, String name) {
     String text = read(file);
-    return text == null ? null : text.lines().filter(line -> line.startsWith(name)).findFirst().orElse(null);
+    return text == null
+        ? null
+        : text.lines().filter(line -> line.startsWith(name)).findFirst().orElse(null);
   }
 
   private static String read(String file) {

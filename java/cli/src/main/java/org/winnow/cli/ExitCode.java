@@ -24,7 +24,8 @@ final class ExitCode {
     USAGE + ":wrong usage",
     BAD_INPUT + ":bad input: a file is missing, damaged, or in a format that is not computed",
     TOO_SMALL + ":a budget, the context or the memory is too small",
-    MISSING + ":something that is needed is not installed: natives, a tokenizer, a tool for building",
+    MISSING
+        + ":something that is needed is not installed: natives, a tokenizer, a tool for building",
     INTERNAL + ":a defect of Winnow; --verbose shows where",
     CANCELLED + ":cancelled by Ctrl-C; what was done until then is printed",
     BROKEN_PIPE + ":the reader of the output has gone",
@@ -40,7 +41,10 @@ final class ExitCode {
   /** The code for a command that ended with this. */
   static int of(Throwable failure) {
     if (failure instanceof CommandException) return ((CommandException) failure).exitCode();
-    boolean tooSmall = failure instanceof BudgetException || failure instanceof ContextLengthException || failure instanceof OutOfMemoryError;
+    boolean tooSmall =
+        failure instanceof BudgetException
+            || failure instanceof ContextLengthException
+            || failure instanceof OutOfMemoryError;
     if (tooSmall) return TOO_SMALL;
     if (failure instanceof LinkageError) return MISSING;
     if (failure instanceof WinnowException || failure instanceof IOException) return BAD_INPUT;
@@ -52,7 +56,13 @@ final class ExitCode {
     String message = failure.getMessage();
     if (failure instanceof NoSuchFileException) return message + ": no such file or directory";
     if (failure instanceof OutOfMemoryError) return "out of memory: " + message;
-    boolean explained = message != null && (failure instanceof CommandException || failure instanceof WinnowException || failure instanceof LinkageError);
-    return explained ? message.replaceAll("\\s*\\R\\s*", " ") : failure.toString().replaceAll("\\s*\\R\\s*", " ");
+    boolean explained =
+        message != null
+            && (failure instanceof CommandException
+                || failure instanceof WinnowException
+                || failure instanceof LinkageError);
+    return explained
+        ? message.replaceAll("\\s*\\R\\s*", " ")
+        : failure.toString().replaceAll("\\s*\\R\\s*", " ");
   }
 }

@@ -1,6 +1,5 @@
 package org.winnow.cli;
 
-import java.io.PrintWriter;
 import java.nio.file.Path;
 import org.winnow.models.FinishReason;
 import org.winnow.models.GenerateOptions;
@@ -33,46 +32,72 @@ final class GenerateCommand extends Subcommand {
   private Prompt prompt;
 
   private static final class Prompt {
-    @Option(names = "--prompt", paramLabel = "TEXT", required = true, description = "text to go on from")
+    @Option(
+        names = "--prompt",
+        paramLabel = "TEXT",
+        required = true,
+        description = "text to go on from")
     private String text;
 
-    @Option(names = "--prompt-ids", paramLabel = "ID,...", required = true, converter = TokenIds.Converter.class, description = "the same as token ids")
+    @Option(
+        names = "--prompt-ids",
+        paramLabel = "ID,...",
+        required = true,
+        converter = TokenIds.Converter.class,
+        description = "the same as token ids")
     private TokenIds ids;
   }
 
-  @Option(names = "--max-tokens", paramLabel = "N", defaultValue = "128", description = "new tokens at most; default: ${DEFAULT-VALUE}")
+  @Option(
+      names = "--max-tokens",
+      paramLabel = "N",
+      defaultValue = "128",
+      description = "new tokens at most; default: ${DEFAULT-VALUE}")
   private int maxTokens;
 
   @Option(
       names = "--temperature",
       paramLabel = "T",
       defaultValue = "0.8",
-      description = "0 takes the most probable token, 1 draws as the model says; default: ${DEFAULT-VALUE}")
+      description =
+          "0 takes the most probable token, 1 draws as the model says; default: ${DEFAULT-VALUE}")
   private double temperature;
 
-  @Option(names = "--top-k", paramLabel = "K", defaultValue = "0", description = "draw among the K most probable tokens; default: all")
+  @Option(
+      names = "--top-k",
+      paramLabel = "K",
+      defaultValue = "0",
+      description = "draw among the K most probable tokens; default: all")
   private int topK;
 
   @Option(
       names = "--top-p",
       paramLabel = "P",
       defaultValue = "1",
-      description = "draw among the fewest tokens with this much probability in all; default: ${DEFAULT-VALUE}")
+      description =
+          "draw among the fewest tokens with this much probability in all; default: ${DEFAULT-VALUE}")
   private double topP;
 
   @Option(
       names = "--seed",
       paramLabel = "S",
       defaultValue = "0",
-      description = "the same seed gives the same text, whatever budget, policy and threads; default: ${DEFAULT-VALUE}")
+      description =
+          "the same seed gives the same text, whatever budget, policy and threads; default: ${DEFAULT-VALUE}")
   private long seed;
 
   @Mixin private ModelOptions modelOptions;
 
-  @Option(names = "--print-ids", description = "print token ids in place of text; always so for a checkpoint without tokenizer")
+  @Option(
+      names = "--print-ids",
+      description =
+          "print token ids in place of text; always so for a checkpoint without tokenizer")
   private boolean printIds;
 
-  @Option(names = "--stats", paramLabel = "FILE", description = "write what it took into this file, as JSON")
+  @Option(
+      names = "--stats",
+      paramLabel = "FILE",
+      description = "write what it took into this file, as JSON")
   private Path stats;
 
   @Override
@@ -88,10 +113,14 @@ final class GenerateCommand extends Subcommand {
         Interruption interruption = new Interruption();
         LanguageModel model = LanguageModel.open(path, modelOptions.loadOptions())) {
       int[] ids = promptIds(model);
-      TokenPrinter printer = new TokenPrinter(terminal, printIds || model.tokenizer() == null, interruption.cancellation());
-      GenerationResult result = model.generate(ids, options.withCancellation(interruption.cancellation()), printer);
+      TokenPrinter printer =
+          new TokenPrinter(
+              terminal, printIds || model.tokenizer() == null, interruption.cancellation());
+      GenerationResult result =
+          model.generate(ids, options.withCancellation(interruption.cancellation()), printer);
       printer.end();
-      GenerationSummary summary = new GenerationSummary(path, model, modelOptions, ids, options, result);
+      GenerationSummary summary =
+          new GenerationSummary(path, model, modelOptions, ids, options, result);
       if (json != null) summary.write(json);
       if (printer.isBroken()) return ExitCode.BROKEN_PIPE;
       terminal.err().println();
@@ -104,11 +133,18 @@ final class GenerateCommand extends Subcommand {
     if (prompt.ids != null) {
       int vocabularySize = model.config().vocabularySize();
       for (int id : prompt.ids.values()) {
-        if (id >= vocabularySize) throw wrongUsage("--prompt-ids must be less than the vocabulary of " + vocabularySize + ", found " + id);
+        if (id >= vocabularySize)
+          throw wrongUsage(
+              "--prompt-ids must be less than the vocabulary of "
+                  + vocabularySize
+                  + ", found "
+                  + id);
       }
       return prompt.ids.values();
     }
-    if (model.tokenizer() == null) throw new CommandException(ExitCode.MISSING, path + ": has no tokenizer.json: use --prompt-ids");
+    if (model.tokenizer() == null)
+      throw new CommandException(
+          ExitCode.MISSING, path + ": has no tokenizer.json: use --prompt-ids");
     int[] ids = model.tokenizer().encode(prompt.text, true);
     if (ids.length == 0) throw wrongUsage("--prompt must not be empty");
     return ids;

@@ -21,7 +21,13 @@ final class GenerationSummary {
   private final ExpertCounters experts; // null for a dense model
   private final long peakMemoryBytes = ProcessMemory.peakBytes();
 
-  GenerationSummary(Path path, LanguageModel model, ModelOptions modelOptions, int[] prompt, GenerateOptions options, GenerationResult result) {
+  GenerationSummary(
+      Path path,
+      LanguageModel model,
+      ModelOptions modelOptions,
+      int[] prompt,
+      GenerateOptions options,
+      GenerationResult result) {
     this.path = path;
     this.model = model;
     this.modelOptions = modelOptions;
@@ -33,19 +39,55 @@ final class GenerationSummary {
 
   void print(PrintWriter out) {
     Table facts = Table.ofFacts();
-    facts.row("prompt", tokens(result.promptTokens()) + " in " + Units.duration(result.prefillNanos()) + rate(result.prefillTokensPerSecond()));
-    facts.row("generated", tokens(result.ids().length) + " in " + Units.duration(result.decodeNanos()) + rate(result.decodeTokensPerSecond()) + ", " + ending());
+    facts.row(
+        "prompt",
+        tokens(result.promptTokens())
+            + " in "
+            + Units.duration(result.prefillNanos())
+            + rate(result.prefillTokensPerSecond()));
+    facts.row(
+        "generated",
+        tokens(result.ids().length)
+            + " in "
+            + Units.duration(result.decodeNanos())
+            + rate(result.decodeTokensPerSecond())
+            + ", "
+            + ending());
     if (experts != null) {
-      facts.row("experts", Units.bytes(model.expertBytes()) + " in all; budget " + Units.bytes(model.expertBudgetBytes()) + " (" + modelOptions.describe()
-          + "), at most " + Units.bytes(experts.peakResidentBytes()) + " resident");
-      facts.row("read", Units.bytes(experts.demandBytesRead()) + " in " + Units.count(experts.misses()) + " reads, waited "
-          + Units.duration(experts.waitNanos()) + "; hit rate " + Units.percent(experts.hitRate()) + ", " + Units.count(experts.evictions()) + " evictions");
+      facts.row(
+          "experts",
+          Units.bytes(model.expertBytes())
+              + " in all; budget "
+              + Units.bytes(model.expertBudgetBytes())
+              + " ("
+              + modelOptions.describe()
+              + "), at most "
+              + Units.bytes(experts.peakResidentBytes())
+              + " resident");
+      facts.row(
+          "read",
+          Units.bytes(experts.demandBytesRead())
+              + " in "
+              + Units.count(experts.misses())
+              + " reads, waited "
+              + Units.duration(experts.waitNanos())
+              + "; hit rate "
+              + Units.percent(experts.hitRate())
+              + ", "
+              + Units.count(experts.evictions())
+              + " evictions");
       if (modelOptions.readAhead()) {
-        facts.row("read ahead", Units.bytes(experts.readAheadUsefulBytes()) + " useful, " + Units.bytes(experts.readAheadWastedBytes()) + " wasted");
+        facts.row(
+            "read ahead",
+            Units.bytes(experts.readAheadUsefulBytes())
+                + " useful, "
+                + Units.bytes(experts.readAheadWastedBytes())
+                + " wasted");
       }
     }
     facts.row("other weights", Units.bytes(model.residentWeightBytes()));
-    if (peakMemoryBytes >= 0) facts.row("peak memory", Units.bytes(peakMemoryBytes) + " of this process, Java included");
+    if (peakMemoryBytes >= 0)
+      facts.row("peak memory", Units.bytes(peakMemoryBytes) + " of this process, Java included");
     facts.print(out);
   }
 

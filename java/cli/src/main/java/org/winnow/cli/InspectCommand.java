@@ -20,11 +20,18 @@ import picocli.CommandLine.Parameters;
       "Tells what a checkpoint is: dense or a mixture of experts and why, its parameters in all and per token, and how much",
       "memory which share of its experts needs. Reads headers only, so the size of the weights does not matter."
     },
-    footer = {"", "Examples:", "  winnow inspect models/kjv-moe", "  winnow inspect /models/Qwen3-30B-A3B --json"})
+    footer = {
+      "",
+      "Examples:",
+      "  winnow inspect models/kjv-moe",
+      "  winnow inspect /models/Qwen3-30B-A3B --json"
+    })
 final class InspectCommand extends Subcommand {
   private static final int[] BUDGET_PERCENTAGES = {10, 25, 50, 75, 100};
 
-  @Parameters(paramLabel = "PATH", description = "folder of the checkpoint, its index, or one safetensors file")
+  @Parameters(
+      paramLabel = "PATH",
+      description = "folder of the checkpoint, its index, or one safetensors file")
   private Path path;
 
   @Option(names = "--json", description = "print JSON, with every layer")
@@ -50,19 +57,53 @@ final class InspectCommand extends Subcommand {
     Table facts = Table.ofFacts();
     facts.row("checkpoint", report.path().toString());
     facts.row("family", config == null ? "unknown: no config.json" : config.modelType());
-    facts.row("kind", report.isMixtureOfExperts() ? "mixture of experts (" + reasons(report) + ")" : "dense (no sign of experts)");
-    facts.row("parameters", Units.roughCount(report.parameters()) + " (" + Units.count(report.parameters()) + ")");
-    report.activeParameters().ifPresent(active -> facts.row("  per token",
-        Units.roughCount(active) + " (" + Units.count(active) + "), " + Units.percent(report.sparsity()) + " not used"));
-    if (report.auxiliaryParameters() > 0) facts.row("  auxiliary", Units.roughCount(report.auxiliaryParameters()) + ", not counted above");
-    facts.row("size", Units.bytes(report.sizeBytes()) + " in " + Units.count(report.numTensors()) + " tensors: " + formats(report));
-    report.bytesPerToken().ifPresent(bytes -> facts.row("  per token", Units.bytes(bytes) + " read if nothing is kept"));
+    facts.row(
+        "kind",
+        report.isMixtureOfExperts()
+            ? "mixture of experts (" + reasons(report) + ")"
+            : "dense (no sign of experts)");
+    facts.row(
+        "parameters",
+        Units.roughCount(report.parameters()) + " (" + Units.count(report.parameters()) + ")");
+    report
+        .activeParameters()
+        .ifPresent(
+            active ->
+                facts.row(
+                    "  per token",
+                    Units.roughCount(active)
+                        + " ("
+                        + Units.count(active)
+                        + "), "
+                        + Units.percent(report.sparsity())
+                        + " not used"));
+    if (report.auxiliaryParameters() > 0)
+      facts.row(
+          "  auxiliary", Units.roughCount(report.auxiliaryParameters()) + ", not counted above");
+    facts.row(
+        "size",
+        Units.bytes(report.sizeBytes())
+            + " in "
+            + Units.count(report.numTensors())
+            + " tensors: "
+            + formats(report));
+    report
+        .bytesPerToken()
+        .ifPresent(
+            bytes -> facts.row("  per token", Units.bytes(bytes) + " read if nothing is kept"));
     if (config != null) facts.row("context", Units.count(config.contextLength()) + " tokens");
-    for (String line : layers(report)) facts.row(line.startsWith(" ") ? "" : "layers", line.strip());
+    for (String line : layers(report))
+      facts.row(line.startsWith(" ") ? "" : "layers", line.strip());
     if (report.isMixtureOfExperts() && report.granularity() > 0) {
-      facts.row("granularity", Units.threeDigits(report.granularity()) + " (width of an expert / width of the model)");
+      facts.row(
+          "granularity",
+          Units.threeDigits(report.granularity()) + " (width of an expert / width of the model)");
     }
-    facts.row("generate", report.obstacles().isEmpty() ? "can run it" : "cannot run it yet: " + String.join("; ", report.obstacles()));
+    facts.row(
+        "generate",
+        report.obstacles().isEmpty()
+            ? "can run it"
+            : "cannot run it yet: " + String.join("; ", report.obstacles()));
     facts.print(out);
     if (report.expertBytes() > 0) printBudgets(out, report);
   }
@@ -74,7 +115,10 @@ final class InspectCommand extends Subcommand {
   private static String formats(ModelReport report) {
     List<String> names = new ArrayList<>();
     for (ModelReport.Format format : report.formats()) {
-      names.add(format.name() + (report.formats().size() > 1 ? " " + Units.bytes(format.sizeBytes()) : "") + (format.computed() ? "" : " (not computed yet)"));
+      names.add(
+          format.name()
+              + (report.formats().size() > 1 ? " " + Units.bytes(format.sizeBytes()) : "")
+              + (format.computed() ? "" : " (not computed yet)"));
     }
     return String.join(", ", names);
   }
@@ -95,23 +139,38 @@ final class InspectCommand extends Subcommand {
   }
 
   private static boolean isAlike(ModelReport.Layer a, ModelReport.Layer b) {
-    return a.numExperts() == b.numExperts() && a.topK() == b.topK() && a.expertBytes() == b.expertBytes()
-        && Objects.equals(a.sharedParameters(), b.sharedParameters()) && a.parameters() == b.parameters();
+    return a.numExperts() == b.numExperts()
+        && a.topK() == b.topK()
+        && a.expertBytes() == b.expertBytes()
+        && Objects.equals(a.sharedParameters(), b.sharedParameters())
+        && a.parameters() == b.parameters();
   }
 
   private static String describe(ModelReport.Layer layer) {
     String parameters = Units.roughCount(layer.parameters()) + " parameters";
     if (layer.numExperts() == 0) return "dense, " + parameters;
-    return layer.numExperts() + " experts of " + Units.bytes(layer.expertBytes()) + (layer.topK() > 0 ? ", " + layer.topK() + " per token" : "")
-        + (layer.sharedParameters() > 0 ? ", and shared ones of " + Units.roughCount(layer.sharedParameters()) : "") + "; " + parameters;
+    return layer.numExperts()
+        + " experts of "
+        + Units.bytes(layer.expertBytes())
+        + (layer.topK() > 0 ? ", " + layer.topK() + " per token" : "")
+        + (layer.sharedParameters() > 0
+            ? ", and shared ones of " + Units.roughCount(layer.sharedParameters())
+            : "")
+        + "; "
+        + parameters;
   }
 
   private static void printBudgets(PrintWriter out, ModelReport report) {
     out.println();
-    Table budgets = Table.withHeading("budget", "bytes", "experts held", "per layer", "with all other weights");
+    Table budgets =
+        Table.withHeading("budget", "bytes", "experts held", "per layer", "with all other weights");
     for (int percentage : BUDGET_PERCENTAGES) {
       ModelReport.Budget budget = report.budget(percentage / 100.0);
-      budgets.row(percentage + " %", Units.bytes(budget.budgetBytes()), Units.count(budget.numExperts()), Units.threeDigits(budget.expertsPerLayer()),
+      budgets.row(
+          percentage + " %",
+          Units.bytes(budget.budgetBytes()),
+          Units.count(budget.numExperts()),
+          Units.threeDigits(budget.expertsPerLayer()),
           Units.bytes(budget.totalBytes()));
     }
     budgets.print(out);
@@ -124,7 +183,8 @@ final class InspectCommand extends Subcommand {
     json.writeBooleanField("mixture_of_experts", report.isMixtureOfExperts());
     writeStrings(json, "reasons", report.reasons());
     json.writeNumberField("parameters", report.parameters());
-    if (report.activeParameters().isPresent()) json.writeNumberField("active_parameters", report.activeParameters().getAsLong());
+    if (report.activeParameters().isPresent())
+      json.writeNumberField("active_parameters", report.activeParameters().getAsLong());
     json.writeNumberField("auxiliary_parameters", report.auxiliaryParameters());
     json.writeNumberField("sparsity", report.sparsity());
     json.writeNumberField("granularity", report.granularity());
@@ -132,7 +192,8 @@ final class InspectCommand extends Subcommand {
     json.writeNumberField("size_bytes", report.sizeBytes());
     json.writeNumberField("expert_bytes", report.expertBytes());
     json.writeNumberField("other_bytes", report.residentBytes());
-    if (report.bytesPerToken().isPresent()) json.writeNumberField("bytes_per_token", report.bytesPerToken().getAsLong());
+    if (report.bytesPerToken().isPresent())
+      json.writeNumberField("bytes_per_token", report.bytesPerToken().getAsLong());
     json.writeNumberField("leading_dense_layers", report.leadingDenseLayers());
     json.writeArrayFieldStart("formats");
     for (ModelReport.Format format : report.formats()) {
@@ -181,7 +242,8 @@ final class InspectCommand extends Subcommand {
     json.writeEndArray();
   }
 
-  private static void writeStrings(JsonGenerator json, String name, List<String> values) throws IOException {
+  private static void writeStrings(JsonGenerator json, String name, List<String> values)
+      throws IOException {
     json.writeArrayFieldStart(name);
     for (String value : values) json.writeString(value);
     json.writeEndArray();

@@ -4,7 +4,10 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.winnow.models.Cancellation;
 
-/** Turns Ctrl-C (or another request to end the process) into a {@link Cancellation} and leaves the command the time for its last words. */
+/**
+ * Turns Ctrl-C (or another request to end the process) into a {@link Cancellation} and leaves the
+ * command the time for its last words.
+ */
 final class Interruption implements AutoCloseable {
   private static final long PATIENCE_SECONDS = 10; // a token of a large model on a slow disk
 
@@ -26,7 +29,8 @@ final class Interruption implements AutoCloseable {
     try {
       finished.await(PATIENCE_SECONDS, TimeUnit.SECONDS);
     } catch (InterruptedException e) {
-      Thread.currentThread().interrupt(); // nobody interrupts a shutdown hook; if somebody does, the process may end
+      Thread.currentThread()
+          .interrupt(); // nobody interrupts a shutdown hook; if somebody does, the process may end
     }
   }
 

@@ -9,7 +9,8 @@ import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 /**
- * The {@code winnow} command. A failure is one line on standard error; exit codes are those of {@link ExitCode}.
+ * The {@code winnow} command. A failure is one line on standard error; exit codes are those of
+ * {@link ExitCode}.
  */
 @Command(
     name = "winnow",
@@ -28,7 +29,11 @@ import picocli.CommandLine.UnmatchedArgumentException;
       CommandLine.HelpCommand.class
     })
 public final class Main {
-  @Option(names = "--verbose", scope = ScopeType.INHERIT, description = "after an error, print where it happened", order = 98)
+  @Option(
+      names = "--verbose",
+      scope = ScopeType.INHERIT,
+      description = "after an error, print where it happened",
+      order = 98)
   private boolean verbose;
 
   private final Terminal terminal;
@@ -41,7 +46,8 @@ public final class Main {
     Terminal terminal = Terminal.ofProcess();
     int exitCode = commandLine(terminal).execute(args);
     terminal.err().flush();
-    System.exit(exitCode == ExitCode.DONE && terminal.outIsBroken() ? ExitCode.BROKEN_PIPE : exitCode);
+    System.exit(
+        exitCode == ExitCode.DONE && terminal.outIsBroken() ? ExitCode.BROKEN_PIPE : exitCode);
   }
 
   /** The command and its subcommands, writing to that terminal. */
@@ -55,11 +61,19 @@ public final class Main {
     return commandLine.setOut(terminal.out()).setErr(terminal.err());
   }
 
-  /** What every command's help has in the same place: the standard options last, exit codes at the end. */
+  /**
+   * What every command's help has in the same place: the standard options last, exit codes at the
+   * end.
+   */
   private static void describe(CommandLine commandLine) {
     commandLine.getCommandSpec().mixinStandardHelpOptions(true);
     commandLine.getCommandSpec().version(new Version().getVersion());
-    commandLine.getCommandSpec().usageMessage().sortOptions(false).exitCodeListHeading("%nExit codes:%n").exitCodeList(CommandLine.Model.UsageMessageSpec.keyValuesMap(ExitCode.list()));
+    commandLine
+        .getCommandSpec()
+        .usageMessage()
+        .sortOptions(false)
+        .exitCodeListHeading("%nExit codes:%n")
+        .exitCodeList(CommandLine.Model.UsageMessageSpec.keyValuesMap(ExitCode.list()));
   }
 
   Terminal terminal() {

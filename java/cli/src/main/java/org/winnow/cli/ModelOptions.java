@@ -9,7 +9,10 @@ import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.TypeConversionException;
 
-/** How to open a model: the options that every command that runs one has. None of them changes a result. */
+/**
+ * How to open a model: the options that every command that runs one has. None of them changes a
+ * result.
+ */
 final class ModelOptions {
   /** Eviction policies by name. */
   enum Policy {
@@ -38,23 +41,34 @@ final class ModelOptions {
       paramLabel = "SIZE",
       defaultValue = "100%",
       converter = BudgetConverter.class,
-      description = "memory for experts: a share of what they all take (25%%) or bytes (2GiB, 512MiB, 1000000); default: ${DEFAULT-VALUE}")
+      description =
+          "memory for experts: a share of what they all take (25%%) or bytes (2GiB, 512MiB, 1000000); default: ${DEFAULT-VALUE}")
   private ExpertBudget budget;
 
   @Option(
       names = "--policy",
       paramLabel = "NAME",
       defaultValue = "lfru",
-      description = "which expert makes room: lru (least recently used), lfu (least often), lfru (both weighed); default: ${DEFAULT-VALUE}")
+      description =
+          "which expert makes room: lru (least recently used), lfu (least often), lfru (both weighed); default: ${DEFAULT-VALUE}")
   private Policy policy;
 
-  @Option(names = "--threads", paramLabel = "N", defaultValue = "0", description = "threads that compute; default: one per processor")
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "threads that compute; default: one per processor")
   private int threads;
 
-  @Option(names = "--read-ahead", description = "guess the next layer's experts and read them while this layer computes")
+  @Option(
+      names = "--read-ahead",
+      description = "guess the next layer's experts and read them while this layer computes")
   private boolean readAhead;
 
-  @Option(names = "--every-expert", description = "compute all experts for every token, as a dense layer does: slower, the same result, for comparisons")
+  @Option(
+      names = "--every-expert",
+      description =
+          "compute all experts for every token, as a dense layer does: slower, the same result, for comparisons")
   private boolean everyExpert;
 
   /** For {@link org.winnow.models.LanguageModel#open}. */
@@ -69,7 +83,11 @@ final class ModelOptions {
 
   /** {@code "25 %, lfru, read-ahead"}. */
   String describe() {
-    return budget + ", " + policy + (readAhead ? ", read-ahead" : "") + (everyExpert ? ", every expert" : "");
+    return budget
+        + ", "
+        + policy
+        + (readAhead ? ", read-ahead" : "")
+        + (everyExpert ? ", every expert" : "");
   }
 
   Policy policy() {

@@ -20,18 +20,31 @@ import picocli.CommandLine.Parameters;
       "Computes how well a checkpoint predicts a text: perplexity per token, and bits per byte.",
       "Windows of CONTEXT tokens start every STRIDE tokens; each scores the tokens that no earlier one contained."
     },
-    footer = {"", "Example:", "  winnow perplexity models/kjv-moe models/kjv-moe/heldout.txt --context 1024 --stride 512"})
+    footer = {
+      "",
+      "Example:",
+      "  winnow perplexity models/kjv-moe models/kjv-moe/heldout.txt --context 1024 --stride 512"
+    })
 final class PerplexityCommand extends Subcommand {
   @Parameters(index = "0", paramLabel = "PATH", description = "folder of the checkpoint")
   private Path path;
 
-  @Parameters(index = "1", paramLabel = "TEXTFILE", description = "UTF-8 text; special tokens written out in it count as such")
+  @Parameters(
+      index = "1",
+      paramLabel = "TEXTFILE",
+      description = "UTF-8 text; special tokens written out in it count as such")
   private Path textFile;
 
-  @Option(names = "--context", paramLabel = "N", description = "tokens per window; default: the model's context, at most 1024")
+  @Option(
+      names = "--context",
+      paramLabel = "N",
+      description = "tokens per window; default: the model's context, at most 1024")
   private Integer context;
 
-  @Option(names = "--stride", paramLabel = "N", description = "tokens from one window to the next; default: half the context")
+  @Option(
+      names = "--stride",
+      paramLabel = "N",
+      description = "tokens from one window to the next; default: half the context")
   private Integer stride;
 
   @Mixin private ModelOptions modelOptions;
@@ -40,24 +53,41 @@ final class PerplexityCommand extends Subcommand {
   int run(Terminal terminal) throws IOException {
     String text = read(textFile);
     try (LanguageModel model = LanguageModel.open(path, modelOptions.loadOptions())) {
-      if (model.tokenizer() == null) throw new CommandException(ExitCode.MISSING, path + ": has no tokenizer.json");
+      if (model.tokenizer() == null)
+        throw new CommandException(ExitCode.MISSING, path + ": has no tokenizer.json");
       int window = context != null ? context : Math.min(1024, model.config().contextLength());
       int step = stride != null ? stride : window / 2;
       if (window < 2) throw wrongUsage("--context must be at least 2, found " + window);
-      if (step < 1 || step >= window) throw wrongUsage("--stride must lie between 1 and the context less one, found " + step);
+      if (step < 1 || step >= window)
+        throw wrongUsage("--stride must lie between 1 and the context less one, found " + step);
       int[] ids = model.tokenizer().encode(text, false);
-      if (ids.length < 2) throw new CommandException(ExitCode.BAD_INPUT, textFile + ": expected at least 2 tokens, found " + ids.length);
-      long textBytes = model.tokenizer().decode(ids, true).getBytes(StandardCharsets.UTF_8).length; // without special tokens
+      if (ids.length < 2)
+        throw new CommandException(
+            ExitCode.BAD_INPUT, textFile + ": expected at least 2 tokens, found " + ids.length);
+      long textBytes =
+          model
+              .tokenizer()
+              .decode(ids, true)
+              .getBytes(StandardCharsets.UTF_8)
+              .length; // without special tokens
       long begin = System.nanoTime();
       Perplexity perplexity;
       try (Progress progress = new Progress(terminal, "perplexity", "tokens", ids.length - 1)) {
-        perplexity = Perplexity.of(model, ids, textBytes, window, step, (scored, total) -> progress.update(scored));
+        perplexity =
+            Perplexity.of(
+                model, ids, textBytes, window, step, (scored, total) -> progress.update(scored));
       }
       long nanos = System.nanoTime() - begin;
       Table.ofFacts()
           .row("perplexity", String.format(Locale.ROOT, "%.3f per token", perplexity.perToken()))
           .row("bits per byte", String.format(Locale.ROOT, "%.4f", perplexity.bitsPerByte()))
-          .row("tokens scored", Units.count(perplexity.tokensScored()) + ", in windows of " + window + " every " + step)
+          .row(
+              "tokens scored",
+              Units.count(perplexity.tokensScored())
+                  + ", in windows of "
+                  + window
+                  + " every "
+                  + step)
           .row("text", Units.count(textBytes) + " bytes without special tokens")
           .row("time", Units.duration(nanos))
           .print(terminal.out());
@@ -69,7 +99,8 @@ final class PerplexityCommand extends Subcommand {
     try {
       return Files.readString(file);
     } catch (CharacterCodingException e) {
-      throw new CommandException(ExitCode.BAD_INPUT, file + ": expected UTF-8 text, found other bytes");
+      throw new CommandException(
+          ExitCode.BAD_INPUT, file + ": expected UTF-8 text, found other bytes");
     }
   }
 }

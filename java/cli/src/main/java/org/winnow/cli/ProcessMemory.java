@@ -8,7 +8,10 @@ import java.nio.file.Path;
 final class ProcessMemory {
   private ProcessMemory() {}
 
-  /** The most memory that was resident at a time, in bytes: {@code VmHWM} of {@code /proc/self/status}; -1 where there is no such file. */
+  /**
+   * The most memory that was resident at a time, in bytes: {@code VmHWM} of {@code
+   * /proc/self/status}; -1 where there is no such file.
+   */
   static long peakBytes() {
     try {
       return Files.readAllLines(Path.of("/proc/self/status")).stream()

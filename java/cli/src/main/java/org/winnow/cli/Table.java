@@ -4,7 +4,10 @@ import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Rows of cells in aligned columns: the first column to the left, the others to the right under their headings. */
+/**
+ * Rows of cells in aligned columns: the first column to the left, the others to the right under
+ * their headings.
+ */
 final class Table {
   private static final String GAP = "  ";
 
@@ -29,7 +32,8 @@ final class Table {
 
   Table row(String... cells) {
     if (hasHeading && cells.length != rows.get(0).length) {
-      throw new IllegalArgumentException("cells must be " + rows.get(0).length + ", found " + cells.length);
+      throw new IllegalArgumentException(
+          "cells must be " + rows.get(0).length + ", found " + cells.length);
     }
     rows.add(cells);
     return this;
@@ -44,14 +48,18 @@ final class Table {
     int columns = rows.stream().mapToInt(row -> row.length).max().orElse(0);
     int[] widths = new int[columns];
     for (String[] row : rows) {
-      for (int i = 0; i < row.length; i++) widths[i] = Math.max(widths[i], row[i].codePointCount(0, row[i].length()));
+      for (int i = 0; i < row.length; i++)
+        widths[i] = Math.max(widths[i], row[i].codePointCount(0, row[i].length()));
     }
     for (String[] row : rows) {
       StringBuilder line = new StringBuilder(indent);
       for (int i = 0; i < row.length; i++) {
         String padding = " ".repeat(widths[i] - row[i].codePointCount(0, row[i].length()));
         boolean toTheRight = hasHeading && i > 0;
-        line.append(i == 0 ? "" : GAP).append(toTheRight ? padding : "").append(row[i]).append(toTheRight ? "" : padding);
+        line.append(i == 0 ? "" : GAP)
+            .append(toTheRight ? padding : "")
+            .append(row[i])
+            .append(toTheRight ? "" : padding);
       }
       out.println(line.toString().stripTrailing());
     }

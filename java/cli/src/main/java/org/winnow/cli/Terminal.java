@@ -10,8 +10,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * Where a command writes: results to {@code out}, everything about them (progress, summary, errors) to {@code err}. Always UTF-8: generated text does not
- * depend on the locale.
+ * Where a command writes: results to {@code out}, everything about them (progress, summary, errors)
+ * to {@code err}. Always UTF-8: generated text does not depend on the locale.
  *
  * @param outIsTerminal whether a person reads {@code out}
  * @param errIsTerminal whether a person reads {@code err}: only then are there progress bars
@@ -19,7 +19,8 @@ import java.nio.file.Path;
 record Terminal(PrintWriter out, PrintWriter err, boolean outIsTerminal, boolean errIsTerminal) {
   /** That of this process. */
   static Terminal ofProcess() {
-    return new Terminal(writer(FileDescriptor.out), writer(FileDescriptor.err), isTerminal(1), isTerminal(2));
+    return new Terminal(
+        writer(FileDescriptor.out), writer(FileDescriptor.err), isTerminal(1), isTerminal(2));
   }
 
   /** {@code text} in bold where a person reads it. */
@@ -33,7 +34,8 @@ record Terminal(PrintWriter out, PrintWriter err, boolean outIsTerminal, boolean
   }
 
   private static PrintWriter writer(FileDescriptor descriptor) {
-    return new PrintWriter(new OutputStreamWriter(new FileOutputStream(descriptor), StandardCharsets.UTF_8), false);
+    return new PrintWriter(
+        new OutputStreamWriter(new FileOutputStream(descriptor), StandardCharsets.UTF_8), false);
   }
 
   private static boolean isTerminal(int descriptor) {

@@ -19,7 +19,9 @@ record TokenIds(int[] values) {
       String[] words = text.strip().split("\\s*,\\s*", -1);
       int[] ids = new int[words.length];
       for (int i = 0; i < ids.length; i++) {
-        if (!words[i].matches("[0-9]{1,9}")) throw new TypeConversionException("token ids must be like 3,17,4, found '" + words[i] + "'");
+        if (!words[i].matches("[0-9]{1,9}"))
+          throw new TypeConversionException(
+              "token ids must be like 3,17,4, found '" + words[i] + "'");
         ids[i] = Integer.parseInt(words[i]);
       }
       return new TokenIds(ids);

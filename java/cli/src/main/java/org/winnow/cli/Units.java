@@ -45,14 +45,19 @@ final class Units {
   static String duration(long nanos) {
     if (nanos < 999_500) return threeDigits(nanos / 1e3) + " us";
     if (nanos < 999_500_000) return threeDigits(nanos / 1e6) + " ms";
-    return nanos < 120_000_000_000L ? threeDigits(nanos / 1e9) + " s" : nanos / 60_000_000_000L + " min " + nanos / 1_000_000_000 % 60 + " s";
+    return nanos < 120_000_000_000L
+        ? threeDigits(nanos / 1e9) + " s"
+        : nanos / 60_000_000_000L + " min " + nanos / 1_000_000_000 % 60 + " s";
   }
 
   /** {@code 61.234} as {@code "61.2"}, {@code 0.01234} as {@code "0.0123"}. */
   static String threeDigits(double value) {
     double magnitude = Math.abs(value);
     if (!(magnitude < 1e15)) return Double.toString(value);
-    int decimals = magnitude >= 99.95 ? 0 : magnitude >= 9.995 ? 1 : magnitude >= 0.9995 || magnitude == 0 ? 2 : 3;
+    int decimals =
+        magnitude >= 99.95
+            ? 0
+            : magnitude >= 9.995 ? 1 : magnitude >= 0.9995 || magnitude == 0 ? 2 : 3;
     return String.format(Locale.ROOT, "%." + decimals + "f", value);
   }
 }

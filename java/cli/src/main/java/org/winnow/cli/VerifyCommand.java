@@ -16,7 +16,11 @@ import picocli.CommandLine.Parameters;
       "Compares what a checkpoint computes with a reference, element by element, and its greedy tokens one by one.",
       "The reference is a safetensors file with input_ids and any of hidden.0, hidden.1, ..., logits, router_logits, greedy."
     },
-    footer = {"", "Example:", "  winnow verify models/kjv-moe models/kjv-moe/golden.safetensors --budget 25%%"})
+    footer = {
+      "",
+      "Example:",
+      "  winnow verify models/kjv-moe models/kjv-moe/golden.safetensors --budget 25%%"
+    })
 final class VerifyCommand extends Subcommand {
   @Parameters(index = "0", paramLabel = "PATH", description = "folder of the checkpoint")
   private Path path;
@@ -28,7 +32,8 @@ final class VerifyCommand extends Subcommand {
       names = "--tolerance",
       paramLabel = "E",
       defaultValue = "5e-6",
-      description = "largest error allowed, relative to the largest magnitude of its tensor; default: ${DEFAULT-VALUE}")
+      description =
+          "largest error allowed, relative to the largest magnitude of its tensor; default: ${DEFAULT-VALUE}")
   private double tolerance;
 
   @Mixin private ModelOptions modelOptions;
@@ -43,19 +48,31 @@ final class VerifyCommand extends Subcommand {
     Table table = Table.withHeading("tensor", "largest error", "at element", "");
     for (Verifier.TensorError tensor : report.tensors()) {
       boolean within = tensor.relativeError() <= tolerance;
-      table.row(tensor.name(), String.format(Locale.ROOT, "%.2e", tensor.relativeError()), Units.count(tensor.worstIndex()), within ? "ok" : "TOO LARGE");
+      table.row(
+          tensor.name(),
+          String.format(Locale.ROOT, "%.2e", tensor.relativeError()),
+          Units.count(tensor.worstIndex()),
+          within ? "ok" : "TOO LARGE");
     }
     table.print(terminal.out());
     terminal.out().println(greedy(report));
     for (String ignored : report.ignored()) terminal.out().println("not compared: " + ignored);
     boolean passes = report.passes(tolerance);
-    terminal.out().println((passes ? "passed" : "FAILED") + ", tolerance " + String.format(Locale.ROOT, "%.1e", tolerance));
+    terminal
+        .out()
+        .println(
+            (passes ? "passed" : "FAILED")
+                + ", tolerance "
+                + String.format(Locale.ROOT, "%.1e", tolerance));
     terminal.out().flush();
     return passes ? ExitCode.DONE : ExitCode.CHECK_FAILED;
   }
 
   private static String greedy(Verifier.Report report) {
-    if (report.greedyDifference() != null) return "greedy tokens: first difference in " + report.greedyDifference();
-    return report.greedyTokens() == 0 ? "greedy tokens: none in the reference" : "greedy tokens: all " + report.greedyTokens() + " equal";
+    if (report.greedyDifference() != null)
+      return "greedy tokens: first difference in " + report.greedyDifference();
+    return report.greedyTokens() == 0
+        ? "greedy tokens: none in the reference"
+        : "greedy tokens: all " + report.greedyTokens() + " equal";
   }
 }

@@ -25,18 +25,36 @@ class BenchCommandTest {
   void printsLimitsAndSharesAndDrawsThem() throws IOException {
     Path png = folder.resolve("bench.png");
     Path stats = folder.resolve("bench.json");
-    CapturedRun run = CapturedRun.of("bench", "--quick", "--shape", "olmoe", "--png", png, "--stats", stats, "--disk", folder);
+    CapturedRun run =
+        CapturedRun.of(
+            "bench", "--quick", "--shape", "olmoe", "--png", png, "--stats", stats, "--disk",
+            folder);
     assertThat(run.exitCode()).as(run.err()).isZero();
-    assertThat(run.out()).contains("memory, read", "bf16 arithmetic", "disk, read", "OLMoE", "router", "attention", "geometric mean", "chart: " + png);
+    assertThat(run.out())
+        .contains(
+            "memory, read",
+            "bf16 arithmetic",
+            "disk, read",
+            "OLMoE",
+            "router",
+            "attention",
+            "geometric mean",
+            "chart: " + png);
     assertThat(run.err()).contains("bench: 100 %");
     Map<?, ?> json = JsonTree.parse(Files.readString(stats));
     List<?> results = (List<?>) json.get("results");
-    assertThat(results).hasSize(2 + 4).allSatisfy(result -> {
-      assertThat((double) ((Map<?, ?>) result).get("seconds")).isBetween(1e-9, 100.0);
-      boolean isRouter = ((Map<?, ?>) result).get("operation").equals("router");
-      assertThat(((Map<?, ?>) result).containsKey("share_of_limit")).isEqualTo(!isRouter);
-      if (!isRouter) assertThat((double) ((Map<?, ?>) result).get("share_of_limit")).isPositive().isFinite();
-    });
+    assertThat(results)
+        .hasSize(2 + 4)
+        .allSatisfy(
+            result -> {
+              assertThat((double) ((Map<?, ?>) result).get("seconds")).isBetween(1e-9, 100.0);
+              boolean isRouter = ((Map<?, ?>) result).get("operation").equals("router");
+              assertThat(((Map<?, ?>) result).containsKey("share_of_limit")).isEqualTo(!isRouter);
+              if (!isRouter)
+                assertThat((double) ((Map<?, ?>) result).get("share_of_limit"))
+                    .isPositive()
+                    .isFinite();
+            });
     BufferedImage image = ImageIO.read(png.toFile());
     assertThat(image.getWidth()).isGreaterThan(600);
     Set<Integer> colours = new HashSet<>();
@@ -49,9 +67,11 @@ class BenchCommandTest {
 
   @Test
   void aWrongResultIsNotTimed() {
-    try (CpuBackend backend = new CpuBackend(InstructionSet.best(), 1); BenchLimits limits = new BenchLimits(backend, 1 << 20);
+    try (CpuBackend backend = new CpuBackend(InstructionSet.best(), 1);
+        BenchLimits limits = new BenchLimits(backend, 1 << 20);
         BenchOperation operation = new WrongAnswer(new BenchRouter(backend, 3))) {
-      assertThatThrownBy(() -> BenchResult.of(operation, limits, 1)).isInstanceOf(CommandException.class)
+      assertThatThrownBy(() -> BenchResult.of(operation, limits, 1))
+          .isInstanceOf(CommandException.class)
           .hasMessage("router, 8 of 128, f32, 3 tokens: expected right, found wrong");
     }
   }
@@ -59,10 +79,13 @@ class BenchCommandTest {
   @Test
   void whatIsWrongIsNamed() {
     assertThat(CapturedRun.of("bench", "--threads", 0).exitCode()).isEqualTo(ExitCode.USAGE);
-    assertThat(CapturedRun.of("bench", "--png", "chart.jpg").err()).contains("--png must end in .png");
-    assertThat(CapturedRun.of("bench", "--disk", folder.resolve("absent")).err()).contains("--disk must be a folder");
+    assertThat(CapturedRun.of("bench", "--png", "chart.jpg").err())
+        .contains("--png must end in .png");
+    assertThat(CapturedRun.of("bench", "--disk", folder.resolve("absent")).err())
+        .contains("--disk must be a folder");
     assertThat(CapturedRun.of("bench", "--shape", "gpt5").err()).contains("OLMOE");
-    assertThat(CapturedRun.of("bench", "--stats", folder.resolve("absent/bench.json")).exitCode()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(CapturedRun.of("bench", "--stats", folder.resolve("absent/bench.json")).exitCode())
+        .isEqualTo(ExitCode.BAD_INPUT);
   }
 
   /** The real operation with a check that fails. */

@@ -20,7 +20,8 @@ record CapturedRun(int exitCode, String out, String err) {
     StringWriter err = new StringWriter();
     String[] words = new String[args.length];
     for (int i = 0; i < args.length; i++) words[i] = args[i].toString();
-    Terminal terminal = new Terminal(new PrintWriter(out), new PrintWriter(err), onTerminal, onTerminal);
+    Terminal terminal =
+        new Terminal(new PrintWriter(out), new PrintWriter(err), onTerminal, onTerminal);
     int exitCode = Main.commandLine(terminal).execute(words);
     terminal.out().flush();
     terminal.err().flush();

@@ -11,9 +11,24 @@ class DemoCommandTest {
   void showsTextThenSparseBesideDenseThenEveryBudget() {
     CapturedRun run = CapturedRun.of("demo", "--model", Shipped.MODEL, "--max-tokens", 6);
     assertThat(run.exitCode()).as(run.out() + run.err()).isZero();
-    assertThat(run.out()).contains("kjv-moe: 4 layers, 32 experts in each, 4 per token.", "(25 %)", "Psalm 151\nOf such an one",
-        "sparse, 25 %", "sparse, 100 %", "dense", "4 of 32", "32 of 32", "2.36 million", "18.9 million", "expert bytes read", "peak memory", "Every bit of every logit is equal.", "All 60 runs: the same");
-    for (int tenth = 1; tenth <= 10; tenth++) assertThat(run.out()).containsPattern("\n  " + tenth + "0 % .* 6 of 6\n");
+    assertThat(run.out())
+        .contains(
+            "kjv-moe: 4 layers, 32 experts in each, 4 per token.",
+            "(25 %)",
+            "Psalm 151\nOf such an one",
+            "sparse, 25 %",
+            "sparse, 100 %",
+            "dense",
+            "4 of 32",
+            "32 of 32",
+            "2.36 million",
+            "18.9 million",
+            "expert bytes read",
+            "peak memory",
+            "Every bit of every logit is equal.",
+            "All 60 runs: the same");
+    for (int tenth = 1; tenth <= 10; tenth++)
+      assertThat(run.out()).containsPattern("\n  " + tenth + "0 % .* 6 of 6\n");
     assertThat(run.out()).doesNotContain("DIFFER", "\u001b");
     assertThat(run.err()).contains("sparse beside dense: 100 %", "every budget: 100 %");
   }
@@ -22,9 +37,12 @@ class DemoCommandTest {
   void whatIsWrongIsNamed(@TempDir Path folder) {
     assertThat(CapturedRun.of("demo", "--max-tokens", 1).exitCode()).isEqualTo(ExitCode.USAGE);
     assertThat(CapturedRun.of("demo", "--model", folder).exitCode()).isEqualTo(ExitCode.BAD_INPUT);
-    assertThat(CapturedRun.of("demo", "--model", Shipped.golden("mixtral")).exitCode()).isEqualTo(ExitCode.MISSING);
+    assertThat(CapturedRun.of("demo", "--model", Shipped.golden("mixtral")).exitCode())
+        .isEqualTo(ExitCode.MISSING);
     CapturedRun without = CapturedRun.of("demo"); // this JVM was not started by the launcher
     assertThat(without.exitCode()).isEqualTo(ExitCode.MISSING);
-    assertThat(without.err()).isEqualTo("winnow: the demo's model: start with ./winnow demo, or name a checkpoint with --model\n");
+    assertThat(without.err())
+        .isEqualTo(
+            "winnow: the demo's model: start with ./winnow demo, or name a checkpoint with --model\n");
   }
 }

@@ -15,7 +15,10 @@ import com.tngtech.archunit.core.importer.ImportOption;
 import com.tngtech.archunit.lang.ArchRule;
 import org.junit.jupiter.api.Test;
 
-/** The floors of the house: the command line uses models, models use core, and nobody looks behind core's public packages. */
+/**
+ * The floors of the house: the command line uses models, models use core, and nobody looks behind
+ * core's public packages.
+ */
 class FloorsTest {
   private static final JavaClasses WINNOW =
       new ClassFileImporter()
@@ -23,12 +26,20 @@ class FloorsTest {
           .withImportOption(location -> !location.contains("-tests.jar"))
           .importPackages("org.winnow");
 
-  private static final DescribedPredicate<JavaClass> UPPER_FLOORS = resideInAnyPackage("org.winnow.models..", "org.winnow.cli..", "org.winnow.cuda..");
-  private static final DescribedPredicate<JavaClass> CORE = resideInAPackage("org.winnow..").and(DescribedPredicate.not(UPPER_FLOORS));
+  private static final DescribedPredicate<JavaClass> UPPER_FLOORS =
+      resideInAnyPackage("org.winnow.models..", "org.winnow.cli..", "org.winnow.cuda..");
+  private static final DescribedPredicate<JavaClass> CORE =
+      resideInAPackage("org.winnow..").and(DescribedPredicate.not(UPPER_FLOORS));
 
-  private static final ArchRule CORE_USES_NO_UPPER_FLOOR = noClasses().that(CORE).should().dependOnClassesThat(UPPER_FLOORS);
+  private static final ArchRule CORE_USES_NO_UPPER_FLOOR =
+      noClasses().that(CORE).should().dependOnClassesThat(UPPER_FLOORS);
   private static final ArchRule MODELS_USE_NO_COMMAND_LINE =
-      noClasses().that().resideInAPackage("org.winnow.models..").should().dependOnClassesThat().resideInAnyPackage("org.winnow.cli..", "picocli..");
+      noClasses()
+          .that()
+          .resideInAPackage("org.winnow.models..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAnyPackage("org.winnow.cli..", "picocli..");
   private static final ArchRule NOBODY_LOOKS_BEHIND_CORE =
       noClasses()
           .that(UPPER_FLOORS)
@@ -38,7 +49,10 @@ class FloorsTest {
 
   @Test
   void everyFloorIsLookedAt() {
-    for (String name : new String[] {"org.winnow.Tensor", "org.winnow.internal.NativeLoader", "org.winnow.cli.Main"}) {
+    for (String name :
+        new String[] {
+          "org.winnow.Tensor", "org.winnow.internal.NativeLoader", "org.winnow.cli.Main"
+        }) {
       assertThat(WINNOW.contain(name)).as(name).isTrue();
     }
   }
@@ -56,7 +70,11 @@ class FloorsTest {
   @Test
   void nobodyLooksBehindCore() {
     NOBODY_LOOKS_BEHIND_CORE.check(WINNOW);
-    assertThat(NOBODY_LOOKS_BEHIND_CORE.evaluate(new ClassFileImporter().importClasses(LooksBehindCore.class)).hasViolation()).isTrue();
+    assertThat(
+            NOBODY_LOOKS_BEHIND_CORE
+                .evaluate(new ClassFileImporter().importClasses(LooksBehindCore.class))
+                .hasViolation())
+        .isTrue();
   }
 
   @Test

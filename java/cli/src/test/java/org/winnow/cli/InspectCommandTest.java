@@ -22,8 +22,16 @@ class InspectCommandTest {
     CapturedRun run = CapturedRun.of("inspect", Shipped.MODEL);
     assertThat(run.exitCode()).isZero();
     assertThat(run.err()).isEmpty();
-    assertThat(run.out()).contains("mixture of experts", "10,783,232", "2,525,696", "76.6 % not used", "0 to 3: 32 experts of 144 KiB, 4 per token", "can run it");
-    assertThat(run.out().lines()).anySatisfy(line -> assertThat(line).matches("25 % +4.50 MiB +32 +8.00 +7.07 MiB"));
+    assertThat(run.out())
+        .contains(
+            "mixture of experts",
+            "10,783,232",
+            "2,525,696",
+            "76.6 % not used",
+            "0 to 3: 32 experts of 144 KiB, 4 per token",
+            "can run it");
+    assertThat(run.out().lines())
+        .anySatisfy(line -> assertThat(line).matches("25 % +4.50 MiB +32 +8.00 +7.07 MiB"));
   }
 
   @Test
@@ -35,7 +43,9 @@ class InspectCommandTest {
     assertThat(report.get("parameters")).isEqualTo(10_783_232L);
     assertThat(report.get("active_parameters")).isEqualTo(2_525_696L);
     assertThat(report.get("expert_bytes")).isEqualTo(4L * 32 * 73_728 * 2);
-    assertThat((List<?>) report.get("layers")).hasSize(4).allSatisfy(layer -> assertThat(((Map<?, ?>) layer).get("num_experts")).isEqualTo(32L));
+    assertThat((List<?>) report.get("layers"))
+        .hasSize(4)
+        .allSatisfy(layer -> assertThat(((Map<?, ?>) layer).get("num_experts")).isEqualTo(32L));
     assertThat((List<?>) report.get("budgets")).hasSize(5);
     assertThat((List<?>) report.get("obstacles")).isEmpty();
   }
@@ -44,8 +54,13 @@ class InspectCommandTest {
   void denseIsDenseAndWhatIsNotComputedIsSaid() throws IOException {
     CapturedRun dense = CapturedRun.of("inspect", Shipped.golden("llama"));
     assertThat(dense.out()).contains("dense (no sign of experts)").doesNotContain("experts held");
-    assertThat((List<?>) JsonTree.parse(CapturedRun.of("inspect", Shipped.golden("llama"), "--json").out()).get("budgets")).isEmpty();
-    assertThat(CapturedRun.of("inspect", Shipped.golden("deepseek_v32")).out()).contains("cannot run it yet: ", "1 to 2: 16 experts", "and shared ones of");
+    assertThat(
+            (List<?>)
+                JsonTree.parse(CapturedRun.of("inspect", Shipped.golden("llama"), "--json").out())
+                    .get("budgets"))
+        .isEmpty();
+    assertThat(CapturedRun.of("inspect", Shipped.golden("deepseek_v32")).out())
+        .contains("cannot run it yet: ", "1 to 2: 16 experts", "and shared ones of");
   }
 
   /** Qwen3-235B-A22B's layers, in a file that takes no room. */
@@ -65,7 +80,8 @@ class InspectCommandTest {
   @Test
   void badInputIsOneLine() throws IOException {
     Files.writeString(folder.resolve("model.safetensors"), "not a checkpoint");
-    for (Path path : List.of(folder, folder.resolve("absent"), folder.resolve("model.safetensors"))) {
+    for (Path path :
+        List.of(folder, folder.resolve("absent"), folder.resolve("model.safetensors"))) {
       CapturedRun run = CapturedRun.of("inspect", path);
       assertThat(run.exitCode()).isEqualTo(ExitCode.BAD_INPUT);
       assertThat(run.out()).isEmpty();
@@ -76,11 +92,14 @@ class InspectCommandTest {
   }
 
   private long writeLargeCheckpoint(int layers) throws IOException {
-    Files.writeString(folder.resolve("config.json"), """
+    Files.writeString(
+        folder.resolve("config.json"),
+        """
         {"model_type": "qwen3_moe", "hidden_size": 4096, "num_hidden_layers": %d, "num_attention_heads": 64, "num_key_value_heads": 4, "head_dim": 128,
          "intermediate_size": 12288, "moe_intermediate_size": 1536, "num_experts": 128, "num_experts_per_tok": 8, "norm_topk_prob": true,
          "vocab_size": 151936, "max_position_embeddings": 40960, "rms_norm_eps": 1e-6, "rope_theta": 1000000.0, "hidden_act": "silu",
-         "decoder_sparse_step": 1, "mlp_only_layers": [], "tie_word_embeddings": false}""".formatted(layers));
+         "decoder_sparse_step": 1, "mlp_only_layers": [], "tie_word_embeddings": false}"""
+            .formatted(layers));
     StringBuilder header = new StringBuilder("{");
     long offset = add(header, 0, "model.embed_tokens.weight", 151936, 4096);
     for (int layer = 0; layer < layers; layer++) {
@@ -95,16 +114,21 @@ class InspectCommandTest {
       offset = add(header, offset, prefix + "post_attention_layernorm.weight", 4096);
       offset = add(header, offset, prefix + "mlp.gate.weight", 128, 4096);
       for (int expert = 0; expert < 128; expert++) {
-        offset = add(header, offset, prefix + "mlp.experts." + expert + ".gate_proj.weight", 1536, 4096);
-        offset = add(header, offset, prefix + "mlp.experts." + expert + ".up_proj.weight", 1536, 4096);
-        offset = add(header, offset, prefix + "mlp.experts." + expert + ".down_proj.weight", 4096, 1536);
+        offset =
+            add(header, offset, prefix + "mlp.experts." + expert + ".gate_proj.weight", 1536, 4096);
+        offset =
+            add(header, offset, prefix + "mlp.experts." + expert + ".up_proj.weight", 1536, 4096);
+        offset =
+            add(header, offset, prefix + "mlp.experts." + expert + ".down_proj.weight", 4096, 1536);
       }
     }
     offset = add(header, offset, "model.norm.weight", 4096);
     offset = add(header, offset, "lm_head.weight", 151936, 4096);
     byte[] bytes = header.append('}').toString().getBytes(StandardCharsets.UTF_8);
-    try (RandomAccessFile file = new RandomAccessFile(folder.resolve("model.safetensors").toFile(), "rw")) {
-      file.write(ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(bytes.length).array());
+    try (RandomAccessFile file =
+        new RandomAccessFile(folder.resolve("model.safetensors").toFile(), "rw")) {
+      file.write(
+          ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(bytes.length).array());
       file.write(bytes);
       file.setLength(8 + bytes.length + offset);
     }
@@ -119,8 +143,17 @@ class InspectCommandTest {
       dims.append(dims.length() == 0 ? "" : ",").append(extent);
     }
     long end = offset + 2 * size;
-    header.append(header.length() == 1 ? "" : ",").append('"').append(name).append("\":{\"dtype\":\"BF16\",\"shape\":[").append(dims)
-        .append("],\"data_offsets\":[").append(offset).append(',').append(end).append("]}");
+    header
+        .append(header.length() == 1 ? "" : ",")
+        .append('"')
+        .append(name)
+        .append("\":{\"dtype\":\"BF16\",\"shape\":[")
+        .append(dims)
+        .append("],\"data_offsets\":[")
+        .append(offset)
+        .append(',')
+        .append(end)
+        .append("]}");
     return end;
   }
 }

@@ -28,13 +28,16 @@ final class JsonTree {
         Map<String, Object> object = new LinkedHashMap<>();
         while (json.nextToken() != JsonToken.END_OBJECT) {
           String name = json.currentName();
-          if (object.put(name, value(json, json.nextToken())) != null) throw new IOException("twice: " + name);
+          if (object.put(name, value(json, json.nextToken())) != null)
+            throw new IOException("twice: " + name);
         }
         return object;
       }
       case START_ARRAY -> {
         List<Object> array = new ArrayList<>();
-        for (JsonToken next = json.nextToken(); next != JsonToken.END_ARRAY; next = json.nextToken()) array.add(value(json, next));
+        for (JsonToken next = json.nextToken();
+            next != JsonToken.END_ARRAY;
+            next = json.nextToken()) array.add(value(json, next));
         return array;
       }
       case VALUE_NUMBER_INT -> {

@@ -17,7 +17,13 @@ class MainTest {
   void doctorNamesWhatItFinds() throws IOException {
     CapturedRun run = CapturedRun.of("doctor", directory);
     assertThat(run.exitCode()).isZero();
-    assertThat(run.out()).contains("linux-x86_64", "libjniwinnow.so, ABI ", "portable", "in " + directory.toRealPath(), "GPU driver");
+    assertThat(run.out())
+        .contains(
+            "linux-x86_64",
+            "libjniwinnow.so, ABI ",
+            "portable",
+            "in " + directory.toRealPath(),
+            "GPU driver");
     assertThat(directory).isEmptyDirectory();
     assertThat(run.err()).isEmpty();
   }
@@ -35,21 +41,25 @@ class MainTest {
   void aPathThatIsNotThereIsBadInput() {
     CapturedRun run = CapturedRun.of("doctor", directory.resolve("absent"));
     assertThat(run.exitCode()).isEqualTo(ExitCode.BAD_INPUT);
-    assertThat(run.err()).isEqualTo("winnow: " + directory.resolve("absent") + ": no such file or directory\n");
+    assertThat(run.err())
+        .isEqualTo("winnow: " + directory.resolve("absent") + ": no such file or directory\n");
     assertThat(run.out()).isEmpty();
   }
 
   @Test
   void verboseShowsWhere() {
     CapturedRun run = CapturedRun.of("doctor", directory.resolve("absent"), "--verbose");
-    assertThat(run.err()).contains("no such file or directory", "\tat org.winnow.cli.DoctorCommand.run");
+    assertThat(run.err())
+        .contains("no such file or directory", "\tat org.winnow.cli.DoctorCommand.run");
   }
 
   @Test
   void wrongUsageIsOneLineAndWhereToLook() {
     CapturedRun run = CapturedRun.of("doctor", "--no-such-option");
     assertThat(run.exitCode()).isEqualTo(ExitCode.USAGE);
-    assertThat(run.err()).startsWith("winnow: Unknown option: '--no-such-option'\n").endsWith("Try 'winnow doctor --help'.\n");
+    assertThat(run.err())
+        .startsWith("winnow: Unknown option: '--no-such-option'\n")
+        .endsWith("Try 'winnow doctor --help'.\n");
     assertThat(run.out()).isEmpty();
   }
 
@@ -65,16 +75,36 @@ class MainTest {
   void helpOfEveryCommandHasAnExampleAndTheExitCodes(String command) {
     CapturedRun run = CapturedRun.of(command, "--help");
     assertThat(run.exitCode()).isZero();
-    assertThat(run.out()).contains("Usage: winnow " + command, "Example", "  winnow " + command + " ", "Exit codes:", "130 ", "--verbose");
-    assertThat(run.out().lines()).allSatisfy(line -> assertThat(line.length()).isLessThanOrEqualTo(100));
+    assertThat(run.out())
+        .contains(
+            "Usage: winnow " + command,
+            "Example",
+            "  winnow " + command + " ",
+            "Exit codes:",
+            "130 ",
+            "--verbose");
+    assertThat(run.out().lines())
+        .allSatisfy(line -> assertThat(line.length()).isLessThanOrEqualTo(100));
   }
 
   @Test
   void helpNamesEveryCommand() {
     CapturedRun run = CapturedRun.of("--help");
     assertThat(run.exitCode()).isZero();
-    assertThat(run.out()).contains("doctor", "inspect", "generate", "verify", "perplexity", "bench", "demo", "help", "Exit codes:").doesNotContain("demo-worker");
-    assertThat(CapturedRun.of("help", "doctor").out()).isEqualTo(CapturedRun.of("doctor", "--help").out());
+    assertThat(run.out())
+        .contains(
+            "doctor",
+            "inspect",
+            "generate",
+            "verify",
+            "perplexity",
+            "bench",
+            "demo",
+            "help",
+            "Exit codes:")
+        .doesNotContain("demo-worker");
+    assertThat(CapturedRun.of("help", "doctor").out())
+        .isEqualTo(CapturedRun.of("doctor", "--help").out());
   }
 
   @Test

@@ -15,8 +15,20 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** The command as a process of its own: what only shows there. */
 class ProcessTest {
-  /** Runs to the limit of the context: at this temperature hardly any token is the one that ends a text. */
-  private static final List<String> LONG = List.of("generate", Shipped.MODEL.toString(), "--prompt-ids", "0", "--temperature", "9", "--max-tokens", "1000");
+  /**
+   * Runs to the limit of the context: at this temperature hardly any token is the one that ends a
+   * text.
+   */
+  private static final List<String> LONG =
+      List.of(
+          "generate",
+          Shipped.MODEL.toString(),
+          "--prompt-ids",
+          "0",
+          "--temperature",
+          "9",
+          "--max-tokens",
+          "1000");
 
   @TempDir Path folder;
 
@@ -25,8 +37,14 @@ class ProcessTest {
   }
 
   private Process start(List<String> arguments) throws IOException {
-    List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "--enable-native-access=ALL-UNNAMED",
-        "-cp", System.getProperty("java.class.path"), Main.class.getName()));
+    List<String> command =
+        new ArrayList<>(
+            List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--enable-native-access=ALL-UNNAMED",
+                "-cp",
+                System.getProperty("java.class.path"),
+                Main.class.getName()));
     command.addAll(arguments);
     ProcessBuilder builder = new ProcessBuilder(command).redirectError(err().toFile());
     builder.environment().put("LC_ALL", "C");
@@ -40,10 +58,22 @@ class ProcessTest {
 
   @Test
   void exitCodeAndStreamsReachTheShell() throws Exception {
-    Process process = start(List.of("generate", Shipped.MODEL.toString(), "--prompt-ids", "0,48,83", "--max-tokens", "5", "--print-ids"));
-    assertThat(new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8)).matches("[0-9]+(,[0-9]+){4}\n");
+    Process process =
+        start(
+            List.of(
+                "generate",
+                Shipped.MODEL.toString(),
+                "--prompt-ids",
+                "0,48,83",
+                "--max-tokens",
+                "5",
+                "--print-ids"));
+    assertThat(new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8))
+        .matches("[0-9]+(,[0-9]+){4}\n");
     assertThat(exitCode(process)).isZero();
-    assertThat(Files.readString(err())).contains("peak memory").doesNotContain("SLF4J", "WARNING", "Exception");
+    assertThat(Files.readString(err()))
+        .contains("peak memory")
+        .doesNotContain("SLF4J", "WARNING", "Exception");
     Process wrong = start(List.of("inspect", folder.resolve("absent").toString()));
     assertThat(exitCode(wrong)).isEqualTo(ExitCode.BAD_INPUT);
     assertThat(Files.readString(err()).lines()).hasSize(1);
@@ -54,20 +84,27 @@ class ProcessTest {
     Process process = start(LONG);
     String text = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertThat(exitCode(process)).as(Files.readString(err())).isZero();
-    assertThat(text.chars().filter(c -> c > 127).count()).as("random tokens hold letters beyond ASCII").isPositive();
+    assertThat(text.chars().filter(c -> c > 127).count())
+        .as("random tokens hold letters beyond ASCII")
+        .isPositive();
   }
 
   @Test
   void anInterruptEndsTheGenerationAndLeavesTheSummary() throws Exception {
-    boolean ignored = isInterruptIgnored(); // started in the background by a shell: Java then leaves it ignored
+    boolean ignored =
+        isInterruptIgnored(); // started in the background by a shell: Java then leaves it ignored
     Process process = start(LONG);
     try (InputStream out = process.getInputStream()) {
       assertThat(out.read()).isPositive();
-      new ProcessBuilder("kill", ignored ? "-TERM" : "-INT", Long.toString(process.pid())).start().waitFor();
+      new ProcessBuilder("kill", ignored ? "-TERM" : "-INT", Long.toString(process.pid()))
+          .start()
+          .waitFor();
       out.readAllBytes();
     }
     assertThat(exitCode(process)).isEqualTo(ignored ? 143 : ExitCode.CANCELLED);
-    assertThat(Files.readString(err())).contains("cancelled", "hit rate", "peak memory").doesNotContain("Exception");
+    assertThat(Files.readString(err()))
+        .contains("cancelled", "hit rate", "peak memory")
+        .doesNotContain("Exception");
   }
 
   @Test
@@ -81,7 +118,11 @@ class ProcessTest {
   }
 
   private static boolean isInterruptIgnored() throws IOException {
-    String mask = Files.readAllLines(Path.of("/proc/self/status")).stream().filter(line -> line.startsWith("SigIgn:")).findFirst().orElseThrow();
+    String mask =
+        Files.readAllLines(Path.of("/proc/self/status")).stream()
+            .filter(line -> line.startsWith("SigIgn:"))
+            .findFirst()
+            .orElseThrow();
     return (Long.parseUnsignedLong(mask.substring(7).strip(), 16) & 2) != 0;
   }
 }

@@ -19,7 +19,9 @@ import org.junit.jupiter.api.io.TempDir;
 class ReadmeTest {
   private static final Path ROOT = Path.of("../..");
   private static final Pattern PROGRAM =
-      Pattern.compile("```java\\n((?:(?!```).)*?public class (\\w+).*?)```\\n+(?:[^`]*?\\n)?```text\\n(.*?)```", Pattern.DOTALL);
+      Pattern.compile(
+          "```java\\n((?:(?!```).)*?public class (\\w+).*?)```\\n+(?:[^`]*?\\n)?```text\\n(.*?)```",
+          Pattern.DOTALL);
 
   @TempDir Path directory;
 
@@ -28,7 +30,10 @@ class ReadmeTest {
     String manual = Files.readString(ROOT.resolve("README.md"));
     List<MatchResult> programs = PROGRAM.matcher(manual).results().toList();
     long blocks = Pattern.compile("^```java$", Pattern.MULTILINE).matcher(manual).results().count();
-    assertThat(programs).as("programs in README.md, each followed by its output").isNotEmpty().hasSize((int) blocks);
+    assertThat(programs)
+        .as("programs in README.md, each followed by its output")
+        .isNotEmpty()
+        .hasSize((int) blocks);
     for (MatchResult program : programs) {
       compile(program.group(2), program.group(1));
       assertThat(run(program.group(2))).as(program.group(2)).isEqualTo(program.group(3));
@@ -38,9 +43,18 @@ class ReadmeTest {
   private void compile(String name, String source) throws Exception {
     Path file = Files.writeString(directory.resolve(name + ".java"), source);
     ByteArrayOutputStream messages = new ByteArrayOutputStream();
-    List<String> arguments = new ArrayList<>(List.of("-Xlint:all", "-Werror", "-proc:none", "--release", "17"));
-    arguments.addAll(List.of("-classpath", System.getProperty("java.class.path"), "-d", directory.toString(), file.toString()));
-    int status = ToolProvider.getSystemJavaCompiler().run(null, messages, messages, arguments.toArray(String[]::new));
+    List<String> arguments =
+        new ArrayList<>(List.of("-Xlint:all", "-Werror", "-proc:none", "--release", "17"));
+    arguments.addAll(
+        List.of(
+            "-classpath",
+            System.getProperty("java.class.path"),
+            "-d",
+            directory.toString(),
+            file.toString()));
+    int status =
+        ToolProvider.getSystemJavaCompiler()
+            .run(null, messages, messages, arguments.toArray(String[]::new));
     assertThat(status).as(messages.toString(StandardCharsets.UTF_8)).isZero();
   }
 

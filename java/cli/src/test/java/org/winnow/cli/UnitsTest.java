@@ -50,8 +50,13 @@ class UnitsTest {
   @Test
   void tablesAlignTheirColumns() {
     StringWriter out = new StringWriter();
-    Table.withHeading("", "tokens/s", "read").row("sparse", "1234.5", "1 MiB").row("dense, é", "2", "18.0 MiB").print(new PrintWriter(out), "  ");
-    assertThat(out).hasToString("            tokens/s      read\n  sparse      1234.5     1 MiB\n  dense, é         2  18.0 MiB\n");
+    Table.withHeading("", "tokens/s", "read")
+        .row("sparse", "1234.5", "1 MiB")
+        .row("dense, é", "2", "18.0 MiB")
+        .print(new PrintWriter(out), "  ");
+    assertThat(out)
+        .hasToString(
+            "            tokens/s      read\n  sparse      1234.5     1 MiB\n  dense, é         2  18.0 MiB\n");
     out = new StringWriter();
     Table.ofFacts().row("a", "b c").row("longer", "d").print(new PrintWriter(out));
     assertThat(out).hasToString("a       b c\nlonger  d\n");

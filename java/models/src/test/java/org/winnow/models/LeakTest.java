@@ -24,8 +24,8 @@ class LeakTest {
     for (int i = 0; i < 50; i++) openAndUse();
     assertEquals(files, OpenFiles.count());
     assertTrue(
-        OpenFiles.threads() <= threads + 2,
-        () -> "threads: " + threads); // the virtual machine's own come and go
+        OpenFiles.threads() <= threads + 10,
+        () -> "threads: " + threads); // a model has 4, so a leak would be 200
     long grown = settledMemory() - memory;
     assertTrue(grown <= TOLERANCE_BYTES, () -> "grown by " + grown + " bytes");
   }

@@ -19,8 +19,9 @@ import picocli.CommandLine.Option;
 @Command(
     name = "bench",
     description = {
-      "Measures what this machine can do (memory, arithmetic, disk), then what share of it the operations reach:",
-      "whole mixture-of-experts layers of five models, the router, attention. Each is checked before it is timed.",
+      "Measures what this machine can do (memory, arithmetic, disk), then what share of it the"
+          + " operations reach: whole mixture-of-experts layers of five models, the router, attention."
+          + " Each is checked before it is timed.",
       "The limit of an operation is max(bytes it must read / memory speed, operations / arithmetic speed)."
     },
     footer = {

@@ -69,7 +69,8 @@ final class DemoBudgets {
         .out()
         .println(
             terminal.bold(
-                "Budgets from 10 % to 100 %, each with lru, lfu, lfru, with and without read-ahead (figures: lru without)"));
+                "Budgets from 10 % to 100 %, each with lru, lfu, lfru, with and without read-ahead"
+                    + " (figures: lru without)"));
     table.print(terminal.out(), "  ");
     terminal
         .out()

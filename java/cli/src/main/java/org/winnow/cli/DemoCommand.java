@@ -22,8 +22,9 @@ import picocli.CommandLine.Option;
 @Command(
     name = "demo",
     description = {
-      "Generates text from a trained mixture-of-experts model while its experts have less memory than they take; then",
-      "compares with computing all experts for every token, and shows that every budget gives the same bits."
+      "Generates text from a trained mixture-of-experts model while its experts have less memory"
+          + " than they take; then compares with computing all experts for every token, and shows that"
+          + " every budget gives the same bits."
     },
     footer = {
       "",
@@ -91,8 +92,7 @@ final class DemoCommand extends Subcommand {
       GenerateOptions options =
           GenerateOptions.sampling(maxTokens, TEMPERATURE, seed)
               .withCancellation(interruption.cancellation());
-      GenerationResult result = opened.generate(promptIds, options, printer);
-      printer.end();
+      GenerationResult result = printer.generate(opened, promptIds, options);
       if (printer.isBroken()) return ExitCode.BROKEN_PIPE;
       if (result.finishReason() == FinishReason.CANCELLED) return ExitCode.CANCELLED;
       allIds = concatenate(promptIds, result.ids());

@@ -119,7 +119,8 @@ final class DemoComparison {
             equal
                 ? String.format(
                     Locale.ROOT,
-                    "  Every bit of every logit is equal. Against dense: %.2f times its speed with all experts in memory, %.2f times in %.0f %% of their memory.",
+                    "  Every bit of every logit is equal. Against dense: %.2f times its speed with all experts"
+                        + " in memory, %.2f times in %.0f %% of their memory.",
                     bestRate(1) / bestRate(2),
                     bestRate(0) / bestRate(2),
                     100.0 * first(0).peakResidentBytes() / first(2).peakResidentBytes())

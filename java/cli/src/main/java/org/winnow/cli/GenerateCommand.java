@@ -116,9 +116,8 @@ final class GenerateCommand extends Subcommand {
       TokenPrinter printer =
           new TokenPrinter(
               terminal, printIds || model.tokenizer() == null, interruption.cancellation());
-      GenerationResult result =
-          model.generate(ids, options.withCancellation(interruption.cancellation()), printer);
-      printer.end();
+      GenerateOptions cancellable = options.withCancellation(interruption.cancellation());
+      GenerationResult result = printer.generate(model, ids, cancellable);
       GenerationSummary summary =
           new GenerationSummary(path, model, modelOptions, ids, options, result);
       if (json != null) summary.write(json);

@@ -17,8 +17,9 @@ import picocli.CommandLine.Parameters;
 @Command(
     name = "inspect",
     description = {
-      "Tells what a checkpoint is: dense or a mixture of experts and why, its parameters in all and per token, and how much",
-      "memory which share of its experts needs. Reads headers only, so the size of the weights does not matter."
+      "Tells what a checkpoint is: dense or a mixture of experts and why, its parameters in all and"
+          + " per token, and how much memory which share of its experts needs.",
+      "Reads headers only, so the size of the weights does not matter."
     },
     footer = {
       "",

@@ -42,7 +42,8 @@ final class ModelOptions {
       defaultValue = "100%",
       converter = BudgetConverter.class,
       description =
-          "memory for experts: a share of what they all take (25%%) or bytes (2GiB, 512MiB, 1000000); default: ${DEFAULT-VALUE}")
+          "memory for experts: a share of what they all take (25%%) or bytes"
+              + " (2GiB, 512MiB, 1000000); default: ${DEFAULT-VALUE}")
   private ExpertBudget budget;
 
   @Option(
@@ -50,7 +51,8 @@ final class ModelOptions {
       paramLabel = "NAME",
       defaultValue = "lfru",
       description =
-          "which expert makes room: lru (least recently used), lfu (least often), lfru (both weighed); default: ${DEFAULT-VALUE}")
+          "which expert makes room: lru (least recently used), lfu (least often),"
+              + " lfru (both weighed); default: ${DEFAULT-VALUE}")
   private Policy policy;
 
   @Option(

@@ -1,6 +1,9 @@
 package org.winnow.cli;
 
 import org.winnow.models.Cancellation;
+import org.winnow.models.GenerateOptions;
+import org.winnow.models.GenerationResult;
+import org.winnow.models.LanguageModel;
 import org.winnow.models.TokenListener;
 
 /** Prints tokens as they come; ends the generation when nobody reads them any more. */
@@ -30,10 +33,17 @@ final class TokenPrinter implements TokenListener {
     }
   }
 
-  /** Ends the line if the text has not. */
-  void end() {
-    if (!lineEnded) terminal.out().println();
-    broken |= terminal.outIsBroken();
+  /**
+   * Generates with this listening; ends the line if the text has not, also when the generation
+   * fails.
+   */
+  GenerationResult generate(LanguageModel model, int[] promptIds, GenerateOptions options) {
+    try {
+      return model.generate(promptIds, options, this);
+    } finally {
+      if (begun && !lineEnded) terminal.out().println();
+      broken |= terminal.outIsBroken();
+    }
   }
 
   /** Whether the reader has gone. */

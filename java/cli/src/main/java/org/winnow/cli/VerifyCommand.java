@@ -13,8 +13,10 @@ import picocli.CommandLine.Parameters;
 @Command(
     name = "verify",
     description = {
-      "Compares what a checkpoint computes with a reference, element by element, and its greedy tokens one by one.",
-      "The reference is a safetensors file with input_ids and any of hidden.0, hidden.1, ..., logits, router_logits, greedy."
+      "Compares what a checkpoint computes with a reference, element by element, and its greedy"
+          + " tokens one by one.",
+      "The reference is a safetensors file with input_ids and any of hidden.0, hidden.1, ...,"
+          + " logits, router_logits, greedy."
     },
     footer = {
       "",

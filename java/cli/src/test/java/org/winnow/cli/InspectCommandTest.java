@@ -95,9 +95,12 @@ class InspectCommandTest {
     Files.writeString(
         folder.resolve("config.json"),
         """
-        {"model_type": "qwen3_moe", "hidden_size": 4096, "num_hidden_layers": %d, "num_attention_heads": 64, "num_key_value_heads": 4, "head_dim": 128,
-         "intermediate_size": 12288, "moe_intermediate_size": 1536, "num_experts": 128, "num_experts_per_tok": 8, "norm_topk_prob": true,
-         "vocab_size": 151936, "max_position_embeddings": 40960, "rms_norm_eps": 1e-6, "rope_theta": 1000000.0, "hidden_act": "silu",
+        {"model_type": "qwen3_moe", "hidden_size": 4096, "num_hidden_layers": %d, "num_attention_heads": 64, "num_key_value_heads": 4,
+         "head_dim": 128,
+         "intermediate_size": 12288, "moe_intermediate_size": 1536, "num_experts": 128,
+         "num_experts_per_tok": 8, "norm_topk_prob": true,
+         "vocab_size": 151936, "max_position_embeddings": 40960, "rms_norm_eps": 1e-6, "rope_theta": 1000000.0,
+         "hidden_act": "silu",
          "decoder_sparse_step": 1, "mlp_only_layers": [], "tie_word_embeddings": false}"""
             .formatted(layers));
     StringBuilder header = new StringBuilder("{");

@@ -4,9 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -115,6 +117,30 @@ class ProcessTest {
     }
     assertThat(exitCode(process)).isEqualTo(ExitCode.BROKEN_PIPE);
     assertThat(Files.readString(err())).isEmpty();
+  }
+
+  @Test
+  void aFileThatIsCutShortInMidGenerationIsNamed() throws Exception {
+    for (String file : List.of("config.json", "model.safetensors")) {
+      Files.copy(Shipped.MODEL.resolve(file), folder.resolve(file));
+    }
+    List<String> arguments = new ArrayList<>(LONG);
+    arguments.set(1, folder.toString());
+    arguments.addAll(List.of("--budget", "10%"));
+    Process process = start(arguments);
+    try (InputStream out = process.getInputStream();
+        FileChannel model =
+            FileChannel.open(folder.resolve("model.safetensors"), StandardOpenOption.WRITE)) {
+      assertThat(out.read()).isPositive();
+      model.truncate(model.size() / 2);
+      byte[] rest = out.readAllBytes();
+      assertThat(rest[rest.length - 1]).isEqualTo((byte) '\n');
+    }
+    assertThat(exitCode(process)).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(Files.readString(err()))
+        .startsWith("winnow: " + folder.resolve("model.safetensors"))
+        .contains("expected", "found");
+    assertThat(Files.readString(err()).lines()).hasSize(1);
   }
 
   private static boolean isInterruptIgnored() throws IOException {

@@ -11,9 +11,10 @@ namespace {
 
 constexpr int64_t kPageSize = 64;
 
-// Every value is 3: whatever the weights, the answer is 3. Keys and values behind the last position are NaN and must not be read.
-void run(InstructionSet instruction_set, int64_t num_tokens, int64_t first_position, int64_t group_size, int64_t key_width, int64_t value_width,
-         int64_t sliding_window) {
+// Every value is 3: whatever the weights, the answer is 3. Keys and values behind the last position are NaN and must
+// not be read.
+void run(InstructionSet instruction_set, int64_t num_tokens, int64_t first_position, int64_t group_size,
+         int64_t key_width, int64_t value_width, int64_t sliding_window) {
   constexpr int64_t kNumKvHeads = 2;
   Cpu* cpu = cpu_open(instruction_set, 2);
   int64_t num_positions = first_position + num_tokens, num_pages = (num_positions + kPageSize - 1) / kPageSize;
@@ -34,8 +35,8 @@ void run(InstructionSet instruction_set, int64_t num_tokens, int64_t first_posit
   GuardedBuffer<float> query(num_tokens * num_heads * key_width, 4), output(num_tokens * num_heads * value_width, 4);
   for (int64_t i = 0; i < query.size(); ++i) query[i] = 0.5f;
   for (int64_t i = 0; i < output.size(); ++i) output[i] = __builtin_nanf("");
-  attention_cpu(query.data(), key_pages.data(), value_pages.data(), nullptr, output.data(), num_tokens, first_position, num_heads, kNumKvHeads,
-                key_width, value_width, value_width, kPageSize, sliding_window, 0.1f, cpu);
+  attention_cpu(query.data(), key_pages.data(), value_pages.data(), nullptr, output.data(), num_tokens, first_position,
+                num_heads, kNumKvHeads, key_width, value_width, value_width, kPageSize, sliding_window, 0.1f, cpu);
   for (int64_t i = 0; i < output.size(); ++i) ASSERT_NEAR(output[i], 3.0f, 1e-5f) << "element " << i;
   output.expect_guards_intact();
   for (auto& page : pages) page->expect_guards_intact();

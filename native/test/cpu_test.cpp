@@ -20,7 +20,8 @@ TEST(Cpu, VisitsEveryItemOnceWhateverTheThreadsAndGrain) {
         cpu->parallel_for(items, grain, [&](int64_t begin, int64_t end) {
           for (int64_t i = begin; i < end; ++i) visits[i]++;
         });
-        for (int64_t i = 0; i < items; ++i) ASSERT_EQ(visits[i], 1) << items << " items, grain " << grain << ", item " << i;
+        for (int64_t i = 0; i < items; ++i)
+          ASSERT_EQ(visits[i], 1) << items << " items, grain " << grain << ", item " << i;
       }
     }
     cpu_close(cpu);
@@ -33,7 +34,8 @@ TEST(Cpu, ServesCallersFromSeveralThreads) {
   std::vector<std::thread> callers;
   for (int c = 0; c < 4; ++c) {
     callers.emplace_back([&] {
-      for (int round = 0; round < 500; ++round) cpu->parallel_for(100, 3, [&](int64_t begin, int64_t end) { sum += end - begin; });
+      for (int round = 0; round < 500; ++round)
+        cpu->parallel_for(100, 3, [&](int64_t begin, int64_t end) { sum += end - begin; });
     });
   }
   for (auto& caller : callers) caller.join();

@@ -11,7 +11,8 @@
 namespace winnow {
 
 TEST(Memory, IsZeroedAndAligned) {
-  for (int64_t size : {int64_t{1}, int64_t{1000}, int64_t{5000}, (int64_t{2} << 20) - 1, int64_t{2} << 20, (int64_t{5} << 20) + 3}) {
+  for (int64_t size :
+       {int64_t{1}, int64_t{1000}, int64_t{5000}, (int64_t{2} << 20) - 1, int64_t{2} << 20, (int64_t{5} << 20) + 3}) {
     auto* bytes = static_cast<unsigned char*>(memory_allocate(size));
     EXPECT_EQ(reinterpret_cast<uintptr_t>(bytes) % (size < 4096 ? 64 : size < (2 << 20) ? 4096 : 2 << 20), 0u);
     for (int64_t i = 0; i < size; ++i) ASSERT_EQ(bytes[i], 0);
@@ -35,13 +36,16 @@ TEST(Memory, DiscardGivesBackOnlyWholePagesInside) {
 template <typename Element>
 void check_transposed(int64_t rows, int64_t columns, int64_t step, int64_t first) {
   int64_t source_stride = columns * step, destination_stride = rows + 2;
-  std::vector<Element> source(rows * source_stride - step + 1 + first);  // ends with the last element that may be read: the sanitizer sees one more
+  std::vector<Element> source(rows * source_stride - step + 1 +
+                              first);  // ends with the last element that may be read: the sanitizer sees one more
   GuardedBuffer<Element> destination(columns * destination_stride);
   for (int64_t i = 0; i < static_cast<int64_t>(source.size()); ++i) source[i] = static_cast<Element>(i * 2654435761u);
   for (int64_t i = 0; i < columns * destination_stride; ++i) destination[i] = 7;
-  memory_copy_transposed(destination.data(), source.data() + first, sizeof(Element), rows, columns, source_stride, step, destination_stride);
+  memory_copy_transposed(destination.data(), source.data() + first, sizeof(Element), rows, columns, source_stride, step,
+                         destination_stride);
   for (int64_t c = 0; c < columns; ++c) {
-    for (int64_t r = 0; r < rows; ++r) ASSERT_EQ(destination[c * destination_stride + r], source[r * source_stride + c * step + first]);
+    for (int64_t r = 0; r < rows; ++r)
+      ASSERT_EQ(destination[c * destination_stride + r], source[r * source_stride + c * step + first]);
     ASSERT_EQ(destination[c * destination_stride + rows], 7);
   }
   destination.expect_guards_intact();

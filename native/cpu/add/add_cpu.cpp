@@ -1,12 +1,12 @@
-#include "winnow/add.h"
-
 #include "base/cpu_context.h"
+#include "winnow/add.h"
 
 namespace winnow {
 
 namespace {
 
-constexpr int64_t kGrain = int64_t{1} << 14;  // 64 KiB of each operand: below that a second thread costs more than it saves
+constexpr int64_t kGrain =
+    int64_t{1} << 14;  // 64 KiB of each operand: below that a second thread costs more than it saves
 
 }  // namespace
 

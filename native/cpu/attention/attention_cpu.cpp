@@ -1,8 +1,8 @@
-// A unit is up to 128 rows (tokens and the heads of a group, which read the same keys) of one kv head. With units enough for all threads each
-// folds its splits one after the other; otherwise (decoding) splits are units of their own, kept, and merged in the same order: the same bits.
+// A unit is up to 128 rows (tokens and the heads of a group, which read the same keys) of one kv head. With units
+// enough for all threads each
+// folds its splits one after the other; otherwise (decoding) splits are units of their own, kept, and merged in the
+// same order: the same bits.
 // Scratch belongs to the calling thread and grows: no allocation in steady state.
-#include "winnow/attention.h"
-
 #include <algorithm>
 #include <atomic>
 #include <limits>
@@ -10,6 +10,7 @@
 
 #include "attention/attention_split.h"
 #include "base/cpu_context.h"
+#include "winnow/attention.h"
 
 namespace winnow {
 
@@ -17,9 +18,12 @@ namespace {
 
 const AttentionKernels& kernels_for(InstructionSet instruction_set) {
   switch (instruction_set) {
-    case InstructionSet::portable: return kAttentionPortable;
-    case InstructionSet::avx2: return kAttentionAvx2;
-    default: return kAttentionAvx512;
+    case InstructionSet::portable:
+      return kAttentionPortable;
+    case InstructionSet::avx2:
+      return kAttentionAvx2;
+    default:
+      return kAttentionAvx512;
   }
 }
 
@@ -55,19 +59,24 @@ void for_each(Cpu* cpu, int64_t num_items, float* scratch, int64_t scratch_size,
   std::atomic<int64_t> next{0};  // relaxed: claims items, carries no data
   cpu->parallel_for(std::min<int64_t>(cpu->num_threads, num_items), 1, [&](int64_t slot_begin, int64_t slot_end) {
     for (int64_t slot = slot_begin; slot < slot_end; ++slot) {
-      for (int64_t item; (item = next.fetch_add(1, std::memory_order_relaxed)) < num_items;) body(item, scratch + slot * scratch_size);
+      for (int64_t item; (item = next.fetch_add(1, std::memory_order_relaxed)) < num_items;)
+        body(item, scratch + slot * scratch_size);
     }
   });
 }
 
 }  // namespace
 
-void attention_cpu(const float* query, const uint64_t* key_pages, const uint64_t* value_pages, const float* sinks, float* output,
-                   int64_t num_tokens, int64_t first_position, int64_t num_heads, int64_t num_kv_heads, int64_t key_width,
-                   int64_t value_width, int64_t value_row_stride, int64_t page_size, int64_t sliding_window, float scale, Cpu* cpu) {
+void attention_cpu(const float* query, const uint64_t* key_pages, const uint64_t* value_pages, const float* sinks,
+                   float* output, int64_t num_tokens, int64_t first_position, int64_t num_heads, int64_t num_kv_heads,
+                   int64_t key_width, int64_t value_width, int64_t value_row_stride, int64_t page_size,
+                   int64_t sliding_window, float scale, Cpu* cpu) {
   if (num_tokens == 0 || num_heads == 0) return;
-  const AttentionCall call{query,         key_pages,    value_pages, sinks,       output,           first_position, num_heads,      num_kv_heads,
-                           num_heads / num_kv_heads, key_width, value_width, value_row_stride, page_size,      sliding_window, scale};
+  const AttentionCall call{query,     key_pages,      value_pages,
+                           sinks,     output,         first_position,
+                           num_heads, num_kv_heads,   num_heads / num_kv_heads,
+                           key_width, value_width,    value_row_stride,
+                           page_size, sliding_window, scale};
   const AttentionKernels& kernels = kernels_for(cpu->instruction_set);
   const int64_t num_rows = num_tokens * call.group_size;
   const Units units{call, num_rows, (num_rows + kRowsPerUnit - 1) / kRowsPerUnit};
@@ -81,13 +90,16 @@ void attention_cpu(const float* query, const uint64_t* key_pages, const uint64_t
   if (memory.size() < needed) memory.resize(needed);
   float* scratch = memory.data();
   float* parts = scratch + cpu->num_threads * slot;
-  auto part_of = [&](int64_t unit, int64_t split) { return state_at(parts + (unit * num_splits + split - first_split) * state, most_rows); };
+  auto part_of = [&](int64_t unit, int64_t split) {
+    return state_at(parts + (unit * num_splits + split - first_split) * state, most_rows);
+  };
 
   if (cut) {
     for_each(cpu, units.size() * num_splits, scratch, slot, [&](int64_t item, float* mine) {
       int64_t unit = item / num_splits, split = first_split + item % num_splits;
       if (split < units.first_split(unit) || split > units.last_split(unit)) return;
-      kernels.attend(call, units.kv_head(unit), units.row_begin(unit), units.rows(unit), split, part_of(unit, split), mine + 2 * state);
+      kernels.attend(call, units.kv_head(unit), units.row_begin(unit), units.rows(unit), split, part_of(unit, split),
+                     mine + 2 * state);
     });
   }
   for_each(cpu, units.size(), scratch, slot, [&](int64_t unit, float* mine) {

@@ -30,14 +30,18 @@ struct Lanes256 {
     __m256i bits = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
     return _mm256_mul_ps(v, _mm256_castsi256_ps(bits));
   }
-  static V zero_where_below(V x, float limit, V v) { return _mm256_andnot_ps(_mm256_cmp_ps(x, _mm256_set1_ps(limit), _CMP_LT_OQ), v); }
+  static V zero_where_below(V x, float limit, V v) {
+    return _mm256_andnot_ps(_mm256_cmp_ps(x, _mm256_set1_ps(limit), _CMP_LT_OQ), v);
+  }
 
   // Lane i: all lanes of v[i] folded, every v[i] in the same tree.
   template <typename Fold>
   static V fold_each(const V (&v)[8], const Fold& fold) {
     V halves[4], pairs[2];
-    for (int i = 0; i < 4; ++i) halves[i] = fold(_mm256_permute2f128_ps(v[i], v[i + 4], 0x20), _mm256_permute2f128_ps(v[i], v[i + 4], 0x31));
-    for (int i = 0; i < 2; ++i) pairs[i] = fold(_mm256_unpacklo_ps(halves[i], halves[i + 2]), _mm256_unpackhi_ps(halves[i], halves[i + 2]));
+    for (int i = 0; i < 4; ++i)
+      halves[i] = fold(_mm256_permute2f128_ps(v[i], v[i + 4], 0x20), _mm256_permute2f128_ps(v[i], v[i + 4], 0x31));
+    for (int i = 0; i < 2; ++i)
+      pairs[i] = fold(_mm256_unpacklo_ps(halves[i], halves[i + 2]), _mm256_unpackhi_ps(halves[i], halves[i + 2]));
     return fold(_mm256_unpacklo_ps(pairs[0], pairs[1]), _mm256_unpackhi_ps(pairs[0], pairs[1]));
   }
 

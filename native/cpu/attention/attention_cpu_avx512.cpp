@@ -35,13 +35,16 @@ struct Lanes512 {
     V halves[8], quarters[4], pairs[2];
     for (int i = 0; i < 4; ++i) {
       halves[i] = fold(_mm512_shuffle_f32x4(v[i], v[i + 4], 0x44), _mm512_shuffle_f32x4(v[i], v[i + 4], 0xEE));
-      halves[i + 4] = fold(_mm512_shuffle_f32x4(v[i + 8], v[i + 12], 0x44), _mm512_shuffle_f32x4(v[i + 8], v[i + 12], 0xEE));
+      halves[i + 4] =
+          fold(_mm512_shuffle_f32x4(v[i + 8], v[i + 12], 0x44), _mm512_shuffle_f32x4(v[i + 8], v[i + 12], 0xEE));
     }
     for (int i = 0; i < 4; ++i) {
-      quarters[i] = fold(_mm512_shuffle_f32x4(halves[i], halves[i + 4], 0x88), _mm512_shuffle_f32x4(halves[i], halves[i + 4], 0xDD));
+      quarters[i] = fold(_mm512_shuffle_f32x4(halves[i], halves[i + 4], 0x88),
+                         _mm512_shuffle_f32x4(halves[i], halves[i + 4], 0xDD));
     }
     for (int i = 0; i < 2; ++i) {
-      pairs[i] = fold(_mm512_unpacklo_ps(quarters[i], quarters[i + 2]), _mm512_unpackhi_ps(quarters[i], quarters[i + 2]));
+      pairs[i] =
+          fold(_mm512_unpacklo_ps(quarters[i], quarters[i + 2]), _mm512_unpackhi_ps(quarters[i], quarters[i + 2]));
     }
     return fold(_mm512_unpacklo_ps(pairs[0], pairs[1]), _mm512_unpackhi_ps(pairs[0], pairs[1]));
   }
@@ -62,7 +65,8 @@ struct Lanes512 {
     }
     for (int k = 0; k < 4; ++k) {
       V low = _mm512_shuffle_f32x4(b[k], b[4 + k], 0x44), low_rest = _mm512_shuffle_f32x4(b[k], b[4 + k], 0xEE);
-      V high = _mm512_shuffle_f32x4(b[8 + k], b[12 + k], 0x44), high_rest = _mm512_shuffle_f32x4(b[8 + k], b[12 + k], 0xEE);
+      V high = _mm512_shuffle_f32x4(b[8 + k], b[12 + k], 0x44),
+        high_rest = _mm512_shuffle_f32x4(b[8 + k], b[12 + k], 0xEE);
       v[k] = _mm512_shuffle_f32x4(low, high, 0x88);
       v[4 + k] = _mm512_shuffle_f32x4(low, high, 0xDD);
       v[8 + k] = _mm512_shuffle_f32x4(low_rest, high_rest, 0x88);

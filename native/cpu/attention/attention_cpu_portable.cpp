@@ -32,7 +32,7 @@ struct Lanes128 {
   static V multiply_add(V a, V b, V c) { return _mm_add_ps(_mm_mul_ps(a, b), c); }
   static V maximum(V a, V b) { return _mm_max_ps(a, b); }
   static V round(V v) { return _mm_cvtepi32_ps(_mm_cvtps_epi32(v)); }  // |v| < 2^31; NaN becomes -2^31, its r stays NaN
-  static V scale_by_power_of_two(V v, V n) {  // n in [-127, 127]
+  static V scale_by_power_of_two(V v, V n) {                           // n in [-127, 127]
     return _mm_mul_ps(v, _mm_castsi128_ps(_mm_slli_epi32(_mm_add_epi32(_mm_cvtps_epi32(n), _mm_set1_epi32(127)), 23)));
   }
   static V zero_where_below(V x, float limit, V v) { return _mm_andnot_ps(_mm_cmplt_ps(x, _mm_set1_ps(limit)), v); }

@@ -1,11 +1,16 @@
-// The inner part of attention over any width of vector. Lanes is a type local to the including file: the code of two instruction sets
+// The inner part of attention over any width of vector. Lanes is a type local to the including file: the code of two
+// instruction sets
 // must not share symbols.
 //
-// Per block of keys: K is transposed once for all rows of the unit (4 % of the work of 128 rows, and hidden behind DRAM for few), so that a
-// vector holds the scores of kLanes keys and no score needs a sum over lanes; then scores of all rows, weights of kLanes rows at once, and
+// Per block of keys: K is transposed once for all rows of the unit (4 % of the work of 128 rows, and hidden behind
+// DRAM for few), so that a
+// vector holds the scores of kLanes keys and no score needs a sum over lanes; then scores of all rows, weights of
+// kLanes rows at once, and
 // weighted values, for which V is read as it lies.
-// Order: a score adds its products along d; the sum of a row's weights goes lane by lane over the block, then through one tree; a weighted
-// value adds keys in ascending order from 0 per block and then joins the running sum. Tiles, rows in flight and threads change none of it.
+// Order: a score adds its products along d; the sum of a row's weights goes lane by lane over the block, then through
+// one tree; a weighted
+// value adds keys in ascending order from 0 per block and then joins the running sum. Tiles, rows in flight and
+// threads change none of it.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +28,8 @@ struct AttentionRows {
   static constexpr int kLanes = Lanes::kLanes;
   static constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
-  // e^x for x <= 0, 0 below the smallest normal number: x = n ln 2 + r with |r| <= ln 2 / 2, Taylor polynomial of degree 7 (truncation 5e-9,
+  // e^x for x <= 0, 0 below the smallest normal number: x = n ln 2 + r with |r| <= ln 2 / 2, Taylor polynomial of
+  // degree 7 (truncation 5e-9,
   // under a tenth of an ulp). NaN stays NaN: comparisons with it are false, maximum returns its second operand.
   static V exponential(V x) {
     V clamped = Lanes::maximum(Lanes::broadcast(-88.0f), x);
@@ -55,12 +61,15 @@ struct AttentionRows {
     }
   }
 
-  // Products of elements [begin, end) of ROWS queries and VECTORS * kLanes keys: starts the scores or, from begin > 0 on, continues them.
+  // Products of elements [begin, end) of ROWS queries and VECTORS * kLanes keys: starts the scores or, from begin > 0
+  // on, continues them.
   template <int ROWS, int VECTORS>
-  static void score(const float* const* queries, const float* packed, int64_t begin, int64_t end, float scale, float* scores) {
+  static void score(const float* const* queries, const float* packed, int64_t begin, int64_t end, float scale,
+                    float* scores) {
     V sums[ROWS][VECTORS];
     for (int r = 0; r < ROWS; ++r) {
-      for (int v = 0; v < VECTORS; ++v) sums[r][v] = begin == 0 ? Lanes::zero() : Lanes::load(scores + r * kKeysPerBlock + v * kLanes);
+      for (int v = 0; v < VECTORS; ++v)
+        sums[r][v] = begin == 0 ? Lanes::zero() : Lanes::load(scores + r * kKeysPerBlock + v * kLanes);
     }
     packed += begin * kKeysPerBlock;
     for (int64_t d = begin; d < end; ++d, packed += kKeysPerBlock) {
@@ -78,7 +87,8 @@ struct AttentionRows {
     }
   }
 
-  // Turns up to kLanes rows of scores into weights under their new maxima; keep: what the rows' sums so far are multiplied by.
+  // Turns up to kLanes rows of scores into weights under their new maxima; keep: what the rows' sums so far are
+  // multiplied by.
   static void weigh(int64_t num_rows, float* scores, float* max, float* sum, float* keep) {
     V gathered[kLanes];
     for (V& row : gathered) row = Lanes::zero();
@@ -106,10 +116,11 @@ struct AttentionRows {
     Lanes::store_part(sum, num_rows, Lanes::add(kept, Lanes::fold_each(gathered, Lanes::add)));
   }
 
-  // values[r] = values[r] * keep[r] + sum_j weights[r, j] * value_j over COLUMNS vectors; the last of them has `last` elements.
+  // values[r] = values[r] * keep[r] + sum_j weights[r, j] * value_j over COLUMNS vectors; the last of them has `last`
+  // elements.
   template <int ROWS, int COLUMNS>
-  static void accumulate(const float* value, int64_t stride, int64_t count, const float* weights, const float* keep, float* values, int64_t width,
-                         int64_t last) {
+  static void accumulate(const float* value, int64_t stride, int64_t count, const float* weights, const float* keep,
+                         float* values, int64_t width, int64_t last) {
     V sums[ROWS][COLUMNS];
     for (auto& row : sums) {
       for (V& sum : row) sum = Lanes::zero();
@@ -117,7 +128,8 @@ struct AttentionRows {
     for (int64_t j = 0; j < count; ++j, value += stride) {
       V columns[COLUMNS];
       for (int c = 0; c < COLUMNS; ++c) {
-        columns[c] = c == COLUMNS - 1 && last < kLanes ? Lanes::load_part(value + c * kLanes, last) : Lanes::load(value + c * kLanes);
+        columns[c] = c == COLUMNS - 1 && last < kLanes ? Lanes::load_part(value + c * kLanes, last)
+                                                       : Lanes::load(value + c * kLanes);
       }
       for (int r = 0; r < ROWS; ++r) {
         V weight = Lanes::broadcast(weights[r * kKeysPerBlock + j]);
@@ -138,21 +150,23 @@ struct AttentionRows {
   }
 
   template <int ROWS>
-  static void accumulate_all(const float* value, int64_t stride, int64_t count, const float* weights, const float* keep, float* values,
-                             int64_t width) {
+  static void accumulate_all(const float* value, int64_t stride, int64_t count, const float* weights, const float* keep,
+                             float* values, int64_t width) {
     constexpr int COLUMNS = Lanes::kAccumulators / ROWS;
     int64_t c = 0;
     for (; c + COLUMNS * kLanes <= width; c += COLUMNS * kLanes) {
       accumulate<ROWS, COLUMNS>(value + c, stride, count, weights, keep, values + c, width, kLanes);
     }
     for (; c < width; c += kLanes) {
-      accumulate<ROWS, 1>(value + c, stride, count, weights, keep, values + c, width, std::min<int64_t>(kLanes, width - c));
+      accumulate<ROWS, 1>(value + c, stride, count, weights, keep, values + c, width,
+                          std::min<int64_t>(kLanes, width - c));
     }
   }
 
   // One block for rows [first, last) of the unit, which see the same keys [begin, end) of it.
-  static void attend_block(const AttentionCall& call, int64_t kv_head, int64_t unit_row, int64_t first, int64_t last, int64_t block, int64_t begin,
-                           int64_t end, const float* packed, AttentionState part, float* scores) {
+  static void attend_block(const AttentionCall& call, int64_t kv_head, int64_t unit_row, int64_t first, int64_t last,
+                           int64_t block, int64_t begin, int64_t end, const float* packed, AttentionState part,
+                           float* scores) {
     const int64_t skipped = begin - block, count = end - begin, width = call.value_width;
     const float* value = call.value(kv_head, begin);
     for (int64_t d = 0; d < call.key_width; d += kElementsPerPass) {
@@ -178,8 +192,8 @@ struct AttentionRows {
       weigh(std::min<int64_t>(kLanes, last - r), scores + r * kKeysPerBlock, part.max + r, part.sum + r, keep + r);
     }
     for_rows(first, last, [&](auto rows, int64_t r) {
-      accumulate_all<decltype(rows)::value>(value, call.value_row_stride, count, scores + r * kKeysPerBlock + skipped, keep + r,
-                                            part.values + r * width, width);
+      accumulate_all<decltype(rows)::value>(value, call.value_row_stride, count, scores + r * kKeysPerBlock + skipped,
+                                            keep + r, part.values + r * width, width);
     });
   }
 
@@ -194,8 +208,8 @@ struct AttentionRows {
     for (; r < last; ++r) body(std::integral_constant<int, 1>(), r);
   }
 
-  static void attend(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_t num_rows, int64_t split, AttentionState part,
-                     float* scratch) {
+  static void attend(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_t num_rows, int64_t split,
+                     AttentionState part, float* scratch) {
     float* packed = scratch;
     float* scores = scratch + kKeysPerBlock * call.key_width;
     std::fill(part.max, part.max + num_rows, kMinusInfinity);
@@ -226,12 +240,14 @@ struct AttentionRows {
       for_columns(value_width, [&](int64_t c, int64_t count) {
         float* target = total.values + r * value_width + c;
         V joined = Lanes::multiply(Lanes::load_part(part.values + r * value_width + c, count), Lanes::broadcast(join));
-        Lanes::store_part(target, count, Lanes::multiply_add(Lanes::load_part(target, count), Lanes::broadcast(keep), joined));
+        Lanes::store_part(target, count,
+                          Lanes::multiply_add(Lanes::load_part(target, count), Lanes::broadcast(keep), joined));
       });
     }
   }
 
-  static void finish(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_t num_rows, AttentionState total) {
+  static void finish(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_t num_rows,
+                     AttentionState total) {
     for (int64_t r = 0; r < num_rows; ++r) {
       float* output = call.output + call.flat(kv_head, row_begin + r) * call.value_width;
       for (int64_t c = 0; c < call.value_width; ++c) output[c] = total.values[r * call.value_width + c] / total.sum[r];

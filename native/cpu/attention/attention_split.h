@@ -1,4 +1,5 @@
-// What the driver and the microkernels of attention share. Rows are the queries of one kv head: row r is token r / group_size and the head
+// What the driver and the microkernels of attention share. Rows are the queries of one kv head: row r is token r /
+// group_size and the head
 // r % group_size of the group.
 #pragma once
 
@@ -6,10 +7,11 @@
 
 namespace winnow {
 
-constexpr int64_t kKeysPerBlock = 64;  // K, then V of a block, 32 KiB each at a width of 128, stay in L1 for all rows of a unit
+constexpr int64_t kKeysPerBlock =
+    64;  // K, then V of a block, 32 KiB each at a width of 128, stay in L1 for all rows of a unit
 constexpr int64_t kElementsPerPass = 128;  // of wider keys so many elements at a time, for the same reason
 constexpr int64_t kKeysPerSplit = 512;  // long contexts are cut here between threads; a merge costs 1/512 of the work
-constexpr int64_t kRowsPerUnit = 128;  // what reads a block of keys and values together: 64 measured 5 to 30 % slower
+constexpr int64_t kRowsPerUnit = 128;   // what reads a block of keys and values together: 64 measured 5 to 30 % slower
 
 struct AttentionCall {
   const float* query;
@@ -17,7 +19,8 @@ struct AttentionCall {
   const uint64_t* value_pages;
   const float* sinks;
   float* output;
-  int64_t first_position, num_heads, num_kv_heads, group_size, key_width, value_width, value_row_stride, page_size, sliding_window;
+  int64_t first_position, num_heads, num_kv_heads, group_size, key_width, value_width, value_row_stride, page_size,
+      sliding_window;
   float scale;
 
   int64_t position(int64_t row) const { return first_position + row / group_size; }
@@ -26,12 +29,17 @@ struct AttentionCall {
     return first > 0 ? first : 0;
   }
   const float* key(int64_t kv_head, int64_t position) const { return row(key_pages, kv_head, position, key_width); }
-  const float* value(int64_t kv_head, int64_t position) const { return row(value_pages, kv_head, position, value_row_stride); }
+  const float* value(int64_t kv_head, int64_t position) const {
+    return row(value_pages, kv_head, position, value_row_stride);
+  }
   const float* row(const uint64_t* pages, int64_t kv_head, int64_t position, int64_t stride) const {
-    return reinterpret_cast<const float*>(pages[position / page_size]) + (kv_head * page_size + position % page_size) * stride;
+    return reinterpret_cast<const float*>(pages[position / page_size]) +
+           (kv_head * page_size + position % page_size) * stride;
   }
   // Index of a row among all tokens and heads.
-  int64_t flat(int64_t kv_head, int64_t row) const { return row / group_size * num_heads + kv_head * group_size + row % group_size; }
+  int64_t flat(int64_t kv_head, int64_t row) const {
+    return row / group_size * num_heads + kv_head * group_size + row % group_size;
+  }
 };
 
 // An online softmax in progress, per row: largest exponent, sum of weights, weighted sum of values [value_width].
@@ -43,9 +51,11 @@ struct AttentionState {
 
 // One instruction set's inner part.
 struct AttentionKernels {
-  // The softmax over the keys of one split for rows [row_begin, row_begin + num_rows) of a kv head, num_rows <= kRowsPerUnit; rows without a
+  // The softmax over the keys of one split for rows [row_begin, row_begin + num_rows) of a kv head, num_rows <=
+  // kRowsPerUnit; rows without a
   // key there end with max = -infinity. scratch: kKeysPerBlock * (key_width + num_rows) floats.
-  void (*attend)(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_t num_rows, int64_t split, AttentionState part, float* scratch);
+  void (*attend)(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_t num_rows, int64_t split,
+                 AttentionState part, float* scratch);
   // total <- the softmax over the keys of both.
   void (*merge)(AttentionState total, AttentionState part, int64_t num_rows, int64_t value_width);
   // output = values / sum

@@ -9,12 +9,14 @@ namespace winnow {
 
 namespace {
 
-// About 20 microseconds: longer than the gap between two ops of a decode step, shorter than a scheduling quantum, so that on a shared machine a
+// About 20 microseconds: longer than the gap between two ops of a decode step, shorter than a scheduling quantum, so
+// that on a shared machine a
 // waiting thread soon gives its core away (a spinning team was 100 times slower there).
 constexpr int kNumSpins = 400;
 
 bool supports_avx512() {
-  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 }
 
 }  // namespace
@@ -23,10 +25,14 @@ int32_t abi_version() { return kAbiVersion; }
 
 bool cpu_supports(InstructionSet instruction_set) {
   switch (instruction_set) {
-    case InstructionSet::portable: return true;
-    case InstructionSet::avx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
-    case InstructionSet::avx512: return supports_avx512();
-    case InstructionSet::avx512_bf16: return supports_avx512() && __builtin_cpu_supports("avx512bf16");
+    case InstructionSet::portable:
+      return true;
+    case InstructionSet::avx2:
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+    case InstructionSet::avx512:
+      return supports_avx512();
+    case InstructionSet::avx512_bf16:
+      return supports_avx512() && __builtin_cpu_supports("avx512bf16");
   }
   return false;
 }
@@ -39,8 +45,11 @@ InstructionSet cpu_best_instruction_set() {
 }
 
 Cpu* cpu_open(InstructionSet instruction_set, int32_t num_threads) {
-  if (!cpu_supports(instruction_set)) throw std::invalid_argument("instruction set " + std::to_string(static_cast<int>(instruction_set)) + " is not supported here");
-  if (num_threads < 1) throw std::invalid_argument("num_threads must be at least 1, found " + std::to_string(num_threads));
+  if (!cpu_supports(instruction_set))
+    throw std::invalid_argument("instruction set " + std::to_string(static_cast<int>(instruction_set)) +
+                                " is not supported here");
+  if (num_threads < 1)
+    throw std::invalid_argument("num_threads must be at least 1, found " + std::to_string(num_threads));
   return new Cpu(instruction_set, num_threads);
 }
 

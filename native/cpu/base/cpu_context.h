@@ -17,7 +17,8 @@ struct Cpu {
   Cpu(InstructionSet instruction_set, int32_t num_threads);
   ~Cpu();
 
-  // Calls body(begin, end) for ranges that cover [0, num_items), each at most grain items long, on all threads; ranges are claimed one by one,
+  // Calls body(begin, end) for ranges that cover [0, num_items), each at most grain items long, on all threads; ranges
+  // are claimed one by one,
   // so that uneven work keeps all threads busy. Returns when all are done. body must not throw.
   template <typename Body>
   void parallel_for(int64_t num_items, int64_t grain, const Body& body) {
@@ -26,7 +27,9 @@ struct Cpu {
       body(int64_t{0}, num_items);
       return;
     }
-    run(num_items, grain, [](const void* b, int64_t begin, int64_t end) noexcept { (*static_cast<const Body*>(b))(begin, end); }, &body);
+    run(
+        num_items, grain,
+        [](const void* b, int64_t begin, int64_t end) noexcept { (*static_cast<const Body*>(b))(begin, end); }, &body);
   }
 
   const InstructionSet instruction_set;

@@ -23,8 +23,9 @@ constexpr int64_t kTile = 8;  // elements of 2 bytes in a vector
 
 // Rows and columns from (row_begin, column_begin) on, element by element.
 template <typename Element>
-void copy_transposed(Element* destination, const Element* source, int64_t row_begin, int64_t row_end, int64_t column_begin, int64_t column_end,
-                     int64_t source_row_stride, int64_t source_column_step, int64_t destination_row_stride) {
+void copy_transposed(Element* destination, const Element* source, int64_t row_begin, int64_t row_end,
+                     int64_t column_begin, int64_t column_end, int64_t source_row_stride, int64_t source_column_step,
+                     int64_t destination_row_stride) {
   for (int64_t c = column_begin; c < column_end; ++c) {
     for (int64_t r = row_begin; r < row_end; ++r) {
       destination[c * destination_row_stride + r] = source[r * source_row_stride + c * source_column_step];
@@ -41,7 +42,8 @@ __m128i load_tile_row(const uint16_t* row, bool every_other) {
   return _mm_packs_epi32(_mm_srai_epi32(_mm_slli_epi32(low, 16), 16), _mm_srai_epi32(_mm_slli_epi32(high, 16), 16));
 }
 
-void transpose_tile(uint16_t* destination, const uint16_t* source, int64_t source_row_stride, bool every_other, int64_t destination_row_stride) {
+void transpose_tile(uint16_t* destination, const uint16_t* source, int64_t source_row_stride, bool every_other,
+                    int64_t destination_row_stride) {
   __m128i a[kTile], b[kTile];
   for (int64_t r = 0; r < kTile; ++r) a[r] = load_tile_row(source + r * source_row_stride, every_other);
   for (int64_t i = 0; i < 4; ++i) {
@@ -56,26 +58,31 @@ void transpose_tile(uint16_t* destination, const uint16_t* source, int64_t sourc
     b[2 * i] = _mm_unpacklo_epi16(a[i], a[i + 4]);
     b[2 * i + 1] = _mm_unpackhi_epi16(a[i], a[i + 4]);
   }
-  for (int64_t c = 0; c < kTile; ++c) _mm_storeu_si128(reinterpret_cast<__m128i*>(destination + c * destination_row_stride), b[c]);
+  for (int64_t c = 0; c < kTile; ++c)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(destination + c * destination_row_stride), b[c]);
 }
 
-// Tiles of 8 x 8 down two columns of tiles at a time: their part of a row is one 64-byte line (gpt-oss's gate and up share it), and the 16 lines being
+// Tiles of 8 x 8 down two columns of tiles at a time: their part of a row is one 64-byte line (gpt-oss's gate and up
+// share it), and the 16 lines being
 // written stay in L1 until they are full.
-void copy_transposed_in_tiles(uint16_t* destination, const uint16_t* source, int64_t num_rows, int64_t num_columns, int64_t source_row_stride,
-                              bool every_other, int64_t destination_row_stride) {
+void copy_transposed_in_tiles(uint16_t* destination, const uint16_t* source, int64_t num_rows, int64_t num_columns,
+                              int64_t source_row_stride, bool every_other, int64_t destination_row_stride) {
   int64_t step = every_other ? 2 : 1;
   int64_t tiled_rows = num_rows / kTile * kTile;
-  int64_t tiled_columns = (every_other ? num_columns - 1 : num_columns) / kTile * kTile;  // the last tile must not read past the row's last element
+  int64_t tiled_columns = (every_other ? num_columns - 1 : num_columns) / kTile *
+                          kTile;  // the last tile must not read past the row's last element
   for (int64_t c0 = 0; c0 < tiled_columns; c0 += 2 * kTile) {
     for (int64_t r = 0; r < tiled_rows; r += kTile) {
       for (int64_t c = c0; c < c0 + 2 * kTile && c < tiled_columns; c += kTile) {
-        transpose_tile(destination + c * destination_row_stride + r, source + r * source_row_stride + c * step, source_row_stride, every_other,
-                       destination_row_stride);
+        transpose_tile(destination + c * destination_row_stride + r, source + r * source_row_stride + c * step,
+                       source_row_stride, every_other, destination_row_stride);
       }
     }
   }
-  copy_transposed(destination, source, tiled_rows, num_rows, 0, tiled_columns, source_row_stride, step, destination_row_stride);
-  copy_transposed(destination, source, 0, num_rows, tiled_columns, num_columns, source_row_stride, step, destination_row_stride);
+  copy_transposed(destination, source, tiled_rows, num_rows, 0, tiled_columns, source_row_stride, step,
+                  destination_row_stride);
+  copy_transposed(destination, source, 0, num_rows, tiled_columns, num_columns, source_row_stride, step,
+                  destination_row_stride);
 }
 
 float bits_to_float(uint32_t bits) {
@@ -86,7 +93,8 @@ float bits_to_float(uint32_t bits) {
 
 float f16_to_f32(uint16_t bits) {
   uint32_t sign = (bits & 0x8000u) << 16, exponent = (bits >> 10) & 0x1f, mantissa = bits & 0x3ff;
-  if (exponent == 0) return bits_to_float(sign | 0x3f800000u) * static_cast<float>(mantissa) * 0x1p-24f;  // subnormal or zero
+  if (exponent == 0)
+    return bits_to_float(sign | 0x3f800000u) * static_cast<float>(mantissa) * 0x1p-24f;  // subnormal or zero
   return bits_to_float(sign | (exponent == 31 ? 0x7f800000u : (exponent + 112) << 23) | mantissa << 13);
 }
 
@@ -102,7 +110,8 @@ void* memory_allocate(int64_t size_bytes) {
     return address;
   }
   int64_t mapped = round_up(size_bytes, kHugePageBytes);
-  void* raw = mmap(nullptr, mapped + kHugePageBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* raw = mmap(nullptr, mapped + kHugePageBytes, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (raw == MAP_FAILED) throw std::bad_alloc();
   auto start = reinterpret_cast<int64_t>(raw);
   int64_t aligned = round_up(start, kHugePageBytes);
@@ -129,19 +138,22 @@ void memory_discard(void* address, int64_t size_bytes) {
   if (end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
-void memory_copy(void* destination, const void* source, int64_t size_bytes) { std::memcpy(destination, source, size_bytes); }
+void memory_copy(void* destination, const void* source, int64_t size_bytes) {
+  std::memcpy(destination, source, size_bytes);
+}
 
-void memory_copy_transposed(void* destination, const void* source, int64_t element_bytes, int64_t num_rows, int64_t num_columns,
-                            int64_t source_row_stride, int64_t source_column_step, int64_t destination_row_stride) {
+void memory_copy_transposed(void* destination, const void* source, int64_t element_bytes, int64_t num_rows,
+                            int64_t num_columns, int64_t source_row_stride, int64_t source_column_step,
+                            int64_t destination_row_stride) {
   if (element_bytes == 2 && (source_column_step == 1 || source_column_step == 2)) {
-    copy_transposed_in_tiles(static_cast<uint16_t*>(destination), static_cast<const uint16_t*>(source), num_rows, num_columns, source_row_stride,
-                             source_column_step == 2, destination_row_stride);
+    copy_transposed_in_tiles(static_cast<uint16_t*>(destination), static_cast<const uint16_t*>(source), num_rows,
+                             num_columns, source_row_stride, source_column_step == 2, destination_row_stride);
   } else if (element_bytes == 2) {
-    copy_transposed(static_cast<uint16_t*>(destination), static_cast<const uint16_t*>(source), 0, num_rows, 0, num_columns, source_row_stride,
-                    source_column_step, destination_row_stride);
+    copy_transposed(static_cast<uint16_t*>(destination), static_cast<const uint16_t*>(source), 0, num_rows, 0,
+                    num_columns, source_row_stride, source_column_step, destination_row_stride);
   } else if (element_bytes == 4) {
-    copy_transposed(static_cast<uint32_t*>(destination), static_cast<const uint32_t*>(source), 0, num_rows, 0, num_columns, source_row_stride,
-                    source_column_step, destination_row_stride);
+    copy_transposed(static_cast<uint32_t*>(destination), static_cast<const uint32_t*>(source), 0, num_rows, 0,
+                    num_columns, source_row_stride, source_column_step, destination_row_stride);
   } else {
     throw std::invalid_argument("element_bytes must be 2 or 4, found " + std::to_string(element_bytes));
   }
@@ -153,12 +165,15 @@ void memory_copy_to_f32(float* destination, const void* source, DType source_typ
       for (int64_t i = 0; i < size; ++i) destination[i] = static_cast<const float*>(source)[i * source_step];
       return;
     case DType::bf16:
-      for (int64_t i = 0; i < size; ++i) destination[i] = bits_to_float(uint32_t{static_cast<const uint16_t*>(source)[i * source_step]} << 16);
+      for (int64_t i = 0; i < size; ++i)
+        destination[i] = bits_to_float(uint32_t{static_cast<const uint16_t*>(source)[i * source_step]} << 16);
       return;
     case DType::f16:
-      for (int64_t i = 0; i < size; ++i) destination[i] = f16_to_f32(static_cast<const uint16_t*>(source)[i * source_step]);
+      for (int64_t i = 0; i < size; ++i)
+        destination[i] = f16_to_f32(static_cast<const uint16_t*>(source)[i * source_step]);
       return;
-    default: throw std::invalid_argument("source_type must be f32, bf16 or f16");
+    default:
+      throw std::invalid_argument("source_type must be f32, bf16 or f16");
   }
 }
 

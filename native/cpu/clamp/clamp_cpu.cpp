@@ -1,6 +1,5 @@
-#include "winnow/clamp.h"
-
 #include "base/cpu_context.h"
+#include "winnow/clamp.h"
 
 namespace winnow {
 

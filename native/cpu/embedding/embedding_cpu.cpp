@@ -1,11 +1,10 @@
 // One token per work item: the rows are far apart, each is read once.
-#include "winnow/embedding.h"
-
 #include <cstring>
 #include <stdexcept>
 #include <string>
 
 #include "base/cpu_context.h"
+#include "winnow/embedding.h"
 
 namespace winnow {
 
@@ -32,7 +31,8 @@ float widen_f16(uint16_t bits) {
 }
 
 template <typename Element, float (*widen)(Element)>
-void gather(const void* table, const int32_t* token_ids, float* output, int64_t num_tokens, int64_t hidden_size, Cpu* cpu) {
+void gather(const void* table, const int32_t* token_ids, float* output, int64_t num_tokens, int64_t hidden_size,
+            Cpu* cpu) {
   int64_t grain = 1 + (int64_t{1} << 14) / (hidden_size + 1);
   cpu->parallel_for(num_tokens, grain, [=](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
@@ -50,10 +50,17 @@ int64_t embedding_cpu(const void* table, DType table_type, const int32_t* token_
     if (token_ids[t] < 0 || token_ids[t] >= vocabulary_size) return t;
   }
   switch (table_type) {
-    case DType::f32: gather<float, widen_f32>(table, token_ids, output, num_tokens, hidden_size, cpu); break;
-    case DType::bf16: gather<uint16_t, widen_bf16>(table, token_ids, output, num_tokens, hidden_size, cpu); break;
-    case DType::f16: gather<uint16_t, widen_f16>(table, token_ids, output, num_tokens, hidden_size, cpu); break;
-    default: throw std::invalid_argument("table_type must be floating, found " + std::to_string(static_cast<int>(table_type)));
+    case DType::f32:
+      gather<float, widen_f32>(table, token_ids, output, num_tokens, hidden_size, cpu);
+      break;
+    case DType::bf16:
+      gather<uint16_t, widen_bf16>(table, token_ids, output, num_tokens, hidden_size, cpu);
+      break;
+    case DType::f16:
+      gather<uint16_t, widen_f16>(table, token_ids, output, num_tokens, hidden_size, cpu);
+      break;
+    default:
+      throw std::invalid_argument("table_type must be floating, found " + std::to_string(static_cast<int>(table_type)));
   }
   return -1;
 }

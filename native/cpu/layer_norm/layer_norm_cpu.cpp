@@ -1,10 +1,10 @@
-// One row per work item; 8 partial sums, lane by lane along the row, let the compiler vectorise without changing the order of addition.
+// One row per work item; 8 partial sums, lane by lane along the row, let the compiler vectorise without changing the
+// order of addition.
 // Two passes over the row, which stays in L1: the variance of differences loses nothing to cancellation.
-#include "winnow/layer_norm.h"
-
 #include <cmath>
 
 #include "base/cpu_context.h"
+#include "winnow/layer_norm.h"
 
 namespace winnow {
 
@@ -25,9 +25,12 @@ double sum(int64_t size, const Term& term) {
   return total;
 }
 
-void normalise_row(const float* input, const float* weight, const float* bias, float* output, int64_t hidden_size, float epsilon) {
-  double mean = sum(hidden_size, [=](int64_t i) { return static_cast<double>(input[i]); }) / static_cast<double>(hidden_size);
-  double variance = sum(hidden_size, [=](int64_t i) { return (input[i] - mean) * (input[i] - mean); }) / static_cast<double>(hidden_size);
+void normalise_row(const float* input, const float* weight, const float* bias, float* output, int64_t hidden_size,
+                   float epsilon) {
+  double mean =
+      sum(hidden_size, [=](int64_t i) { return static_cast<double>(input[i]); }) / static_cast<double>(hidden_size);
+  double variance = sum(hidden_size, [=](int64_t i) { return (input[i] - mean) * (input[i] - mean); }) /
+                    static_cast<double>(hidden_size);
   double scale = 1.0 / std::sqrt(variance + epsilon);
   for (int64_t i = 0; i < hidden_size; ++i) {
     double normalised = weight[i] * ((input[i] - mean) * scale);

@@ -1,4 +1,5 @@
-// One row per work item; 8 partial sums, lane by lane along the row, let the compiler vectorise without changing the order of addition.
+// One row per work item; 8 partial sums, lane by lane along the row, let the compiler vectorise without changing the
+// order of addition.
 #include <cmath>
 
 #include "base/cpu_context.h"
@@ -25,11 +26,12 @@ void normalise_row(const float* input, const float* weight, float* output, int64
 
 }  // namespace
 
-void rms_norm_cpu(const float* input, const float* weight, float* output, int64_t num_rows, int64_t hidden_size, int64_t row_stride, float epsilon,
-                  Cpu* cpu) {
+void rms_norm_cpu(const float* input, const float* weight, float* output, int64_t num_rows, int64_t hidden_size,
+                  int64_t row_stride, float epsilon, Cpu* cpu) {
   int64_t grain = 1 + (int64_t{1} << 14) / (hidden_size + 1);
   cpu->parallel_for(num_rows, grain, [=](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) normalise_row(input + r * row_stride, weight, output + r * row_stride, hidden_size, epsilon);
+    for (int64_t r = begin; r < end; ++r)
+      normalise_row(input + r * row_stride, weight, output + r * row_stride, hidden_size, epsilon);
   });
 }
 

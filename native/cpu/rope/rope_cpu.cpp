@@ -1,7 +1,6 @@
 // One token and head per work item.
-#include "winnow/rope.h"
-
 #include "base/cpu_context.h"
+#include "winnow/rope.h"
 
 namespace winnow {
 
@@ -25,8 +24,8 @@ void rotate_neighbours(float* head, const float* cos, const float* sin, int64_t 
 
 }  // namespace
 
-void rope_cpu(float* values, const float* cos, const float* sin, int64_t num_tokens, int64_t num_heads, int64_t head_dim,
-              int64_t rotary_offset, int64_t num_pairs, bool interleaved, Cpu* cpu) {
+void rope_cpu(float* values, const float* cos, const float* sin, int64_t num_tokens, int64_t num_heads,
+              int64_t head_dim, int64_t rotary_offset, int64_t num_pairs, bool interleaved, Cpu* cpu) {
   auto rotate = interleaved ? rotate_neighbours : rotate_halves;
   int64_t grain = 1 + (int64_t{1} << 13) / (num_pairs + 1);
   cpu->parallel_for(num_tokens * num_heads, grain, [=](int64_t begin, int64_t end) {

@@ -1,12 +1,12 @@
-// One thread: a vocabulary is small beside the matrix that made its logits. Nothing is sorted as a whole: top-p takes from a
+// One thread: a vocabulary is small beside the matrix that made its logits. Nothing is sorted as a whole: top-p takes
+// from a
 // heap as many of the largest as the mass needs.
-#include "winnow/sampler.h"
-
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "base/exponential.h"
+#include "winnow/sampler.h"
 
 namespace winnow {
 
@@ -27,7 +27,8 @@ float largest(const float* logits, int64_t size) {
   for (float& lane : lanes) lane = logits[0];
   int64_t i = 0;
   for (; i + kNumLanes <= size; i += kNumLanes) {
-    for (int lane = 0; lane < kNumLanes; ++lane) lanes[lane] = logits[i + lane] > lanes[lane] ? logits[i + lane] : lanes[lane];
+    for (int lane = 0; lane < kNumLanes; ++lane)
+      lanes[lane] = logits[i + lane] > lanes[lane] ? logits[i + lane] : lanes[lane];
   }
   for (; i < size; ++i) lanes[0] = logits[i] > lanes[0] ? logits[i] : lanes[0];
   return *std::max_element(lanes, lanes + kNumLanes);
@@ -58,9 +59,11 @@ void keep_top_p(double top_p, const Before& before, Candidates* candidates) {
   auto& tokens = candidates->tokens;
   const auto& weights = candidates->weights;
   const double total = mass(*candidates), needed = top_p * total;
-  // Tokens lighter than an even share of half the mass to be left out cannot all together tip the balance: they are not even looked at.
+  // Tokens lighter than an even share of half the mass to be left out cannot all together tip the balance: they are
+  // not even looked at.
   const double negligible = (1 - top_p) * 0.5 * total / static_cast<double>(tokens.size());
-  tokens.erase(std::remove_if(tokens.begin(), tokens.end(), [&](int32_t i) { return weights[i] < negligible; }), tokens.end());
+  tokens.erase(std::remove_if(tokens.begin(), tokens.end(), [&](int32_t i) { return weights[i] < negligible; }),
+               tokens.end());
   auto after = [&](int32_t a, int32_t b) { return before(b, a); };  // the heap's top is the first in order
   std::make_heap(tokens.begin(), tokens.end(), after);
   double sum = 0;
@@ -75,7 +78,8 @@ void keep_top_p(double top_p, const Before& before, Candidates* candidates) {
 
 }  // namespace
 
-int64_t sampler_cpu(const float* logits, int64_t vocabulary_size, double temperature, int64_t top_k, double top_p, double uniform) {
+int64_t sampler_cpu(const float* logits, int64_t vocabulary_size, double temperature, int64_t top_k, double top_p,
+                    double uniform) {
   const int64_t refused = first_refused(logits, vocabulary_size);
   if (refused < vocabulary_size) return -1 - refused;
   const int64_t best = std::find(logits, logits + vocabulary_size, largest(logits, vocabulary_size)) - logits;

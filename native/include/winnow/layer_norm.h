@@ -7,7 +7,8 @@
 //   bias    [hidden_size] f32, or null: 0
 //   output  [num_rows, hidden_size] f32; may be input itself
 //
-// Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450, eq. (3) and (4); the variance is the biased one, sums are accumulated in f64.
+// Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450, eq. (3) and (4); the variance is the biased one, sums are
+// accumulated in f64.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,7 @@
 // Rotary position embedding, in place. java: org.winnow.attention.Rope.
 //
-// The rotary part of a head is its elements [rotary_offset, rotary_offset + 2 * num_pairs). Pair i of token t is turned by the angle
+// The rotary part of a head is its elements [rotary_offset, rotary_offset + 2 * num_pairs). Pair i of token t is
+// turned by the angle
 // whose cosine and sine are given:
 //
 //   first'  = first * cos[t, i] - second * sin[t, i]
@@ -21,7 +22,7 @@
 
 namespace winnow {
 
-void rope_cpu(float* values, const float* cos, const float* sin, int64_t num_tokens, int64_t num_heads, int64_t head_dim,
-              int64_t rotary_offset, int64_t num_pairs, bool interleaved, Cpu* cpu);
+void rope_cpu(float* values, const float* cos, const float* sin, int64_t num_tokens, int64_t num_heads,
+              int64_t head_dim, int64_t rotary_offset, int64_t num_pairs, bool interleaved, Cpu* cpu);
 
 }  // namespace winnow

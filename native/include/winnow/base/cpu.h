@@ -1,11 +1,13 @@
-// What every CPU kernel runs on: an instruction set, chosen once, and a team of threads. java: org.winnow.cpu.CpuBackend.
+// What every CPU kernel runs on: an instruction set, chosen once, and a team of threads. java:
+// org.winnow.cpu.CpuBackend.
 #pragma once
 
 #include <cstdint>
 
 namespace winnow {
 
-// Raised whenever a signature or the meaning of an argument in include/winnow changes; checked by Java right after loading.
+// Raised whenever a signature or the meaning of an argument in include/winnow changes; checked by Java right after
+// loading.
 constexpr int32_t kAbiVersion = 1;
 
 enum class InstructionSet : int32_t { portable = 0, avx2 = 1, avx512 = 2, avx512_bf16 = 3 };
@@ -22,7 +24,8 @@ bool cpu_supports(InstructionSet instruction_set);
 // The widest instruction set that this machine supports.
 InstructionSet cpu_best_instruction_set();
 
-// A team of num_threads threads, the caller of an op being one of them. Calls from several threads are served one after the other.
+// A team of num_threads threads, the caller of an op being one of them. Calls from several threads are served one
+// after the other.
 // Throws std::invalid_argument for an unsupported instruction set or num_threads < 1.
 Cpu* cpu_open(InstructionSet instruction_set, int32_t num_threads);
 

@@ -1,4 +1,5 @@
-// Positional reads of files into memory of ours, past the page cache where the file system allows. java: org.winnow.memory.RangeReader.
+// Positional reads of files into memory of ours, past the page cache where the file system allows. java:
+// org.winnow.memory.RangeReader.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,8 @@ constexpr int64_t kDirectAlignmentBytes = 4096;
 struct File;            // defined in native/cpu/base/file.cpp
 #endif
 
-// Opens for reading. path: zero-terminated bytes. With direct, O_DIRECT is asked for; where it is refused the file is read through the page cache,
+// Opens for reading. path: zero-terminated bytes. With direct, O_DIRECT is asked for; where it is refused the file is
+// read through the page cache,
 // without the kernel's read-ahead. Throws std::system_error.
 File* file_open(const void* path, bool direct);
 
@@ -22,8 +24,10 @@ bool file_is_direct(File* file);
 // The present size. Throws std::system_error.
 int64_t file_size(File* file);
 
-// Reads size_bytes at offset_bytes to address, and returns how many there were: fewer only where the file ends. Safe from several threads at once,
-// and whatever signals or interrupts arrive. With direct, all three must be multiples of kDirectAlignmentBytes. Throws std::system_error.
+// Reads size_bytes at offset_bytes to address, and returns how many there were: fewer only where the file ends. Safe
+// from several threads at once,
+// and whatever signals or interrupts arrive. With direct, all three must be multiples of kDirectAlignmentBytes. Throws
+// std::system_error.
 int64_t file_read(File* file, int64_t offset_bytes, void* address, int64_t size_bytes);
 
 // No read may be running.

@@ -25,9 +25,10 @@ import org.winnow.attention.KvCache;
 import org.winnow.cpu.CpuBackend;
 
 /**
- * Causal attention of new tokens over a full cache, against dense attention in two passes with OpenBLAS: per head {@code S = Q K^T} over all
- * positions, a softmax in Java, {@code S V}. {@code baselineProductsOnly} is the two products alone, without mask and softmax: what no dense
- * form can be faster than. Appending keys and values is not timed.
+ * Causal attention of new tokens over a full cache, against dense attention in two passes with
+ * OpenBLAS: per head {@code S = Q K^T} over all positions, a softmax in Java, {@code S V}. {@code
+ * baselineProductsOnly} is the two products alone, without mask and softmax: what no dense form can
+ * be faster than. Appending keys and values is not timed.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -36,7 +37,14 @@ import org.winnow.cpu.CpuBackend;
 @Measurement(iterations = 5, time = 1)
 @Fork(1)
 public class AttentionBenchmark {
-  @Param({"QWEN3_30B_PREFILL", "QWEN3_30B_DECODE", "OLMOE_PREFILL", "OLMOE_DECODE", "GPT_OSS_20B_PREFILL", "GPT_OSS_20B_DECODE"})
+  @Param({
+    "QWEN3_30B_PREFILL",
+    "QWEN3_30B_DECODE",
+    "OLMOE_PREFILL",
+    "OLMOE_DECODE",
+    "GPT_OSS_20B_PREFILL",
+    "GPT_OSS_20B_DECODE"
+  })
   AttentionShape shape;
 
   private final Backend backend = new CpuBackend();
@@ -56,7 +64,8 @@ public class AttentionBenchmark {
     Random random = new Random(42);
     options = AttentionOptions.causal((float) (1 / Math.sqrt(shape.headDim)));
     float[] q = RowsBenchmark.gaussian(random, shape.numTokens * shape.numHeads * shape.headDim);
-    float[] k = RowsBenchmark.gaussian(random, shape.numPositions * shape.numKvHeads * shape.headDim);
+    float[] k =
+        RowsBenchmark.gaussian(random, shape.numPositions * shape.numKvHeads * shape.headDim);
     float[] v = RowsBenchmark.gaussian(random, k.length);
     query = Tensor.of(q, shape.numTokens, shape.numHeads, shape.headDim);
     output = Tensor.f32(shape.numTokens, shape.numHeads, shape.headDim);
@@ -74,8 +83,10 @@ public class AttentionBenchmark {
     attention();
     baselineDense();
     for (int i = 0; i < q.length; i++) {
-      if (!(Math.abs(output.getFloat(i) - dense.get(i)) <= 1e-5f)) { // values are averages of normal numbers: below 4
-        throw new AssertionError("element " + i + ": " + output.getFloat(i) + ", dense: " + dense.get(i));
+      if (!(Math.abs(output.getFloat(i) - dense.get(i))
+          <= 1e-5f)) { // values are averages of normal numbers: below 4
+        throw new AssertionError(
+            "element " + i + ": " + output.getFloat(i) + ", dense: " + dense.get(i));
       }
     }
   }
@@ -90,7 +101,8 @@ public class AttentionBenchmark {
 
   @Benchmark
   public Tensor attention() {
-    Attention.run(backend, query, cache, 0, (long) shape.numPositions - shape.numTokens, options, output);
+    Attention.run(
+        backend, query, cache, 0, (long) shape.numPositions - shape.numTokens, options, output);
     return output;
   }
 
@@ -114,14 +126,39 @@ public class AttentionBenchmark {
   }
 
   private void multiplyByKeys(int head) {
-    openblas.cblas_sgemm(openblas.CblasRowMajor, openblas.CblasNoTrans, openblas.CblasTrans, shape.numTokens, shape.numPositions, shape.headDim,
-        options.scale(), at(queries, head), shape.numHeads * shape.headDim, at(keys, kvHead(head)), shape.numKvHeads * shape.headDim, 0, scores,
+    openblas.cblas_sgemm(
+        openblas.CblasRowMajor,
+        openblas.CblasNoTrans,
+        openblas.CblasTrans,
+        shape.numTokens,
+        shape.numPositions,
+        shape.headDim,
+        options.scale(),
+        at(queries, head),
+        shape.numHeads * shape.headDim,
+        at(keys, kvHead(head)),
+        shape.numKvHeads * shape.headDim,
+        0,
+        scores,
         shape.numPositions);
   }
 
   private void multiplyByValues(int head) {
-    openblas.cblas_sgemm(openblas.CblasRowMajor, openblas.CblasNoTrans, openblas.CblasNoTrans, shape.numTokens, shape.headDim, shape.numPositions, 1,
-        scores, shape.numPositions, at(values, kvHead(head)), shape.numKvHeads * shape.headDim, 0, at(dense, head), shape.numHeads * shape.headDim);
+    openblas.cblas_sgemm(
+        openblas.CblasRowMajor,
+        openblas.CblasNoTrans,
+        openblas.CblasNoTrans,
+        shape.numTokens,
+        shape.headDim,
+        shape.numPositions,
+        1,
+        scores,
+        shape.numPositions,
+        at(values, kvHead(head)),
+        shape.numKvHeads * shape.headDim,
+        0,
+        at(dense, head),
+        shape.numHeads * shape.headDim);
   }
 
   private void softmax() {

@@ -25,7 +25,8 @@ public enum AttentionShape {
 
   /** Multiplications and additions that a causal mask leaves. */
   double operations() {
-    double keys = (double) numTokens * (numPositions - numTokens) + numTokens * (numTokens + 1.0) / 2;
+    double keys =
+        (double) numTokens * (numPositions - numTokens) + numTokens * (numTokens + 1.0) / 2;
     return 4 * keys * numHeads * headDim;
   }
 

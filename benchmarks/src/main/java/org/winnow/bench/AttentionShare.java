@@ -11,8 +11,9 @@ import org.winnow.cpu.InstructionSet;
 import org.winnow.cpu.Probe;
 
 /**
- * Attention as a share of the machine's f32 multiply-add rate, one thread, CPU time, the rate measured before each call: best of {@code rounds}
- * (default 7). Decoding is bound by memory: its bytes per second are printed beside. Usage: {@code AttentionShare [rounds]}.
+ * Attention as a share of the machine's f32 multiply-add rate, one thread, CPU time, the rate
+ * measured before each call: best of {@code rounds} (default 7). Decoding is bound by memory: its
+ * bytes per second are printed beside. Usage: {@code AttentionShare [rounds]}.
  */
 public final class AttentionShare {
   private AttentionShare() {}
@@ -32,10 +33,20 @@ public final class AttentionShare {
     long first = (long) shape.numPositions - shape.numTokens;
     var options = AttentionOptions.causal((float) (1 / Math.sqrt(shape.headDim)));
     int keySize = shape.numPositions * shape.numKvHeads * shape.headDim;
-    try (KvCache cache = new KvCache(1, shape.numKvHeads, shape.headDim, shape.headDim, shape.numPositions);
-        Tensor keys = Tensor.of(RowsBenchmark.gaussian(random, keySize), shape.numPositions, shape.numKvHeads, shape.headDim);
-        Tensor query = Tensor.of(RowsBenchmark.gaussian(random, shape.numTokens * shape.numHeads * shape.headDim), shape.numTokens, shape.numHeads,
-            shape.headDim);
+    try (KvCache cache =
+            new KvCache(1, shape.numKvHeads, shape.headDim, shape.headDim, shape.numPositions);
+        Tensor keys =
+            Tensor.of(
+                RowsBenchmark.gaussian(random, keySize),
+                shape.numPositions,
+                shape.numKvHeads,
+                shape.headDim);
+        Tensor query =
+            Tensor.of(
+                RowsBenchmark.gaussian(random, shape.numTokens * shape.numHeads * shape.headDim),
+                shape.numTokens,
+                shape.numHeads,
+                shape.headDim);
         Tensor output = Tensor.f32(shape.numTokens, shape.numHeads, shape.headDim)) {
       cache.append(backend, 0, keys, keys);
       double bestShare = 0;
@@ -48,7 +59,12 @@ public final class AttentionShare {
         bestShare = Math.max(bestShare, shape.operations() / nanos * 1e9 / peak);
         bestNanos = Math.min(bestNanos, nanos);
       }
-      System.out.printf("%-22s %10.0f %10.1f %8.3f %8.2f%n", shape, bestNanos / 1e3, shape.operations() / bestNanos, bestShare,
+      System.out.printf(
+          "%-22s %10.0f %10.1f %8.3f %8.2f%n",
+          shape,
+          bestNanos / 1e3,
+          shape.operations() / bestNanos,
+          bestShare,
           shape.bytes() / bestNanos);
     }
   }

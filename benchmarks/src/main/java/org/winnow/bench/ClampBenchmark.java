@@ -18,6 +18,7 @@ public class ClampBenchmark extends RowsBenchmark {
 
   @Override
   void loop() {
-    for (int i = 0; i < outputArray.length; i++) outputArray[i] = Math.min(Math.max(outputArray[i], -1), 1);
+    for (int i = 0; i < outputArray.length; i++)
+      outputArray[i] = Math.min(Math.max(outputArray[i], -1), 1);
   }
 }

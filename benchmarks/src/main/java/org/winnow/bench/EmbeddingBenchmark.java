@@ -6,7 +6,10 @@ import org.winnow.Float16;
 import org.winnow.Tensor;
 import org.winnow.layer.Embedding;
 
-/** Rows of a bf16 table of 16,384 tokens (94 MB, so mostly not in cache), at random; bytes: 6 per element. */
+/**
+ * Rows of a bf16 table of 16,384 tokens (94 MB, so mostly not in cache), at random; bytes: 6 per
+ * element.
+ */
 public class EmbeddingBenchmark extends RowsBenchmark {
   private static final int VOCABULARY = 16_384;
 
@@ -33,7 +36,8 @@ public class EmbeddingBenchmark extends RowsBenchmark {
   @Override
   void loop() {
     for (int t = 0; t < numTokens; t++) {
-      for (int i = 0; i < WIDTH; i++) outputArray[t * WIDTH + i] = Float16.fromBf16(tableArray[ids[t] * WIDTH + i]);
+      for (int i = 0; i < WIDTH; i++)
+        outputArray[t * WIDTH + i] = Float16.fromBf16(tableArray[ids[t] * WIDTH + i]);
     }
   }
 

@@ -21,8 +21,9 @@ import org.winnow.memory.RangeReader;
 import org.winnow.moe.Experts;
 
 /**
- * What the expert cache costs: eight experts that are resident, eight that are not, and as a baseline the same bytes read by nobody but the disk, in one
- * thread, into memory that is there already. Experts of 9.4 MB; no computation. {@link ExpertStreaming} relates reading to computing.
+ * What the expert cache costs: eight experts that are resident, eight that are not, and as a
+ * baseline the same bytes read by nobody but the disk, in one thread, into memory that is there
+ * already. Experts of 9.4 MB; no computation. {@link ExpertStreaming} relates reading to computing.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -52,7 +53,8 @@ public class ExpertCacheBenchmark {
     buffer = Tensor.allocate(DType.I8, TOP_K, file.store.slotBytes());
     acquireResident();
     for (int i = 0; i < NUM_EXPERTS / TOP_K; i++) acquireAbsent();
-    if (large.counters().misses() != TOP_K || small.counters().misses() != NUM_EXPERTS) throw new AssertionError("absent experts were not read");
+    if (large.counters().misses() != TOP_K || small.counters().misses() != NUM_EXPERTS)
+      throw new AssertionError("absent experts were not read");
     checkContents(large.layer(0), resident);
   }
 
@@ -62,7 +64,9 @@ public class ExpertCacheBenchmark {
       float gate = firstElement(experts.gateUp().weightTable(), id);
       float up = firstElement(experts.gateUp().upTable(), id);
       float down = firstElement(experts.down().weightTable(), id);
-      if (down != file.firstElement(0, id, 0) || gate != file.firstElement(0, id, 1) || up != file.firstElement(0, id, 2)) {
+      if (down != file.firstElement(0, id, 0)
+          || gate != file.firstElement(0, id, 1)
+          || up != file.firstElement(0, id, 2)) {
         throw new AssertionError("expert " + id + " holds another's weights");
       }
     }
@@ -70,7 +74,8 @@ public class ExpertCacheBenchmark {
   }
 
   private static float firstElement(long table, int id) {
-    try (Tensor addresses = Tensor.wrap(table, DType.U64, NUM_EXPERTS); Tensor matrix = Tensor.wrap(addresses.getLong(id), DType.BF16, 1)) {
+    try (Tensor addresses = Tensor.wrap(table, DType.U64, NUM_EXPERTS);
+        Tensor matrix = Tensor.wrap(addresses.getLong(id), DType.BF16, 1)) {
       return matrix.getFloat(0);
     }
   }
@@ -95,7 +100,9 @@ public class ExpertCacheBenchmark {
     long begin = next * expertBytes;
     next = (next + TOP_K) % (NUM_EXPERTS - TOP_K);
     long found = 0;
-    for (int i = 0; i < TOP_K; i++) found += reader.read(begin + i * expertBytes, buffer.address() + i * expertBytes, expertBytes);
+    for (int i = 0; i < TOP_K; i++)
+      found +=
+          reader.read(begin + i * expertBytes, buffer.address() + i * expertBytes, expertBytes);
     return found;
   }
 

@@ -17,8 +17,9 @@ import org.winnow.memory.ExpertStore;
 import org.winnow.memory.TensorInfo;
 
 /**
- * Experts in the shape of Qwen3-30B-A3B (hidden 2048, intermediate 768, bf16: 9.4 MB each) in a temporary file without holes, on the disk that
- * {@code java.io.tmpdir} names. Values repeat from expert to expert; the disk does not know.
+ * Experts in the shape of Qwen3-30B-A3B (hidden 2048, intermediate 768, bf16: 9.4 MB each) in a
+ * temporary file without holes, on the disk that {@code java.io.tmpdir} names. Values repeat from
+ * expert to expert; the disk does not know.
  */
 final class ExpertFile implements AutoCloseable {
   static final int HIDDEN_SIZE = 2048;
@@ -35,14 +36,20 @@ final class ExpertFile implements AutoCloseable {
     List<TensorInfo> tensors = new ArrayList<>();
     ByteBuffer values = ByteBuffer.allocateDirect(MATRIX_BYTES).order(ByteOrder.LITTLE_ENDIAN);
     Random random = new Random(1);
-    while (values.hasRemaining()) values.putShort(Float16.toBf16((float) (random.nextGaussian() / 32)));
+    while (values.hasRemaining())
+      values.putShort(Float16.toBf16((float) (random.nextGaussian() / 32)));
     try (FileChannel channel = FileChannel.open(path, StandardOpenOption.WRITE)) {
       channel.write(ByteBuffer.allocate(HEADER_BYTES));
       for (int i = 0; i < 3 * numLayers * numExperts; i++) {
         values.putShort(0, Float16.toBf16(i));
         String name = name(i / 3 / numExperts, i / 3 % numExperts, i % 3);
-        long[] shape = i % 3 == 0 ? new long[] {HIDDEN_SIZE, INTERMEDIATE_SIZE} : new long[] {INTERMEDIATE_SIZE, HIDDEN_SIZE};
-        tensors.add(new TensorInfo(name, "BF16", DType.BF16, shape, path, channel.position(), MATRIX_BYTES));
+        long[] shape =
+            i % 3 == 0
+                ? new long[] {HIDDEN_SIZE, INTERMEDIATE_SIZE}
+                : new long[] {INTERMEDIATE_SIZE, HIDDEN_SIZE};
+        tensors.add(
+            new TensorInfo(
+                name, "BF16", DType.BF16, shape, path, channel.position(), MATRIX_BYTES));
         for (values.clear(); values.hasRemaining(); ) channel.write(values);
       }
       channel.force(false);
@@ -51,7 +58,8 @@ final class ExpertFile implements AutoCloseable {
     ExpertStore.Builder builder = ExpertStore.builder(checkpoint, HIDDEN_SIZE, INTERMEDIATE_SIZE);
     for (int i = 0; i < numLayers; i++) {
       int layer = i;
-      builder.addLayer(numExperts, e -> name(layer, e, 1), e -> name(layer, e, 2), e -> name(layer, e, 0));
+      builder.addLayer(
+          numExperts, e -> name(layer, e, 1), e -> name(layer, e, 2), e -> name(layer, e, 0));
     }
     store = builder.build();
   }

@@ -22,12 +22,15 @@ import org.winnow.moe.Routing;
 import org.winnow.moe.TopKRouter;
 
 /**
- * Reading experts, computing with them, and both at once, each round beside a probe of the same disk. Four layers of 32 experts in the shape of
- * Qwen3-30B-A3B, top-8, bf16; 1.2 GB. Prints every round and the medians; times are wall times, so a busy machine shows.
+ * Reading experts, computing with them, and both at once, each round beside a probe of the same
+ * disk. Four layers of 32 experts in the shape of Qwen3-30B-A3B, top-8, bf16; 1.2 GB. Prints every
+ * round and the medians; times are wall times, so a busy machine shows.
  *
  * <ul>
- *   <li>cold: all experts read into a new cache, and into one whose slots are in use, as a share of the probe
- *   <li>prefill: 512 tokens at 25 % of the budget, over (reading the needed experts once + computing)
+ *   <li>cold: all experts read into a new cache, and into one whose slots are in use, as a share of
+ *       the probe
+ *   <li>prefill: 512 tokens at 25 % of the budget, over (reading the needed experts once +
+ *       computing)
  *   <li>overlap: max(read, compute) over the time with read-ahead of the true next experts
  * </ul>
  */
@@ -52,7 +55,8 @@ public final class ExpertStreaming {
       ExpertStreaming streaming = new ExpertStreaming(file);
       if (args.length < 2 || args[1].equals("cold")) streaming.cold(numRounds);
       if (args.length < 2 || args[1].equals("prefill")) streaming.prefill(numRounds);
-      if (args.length < 2 || args[1].equals("overlap")) for (int numTokens : new int[] {8, 32, 128}) streaming.overlap(numRounds, numTokens);
+      if (args.length < 2 || args[1].equals("overlap"))
+        for (int numTokens : new int[] {8, 32, 128}) streaming.overlap(numRounds, numTokens);
       streaming.backend.close();
     }
   }
@@ -64,18 +68,30 @@ public final class ExpertStreaming {
     for (int round = 0; round < numRounds; round++) {
       double probe = DiskProbe.read(file.path, Long.MAX_VALUE, 1).gigabytesPerSecond();
       double parallel = DiskProbe.read(file.path, Long.MAX_VALUE, 3).gigabytesPerSecond();
-      touchMemory(file.store.fullBudgetBytes() / 2); // the first use of memory in a virtual machine may take longer than any disk
+      touchMemory(
+          file.store.fullBudgetBytes()
+              / 2); // the first use of memory in a virtual machine may take longer than any disk
       try (ExpertCache cache = cache(50)) {
         double first = readLayers(cache, 0, 2); // slots whose pages the kernel has yet to provide
         double second = readLayers(cache, 2, 4);
-        System.out.printf(Locale.ROOT, "cold: probe %.2f GB/s, 3 reads in flight %.2f; new cache %.2f, slots in use %.2f%n", probe, parallel, first, second);
+        System.out.printf(
+            Locale.ROOT,
+            "cold: probe %.2f GB/s, 3 reads in flight %.2f; new cache %.2f, slots in use %.2f%n",
+            probe,
+            parallel,
+            first,
+            second);
         fresh[round] = first / probe;
         steady[round] = second / probe;
         freshOfBest[round] = Math.min(first, second) / Math.max(probe, parallel);
       }
     }
-    System.out.printf(Locale.ROOT, "cold, share of the probe, median: new cache %.2f, slots in use %.2f; slower of both over the faster probe %.2f%n",
-        median(fresh), median(steady), median(freshOfBest));
+    System.out.printf(
+        Locale.ROOT,
+        "cold, share of the probe, median: new cache %.2f, slots in use %.2f; slower of both over the faster probe %.2f%n",
+        median(fresh),
+        median(steady),
+        median(freshOfBest));
   }
 
   private static void touchMemory(long sizeBytes) {
@@ -100,7 +116,9 @@ public final class ExpertStreaming {
 
   private void prefill(int numRounds) {
     double[] ratios = new double[numRounds];
-    try (Tensor hidden = normal(new Random(3), 512); Tensor output = Tensor.f32(512, ExpertFile.HIDDEN_SIZE); ExpertCache all = cache(100)) {
+    try (Tensor hidden = normal(new Random(3), 512);
+        Tensor output = Tensor.f32(512, ExpertFile.HIDDEN_SIZE);
+        ExpertCache all = cache(100)) {
       forward(all, hidden, output, null);
       float[] expected = output.toFloatArray();
       for (int round = 0; round < numRounds; round++) {
@@ -115,19 +133,32 @@ public final class ExpertStreaming {
         try (ExpertCache cache = cache(25)) {
           both = forward(cache, hidden, output, null);
         }
-        if (!Arrays.equals(expected, output.toFloatArray())) throw new AssertionError("the budget changed the output");
+        if (!Arrays.equals(expected, output.toFloatArray()))
+          throw new AssertionError("the budget changed the output");
         ratios[round] = both / (read + compute);
-        System.out.printf(Locale.ROOT, "prefill 512: read %.3f s, compute %.3f, 25 %% budget %.3f: ratio %.2f%n", read, compute, both, ratios[round]);
+        System.out.printf(
+            Locale.ROOT,
+            "prefill 512: read %.3f s, compute %.3f, 25 %% budget %.3f: ratio %.2f%n",
+            read,
+            compute,
+            both,
+            ratios[round]);
       }
     }
-    System.out.printf(Locale.ROOT, "prefill over (read once + compute), median: %.2f%n", median(ratios));
+    System.out.printf(
+        Locale.ROOT, "prefill over (read once + compute), median: %.2f%n", median(ratios));
   }
 
-  /** Passes without end: the first layer of each is read ahead while the last of the one before computes, so nothing is left to fill or drain. */
+  /**
+   * Passes without end: the first layer of each is read ahead while the last of the one before
+   * computes, so nothing is left to fill or drain.
+   */
   private void overlap(int numRounds, int numTokens) {
     double[] shares = new double[numRounds];
-    try (Tensor hidden = normal(new Random(3), numTokens); Tensor output = Tensor.f32(numTokens, ExpertFile.HIDDEN_SIZE);
-        ExpertCache all = cache(100); ExpertCache half = cache(50)) {
+    try (Tensor hidden = normal(new Random(3), numTokens);
+        Tensor output = Tensor.f32(numTokens, ExpertFile.HIDDEN_SIZE);
+        ExpertCache all = cache(100);
+        ExpertCache half = cache(50)) {
       forward(all, hidden, output, null);
       float[] expected = output.toFloatArray();
       int[][] chosen = chosen(all, hidden);
@@ -138,15 +169,19 @@ public final class ExpertStreaming {
         double both = 0;
         double computeCpu = 0;
         double bothCpu = 0;
-        for (int pass = 0; pass < 3; pass++) { // interleaved: what else the machine does meets all three
+        for (int pass = 0;
+            pass < 3;
+            pass++) { // interleaved: what else the machine does meets all three
           long cpuBefore = processCpuNanos();
           compute += forward(all, hidden, output, null);
           long cpuBetween = processCpuNanos();
           both += forward(half, hidden, output, chosen);
           computeCpu += (cpuBetween - cpuBefore) * 1e-9;
           bothCpu += (processCpuNanos() - cpuBetween) * 1e-9;
-          if (!Arrays.equals(expected, output.toFloatArray())) throw new AssertionError("read-ahead changed the output");
-          half.layer(0).acquire(chosen[0], chosen[0].length); // what was read ahead for the next pass
+          if (!Arrays.equals(expected, output.toFloatArray()))
+            throw new AssertionError("read-ahead changed the output");
+          half.layer(0)
+              .acquire(chosen[0], chosen[0].length); // what was read ahead for the next pass
           half.layer(0).release();
           read += readChosen(half, chosen);
           half.layer(0).hint(chosen[0], chosen[0].length);
@@ -154,14 +189,29 @@ public final class ExpertStreaming {
           half.layer(0).release();
         }
         shares[round] = Math.max(read, compute) / both;
-        System.out.printf(Locale.ROOT, "overlap %d tokens: read %.3f s, compute %.3f (%.3f of CPU), both %.3f (%.3f of CPU): %.2f%n", numTokens, read,
-            compute, computeCpu, both, bothCpu, shares[round]);
+        System.out.printf(
+            Locale.ROOT,
+            "overlap %d tokens: read %.3f s, compute %.3f (%.3f of CPU), both %.3f (%.3f of CPU): %.2f%n",
+            numTokens,
+            read,
+            compute,
+            computeCpu,
+            both,
+            bothCpu,
+            shares[round]);
       }
     }
-    System.out.printf(Locale.ROOT, "overlap %d tokens, max(read, compute) over both, median: %.2f%n", numTokens, median(shares));
+    System.out.printf(
+        Locale.ROOT,
+        "overlap %d tokens, max(read, compute) over both, median: %.2f%n",
+        numTokens,
+        median(shares));
   }
 
-  /** Reads all layers' chosen experts, beginning with the second: with room for two layers none of them is resident. Seconds. */
+  /**
+   * Reads all layers' chosen experts, beginning with the second: with room for two layers none of
+   * them is resident. Seconds.
+   */
   private static double readChosen(ExpertCache cache, int[][] chosen) {
     long before = cache.counters().misses();
     long start = System.nanoTime();
@@ -171,14 +221,21 @@ public final class ExpertStreaming {
       cache.layer(layer).release();
     }
     double seconds = (System.nanoTime() - start) * 1e-9;
-    if (cache.counters().misses() - before != Arrays.stream(chosen).mapToInt(ids -> ids.length).sum()) throw new AssertionError("some were resident");
+    if (cache.counters().misses() - before
+        != Arrays.stream(chosen).mapToInt(ids -> ids.length).sum())
+      throw new AssertionError("some were resident");
     return seconds;
   }
 
-  /** All layers over the same hidden state; with the layers' true choices, each is read ahead while the one before computes. Seconds. */
+  /**
+   * All layers over the same hidden state; with the layers' true choices, each is read ahead while
+   * the one before computes. Seconds.
+   */
   private double forward(ExpertCache cache, Tensor hidden, Tensor output, int[][] chosen) {
     MoeLayer[] layers = new MoeLayer[NUM_LAYERS];
-    for (int i = 0; i < NUM_LAYERS; i++) layers[i] = MoeLayer.builder(routers[i], TopKRouter.softmax(TOP_K).build(), cache.layer(i)).build();
+    for (int i = 0; i < NUM_LAYERS; i++)
+      layers[i] =
+          MoeLayer.builder(routers[i], TopKRouter.softmax(TOP_K).build(), cache.layer(i)).build();
     long start = System.nanoTime();
     for (int i = 0; i < NUM_LAYERS; i++) {
       int next = (i + 1) % NUM_LAYERS;
@@ -193,21 +250,33 @@ public final class ExpertStreaming {
   private int[][] chosen(ExpertCache cache, Tensor hidden) {
     int[][] chosen = new int[NUM_LAYERS][];
     for (int i = 0; i < NUM_LAYERS; i++) {
-      try (Routing routing = new Routing(); MoeLayer layer = MoeLayer.builder(routers[i], TopKRouter.softmax(TOP_K).build(), cache.layer(i)).build()) {
+      try (Routing routing = new Routing();
+          MoeLayer layer =
+              MoeLayer.builder(routers[i], TopKRouter.softmax(TOP_K).build(), cache.layer(i))
+                  .build()) {
         layer.route(backend, hidden, routing);
-        chosen[i] = IntStream.range(0, routing.numRows()).map(row -> routing.expertIds().getInt(row)).sorted().distinct().toArray();
+        chosen[i] =
+            IntStream.range(0, routing.numRows())
+                .map(row -> routing.expertIds().getInt(row))
+                .sorted()
+                .distinct()
+                .toArray();
       }
     }
     return chosen;
   }
 
   private static long processCpuNanos() {
-    return ((OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean()).getProcessCpuTime();
+    return ((OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean())
+        .getProcessCpuTime();
   }
 
-  /** @param percent of what all experts take */
+  /**
+   * @param percent of what all experts take
+   */
   private ExpertCache cache(int percent) {
-    return new ExpertCache(file.store, file.store.fullBudgetBytes() * percent / 100, EvictionPolicy.lru());
+    return new ExpertCache(
+        file.store, file.store.fullBudgetBytes() * percent / 100, EvictionPolicy.lru());
   }
 
   private static Tensor normal(Random random, int rows) {

@@ -23,9 +23,10 @@ import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
 
 /**
- * The feed-forward block of one MoE layer, gate and up fused with SiLU, then down, against OpenBLAS computing every expert for every token. Tokens are routed
- * already; routing and combining are not timed. Weights come from DRAM. The baseline is f32 for both types, because its binding has no bf16 product, and it
- * leaves out the activation.
+ * The feed-forward block of one MoE layer, gate and up fused with SiLU, then down, against OpenBLAS
+ * computing every expert for every token. Tokens are routed already; routing and combining are not
+ * timed. Weights come from DRAM. The baseline is f32 for both types, because its binding has no
+ * bf16 product, and it leaves out the activation.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -73,16 +74,19 @@ public class GroupedGemmBenchmark {
     denseOutput = Tensor.f32(numTokens, model.hiddenSize);
     baselineDense();
     double expected = 0;
-    for (int k = 0; k < model.hiddenSize; k++) expected += densePool.getFloat(cursor - 2L * model.hiddenSize * model.intermediateSize + k);
+    for (int k = 0; k < model.hiddenSize; k++)
+      expected += densePool.getFloat(cursor - 2L * model.hiddenSize * model.intermediateSize + k);
     double found = denseInner.getFloat(0); // of the last expert's up
-    if (!(Math.abs(found - expected) <= 1e-3)) throw new AssertionError("wrong dense product: found " + found + ", expected " + expected);
+    if (!(Math.abs(found - expected) <= 1e-3))
+      throw new AssertionError("wrong dense product: found " + found + ", expected " + expected);
   }
 
   @TearDown
   public void tearDown() {
     sparse.close();
     backend.close();
-    for (Tensor tensor : new Tensor[] {pool, densePool, denseInput, denseInner, denseOutput}) tensor.close();
+    for (Tensor tensor : new Tensor[] {pool, densePool, denseInput, denseInner, denseOutput})
+      tensor.close();
   }
 
   @Benchmark
@@ -108,8 +112,20 @@ public class GroupedGemmBenchmark {
 
   private void multiply(Tensor input, long weight, Tensor output, int inputSize, int outputSize) {
     openblas_nolapack.cblas_sgemm(
-        ROW_MAJOR, AS_STORED, TRANSPOSED, numTokens, outputSize, inputSize, 1, new At(input.address()), inputSize, new At(densePool.address() + 4 * weight),
-        inputSize, 0, new At(output.address()), outputSize);
+        ROW_MAJOR,
+        AS_STORED,
+        TRANSPOSED,
+        numTokens,
+        outputSize,
+        inputSize,
+        1,
+        new At(input.address()),
+        inputSize,
+        new At(densePool.address() + 4 * weight),
+        inputSize,
+        0,
+        new At(output.address()),
+        outputSize);
   }
 
   /** Memory of a tensor's. */

@@ -27,10 +27,12 @@ public class LayerNormBenchmark extends RowsBenchmark {
       for (int i = 0; i < WIDTH; i++) sum += inputArray[t * WIDTH + i];
       double mean = sum / WIDTH;
       double squares = 0;
-      for (int i = 0; i < WIDTH; i++) squares += (inputArray[t * WIDTH + i] - mean) * (inputArray[t * WIDTH + i] - mean);
+      for (int i = 0; i < WIDTH; i++)
+        squares += (inputArray[t * WIDTH + i] - mean) * (inputArray[t * WIDTH + i] - mean);
       double scale = 1 / Math.sqrt(squares / WIDTH + 1e-6f);
       for (int i = 0; i < WIDTH; i++) {
-        outputArray[t * WIDTH + i] = (float) (weightArray[i] * ((inputArray[t * WIDTH + i] - mean) * scale));
+        outputArray[t * WIDTH + i] =
+            (float) (weightArray[i] * ((inputArray[t * WIDTH + i] - mean) * scale));
       }
     }
   }

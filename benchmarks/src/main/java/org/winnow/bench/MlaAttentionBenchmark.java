@@ -25,8 +25,9 @@ import org.winnow.cpu.CpuBackend;
 import org.winnow.layer.Linear;
 
 /**
- * Latent attention with DeepSeek-V2-Lite's sizes (16 heads, 128 + 64, values of 128, latent of 512, hidden 2048), f32, behind 1024 tokens:
- * absorbed, against the plain form, which expands keys and values of all heads. Projections are part of both.
+ * Latent attention with DeepSeek-V2-Lite's sizes (16 heads, 128 + 64, values of 128, latent of 512,
+ * hidden 2048), f32, behind 1024 tokens: absorbed, against the plain form, which expands keys and
+ * values of all heads. Projections are part of both.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -55,12 +56,22 @@ public class MlaAttentionBenchmark {
 
   @Setup
   public void setup() {
-    var geometry = new MlaAttention.Geometry(HEADS, 128, 64, 128, MlaAttention.scale(128, 64, 0, 1), 1e-6f, Rope.Layout.INTERLEAVED);
-    var weights = new MlaAttention.Weights(null, null, new Linear(matrix(HEADS * 192, HIDDEN), null), new Linear(matrix(LATENT + 64, HIDDEN), null),
-        Tensor.f32(LATENT).fill(1), matrix(HEADS * 256, LATENT), new Linear(matrix(HIDDEN, HEADS * 128), null));
+    var geometry =
+        new MlaAttention.Geometry(
+            HEADS, 128, 64, 128, MlaAttention.scale(128, 64, 0, 1), 1e-6f, Rope.Layout.INTERLEAVED);
+    var weights =
+        new MlaAttention.Weights(
+            null,
+            null,
+            new Linear(matrix(HEADS * 192, HIDDEN), null),
+            new Linear(matrix(LATENT + 64, HIDDEN), null),
+            Tensor.f32(LATENT).fill(1),
+            matrix(HEADS * 256, LATENT),
+            new Linear(matrix(HIDDEN, HEADS * 128), null));
     attention = new MlaAttention(geometry, weights);
     cache = KvCache.ofLatents(1, LATENT, 64, BEFORE + numTokens);
-    try (Tensor latents = matrix(BEFORE, LATENT); Tensor ropeKeys = matrix(BEFORE, 64)) {
+    try (Tensor latents = matrix(BEFORE, LATENT);
+        Tensor ropeKeys = matrix(BEFORE, 64)) {
       cache.appendLatents(backend, 0, latents, ropeKeys);
       cache.advance(BEFORE);
     }
@@ -74,7 +85,8 @@ public class MlaAttentionBenchmark {
     float largest = 0;
     for (float value : plain) largest = Math.max(largest, Math.abs(value));
     for (int i = 0; i < plain.length; i++) {
-      if (!(Math.abs(absorbed[i] - plain[i]) <= 1e-5f * largest)) throw new AssertionError("element " + i + ": " + absorbed[i] + ", plain: " + plain[i]);
+      if (!(Math.abs(absorbed[i] - plain[i]) <= 1e-5f * largest))
+        throw new AssertionError("element " + i + ": " + absorbed[i] + ", plain: " + plain[i]);
     }
   }
 
@@ -97,7 +109,9 @@ public class MlaAttentionBenchmark {
   }
 
   private Tensor run(MlaAttention.Form form) {
-    attention.run(backend, hidden, cache, 0, cos, sin, form, workspace, output); // the tokens are written again each time: no advance
+    attention.run(
+        backend, hidden, cache, 0, cos, sin, form, workspace,
+        output); // the tokens are written again each time: no advance
     return output;
   }
 

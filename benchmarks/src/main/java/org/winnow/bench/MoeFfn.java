@@ -10,8 +10,9 @@ import org.winnow.moe.ExpertMatrices;
 import org.winnow.moe.GroupedGemm;
 
 /**
- * The feed-forward block of one MoE layer, gate and up fused with SiLU, then down, for tokens that are routed already: uniformly at random. Each run takes
- * weights that lie elsewhere in a pool larger than any cache, so that they come from DRAM as in a model with many layers.
+ * The feed-forward block of one MoE layer, gate and up fused with SiLU, then down, for tokens that
+ * are routed already: uniformly at random. Each run takes weights that lie elsewhere in a pool
+ * larger than any cache, so that they come from DRAM as in a model with many layers.
  */
 final class MoeFfn implements AutoCloseable {
   private static final long POOL_BYTES = 5L << 28; // 1.25 GiB
@@ -40,7 +41,8 @@ final class MoeFfn implements AutoCloseable {
     Random random = new Random(42);
     long pattern = (1L << 20) / dtype.sizeBytes();
     for (long i = 0; i < pattern; i++) pool.setFloat(i, (float) (random.nextGaussian() * 0.03));
-    for (long at = pattern; at < pool.size(); at += pattern) pool.slice(at, at + pattern).copyFrom(pool.slice(0, pattern));
+    for (long at = pattern; at < pool.size(); at += pattern)
+      pool.slice(at, at + pattern).copyFrom(pool.slice(0, pattern));
     return pool;
   }
 
@@ -64,8 +66,12 @@ final class MoeFfn implements AutoCloseable {
       if (offsets[e + 1] > offsets[e]) active[numActive++] = e;
     }
     activeExperts = Tensor.of(active, active.length);
-    gateUp = new ExpertMatrices(dtype, shape.numExperts, shape.intermediateSize, shape.hiddenSize, true, false);
-    down = new ExpertMatrices(dtype, shape.numExperts, shape.hiddenSize, shape.intermediateSize, false, false);
+    gateUp =
+        new ExpertMatrices(
+            dtype, shape.numExperts, shape.intermediateSize, shape.hiddenSize, true, false);
+    down =
+        new ExpertMatrices(
+            dtype, shape.numExperts, shape.hiddenSize, shape.intermediateSize, false, false);
   }
 
   private void route(int numTokens, Random random) {
@@ -98,8 +104,26 @@ final class MoeFfn implements AutoCloseable {
   }
 
   Tensor run(Backend backend) {
-    GroupedGemm.run(backend, input, sourceRows, expertOffsets, activeExperts, numActive, gateUp, Activation.SILU, inner);
-    GroupedGemm.run(backend, inner, null, expertOffsets, activeExperts, numActive, down, Activation.NONE, output);
+    GroupedGemm.run(
+        backend,
+        input,
+        sourceRows,
+        expertOffsets,
+        activeExperts,
+        numActive,
+        gateUp,
+        Activation.SILU,
+        inner);
+    GroupedGemm.run(
+        backend,
+        inner,
+        null,
+        expertOffsets,
+        activeExperts,
+        numActive,
+        down,
+        Activation.NONE,
+        output);
     return output;
   }
 
@@ -113,7 +137,10 @@ final class MoeFfn implements AutoCloseable {
     return 6.0 * source.length * shape.hiddenSize * shape.intermediateSize;
   }
 
-  /** Random elements of both products against double precision, after {@link #rotate()} and {@link #run}; a fast wrong answer is not a result. */
+  /**
+   * Random elements of both products against double precision, after {@link #rotate()} and {@link
+   * #run}; a fast wrong answer is not a result.
+   */
   void assertSpotChecks(Random random, int count) {
     long matrix = (long) shape.hiddenSize * shape.intermediateSize;
     for (int i = 0; i < count; i++) {
@@ -122,14 +149,35 @@ final class MoeFfn implements AutoCloseable {
       while (offsets[expert + 1] <= row) expert++;
       int column = random.nextInt(shape.intermediateSize);
       double[] gate = dot(input, source[row], firstElement[expert], column, shape.hiddenSize);
-      double[] up = dot(input, source[row], firstElement[expert] + matrix, column, shape.hiddenSize);
+      double[] up =
+          dot(input, source[row], firstElement[expert] + matrix, column, shape.hiddenSize);
       double silu = gate[0] / (1 + Math.exp(-gate[0]));
-      double gateBound = 1.13 * gate[1] + 10 * U * Math.abs(gate[0]); // SiLU's largest slope is below 1.13, evaluating it costs at most 10 U |g|
-      double bound = gateBound * (Math.abs(up[0]) + up[1]) + Math.abs(silu) * up[1] + (dtype == DType.BF16 ? 0x1.01p-8 : 2 * U) * Math.abs(silu * up[0]);
-      require(Math.abs(inner.getFloat((long) row * shape.intermediateSize + column) - silu * up[0]) <= bound + 1e-30, "inner", row, column);
+      double gateBound =
+          1.13 * gate[1]
+              + 10
+                  * U
+                  * Math.abs(
+                      gate[
+                          0]); // SiLU's largest slope is below 1.13, evaluating it costs at most 10
+      // U |g|
+      double bound =
+          gateBound * (Math.abs(up[0]) + up[1])
+              + Math.abs(silu) * up[1]
+              + (dtype == DType.BF16 ? 0x1.01p-8 : 2 * U) * Math.abs(silu * up[0]);
+      require(
+          Math.abs(inner.getFloat((long) row * shape.intermediateSize + column) - silu * up[0])
+              <= bound + 1e-30,
+          "inner",
+          row,
+          column);
       column = random.nextInt(shape.hiddenSize);
-      double[] sum = dot(inner, row, firstElement[expert] + 2 * matrix, column, shape.intermediateSize);
-      require(Math.abs(output.getFloat((long) row * shape.hiddenSize + column) - sum[0]) <= sum[1], "output", row, column);
+      double[] sum =
+          dot(inner, row, firstElement[expert] + 2 * matrix, column, shape.intermediateSize);
+      require(
+          Math.abs(output.getFloat((long) row * shape.hiddenSize + column) - sum[0]) <= sum[1],
+          "output",
+          row,
+          column);
     }
   }
 
@@ -138,7 +186,9 @@ final class MoeFfn implements AutoCloseable {
     double sum = 0;
     double magnitude = 0;
     for (int k = 0; k < size; k++) {
-      double term = (double) rows.getFloat((long) row * size + k) * pool.getFloat(weight + (long) column * size + k);
+      double term =
+          (double) rows.getFloat((long) row * size + k)
+              * pool.getFloat(weight + (long) column * size + k);
       sum += term;
       magnitude += Math.abs(term);
     }
@@ -151,7 +201,10 @@ final class MoeFfn implements AutoCloseable {
 
   @Override
   public void close() {
-    for (AutoCloseable part : new AutoCloseable[] {input, inner, output, sourceRows, expertOffsets, activeExperts, gateUp, down}) {
+    for (AutoCloseable part :
+        new AutoCloseable[] {
+          input, inner, output, sourceRows, expertOffsets, activeExperts, gateUp, down
+        }) {
       try {
         part.close();
       } catch (Exception e) {

@@ -12,8 +12,10 @@ import org.winnow.cpu.InstructionSet;
 import org.winnow.cpu.Probe;
 
 /**
- * The feed-forward block of MoE layers as a share of this machine's limits: max(weight bytes / DRAM bandwidth, operations / peak), both probed right before
- * and after each run. With one thread times are CPU time of the thread. Prints medians with their range, and the geometric mean over the shapes.
+ * The feed-forward block of MoE layers as a share of this machine's limits: max(weight bytes / DRAM
+ * bandwidth, operations / peak), both probed right before and after each run. With one thread times
+ * are CPU time of the thread. Prints medians with their range, and the geometric mean over the
+ * shapes.
  *
  * <p>Arguments: type (bf16 or f32), threads, runs per case, tokens...
  */
@@ -35,15 +37,29 @@ public final class MoeFfnShare {
   }
 
   public static void main(String[] args) {
-    if (args.length < 4) throw new IllegalArgumentException("arguments must be: bf16|f32 threads runs tokens..., found " + Arrays.toString(args));
+    if (args.length < 4)
+      throw new IllegalArgumentException(
+          "arguments must be: bf16|f32 threads runs tokens..., found " + Arrays.toString(args));
     DType dtype = DType.valueOf(args[0].toUpperCase(Locale.ROOT));
-    MoeFfnShare share = new MoeFfnShare(dtype, Integer.parseInt(args[1]), Integer.parseInt(args[2]));
-    System.out.println(share.backend.description() + ", " + dtype + ", median (range) of " + share.numRuns + " runs");
-    System.out.printf("%-18s %6s %10s %7s %15s %9s %8s%n", "model", "tokens", "ms", "share", "range", "GFLOP/s", "GB/s");
+    MoeFfnShare share =
+        new MoeFfnShare(dtype, Integer.parseInt(args[1]), Integer.parseInt(args[2]));
+    System.out.println(
+        share.backend.description()
+            + ", "
+            + dtype
+            + ", median (range) of "
+            + share.numRuns
+            + " runs");
+    System.out.printf(
+        "%-18s %6s %10s %7s %15s %9s %8s%n",
+        "model", "tokens", "ms", "share", "range", "GFLOP/s", "GB/s");
     for (int i = 3; i < args.length; i++) {
       double logarithms = 0;
-      for (MoeShape shape : MoeShape.values()) logarithms += Math.log(share.measure(shape, Integer.parseInt(args[i])));
-      System.out.printf("%-18s %6s %10s %6.1f%%%n", "geometric mean", args[i], "", 100 * Math.exp(logarithms / MoeShape.values().length));
+      for (MoeShape shape : MoeShape.values())
+        logarithms += Math.log(share.measure(shape, Integer.parseInt(args[i])));
+      System.out.printf(
+          "%-18s %6s %10s %6.1f%%%n",
+          "geometric mean", args[i], "", 100 * Math.exp(logarithms / MoeShape.values().length));
     }
     share.pool.close();
     share.backend.close();
@@ -74,13 +90,23 @@ public final class MoeFfnShare {
     Arrays.sort(seconds);
     double median = seconds[numRuns / 2];
     System.out.printf(
-        "%-18s %6d %10.2f %6.1f%% %6.1f..%6.1f%% %9.0f %8.1f%n", shape, numTokens, 1e3 * median, 100 * shares[numRuns / 2], 100 * shares[0],
-        100 * shares[numRuns - 1], 1e-9 * operations / median, 1e-9 * bytes / median);
+        "%-18s %6d %10.2f %6.1f%% %6.1f..%6.1f%% %9.0f %8.1f%n",
+        shape,
+        numTokens,
+        1e3 * median,
+        100 * shares[numRuns / 2],
+        100 * shares[0],
+        100 * shares[numRuns - 1],
+        1e-9 * operations / median,
+        1e-9 * bytes / median);
     return shares[numRuns / 2];
   }
 
   private double limit(MoeFfn ffn) {
-    double peak = dtype == DType.F32 ? Probe.f32OperationsPerSecond(backend) : Probe.bf16OperationsPerSecond(backend);
+    double peak =
+        dtype == DType.F32
+            ? Probe.f32OperationsPerSecond(backend)
+            : Probe.bf16OperationsPerSecond(backend);
     long elements = PROBE_BYTES / dtype.sizeBytes();
     if (probed + elements > pool.size()) probed = 0;
     double bandwidth = Probe.readBytesPerSecond(backend, pool.slice(probed, probed + elements));

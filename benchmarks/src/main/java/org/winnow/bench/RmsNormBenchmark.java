@@ -24,9 +24,11 @@ public class RmsNormBenchmark extends RowsBenchmark {
   void loop() {
     for (int t = 0; t < numTokens; t++) {
       double squares = 0;
-      for (int i = 0; i < WIDTH; i++) squares += (double) inputArray[t * WIDTH + i] * inputArray[t * WIDTH + i];
+      for (int i = 0; i < WIDTH; i++)
+        squares += (double) inputArray[t * WIDTH + i] * inputArray[t * WIDTH + i];
       float scale = (float) (1 / Math.sqrt(squares / WIDTH + 1e-6f));
-      for (int i = 0; i < WIDTH; i++) outputArray[t * WIDTH + i] = weightArray[i] * (inputArray[t * WIDTH + i] * scale);
+      for (int i = 0; i < WIDTH; i++)
+        outputArray[t * WIDTH + i] = weightArray[i] * (inputArray[t * WIDTH + i] * scale);
     }
   }
 

@@ -5,7 +5,10 @@ import org.winnow.Tensor;
 import org.winnow.attention.Rope;
 import org.winnow.attention.RopeFrequencies;
 
-/** Rotary embedding of 45 heads of 64, half-split, in place; the angles are there already. Bytes: 8 per element. */
+/**
+ * Rotary embedding of 45 heads of 64, half-split, in place; the angles are there already. Bytes: 8
+ * per element.
+ */
 public class RopeBenchmark extends RowsBenchmark {
   private static final int HEAD_DIM = 64;
 
@@ -41,7 +44,8 @@ public class RopeBenchmark extends RowsBenchmark {
           float first = outputArray[head + i];
           float second = outputArray[head + pairs + i];
           outputArray[head + i] = first * cosines[t * pairs + i] - second * sines[t * pairs + i];
-          outputArray[head + pairs + i] = second * cosines[t * pairs + i] + first * sines[t * pairs + i];
+          outputArray[head + pairs + i] =
+              second * cosines[t * pairs + i] + first * sines[t * pairs + i];
         }
       }
     }

@@ -19,8 +19,9 @@ import org.winnow.Tensor;
 import org.winnow.cpu.CpuBackend;
 
 /**
- * An operation on the rows of a residual stream, [numTokens, 2880] f32 (the width of gpt-oss-20b), beside a plain Java loop over arrays that does
- * the same. Data is warm; one token shows the cost of a call.
+ * An operation on the rows of a residual stream, [numTokens, 2880] f32 (the width of gpt-oss-20b),
+ * beside a plain Java loop over arrays that does the same. Data is warm; one token shows the cost
+ * of a call.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -72,8 +73,10 @@ public abstract class RowsBenchmark {
     run();
     loop();
     for (int i = 0; i < outputArray.length; i++) {
-      if (!(Math.abs(output.getFloat(i) - outputArray[i]) <= 1e-5f * Math.max(1, Math.abs(outputArray[i])))) {
-        throw new AssertionError("element " + i + ": " + output.getFloat(i) + ", loop: " + outputArray[i]);
+      if (!(Math.abs(output.getFloat(i) - outputArray[i])
+          <= 1e-5f * Math.max(1, Math.abs(outputArray[i])))) {
+        throw new AssertionError(
+            "element " + i + ": " + output.getFloat(i) + ", loop: " + outputArray[i]);
       }
     }
   }

@@ -51,13 +51,20 @@ public class SamplerBenchmark {
     Random random = new Random(42);
     for (int i = 0; i < values.length; i++) values[i] = (float) (3 * random.nextGaussian());
     logits = Tensor.of(values, values.length);
-    sampler = new Sampler(rule == Rule.GREEDY ? 0 : 1, rule == Rule.TOP_K_50 ? 50 : 0, rule == Rule.TOP_P_95 ? 0.95 : 1, 7);
+    sampler =
+        new Sampler(
+            rule == Rule.GREEDY ? 0 : 1,
+            rule == Rule.TOP_K_50 ? 50 : 0,
+            rule == Rule.TOP_P_95 ? 0.95 : 1,
+            7);
     int[] order = baselineSort();
-    if (rule == Rule.GREEDY && sample() != order[0]) throw new AssertionError("greedy took " + sample() + ", the largest is " + order[0]);
+    if (rule == Rule.GREEDY && sample() != order[0])
+      throw new AssertionError("greedy took " + sample() + ", the largest is " + order[0]);
     if (rule == Rule.TOP_K_50) {
       for (int i = 0; i < 100; i++) {
         int token = sample();
-        if (Arrays.stream(order, 0, 50).noneMatch(kept -> kept == token)) throw new AssertionError(token + " is not among the first 50");
+        if (Arrays.stream(order, 0, 50).noneMatch(kept -> kept == token))
+          throw new AssertionError(token + " is not among the first 50");
       }
     }
   }
@@ -75,6 +82,10 @@ public class SamplerBenchmark {
 
   @Benchmark
   public int[] baselineSort() {
-    return IntStream.range(0, values.length).boxed().sorted(Comparator.comparingDouble(i -> -values[i])).mapToInt(i -> i).toArray();
+    return IntStream.range(0, values.length)
+        .boxed()
+        .sorted(Comparator.comparingDouble(i -> -values[i]))
+        .mapToInt(i -> i)
+        .toArray();
   }
 }

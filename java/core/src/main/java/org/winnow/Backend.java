@@ -10,8 +10,8 @@ import org.winnow.moe.Routing;
 import org.winnow.moe.TopKRouter;
 
 /**
- * Where operations run. One method per operation, called by the operation's class after it has checked the arguments; a backend checks nothing
- * again. Safe for use from several threads.
+ * Where operations run. One method per operation, called by the operation's class after it has
+ * checked the arguments; a backend checks nothing again. Safe for use from several threads.
  */
 public abstract class Backend implements AutoCloseable {
   /** Short name, as {@link #require} takes it: {@code "cpu"}. */
@@ -24,46 +24,89 @@ public abstract class Backend implements AutoCloseable {
   public abstract void add(Tensor accumulator, Tensor addend);
 
   /** See {@link org.winnow.attention.Attention}. */
-  public abstract void attention(Tensor query, KvCache cache, int layer, long firstPosition, AttentionOptions options, Tensor output);
+  public abstract void attention(
+      Tensor query,
+      KvCache cache,
+      int layer,
+      long firstPosition,
+      AttentionOptions options,
+      Tensor output);
 
   /** See {@link org.winnow.layer.Clamp}. */
   public abstract void clamp(Tensor values, float limit);
 
-  /** See {@link org.winnow.layer.Embedding}. Returns -1, or the index of the first token id outside the table: nothing is written then. */
+  /**
+   * See {@link org.winnow.layer.Embedding}. Returns -1, or the index of the first token id outside
+   * the table: nothing is written then.
+   */
   public abstract long embedding(Tensor table, Tensor tokenIds, Tensor output);
 
-  /** See {@link org.winnow.moe.ExpertPlan}. Returns the number of active experts, or below 0 what {@code expert_plan.h} says. */
+  /**
+   * See {@link org.winnow.moe.ExpertPlan}. Returns the number of active experts, or below 0 what
+   * {@code expert_plan.h} says.
+   */
   public abstract long expertPlan(Routing routing, ExpertPlan plan);
 
   /** See {@link org.winnow.moe.MoeCombine}. */
   public abstract void moeCombine(
-      Tensor expertOutput, Routing routing, ExpertPlan plan, Tensor shared, Tensor sharedGateLogits, Tensor output);
+      Tensor expertOutput,
+      Routing routing,
+      ExpertPlan plan,
+      Tensor shared,
+      Tensor sharedGateLogits,
+      Tensor output);
 
   /**
-   * See {@link org.winnow.moe.GroupedGemm}. Without offsets, expert 0 has as many rows as both input and output hold.
+   * See {@link org.winnow.moe.GroupedGemm}. Without offsets, expert 0 has as many rows as both
+   * input and output hold.
    *
    * @return the first active expert that has rows and no weights, or -1 when done
    */
   public abstract int groupedGemm(
-      Tensor input, Tensor sourceRows, Tensor expertOffsets, Tensor activeExperts, int numActive, ExpertMatrices weights, Activation activation, Tensor output);
+      Tensor input,
+      Tensor sourceRows,
+      Tensor expertOffsets,
+      Tensor activeExperts,
+      int numActive,
+      ExpertMatrices weights,
+      Activation activation,
+      Tensor output);
 
   /** See {@link org.winnow.layer.LayerNorm}. */
-  public abstract void layerNorm(Tensor input, Tensor weight, Tensor bias, Tensor output, float epsilon);
+  public abstract void layerNorm(
+      Tensor input, Tensor weight, Tensor bias, Tensor output, float epsilon);
 
   /** See {@link org.winnow.layer.RmsNorm}. */
   public abstract void rmsNorm(Tensor input, Tensor weight, Tensor output, float epsilon);
 
   /** See {@link org.winnow.attention.Rope}. */
-  public abstract void rope(Tensor values, Tensor cos, Tensor sin, int rotaryOffset, Rope.Layout layout);
+  public abstract void rope(
+      Tensor values, Tensor cos, Tensor sin, int rotaryOffset, Rope.Layout layout);
 
-  /** See {@link org.winnow.layer.Sampler}. Returns the token, or -1 - i for the first logit i that is refused. */
-  public abstract long sample(Tensor logits, double temperature, int topK, double topP, double uniform);
+  /**
+   * See {@link org.winnow.layer.Sampler}. Returns the token, or -1 - i for the first logit i that
+   * is refused.
+   */
+  public abstract long sample(
+      Tensor logits, double temperature, int topK, double topP, double uniform);
 
   /** See {@link org.winnow.attention.StridedCopy}. */
-  public abstract void stridedCopy(Tensor source, long sourceOffset, long sourceOuter, long sourceInner, Tensor destination,
-      long destinationOffset, long destinationOuter, long destinationInner, long outerSize, long innerSize, long width);
+  public abstract void stridedCopy(
+      Tensor source,
+      long sourceOffset,
+      long sourceOuter,
+      long sourceInner,
+      Tensor destination,
+      long destinationOffset,
+      long destinationOuter,
+      long destinationInner,
+      long outerSize,
+      long innerSize,
+      long width);
 
-  /** See {@link org.winnow.moe.TopKRouter}. Returns -1, or the first token whose logits are refused. */
+  /**
+   * See {@link org.winnow.moe.TopKRouter}. Returns -1, or the first token whose logits are refused.
+   */
   public abstract long topKRouter(Tensor logits, TopKRouter router, Routing output);
 
   /** Waits for running operations, then releases the threads or the device. May be called twice. */

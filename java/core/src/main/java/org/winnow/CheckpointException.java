@@ -2,7 +2,10 @@ package org.winnow;
 
 import java.nio.file.Path;
 
-/** A checkpoint (weights, index, configuration or tokenizer) is not what it must be. Nothing of it stays loaded. */
+/**
+ * A checkpoint (weights, index, configuration or tokenizer) is not what it must be. Nothing of it
+ * stays loaded.
+ */
 public final class CheckpointException extends WinnowException {
   private static final long serialVersionUID = 1L;
 
@@ -21,8 +24,17 @@ public final class CheckpointException extends WinnowException {
     this(file, tensor, expected, found, null);
   }
 
-  public CheckpointException(Path file, String tensor, String expected, String found, Throwable cause) {
-    super(file + ": " + (tensor == null ? "" : tensor + ": ") + "expected " + expected + ", found " + found, cause);
+  public CheckpointException(
+      Path file, String tensor, String expected, String found, Throwable cause) {
+    super(
+        file
+            + ": "
+            + (tensor == null ? "" : tensor + ": ")
+            + "expected "
+            + expected
+            + ", found "
+            + found,
+        cause);
     this.file = file;
     this.tensor = tensor;
     this.expected = expected;

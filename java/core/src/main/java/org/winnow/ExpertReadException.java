@@ -2,7 +2,10 @@ package org.winnow;
 
 import java.nio.file.Path;
 
-/** Weights could not be read from their file: an error of the system, or a file that ends too early. Nothing of the expert or tensor stays in memory. */
+/**
+ * Weights could not be read from their file: an error of the system, or a file that ends too early.
+ * Nothing of the expert or tensor stays in memory.
+ */
 public final class ExpertReadException extends WinnowException {
   private static final long serialVersionUID = 1L;
 
@@ -18,9 +21,24 @@ public final class ExpertReadException extends WinnowException {
    * @param expectedBytes what it asked for
    * @param foundBytes what there was; -1 if the read failed, with the cause
    */
-  public ExpertReadException(Path file, String what, long offsetBytes, long expectedBytes, long foundBytes, Throwable cause) {
-    super(file + ": " + what + ": expected " + expectedBytes + " bytes at offset " + offsetBytes + ", found "
-        + (foundBytes >= 0 ? Long.toString(foundBytes) : cause.getMessage()), cause);
+  public ExpertReadException(
+      Path file,
+      String what,
+      long offsetBytes,
+      long expectedBytes,
+      long foundBytes,
+      Throwable cause) {
+    super(
+        file
+            + ": "
+            + what
+            + ": expected "
+            + expectedBytes
+            + " bytes at offset "
+            + offsetBytes
+            + ", found "
+            + (foundBytes >= 0 ? Long.toString(foundBytes) : cause.getMessage()),
+        cause);
     this.file = file;
     this.what = what;
     this.offsetBytes = offsetBytes;

@@ -1,6 +1,9 @@
 package org.winnow;
 
-/** Conversions between f32 and the two 16-bit floating types, rounding to nearest even; NaN stays NaN. */
+/**
+ * Conversions between f32 and the two 16-bit floating types, rounding to nearest even; NaN stays
+ * NaN.
+ */
 public final class Float16 {
   private Float16() {}
 

@@ -11,12 +11,15 @@ import org.winnow.internal.NativeCpu;
 import org.winnow.internal.NativeLoader;
 
 /**
- * A dense row-major array outside the Java heap: its own memory, a part of another tensor, or memory of the caller's.
+ * A dense row-major array outside the Java heap: its own memory, a part of another tensor, or
+ * memory of the caller's.
  *
- * <p>Closing a tensor frees the memory that it owns; it may be called twice, and waits for operations that are running. Every use after that
- * throws {@link IllegalStateException}. Views share the memory of the tensor they were made from and are closed with it.
+ * <p>Closing a tensor frees the memory that it owns; it may be called twice, and waits for
+ * operations that are running. Every use after that throws {@link IllegalStateException}. Views
+ * share the memory of the tensor they were made from and are closed with it.
  *
- * <p>Reading and writing elements from several threads at once is the caller's to order, as with any array.
+ * <p>Reading and writing elements from several threads at once is the caller's to order, as with
+ * any array.
  */
 public final class Tensor implements AutoCloseable {
   /** In an expected shape: any extent. */
@@ -31,7 +34,8 @@ public final class Tensor implements AutoCloseable {
   private final boolean owned;
   private volatile boolean closed;
 
-  private Tensor(long address, DType dtype, long[] shape, Tensor parent, Object keepAlive, boolean owned) {
+  private Tensor(
+      long address, DType dtype, long[] shape, Tensor parent, Object keepAlive, boolean owned) {
     this.address = address;
     this.dtype = dtype;
     this.shape = shape;
@@ -41,7 +45,10 @@ public final class Tensor implements AutoCloseable {
     this.owned = owned;
   }
 
-  /** A new tensor of zeros; from 2 MiB on it lies on huge pages where the system grants them, untouched until written. */
+  /**
+   * A new tensor of zeros; from 2 MiB on it lies on huge pages where the system grants them,
+   * untouched until written.
+   */
   public static Tensor allocate(DType dtype, long... shape) {
     NativeLoader.load();
     long sizeBytes = Math.multiplyExact(elements(shape), dtype.sizeBytes());
@@ -66,18 +73,25 @@ public final class Tensor implements AutoCloseable {
   /**
    * The caller's memory, from the buffer's position on; not freed by {@link #close()}.
    *
-   * @throws IllegalArgumentException if the buffer is not direct or holds fewer bytes than the shape needs
+   * @throws IllegalArgumentException if the buffer is not direct or holds fewer bytes than the
+   *     shape needs
    */
   public static Tensor wrap(ByteBuffer buffer, DType dtype, long... shape) {
     NativeLoader.load();
     long needed = Math.multiplyExact(elements(shape), dtype.sizeBytes());
-    if (!buffer.isDirect()) throw new IllegalArgumentException("buffer must be direct, found a buffer on the Java heap");
-    if (buffer.remaining() < needed) throw new IllegalArgumentException("buffer must hold " + needed + " bytes, found " + buffer.remaining());
+    if (!buffer.isDirect())
+      throw new IllegalArgumentException("buffer must be direct, found a buffer on the Java heap");
+    if (buffer.remaining() < needed)
+      throw new IllegalArgumentException(
+          "buffer must hold " + needed + " bytes, found " + buffer.remaining());
     long address = new Pointer(buffer).address() + buffer.position();
     return new Tensor(address, dtype, shape.clone(), null, buffer, false);
   }
 
-  /** The caller's memory at an address, which must stay valid until {@link #close()} has returned; it is not freed. */
+  /**
+   * The caller's memory at an address, which must stay valid until {@link #close()} has returned;
+   * it is not freed.
+   */
   public static Tensor wrap(long address, DType dtype, long... shape) {
     NativeLoader.load();
     if (address == 0) throw new IllegalArgumentException("address must not be 0");
@@ -87,7 +101,14 @@ public final class Tensor implements AutoCloseable {
   /** Rows {@code begin} to {@code end} (exclusive) of the first dimension, sharing memory. */
   public Tensor slice(long begin, long end) {
     if (shape.length == 0 || begin < 0 || end < begin || end > shape[0]) {
-      throw new IllegalArgumentException("slice must lie in [0, " + (shape.length == 0 ? 0 : shape[0]) + "], found [" + begin + ", " + end + "]");
+      throw new IllegalArgumentException(
+          "slice must lie in [0, "
+              + (shape.length == 0 ? 0 : shape[0])
+              + "], found ["
+              + begin
+              + ", "
+              + end
+              + "]");
     }
     long[] part = shape.clone();
     part[0] = end - begin;
@@ -98,7 +119,8 @@ public final class Tensor implements AutoCloseable {
   /** The same elements under another shape, sharing memory. */
   public Tensor reshape(long... newShape) {
     if (elements(newShape) != size) {
-      throw new IllegalArgumentException("shape must hold " + size + " elements, found " + Arrays.toString(newShape));
+      throw new IllegalArgumentException(
+          "shape must hold " + size + " elements, found " + Arrays.toString(newShape));
     }
     return new Tensor(address, dtype, newShape.clone(), this, keepAlive, false);
   }
@@ -129,7 +151,8 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
-   * Where the first element lies. For backends and for callers who hand the memory on; valid while the tensor is open.
+   * Where the first element lies. For backends and for callers who hand the memory on; valid while
+   * the tensor is open.
    *
    * @throws IllegalStateException if the tensor is closed
    */
@@ -152,18 +175,22 @@ public final class Tensor implements AutoCloseable {
    */
   public void require(String name, DType expectedType, long... expected) {
     requireOpen(name);
-    if (dtype != expectedType) throw new IllegalArgumentException(name + " must be " + expectedType + ", found " + dtype);
+    if (dtype != expectedType)
+      throw new IllegalArgumentException(name + " must be " + expectedType + ", found " + dtype);
     requireShape(name, expected);
   }
 
   /** Checks an argument that may be of any floating type. */
   public void requireFloating(String name, long... expected) {
     requireOpen(name);
-    if (!dtype.isFloating()) throw new IllegalArgumentException(name + " must be f32, bf16 or f16, found " + dtype);
+    if (!dtype.isFloating())
+      throw new IllegalArgumentException(name + " must be f32, bf16 or f16, found " + dtype);
     requireShape(name, expected);
   }
 
-  /** Checks that this argument, which an operation writes, shares no byte with one that it reads. */
+  /**
+   * Checks that this argument, which an operation writes, shares no byte with one that it reads.
+   */
   public void requireDisjoint(String name, String otherName, Tensor other) {
     if (address < other.address + other.sizeBytes() && other.address < address + sizeBytes()) {
       throw new IllegalArgumentException(name + " must not overlap " + otherName);
@@ -174,7 +201,8 @@ public final class Tensor implements AutoCloseable {
 
   public void require(String name, DType expectedType, long extent) {
     requireOpen(name);
-    if (dtype != expectedType || shape.length != 1 || differs(0, extent)) require(name, expectedType, new long[] {extent});
+    if (dtype != expectedType || shape.length != 1 || differs(0, extent))
+      require(name, expectedType, new long[] {extent});
   }
 
   public void require(String name, DType expectedType, long rows, long columns) {
@@ -186,7 +214,11 @@ public final class Tensor implements AutoCloseable {
 
   public void require(String name, DType expectedType, long first, long second, long third) {
     requireOpen(name);
-    if (dtype != expectedType || shape.length != 3 || differs(0, first) || differs(1, second) || differs(2, third)) {
+    if (dtype != expectedType
+        || shape.length != 3
+        || differs(0, first)
+        || differs(1, second)
+        || differs(2, third)) {
       require(name, expectedType, new long[] {first, second, third});
     }
   }
@@ -205,8 +237,11 @@ public final class Tensor implements AutoCloseable {
 
   private void requireShape(String name, long[] expected) {
     boolean matches = expected.length == shape.length;
-    for (int i = 0; matches && i < expected.length; i++) matches = expected[i] == ANY || expected[i] == shape[i];
-    if (!matches) throw new IllegalArgumentException(name + " must be " + describe(expected) + ", found " + describe(shape));
+    for (int i = 0; matches && i < expected.length; i++)
+      matches = expected[i] == ANY || expected[i] == shape[i];
+    if (!matches)
+      throw new IllegalArgumentException(
+          name + " must be " + describe(expected) + ", found " + describe(shape));
   }
 
   private void requireOpen(String name) {
@@ -219,7 +254,8 @@ public final class Tensor implements AutoCloseable {
       case F32 -> Float.intBitsToFloat((int) get(index));
       case BF16 -> Float16.fromBf16((short) get(index));
       case F16 -> Float16.fromF16((short) get(index));
-      default -> throw new IllegalStateException("tensor of " + dtype + " holds no floating values");
+      default ->
+          throw new IllegalStateException("tensor of " + dtype + " holds no floating values");
     };
   }
 
@@ -229,31 +265,36 @@ public final class Tensor implements AutoCloseable {
       case F32 -> set(index, Float.floatToRawIntBits(value));
       case BF16 -> set(index, Float16.toBf16(value));
       case F16 -> set(index, Float16.toF16(value));
-      default -> throw new IllegalStateException("tensor of " + dtype + " holds no floating values");
+      default ->
+          throw new IllegalStateException("tensor of " + dtype + " holds no floating values");
     }
   }
 
   /** Element {@code index} in row-major order, of an i32 tensor. */
   public int getInt(long index) {
-    if (dtype != DType.I32) throw new IllegalStateException("tensor of " + dtype + " holds no i32 values");
+    if (dtype != DType.I32)
+      throw new IllegalStateException("tensor of " + dtype + " holds no i32 values");
     return (int) get(index);
   }
 
   /** Sets element {@code index} in row-major order, of an i32 tensor. */
   public void setInt(long index, int value) {
-    if (dtype != DType.I32) throw new IllegalStateException("tensor of " + dtype + " holds no i32 values");
+    if (dtype != DType.I32)
+      throw new IllegalStateException("tensor of " + dtype + " holds no i32 values");
     set(index, value);
   }
 
   /** Element {@code index} in row-major order, of an i64 or u64 tensor. */
   public long getLong(long index) {
-    if (dtype.sizeBytes() != 8) throw new IllegalStateException("tensor of " + dtype + " holds no 64-bit values");
+    if (dtype.sizeBytes() != 8)
+      throw new IllegalStateException("tensor of " + dtype + " holds no 64-bit values");
     return get(index);
   }
 
   /** Sets element {@code index} in row-major order, of an i64 or u64 tensor. */
   public void setLong(long index, long value) {
-    if (dtype.sizeBytes() != 8) throw new IllegalStateException("tensor of " + dtype + " holds no 64-bit values");
+    if (dtype.sizeBytes() != 8)
+      throw new IllegalStateException("tensor of " + dtype + " holds no 64-bit values");
     set(index, value);
   }
 
@@ -270,7 +311,8 @@ public final class Tensor implements AutoCloseable {
 
   /** All elements of an i32 tensor. */
   public int[] toIntArray() {
-    if (dtype != DType.I32) throw new IllegalStateException("tensor of " + dtype + " holds no i32 values");
+    if (dtype != DType.I32)
+      throw new IllegalStateException("tensor of " + dtype + " holds no i32 values");
     int[] values = new int[Math.toIntExact(size)];
     access(() -> buffer(0, sizeBytes()).asIntBuffer().get(values));
     return values;
@@ -289,7 +331,8 @@ public final class Tensor implements AutoCloseable {
 
   /** Overwrites all elements of an i32 tensor. */
   public Tensor copyFrom(int[] values) {
-    if (dtype != DType.I32) throw new IllegalStateException("tensor of " + dtype + " holds no i32 values");
+    if (dtype != DType.I32)
+      throw new IllegalStateException("tensor of " + dtype + " holds no i32 values");
     requireLength(values.length);
     access(() -> buffer(0, sizeBytes()).asIntBuffer().put(values));
     return this;
@@ -298,12 +341,14 @@ public final class Tensor implements AutoCloseable {
   /** Overwrites all bytes with those of a tensor of the same type and size. */
   public Tensor copyFrom(Tensor source) {
     if (source.dtype != dtype || source.size != size) {
-      throw new IllegalArgumentException("source must be " + dtype + " with " + size + " elements, found " + source);
+      throw new IllegalArgumentException(
+          "source must be " + dtype + " with " + size + " elements, found " + source);
     }
-    access(() -> {
-      source.requireOpen("source");
-      NativeCpu.memory_copy(address, source.address, sizeBytes());
-    });
+    access(
+        () -> {
+          source.requireOpen("source");
+          NativeCpu.memory_copy(address, source.address, sizeBytes());
+        });
     return this;
   }
 
@@ -313,7 +358,10 @@ public final class Tensor implements AutoCloseable {
     return this;
   }
 
-  /** A view of the bytes, little-endian, of at most 2 GiB; it must not be used after {@link #close()}. */
+  /**
+   * A view of the bytes, little-endian, of at most 2 GiB; it must not be used after {@link
+   * #close()}.
+   */
   public ByteBuffer asByteBuffer() {
     requireOpen("tensor");
     return buffer(0, sizeBytes());
@@ -339,10 +387,14 @@ public final class Tensor implements AutoCloseable {
   }
 
   private void requireLength(int length) {
-    if (length != size) throw new IllegalArgumentException("values must be " + size + " elements, found " + length);
+    if (length != size)
+      throw new IllegalArgumentException("values must be " + size + " elements, found " + length);
   }
 
-  /** The bits of an element. Counted as a call, so that close() on another thread does not free what is being read. */
+  /**
+   * The bits of an element. Counted as a call, so that close() on another thread does not free what
+   * is being read.
+   */
   private long get(long index) {
     int ticket = NativeCalls.enter();
     try {
@@ -376,7 +428,8 @@ public final class Tensor implements AutoCloseable {
   }
 
   private ByteBuffer element(long index) {
-    if (index < 0 || index >= size) throw new IndexOutOfBoundsException("index must lie in [0, " + size + "), found " + index);
+    if (index < 0 || index >= size)
+      throw new IndexOutOfBoundsException("index must lie in [0, " + size + "), found " + index);
     requireOpen("tensor");
     return buffer(index * dtype.sizeBytes(), dtype.sizeBytes());
   }
@@ -394,13 +447,17 @@ public final class Tensor implements AutoCloseable {
 
   private ByteBuffer buffer(long offsetBytes, long lengthBytes) {
     if (lengthBytes == 0) return ByteBuffer.allocateDirect(0);
-    return new Bytes(address + offsetBytes, lengthBytes).asByteBuffer().order(ByteOrder.LITTLE_ENDIAN);
+    return new Bytes(address + offsetBytes, lengthBytes)
+        .asByteBuffer()
+        .order(ByteOrder.LITTLE_ENDIAN);
   }
 
   private static long elements(long[] shape) {
     long elements = 1;
     for (long extent : shape) {
-      if (extent < 0) throw new IllegalArgumentException("shape must have no negative extent, found " + Arrays.toString(shape));
+      if (extent < 0)
+        throw new IllegalArgumentException(
+            "shape must have no negative extent, found " + Arrays.toString(shape));
       elements = Math.multiplyExact(elements, extent);
     }
     return elements;
@@ -408,7 +465,8 @@ public final class Tensor implements AutoCloseable {
 
   private static String describe(long[] shape) {
     StringBuilder text = new StringBuilder("[");
-    for (int i = 0; i < shape.length; i++) text.append(i == 0 ? "" : ", ").append(shape[i] == ANY ? "any" : Long.toString(shape[i]));
+    for (int i = 0; i < shape.length; i++)
+      text.append(i == 0 ? "" : ", ").append(shape[i] == ANY ? "any" : Long.toString(shape[i]));
     return text.append(']').toString();
   }
 

@@ -1,6 +1,9 @@
 package org.winnow;
 
-/** A valid checkpoint of a kind that cannot be computed: the message names the architecture or the format. */
+/**
+ * A valid checkpoint of a kind that cannot be computed: the message names the architecture or the
+ * format.
+ */
 public final class UnsupportedFormatException extends WinnowException {
   private static final long serialVersionUID = 1L;
 

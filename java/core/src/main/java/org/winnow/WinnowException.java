@@ -1,6 +1,9 @@
 package org.winnow;
 
-/** Base of what can go wrong with files, memory and running models. Wrong arguments are {@link IllegalArgumentException}. */
+/**
+ * Base of what can go wrong with files, memory and running models. Wrong arguments are {@link
+ * IllegalArgumentException}.
+ */
 public class WinnowException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 

@@ -1,7 +1,7 @@
 package org.winnow;
 
-import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
 import static com.tngtech.archunit.core.domain.properties.HasModifiers.Predicates.modifier;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
@@ -28,10 +28,20 @@ import org.junit.jupiter.api.Test;
 /** What core may use, and what of it may show. Each rule is also held to a class that breaks it. */
 class CoreRulesTest {
   private static final JavaClasses CORE =
-      new ClassFileImporter().withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS).importPackages("org.winnow");
+      new ClassFileImporter()
+          .withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
+          .importPackages("org.winnow");
 
   private static final ArchRule USES_JAVACPP_AND_JAVA_ONLY =
-      classes().should().onlyDependOnClassesThat(resideInAnyPackage("org.winnow..", "org.bytedeco.javacpp..", "java..", "jdk.jfr..", "com.sun.nio.file.."));
+      classes()
+          .should()
+          .onlyDependOnClassesThat(
+              resideInAnyPackage(
+                  "org.winnow..",
+                  "org.bytedeco.javacpp..",
+                  "java..",
+                  "jdk.jfr..",
+                  "com.sun.nio.file.."));
 
   private static final ArchRule SHOWS_NO_JAVACPP =
       classes()
@@ -75,22 +85,37 @@ class CoreRulesTest {
   }
 
   private static void assertViolated(ArchRule rule, Class<?> violator) {
-    assertThat(rule.evaluate(new ClassFileImporter().importClasses(violator)).hasViolation()).as(violator + " breaks: " + rule).isTrue();
+    assertThat(rule.evaluate(new ClassFileImporter().importClasses(violator)).hasViolation())
+        .as(violator + " breaks: " + rule)
+        .isTrue();
   }
 
-  /** Supertypes, public and protected fields, and the signatures of public and protected methods and constructors. */
+  /**
+   * Supertypes, public and protected fields, and the signatures of public and protected methods and
+   * constructors.
+   */
   private static ArchCondition<JavaClass> showOnlyTypesOutside(String packageIdentifier) {
     return new ArchCondition<>("show only types outside " + packageIdentifier) {
       @Override
       public void check(JavaClass shown, ConditionEvents events) {
-        Stream<JavaClass> parents = Stream.concat(shown.getRawSuperclass().stream(), shown.getRawInterfaces().stream());
-        Stream<JavaClass> fields = shown.getFields().stream().filter(field -> isVisible(field.getModifiers())).map(JavaField::getRawType);
+        Stream<JavaClass> parents =
+            Stream.concat(shown.getRawSuperclass().stream(), shown.getRawInterfaces().stream());
+        Stream<JavaClass> fields =
+            shown.getFields().stream()
+                .filter(field -> isVisible(field.getModifiers()))
+                .map(JavaField::getRawType);
         Stream<JavaClass> signatures =
-            shown.getCodeUnits().stream().filter(unit -> isVisible(unit.getModifiers())).flatMap(CoreRulesTest::signature);
+            shown.getCodeUnits().stream()
+                .filter(unit -> isVisible(unit.getModifiers()))
+                .flatMap(CoreRulesTest::signature);
         Stream.of(parents, fields, signatures)
             .flatMap(types -> types)
             .filter(resideInAPackage(packageIdentifier))
-            .forEach(type -> events.add(SimpleConditionEvent.violated(shown, shown.getName() + " shows " + type.getName())));
+            .forEach(
+                type ->
+                    events.add(
+                        SimpleConditionEvent.violated(
+                            shown, shown.getName() + " shows " + type.getName())));
       }
     };
   }

@@ -33,11 +33,14 @@ public final class Consumer {
     Consumer consumer = new Consumer();
     consumer.forward();
     consumer.check();
-    System.out.println("consumer: right result, " + (Consumer.class.getModule().isNamed() ? "module path" : "class path"));
+    System.out.println(
+        "consumer: right result, "
+            + (Consumer.class.getModule().isNamed() ? "module path" : "class path"));
   }
 
   private ByteBuffer random(int elements) {
-    ByteBuffer memory = ByteBuffer.allocateDirect(elements * Float.BYTES).order(ByteOrder.nativeOrder());
+    ByteBuffer memory =
+        ByteBuffer.allocateDirect(elements * Float.BYTES).order(ByteOrder.nativeOrder());
     FloatBuffer values = memory.asFloatBuffer();
     for (int i = 0; i < elements; i++) values.put(i, (float) random.nextGaussian());
     return memory;
@@ -53,7 +56,8 @@ public final class Consumer {
         Tensor outputTensor = Tensor.wrap(output, DType.F32, TOKENS, HIDDEN);
         Linear routerLinear = new Linear(routerTensor, null);
         ResidentExperts experts = ResidentExperts.stacked(gateTensor, upTensor, downTensor);
-        MoeLayer layer = MoeLayer.builder(routerLinear, TopKRouter.softmax(TOP_K).build(), experts).build()) {
+        MoeLayer layer =
+            MoeLayer.builder(routerLinear, TopKRouter.softmax(TOP_K).build(), experts).build()) {
       layer.forward(backend, hiddenTensor, outputTensor);
     }
   }
@@ -63,9 +67,18 @@ public final class Consumer {
       double[] expected = expected(token);
       for (int i = 0; i < HIDDEN; i++) {
         float found = output.asFloatBuffer().get(token * HIDDEN + i);
-        // Sums of 16 and 24 products in f32 lose at most 24 * 2^-24 of their magnitude each; that is below 1e-5 here.
+        // Sums of 16 and 24 products in f32 lose at most 24 * 2^-24 of their magnitude each; that
+        // is below 1e-5 here.
         if (!(Math.abs(found - expected[i]) <= 1e-5 * (1 + Math.abs(expected[i])))) {
-          throw new AssertionError("token " + token + ", element " + i + ": expected " + expected[i] + ", found " + found);
+          throw new AssertionError(
+              "token "
+                  + token
+                  + ", element "
+                  + i
+                  + ": expected "
+                  + expected[i]
+                  + ", found "
+                  + found);
         }
       }
     }
@@ -88,9 +101,14 @@ public final class Consumer {
     for (int e = 0; e < EXPERTS; e++) {
       for (int j = 0; j < INTERMEDIATE; j++) {
         double g = dot(gate, e * INTERMEDIATE + j, hidden, token, HIDDEN);
-        double inner = g / (1 + Math.exp(-g)) * dot(up, e * INTERMEDIATE + j, hidden, token, HIDDEN);
+        double inner =
+            g / (1 + Math.exp(-g)) * dot(up, e * INTERMEDIATE + j, hidden, token, HIDDEN);
         for (int i = 0; i < HIDDEN; i++) {
-          result[i] += weight[e] / sum * inner * down.asFloatBuffer().get((e * HIDDEN + i) * INTERMEDIATE + j);
+          result[i] +=
+              weight[e]
+                  / sum
+                  * inner
+                  * down.asFloatBuffer().get((e * HIDDEN + i) * INTERMEDIATE + j);
         }
       }
     }
@@ -100,7 +118,9 @@ public final class Consumer {
   private static double dot(ByteBuffer a, int rowOfA, ByteBuffer b, int rowOfB, int length) {
     double sum = 0;
     for (int i = 0; i < length; i++) {
-      sum += (double) a.asFloatBuffer().get(rowOfA * length + i) * b.asFloatBuffer().get(rowOfB * length + i);
+      sum +=
+          (double) a.asFloatBuffer().get(rowOfA * length + i)
+              * b.asFloatBuffer().get(rowOfB * length + i);
     }
     return sum;
   }

@@ -9,13 +9,15 @@ import org.winnow.ContextLengthException;
 import org.winnow.Tensor;
 
 /**
- * Keys and values of one sequence, all layers, outside the Java heap: pages of {@link #PAGE_TOKENS} tokens, allocated as they are needed.
+ * Keys and values of one sequence, all layers, outside the Java heap: pages of {@link #PAGE_TOKENS}
+ * tokens, allocated as they are needed.
  *
- * <p>A step appends the new tokens' keys and values to every layer, runs attention there, and at the end calls {@link #advance}. A step that
- * fails before that leaves the sequence as it was. For one thread at a time; {@link #close()} may come from any.
+ * <p>A step appends the new tokens' keys and values to every layer, runs attention there, and at
+ * the end calls {@link #advance}. A step that fails before that leaves the sequence as it was. For
+ * one thread at a time; {@link #close()} may come from any.
  *
- * <p>Memory: {@code numLayers * numKvHeads * (keyWidth + valueWidth) * 4} bytes per token, rounded up to a page; a latent cache needs
- * {@code numLayers * keyWidth * 4}.
+ * <p>Memory: {@code numLayers * numKvHeads * (keyWidth + valueWidth) * 4} bytes per token, rounded
+ * up to a page; a latent cache needs {@code numLayers * keyWidth * 4}.
  */
 public final class KvCache implements AutoCloseable {
   /** Tokens per page. */
@@ -44,16 +46,24 @@ public final class KvCache implements AutoCloseable {
   }
 
   /**
-   * A cache of latents (c, k_rope), one for all heads: a key is the whole row, a value its first {@code latentWidth} elements.
+   * A cache of latents (c, k_rope), one for all heads: a key is the whole row, a value its first
+   * {@code latentWidth} elements.
    *
    * @param latentWidth width of c, {@code kv_lora_rank}
    * @param ropeWidth width of k_rope
    */
   public static KvCache ofLatents(int numLayers, int latentWidth, int ropeWidth, int contextLimit) {
-    return new KvCache(numLayers, 1, Math.addExact(latentWidth, ropeWidth), latentWidth, contextLimit, true);
+    return new KvCache(
+        numLayers, 1, Math.addExact(latentWidth, ropeWidth), latentWidth, contextLimit, true);
   }
 
-  private KvCache(int numLayers, int numKvHeads, int keyWidth, int valueWidth, int contextLimit, boolean latent) {
+  private KvCache(
+      int numLayers,
+      int numKvHeads,
+      int keyWidth,
+      int valueWidth,
+      int contextLimit,
+      boolean latent) {
     requirePositive("numLayers", numLayers);
     requirePositive("numKvHeads", numKvHeads);
     requirePositive("keyWidth", keyWidth);
@@ -102,7 +112,10 @@ public final class KvCache implements AutoCloseable {
     return length;
   }
 
-  /** Positions that a layer holds: the length, plus what has been appended since the last {@link #advance}. */
+  /**
+   * Positions that a layer holds: the length, plus what has been appended since the last {@link
+   * #advance}.
+   */
   public long written(int layer) {
     return written[layer];
   }
@@ -117,7 +130,9 @@ public final class KvCache implements AutoCloseable {
     return keyPages;
   }
 
-  /** Addresses of the layers' value pages, [numLayers, maximum number of pages] u64: for backends. */
+  /**
+   * Addresses of the layers' value pages, [numLayers, maximum number of pages] u64: for backends.
+   */
   public Tensor valuePages() {
     return valuePages;
   }
@@ -135,8 +150,10 @@ public final class KvCache implements AutoCloseable {
    */
   public synchronized void reserve(int numTokens) {
     requireOpen();
-    if (numTokens < 0) throw new IllegalArgumentException("numTokens must not be negative, found " + numTokens);
-    if ((long) length + numTokens > contextLimit) throw new ContextLengthException(contextLimit, (long) length + numTokens);
+    if (numTokens < 0)
+      throw new IllegalArgumentException("numTokens must not be negative, found " + numTokens);
+    if ((long) length + numTokens > contextLimit)
+      throw new ContextLengthException(contextLimit, (long) length + numTokens);
     while ((long) numPages * PAGE_TOKENS < length + numTokens) addPage();
   }
 
@@ -146,12 +163,16 @@ public final class KvCache implements AutoCloseable {
    * @param keys [numTokens, numKvHeads, keyWidth] f32
    * @param values [numTokens, numKvHeads, valueWidth] f32
    * @throws ContextLengthException if the sequence would pass its limit
-   * @throws IllegalArgumentException naming the argument that is wrong; nothing has been written then
-   * @throws IllegalStateException if a tensor, the cache or the backend is closed, or for a cache of latents
+   * @throws IllegalArgumentException naming the argument that is wrong; nothing has been written
+   *     then
+   * @throws IllegalStateException if a tensor, the cache or the backend is closed, or for a cache
+   *     of latents
    */
   public void append(Backend backend, int layer, Tensor keys, Tensor values) {
     requireLayer(layer);
-    if (latent) throw new IllegalStateException("a cache of latents holds no separate values: use appendLatents");
+    if (latent)
+      throw new IllegalStateException(
+          "a cache of latents holds no separate values: use appendLatents");
     keys.require("keys", F32, Tensor.ANY, numKvHeads, keyWidth);
     values.require("values", F32, keys.dim(0), numKvHeads, valueWidth);
     int numTokens = Math.toIntExact(keys.dim(0));
@@ -159,7 +180,17 @@ public final class KvCache implements AutoCloseable {
     long keyStride = (long) numKvHeads * keyWidth;
     long valueStride = (long) numKvHeads * valueWidth;
     write(backend, layer, keys, 0, keyStride, keyWidth, 0, keyWidth, keyWidth, numTokens);
-    write(backend, layer, values, 0, valueStride, valueWidth, valuesOffset(), valueWidth, valueWidth, numTokens);
+    write(
+        backend,
+        layer,
+        values,
+        0,
+        valueStride,
+        valueWidth,
+        valuesOffset(),
+        valueWidth,
+        valueWidth,
+        numTokens);
     written[layer] = length + (long) numTokens;
   }
 
@@ -169,33 +200,77 @@ public final class KvCache implements AutoCloseable {
    * @param latents [numTokens, latentWidth] f32: c
    * @param ropeKeys [numTokens, any] f32, whose last ropeWidth columns are k_rope
    * @throws ContextLengthException if the sequence would pass its limit
-   * @throws IllegalArgumentException naming the argument that is wrong; nothing has been written then
-   * @throws IllegalStateException if a tensor, the cache or the backend is closed, or for a cache of keys and values
+   * @throws IllegalArgumentException naming the argument that is wrong; nothing has been written
+   *     then
+   * @throws IllegalStateException if a tensor, the cache or the backend is closed, or for a cache
+   *     of keys and values
    */
   public void appendLatents(Backend backend, int layer, Tensor latents, Tensor ropeKeys) {
     requireLayer(layer);
-    if (!latent) throw new IllegalStateException("a cache of keys and values holds no latents: use append");
+    if (!latent)
+      throw new IllegalStateException("a cache of keys and values holds no latents: use append");
     int ropeWidth = keyWidth - valueWidth;
     latents.require("latents", F32, Tensor.ANY, valueWidth);
     ropeKeys.require("ropeKeys", F32, latents.dim(0), Tensor.ANY);
-    if (ropeKeys.dim(1) < ropeWidth) throw new IllegalArgumentException("ropeKeys must have " + ropeWidth + " columns, found " + ropeKeys.dim(1));
+    if (ropeKeys.dim(1) < ropeWidth)
+      throw new IllegalArgumentException(
+          "ropeKeys must have " + ropeWidth + " columns, found " + ropeKeys.dim(1));
     int numTokens = Math.toIntExact(latents.dim(0));
     reserve(numTokens);
     write(backend, layer, latents, 0, valueWidth, 0, 0, keyWidth, valueWidth, numTokens);
-    write(backend, layer, ropeKeys, ropeKeys.dim(1) - ropeWidth, ropeKeys.dim(1), 0, valueWidth, keyWidth, ropeWidth, numTokens);
+    write(
+        backend,
+        layer,
+        ropeKeys,
+        ropeKeys.dim(1) - ropeWidth,
+        ropeKeys.dim(1),
+        0,
+        valueWidth,
+        keyWidth,
+        ropeWidth,
+        numTokens);
     written[layer] = length + (long) numTokens;
   }
 
   /**
-   * Writes keys and values that are still parts of other rows, and advances: per head, {@code rowWidth} apart in {@code parts}, the first
-   * {@code keyPart} columns of the key, then the value; the rest of the key is one row of {@code sharedKeys} for all heads.
+   * Writes keys and values that are still parts of other rows, and advances: per head, {@code
+   * rowWidth} apart in {@code parts}, the first {@code keyPart} columns of the key, then the value;
+   * the rest of the key is one row of {@code sharedKeys} for all heads.
    */
-  void appendParts(Backend backend, Tensor parts, int rowWidth, int keyPart, Tensor sharedKeys, long sharedOffset, long sharedStride, int numTokens) {
+  void appendParts(
+      Backend backend,
+      Tensor parts,
+      int rowWidth,
+      int keyPart,
+      Tensor sharedKeys,
+      long sharedOffset,
+      long sharedStride,
+      int numTokens) {
     reserve(numTokens);
     long tokenStride = (long) numKvHeads * rowWidth;
     write(backend, 0, parts, 0, tokenStride, rowWidth, 0, keyWidth, keyPart, numTokens);
-    write(backend, 0, sharedKeys, sharedOffset, sharedStride, 0, keyPart, keyWidth, keyWidth - keyPart, numTokens);
-    write(backend, 0, parts, keyPart, tokenStride, rowWidth, valuesOffset(), valueWidth, valueWidth, numTokens);
+    write(
+        backend,
+        0,
+        sharedKeys,
+        sharedOffset,
+        sharedStride,
+        0,
+        keyPart,
+        keyWidth,
+        keyWidth - keyPart,
+        numTokens);
+    write(
+        backend,
+        0,
+        parts,
+        keyPart,
+        tokenStride,
+        rowWidth,
+        valuesOffset(),
+        valueWidth,
+        valueWidth,
+        numTokens);
     written[0] = length + (long) numTokens;
     advance(numTokens);
   }
@@ -209,7 +284,13 @@ public final class KvCache implements AutoCloseable {
     requireOpen();
     for (int layer = 0; layer < numLayers; layer++) {
       if (written[layer] != length + (long) numTokens) {
-        throw new IllegalStateException("layer " + layer + " must hold " + (length + (long) numTokens) + " positions, found " + written[layer]);
+        throw new IllegalStateException(
+            "layer "
+                + layer
+                + " must hold "
+                + (length + (long) numTokens)
+                + " positions, found "
+                + written[layer]);
       }
     }
     length += numTokens;
@@ -222,7 +303,9 @@ public final class KvCache implements AutoCloseable {
    */
   public void truncate(int newLength) {
     requireOpen();
-    if (newLength < 0 || newLength > length) throw new IllegalArgumentException("newLength must lie in [0, " + length + "], found " + newLength);
+    if (newLength < 0 || newLength > length)
+      throw new IllegalArgumentException(
+          "newLength must lie in [0, " + length + "], found " + newLength);
     length = newLength;
     Arrays.fill(written, newLength);
   }
@@ -243,7 +326,9 @@ public final class KvCache implements AutoCloseable {
 
   void requireLayer(int layer) {
     requireOpen();
-    if (layer < 0 || layer >= numLayers) throw new IllegalArgumentException("layer must lie in [0, " + numLayers + "), found " + layer);
+    if (layer < 0 || layer >= numLayers)
+      throw new IllegalArgumentException(
+          "layer must lie in [0, " + numLayers + "), found " + layer);
   }
 
   /** The page that holds a position, [numLayers, layerElements] f32. */
@@ -261,14 +346,34 @@ public final class KvCache implements AutoCloseable {
   }
 
   /** Copies columns of the new tokens' rows into the pages: one block copy per page. */
-  private void write(Backend backend, int layer, Tensor source, long sourceOffset, long tokenStride, long headStride, long column, long rowWidth,
-      long width, int numTokens) {
+  private void write(
+      Backend backend,
+      int layer,
+      Tensor source,
+      long sourceOffset,
+      long tokenStride,
+      long headStride,
+      long column,
+      long rowWidth,
+      long width,
+      int numTokens) {
     for (int token = 0; token < numTokens; ) {
       int slot = (length + token) % PAGE_TOKENS;
       int count = Math.min(PAGE_TOKENS - slot, numTokens - token);
       long offset = layer * layerElements() + slot * rowWidth + column;
-      StridedCopy.run(backend, source, sourceOffset + token * tokenStride, tokenStride, headStride, pages[(length + token) / PAGE_TOKENS], offset,
-          rowWidth, PAGE_TOKENS * rowWidth, count, numKvHeads, width);
+      StridedCopy.run(
+          backend,
+          source,
+          sourceOffset + token * tokenStride,
+          tokenStride,
+          headStride,
+          pages[(length + token) / PAGE_TOKENS],
+          offset,
+          rowWidth,
+          PAGE_TOKENS * rowWidth,
+          count,
+          numKvHeads,
+          width);
       token += count;
     }
   }

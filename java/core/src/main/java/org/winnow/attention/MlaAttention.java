@@ -16,21 +16,25 @@ import org.winnow.moe.ExpertMatrices;
 import org.winnow.moe.GroupedGemm;
 
 /**
- * Multi-head latent attention, from the hidden state to the output projection. The cache holds one latent and one rotary key per token for all
- * heads (DeepSeek-AI 2024, arXiv:2405.04434, eq. (9) to (19)).
+ * Multi-head latent attention, from the hidden state to the output projection. The cache holds one
+ * latent and one rotary key per token for all heads (DeepSeek-AI 2024, arXiv:2405.04434, eq. (9) to
+ * (19)).
  *
  * <pre>{@code
- * [q^N_h ; q^R_h] = W^UQ_h RmsNorm(W^DQ x)          [c ; k^R] = W^DKV x,  c <- RmsNorm(c),  q^R and k^R turned by their position
+ * [q^N_h ; q^R_h] = W^UQ_h RmsNorm(W^DQ x)          [c ; k^R] = W^DKV x,  c <- RmsNorm(c),  q^R and k^R turned by
+ * their position
  * PLAIN     a = softmax_j(scale (q^N_h . W^UK_h c_j + q^R_h . k^R_j)),  o_h = sum_j a_j W^UV_h c_j
  * ABSORBED  a = softmax_j(scale ((W^UK_h)^T q^N_h . c_j + q^R_h . k^R_j)),  o_h = W^UV_h sum_j a_j c_j
  * output    = W^O concat_h(o_h)
  * }</pre>
  *
- * The forms are equal but for rounding. Absorbed reads only latents: for decoding. Plain expands keys and values of all heads and all
- * positions at each call (numHeads * (nopeWidth + ropeWidth + valueWidth) * 4 bytes per position) and multiplies less per query: for long
- * prefill. Each form gives a token the same bits whatever the batch; choose one form per sequence where that matters.
+ * The forms are equal but for rounding. Absorbed reads only latents: for decoding. Plain expands
+ * keys and values of all heads and all positions at each call (numHeads * (nopeWidth + ropeWidth +
+ * valueWidth) * 4 bytes per position) and multiplies less per query: for long prefill. Each form
+ * gives a token the same bits whatever the batch; choose one form per sequence where that matters.
  *
- * <p>Weights stay the caller's. Safe for use from several threads, each with a workspace and a cache of its own.
+ * <p>Weights stay the caller's. Safe for use from several threads, each with a workspace and a
+ * cache of its own.
  */
 public final class MlaAttention implements AutoCloseable {
   /** How scores and outputs are computed. */
@@ -48,19 +52,34 @@ public final class MlaAttention implements AutoCloseable {
    * @param epsilon of both normalisations
    * @param layout pairs of the rotary part
    */
-  public record Geometry(int numHeads, int nopeWidth, int ropeWidth, int valueWidth, float scale, float epsilon, Rope.Layout layout) {}
+  public record Geometry(
+      int numHeads,
+      int nopeWidth,
+      int ropeWidth,
+      int valueWidth,
+      float scale,
+      float epsilon,
+      Rope.Layout layout) {}
 
   /**
-   * @param queryDown W^DQ [queryRank, hiddenSize], or null where queries are made from the hidden state directly
+   * @param queryDown W^DQ [queryRank, hiddenSize], or null where queries are made from the hidden
+   *     state directly
    * @param queryNorm [queryRank] f32, null with {@code queryDown}
    * @param queryUp W^UQ [numHeads * (nopeWidth + ropeWidth), queryRank or hiddenSize]
    * @param latentDown W^DKV [latentWidth + ropeWidth, hiddenSize]
    * @param latentNorm [latentWidth] f32
-   * @param latentUp [numHeads * (nopeWidth + valueWidth), latentWidth], per head W^UK_h above W^UV_h; floating
+   * @param latentUp [numHeads * (nopeWidth + valueWidth), latentWidth], per head W^UK_h above
+   *     W^UV_h; floating
    * @param output W^O [hiddenSize, numHeads * valueWidth]
    */
   public record Weights(
-      Linear queryDown, Tensor queryNorm, Linear queryUp, Linear latentDown, Tensor latentNorm, Tensor latentUp, Linear output) {}
+      Linear queryDown,
+      Tensor queryNorm,
+      Linear queryUp,
+      Linear latentDown,
+      Tensor latentNorm,
+      Tensor latentUp,
+      Linear output) {}
 
   private final Geometry geometry;
   private final Weights weights;
@@ -70,7 +89,9 @@ public final class MlaAttention implements AutoCloseable {
   private final ExpertMatrices absorbKeys;
   private final ExpertMatrices absorbValues;
 
-  /** @throws IllegalArgumentException naming the weight whose shape or type is wrong */
+  /**
+   * @throws IllegalArgumentException naming the weight whose shape or type is wrong
+   */
   public MlaAttention(Geometry geometry, Weights weights) {
     this.geometry = geometry;
     this.weights = weights;
@@ -80,31 +101,45 @@ public final class MlaAttention implements AutoCloseable {
     long headRows = geometry.nopeWidth() + (long) geometry.valueWidth();
     weights.latentUp().requireFloating("latentUp", heads * headRows, latentWidth);
     requireSize("queryUp output", weights.queryUp().outputSize(), heads * queryWidth());
-    requireSize("latentDown output", weights.latentDown().outputSize(), latentWidth + geometry.ropeWidth());
+    requireSize(
+        "latentDown output", weights.latentDown().outputSize(), latentWidth + geometry.ropeWidth());
     requireSize("output input", weights.output().inputSize(), (long) heads * geometry.valueWidth());
     requireSize("output output", weights.output().outputSize(), weights.latentDown().inputSize());
     if (weights.queryDown() == null) {
       requireSize("queryUp input", weights.queryUp().inputSize(), weights.latentDown().inputSize());
     } else {
       requireSize("queryUp input", weights.queryUp().inputSize(), weights.queryDown().outputSize());
-      requireSize("queryDown input", weights.queryDown().inputSize(), weights.latentDown().inputSize());
+      requireSize(
+          "queryDown input", weights.queryDown().inputSize(), weights.latentDown().inputSize());
       weights.queryNorm().require("queryNorm", F32, weights.queryDown().outputSize());
     }
     Tensor up = weights.latentUp();
     expand = new Linear(up, null);
     keysTransposed = transposedKeys(up, heads, headRows);
-    absorbKeys = new ExpertMatrices(up.dtype(), heads, latentWidth, geometry.nopeWidth(), false, false);
-    absorbValues = new ExpertMatrices(up.dtype(), heads, geometry.valueWidth(), latentWidth, false, false);
+    absorbKeys =
+        new ExpertMatrices(up.dtype(), heads, latentWidth, geometry.nopeWidth(), false, false);
+    absorbValues =
+        new ExpertMatrices(up.dtype(), heads, geometry.valueWidth(), latentWidth, false, false);
     long elementBytes = up.dtype().sizeBytes();
     for (int h = 0; h < heads; h++) {
-      absorbKeys.set(h, keysTransposed.address() + h * latentWidth * geometry.nopeWidth() * elementBytes, 0, 0, 0);
-      absorbValues.set(h, up.address() + (h * headRows + geometry.nopeWidth()) * latentWidth * elementBytes, 0, 0, 0);
+      absorbKeys.set(
+          h,
+          keysTransposed.address() + h * latentWidth * geometry.nopeWidth() * elementBytes,
+          0,
+          0,
+          0);
+      absorbValues.set(
+          h,
+          up.address() + (h * headRows + geometry.nopeWidth()) * latentWidth * elementBytes,
+          0,
+          0,
+          0);
     }
   }
 
   /**
-   * {@code (nopeWidth + ropeWidth)^(-1/2)}, times {@code m^2} with {@code m = 0.1 mscaleAllDim ln(factor) + 1} where the checkpoint's rope
-   * scaling has {@code mscale_all_dim}.
+   * {@code (nopeWidth + ropeWidth)^(-1/2)}, times {@code m^2} with {@code m = 0.1 mscaleAllDim
+   * ln(factor) + 1} where the checkpoint's rope scaling has {@code mscale_all_dim}.
    *
    * @param mscaleAllDim 0 where there is none
    */
@@ -114,37 +149,62 @@ public final class MlaAttention implements AutoCloseable {
   }
 
   /**
-   * Appends the tokens' latents to the cache (which the caller then advances) and attends to all of them.
+   * Appends the tokens' latents to the cache (which the caller then advances) and attends to all of
+   * them.
    *
-   * @param hidden [numTokens, hiddenSize] f32: the tokens at positions from {@code cache.length()} on
+   * @param hidden [numTokens, hiddenSize] f32: the tokens at positions from {@code cache.length()}
+   *     on
    * @param cache of latents, {@link KvCache#ofLatents}
    * @param cos [numTokens, ropeWidth / 2] f32, from {@link RopeFrequencies#angles}
    * @param sin likewise
    * @param output [numTokens, hiddenSize] f32, overwritten; must not overlap {@code hidden}
    * @throws IllegalArgumentException naming the argument that is wrong
    * @throws org.winnow.ContextLengthException if the sequence would pass the cache's limit
-   * @throws IllegalStateException if a tensor, the cache, the workspace, this or the backend is closed
+   * @throws IllegalStateException if a tensor, the cache, the workspace, this or the backend is
+   *     closed
    */
-  public void run(Backend backend, Tensor hidden, KvCache cache, int layer, Tensor cos, Tensor sin, Form form, MlaWorkspace workspace,
+  public void run(
+      Backend backend,
+      Tensor hidden,
+      KvCache cache,
+      int layer,
+      Tensor cos,
+      Tensor sin,
+      Form form,
+      MlaWorkspace workspace,
       Tensor output) {
     hidden.require("hidden", F32, ANY, weights.latentDown().inputSize());
     output.require("output", F32, hidden.dim(0), hidden.dim(1));
-    if (!cache.isLatent() || cache.valueWidth() != latentWidth || cache.keyWidth() != latentWidth + geometry.ropeWidth()) {
-      throw new IllegalArgumentException("cache must hold latents of " + latentWidth + " + " + geometry.ropeWidth() + ", found "
-          + (cache.isLatent() ? cache.valueWidth() + " + " + (cache.keyWidth() - cache.valueWidth()) : "keys and values"));
+    if (!cache.isLatent()
+        || cache.valueWidth() != latentWidth
+        || cache.keyWidth() != latentWidth + geometry.ropeWidth()) {
+      throw new IllegalArgumentException(
+          "cache must hold latents of "
+              + latentWidth
+              + " + "
+              + geometry.ropeWidth()
+              + ", found "
+              + (cache.isLatent()
+                  ? cache.valueWidth() + " + " + (cache.keyWidth() - cache.valueWidth())
+                  : "keys and values"));
     }
     if (hidden.dim(0) == 0) return;
     cache.reserve(Math.toIntExact(hidden.dim(0)));
     Tensor query = query(backend, hidden, cos, sin, workspace);
     appendLatents(backend, hidden, cache, layer, cos, sin, workspace);
-    Tensor attended = form == Form.ABSORBED
-        ? absorbed(backend, query, cache, layer, workspace) : plain(backend, query, cache, layer, workspace);
-    weights.output().run(backend, attended.reshape(hidden.dim(0), attended.size() / hidden.dim(0)), output);
+    Tensor attended =
+        form == Form.ABSORBED
+            ? absorbed(backend, query, cache, layer, workspace)
+            : plain(backend, query, cache, layer, workspace);
+    weights
+        .output()
+        .run(backend, attended.reshape(hidden.dim(0), attended.size() / hidden.dim(0)), output);
     Reference.reachabilityFence(this);
   }
 
   /** [numTokens, numHeads, nopeWidth + ropeWidth], the rotary part turned. */
-  private Tensor query(Backend backend, Tensor hidden, Tensor cos, Tensor sin, MlaWorkspace workspace) {
+  private Tensor query(
+      Backend backend, Tensor hidden, Tensor cos, Tensor sin, MlaWorkspace workspace) {
     long numTokens = hidden.dim(0);
     Tensor query = workspace.get(Slot.QUERY, F32, numTokens, geometry.numHeads(), queryWidth());
     Tensor source = hidden;
@@ -153,78 +213,182 @@ public final class MlaAttention implements AutoCloseable {
       weights.queryDown().run(backend, hidden, source);
       RmsNorm.run(backend, source, weights.queryNorm(), source, geometry.epsilon());
     }
-    weights.queryUp().run(backend, source, query.reshape(numTokens, weights.queryUp().outputSize()));
+    weights
+        .queryUp()
+        .run(backend, source, query.reshape(numTokens, weights.queryUp().outputSize()));
     Rope.run(backend, query, cos, sin, geometry.nopeWidth(), geometry.layout());
     return query;
   }
 
-  private void appendLatents(Backend backend, Tensor hidden, KvCache cache, int layer, Tensor cos, Tensor sin, MlaWorkspace workspace) {
+  private void appendLatents(
+      Backend backend,
+      Tensor hidden,
+      KvCache cache,
+      int layer,
+      Tensor cos,
+      Tensor sin,
+      MlaWorkspace workspace) {
     long numTokens = hidden.dim(0);
     long width = latentWidth + geometry.ropeWidth();
     Tensor both = workspace.get(Slot.LATENT_AND_ROPE, F32, numTokens, width);
     Tensor latent = workspace.get(Slot.LATENT, F32, numTokens, latentWidth);
     weights.latentDown().run(backend, hidden, both);
-    Rope.run(backend, both.reshape(numTokens, 1, width), cos, sin, Math.toIntExact(latentWidth), geometry.layout());
-    StridedCopy.run(backend, both, 0, width, 0, latent, 0, latentWidth, 0, numTokens, 1, latentWidth);
+    Rope.run(
+        backend,
+        both.reshape(numTokens, 1, width),
+        cos,
+        sin,
+        Math.toIntExact(latentWidth),
+        geometry.layout());
+    StridedCopy.run(
+        backend, both, 0, width, 0, latent, 0, latentWidth, 0, numTokens, 1, latentWidth);
     RmsNorm.run(backend, latent, weights.latentNorm(), latent, geometry.epsilon());
     cache.appendLatents(backend, layer, latent, both);
   }
 
-  /** [numTokens, numHeads, valueWidth]; products per head are a grouped GEMM with heads as experts, rows head by head. */
-  private Tensor absorbed(Backend backend, Tensor query, KvCache cache, int layer, MlaWorkspace workspace) {
+  /**
+   * [numTokens, numHeads, valueWidth]; products per head are a grouped GEMM with heads as experts,
+   * rows head by head.
+   */
+  private Tensor absorbed(
+      Backend backend, Tensor query, KvCache cache, int layer, MlaWorkspace workspace) {
     long numTokens = query.dim(0);
     long heads = geometry.numHeads();
     long nope = geometry.nopeWidth();
     long rope = geometry.ropeWidth();
     long width = latentWidth + rope;
     Tensor byHead = workspace.get(Slot.QUERY_BY_HEAD, F32, heads * numTokens, nope);
-    Tensor absorbedByHead = workspace.get(Slot.ABSORBED_BY_HEAD, F32, heads * numTokens, latentWidth);
+    Tensor absorbedByHead =
+        workspace.get(Slot.ABSORBED_BY_HEAD, F32, heads * numTokens, latentWidth);
     Tensor absorbed = workspace.get(Slot.ABSORBED, F32, numTokens, heads, width);
-    StridedCopy.run(backend, query, 0, heads * queryWidth(), queryWidth(), byHead, 0, nope, numTokens * nope, numTokens, heads, nope);
+    StridedCopy.run(
+        backend,
+        query,
+        0,
+        heads * queryWidth(),
+        queryWidth(),
+        byHead,
+        0,
+        nope,
+        numTokens * nope,
+        numTokens,
+        heads,
+        nope);
     perHead(backend, byHead, absorbKeys, workspace, absorbedByHead);
-    StridedCopy.run(backend, absorbedByHead, 0, latentWidth, numTokens * latentWidth, absorbed, 0, heads * width, width, numTokens, heads,
+    StridedCopy.run(
+        backend,
+        absorbedByHead,
+        0,
+        latentWidth,
+        numTokens * latentWidth,
+        absorbed,
+        0,
+        heads * width,
+        width,
+        numTokens,
+        heads,
         latentWidth);
-    StridedCopy.run(backend, query, nope, heads * queryWidth(), queryWidth(), absorbed, latentWidth, heads * width, width, numTokens, heads, rope);
+    StridedCopy.run(
+        backend,
+        query,
+        nope,
+        heads * queryWidth(),
+        queryWidth(),
+        absorbed,
+        latentWidth,
+        heads * width,
+        width,
+        numTokens,
+        heads,
+        rope);
 
     Tensor attended = workspace.get(Slot.ATTENDED_LATENT, F32, numTokens, heads, latentWidth);
-    Attention.run(backend, absorbed, cache, layer, cache.length(), AttentionOptions.causal(geometry.scale()), attended);
+    Attention.run(
+        backend,
+        absorbed,
+        cache,
+        layer,
+        cache.length(),
+        AttentionOptions.causal(geometry.scale()),
+        attended);
 
     Tensor latentByHead = workspace.get(Slot.LATENT_BY_HEAD, F32, heads * numTokens, latentWidth);
-    Tensor valueByHead = workspace.get(Slot.VALUE_BY_HEAD, F32, heads * numTokens, geometry.valueWidth());
+    Tensor valueByHead =
+        workspace.get(Slot.VALUE_BY_HEAD, F32, heads * numTokens, geometry.valueWidth());
     Tensor result = workspace.get(Slot.ATTENDED, F32, numTokens, heads, geometry.valueWidth());
-    StridedCopy.run(backend, attended, 0, heads * latentWidth, latentWidth, latentByHead, 0, latentWidth, numTokens * latentWidth, numTokens, heads,
+    StridedCopy.run(
+        backend,
+        attended,
+        0,
+        heads * latentWidth,
+        latentWidth,
+        latentByHead,
+        0,
+        latentWidth,
+        numTokens * latentWidth,
+        numTokens,
+        heads,
         latentWidth);
     perHead(backend, latentByHead, absorbValues, workspace, valueByHead);
-    StridedCopy.run(backend, valueByHead, 0, geometry.valueWidth(), numTokens * geometry.valueWidth(), result, 0, heads * geometry.valueWidth(),
-        geometry.valueWidth(), numTokens, heads, geometry.valueWidth());
+    StridedCopy.run(
+        backend,
+        valueByHead,
+        0,
+        geometry.valueWidth(),
+        numTokens * geometry.valueWidth(),
+        result,
+        0,
+        heads * geometry.valueWidth(),
+        geometry.valueWidth(),
+        numTokens,
+        heads,
+        geometry.valueWidth());
     return result;
   }
 
-  /** [numTokens, numHeads, valueWidth], over keys and values of all heads, expanded page by page. */
-  private Tensor plain(Backend backend, Tensor query, KvCache cache, int layer, MlaWorkspace workspace) {
+  /**
+   * [numTokens, numHeads, valueWidth], over keys and values of all heads, expanded page by page.
+   */
+  private Tensor plain(
+      Backend backend, Tensor query, KvCache cache, int layer, MlaWorkspace workspace) {
     int heads = geometry.numHeads();
     int nope = geometry.nopeWidth();
     int rope = geometry.ropeWidth();
     int value = geometry.valueWidth();
     long width = latentWidth + rope;
     int numPositions = Math.toIntExact(cache.written(layer));
-    KvCache expanded = workspace.expanded(heads, Math.toIntExact(queryWidth()), value, cache.contextLimit());
+    KvCache expanded =
+        workspace.expanded(heads, Math.toIntExact(queryWidth()), value, cache.contextLimit());
     while (expanded.length() < numPositions) {
       int count = Math.min(KvCache.PAGE_TOKENS, numPositions - expanded.length());
       Tensor page = cache.page(expanded.length() / KvCache.PAGE_TOKENS);
       long begin = layer * cache.layerElements();
       Tensor latent = workspace.get(Slot.LATENT, F32, count, latentWidth);
       Tensor both = workspace.get(Slot.EXPANDED, F32, count, (long) heads * (nope + value));
-      StridedCopy.run(backend, page, begin, width, 0, latent, 0, latentWidth, 0, count, 1, latentWidth);
+      StridedCopy.run(
+          backend, page, begin, width, 0, latent, 0, latentWidth, 0, count, 1, latentWidth);
       expand.run(backend, latent, both);
-      expanded.appendParts(backend, both, nope + value, nope, page, begin + latentWidth, width, count);
+      expanded.appendParts(
+          backend, both, nope + value, nope, page, begin + latentWidth, width, count);
     }
     Tensor result = workspace.get(Slot.ATTENDED, F32, query.dim(0), heads, value);
-    Attention.run(backend, query, expanded, 0, cache.length(), AttentionOptions.causal(geometry.scale()), result);
+    Attention.run(
+        backend,
+        query,
+        expanded,
+        0,
+        cache.length(),
+        AttentionOptions.causal(geometry.scale()),
+        result);
     return result;
   }
 
-  private void perHead(Backend backend, Tensor input, ExpertMatrices matrices, MlaWorkspace workspace, Tensor output) {
+  private void perHead(
+      Backend backend,
+      Tensor input,
+      ExpertMatrices matrices,
+      MlaWorkspace workspace,
+      Tensor output) {
     int heads = geometry.numHeads();
     long rowsPerHead = input.dim(0) / heads;
     Tensor offsets = workspace.get(Slot.HEAD_OFFSETS, I32, heads + 1);
@@ -260,7 +424,8 @@ public final class MlaAttention implements AutoCloseable {
   }
 
   private static void requireSize(String name, long found, long expected) {
-    if (found != expected) throw new IllegalArgumentException(name + " must be " + expected + ", found " + found);
+    if (found != expected)
+      throw new IllegalArgumentException(name + " must be " + expected + ", found " + found);
   }
 
   /** Releases what this made; the weights stay the caller's. May be called twice. */

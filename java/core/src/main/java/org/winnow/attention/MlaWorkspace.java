@@ -5,14 +5,26 @@ import org.winnow.DType;
 import org.winnow.Tensor;
 
 /**
- * Intermediate results of {@link MlaAttention}: grows to the largest call, is reused by the next. One serves all layers of a model, one call at
- * a time.
+ * Intermediate results of {@link MlaAttention}: grows to the largest call, is reused by the next.
+ * One serves all layers of a model, one call at a time.
  */
 public final class MlaWorkspace implements AutoCloseable {
   /** What is kept; one piece of memory each. */
   enum Slot {
-    QUERY_LATENT, QUERY, LATENT_AND_ROPE, LATENT, QUERY_BY_HEAD, ABSORBED_BY_HEAD, ABSORBED, ATTENDED_LATENT, LATENT_BY_HEAD, VALUE_BY_HEAD,
-    ATTENDED, EXPANDED, HEAD_OFFSETS, HEADS
+    QUERY_LATENT,
+    QUERY,
+    LATENT_AND_ROPE,
+    LATENT,
+    QUERY_BY_HEAD,
+    ABSORBED_BY_HEAD,
+    ABSORBED,
+    ATTENDED_LATENT,
+    LATENT_BY_HEAD,
+    VALUE_BY_HEAD,
+    ATTENDED,
+    EXPANDED,
+    HEAD_OFFSETS,
+    HEADS
   }
 
   private final Tensor[] memory = new Tensor[Slot.values().length];
@@ -24,7 +36,8 @@ public final class MlaWorkspace implements AutoCloseable {
   Tensor get(Slot slot, DType dtype, long... shape) {
     if (closed) throw new IllegalStateException("workspace is closed");
     int i = slot.ordinal();
-    if (views[i] != null && views[i].dtype() == dtype && Arrays.equals(views[i].shape(), shape)) return views[i];
+    if (views[i] != null && views[i].dtype() == dtype && Arrays.equals(views[i].shape(), shape))
+      return views[i];
     long size = 1;
     for (long extent : shape) size = Math.multiplyExact(size, extent);
     if (memory[i] == null || memory[i].dtype() != dtype || memory[i].size() < size) {
@@ -38,7 +51,10 @@ public final class MlaWorkspace implements AutoCloseable {
   /** An empty cache of keys and values for one layer. */
   KvCache expanded(int numHeads, int keyWidth, int valueWidth, int contextLimit) {
     if (closed) throw new IllegalStateException("workspace is closed");
-    if (expanded == null || expanded.numKvHeads() != numHeads || expanded.keyWidth() != keyWidth || expanded.valueWidth() != valueWidth
+    if (expanded == null
+        || expanded.numKvHeads() != numHeads
+        || expanded.keyWidth() != keyWidth
+        || expanded.valueWidth() != valueWidth
         || expanded.contextLimit() < contextLimit) {
       if (expanded != null) expanded.close();
       expanded = new KvCache(1, numHeads, keyWidth, valueWidth, contextLimit);

@@ -9,7 +9,8 @@ import org.winnow.Tensor;
 import org.winnow.internal.NativeCalls;
 
 /**
- * Rotary position embedding, in place: pair i of a head's rotary part is turned by the angle of its token.
+ * Rotary position embedding, in place: pair i of a head's rotary part is turned by the angle of its
+ * token.
  *
  * <pre>{@code
  * first'  = first * cos[t, i] - second * sin[t, i]
@@ -33,19 +34,27 @@ public final class Rope {
    * @param values [numTokens, numHeads, headDim] f32, overwritten
    * @param cos [numTokens, numPairs] f32, from {@link RopeFrequencies#angles}
    * @param sin [numTokens, numPairs] f32, likewise
-   * @param rotaryOffset where the rotary part, 2 numPairs long, begins in a head; the rest of the head stays as it is
+   * @param rotaryOffset where the rotary part, 2 numPairs long, begins in a head; the rest of the
+   *     head stays as it is
    * @throws IllegalArgumentException naming the argument that is wrong; nothing has run then
    * @throws IllegalStateException if a tensor or the backend is closed
    */
-  public static void run(Backend backend, Tensor values, Tensor cos, Tensor sin, int rotaryOffset, Layout layout) {
+  public static void run(
+      Backend backend, Tensor values, Tensor cos, Tensor sin, int rotaryOffset, Layout layout) {
     int ticket = NativeCalls.enter();
     try {
       values.require("values", F32, ANY, ANY, ANY);
       cos.require("cos", F32, values.dim(0), ANY);
       sin.require("sin", F32, cos.dim(0), cos.dim(1));
       if (rotaryOffset < 0 || rotaryOffset + 2 * cos.dim(1) > values.dim(2)) {
-        throw new IllegalArgumentException("rotary part must lie in [0, " + values.dim(2) + "), found ["
-            + rotaryOffset + ", " + (rotaryOffset + 2 * cos.dim(1)) + ")");
+        throw new IllegalArgumentException(
+            "rotary part must lie in [0, "
+                + values.dim(2)
+                + "), found ["
+                + rotaryOffset
+                + ", "
+                + (rotaryOffset + 2 * cos.dim(1))
+                + ")");
       }
       backend.rope(values, cos, sin, rotaryOffset, layout);
     } finally {

@@ -7,12 +7,12 @@ import java.nio.FloatBuffer;
 import org.winnow.Tensor;
 
 /**
- * Angular frequencies of rotary position embedding, and the angles of given positions. Pair i of position p is turned by
- * {@code p * frequency(i)}; cosines and sines are multiplied by {@link #attentionFactor()}. Everything is computed in double precision and
- * rounded once.
+ * Angular frequencies of rotary position embedding, and the angles of given positions. Pair i of
+ * position p is turned by {@code p * frequency(i)}; cosines and sines are multiplied by {@link
+ * #attentionFactor()}. Everything is computed in double precision and rounded once.
  *
- * <p>With D the width of the rotary part, the base form is {@code inv_i = theta^(-2i / D)}, i in [0, D / 2) (Su et al. 2021,
- * arXiv:2104.09864, section 3.2.2). Immutable.
+ * <p>With D the width of the rotary part, the base form is {@code inv_i = theta^(-2i / D)}, i in
+ * [0, D / 2) (Su et al. 2021, arXiv:2104.09864, section 3.2.2). Immutable.
  */
 public final class RopeFrequencies {
   private final double[] frequencies;
@@ -28,7 +28,10 @@ public final class RopeFrequencies {
     return new RopeFrequencies(base(rotaryWidth, theta), 1);
   }
 
-  /** {@code inv_i / factor}: positions are interpolated linearly (Chen et al. 2023, arXiv:2306.15595). */
+  /**
+   * {@code inv_i / factor}: positions are interpolated linearly (Chen et al. 2023,
+   * arXiv:2306.15595).
+   */
   public static RopeFrequencies linear(int rotaryWidth, double theta, double factor) {
     requirePositive("factor", factor);
     double[] inv = base(rotaryWidth, theta);
@@ -37,15 +40,22 @@ public final class RopeFrequencies {
   }
 
   /**
-   * Llama 3's rule: wavelengths beyond {@code originalContext / lowFactor} are divided by the factor, those below
-   * {@code originalContext / highFactor} are kept, those between are mixed.
+   * Llama 3's rule: wavelengths beyond {@code originalContext / lowFactor} are divided by the
+   * factor, those below {@code originalContext / highFactor} are kept, those between are mixed.
    */
   public static RopeFrequencies llama3(
-      int rotaryWidth, double theta, double factor, double lowFactor, double highFactor, double originalContext) {
+      int rotaryWidth,
+      double theta,
+      double factor,
+      double lowFactor,
+      double highFactor,
+      double originalContext) {
     requirePositive("factor", factor);
     requirePositive("lowFactor", lowFactor);
     requirePositive("originalContext", originalContext);
-    if (!(highFactor > lowFactor)) throw new IllegalArgumentException("highFactor must be above " + lowFactor + ", found " + highFactor);
+    if (!(highFactor > lowFactor))
+      throw new IllegalArgumentException(
+          "highFactor must be above " + lowFactor + ", found " + highFactor);
     double[] inv = base(rotaryWidth, theta);
     for (int i = 0; i < inv.length; i++) {
       double wavelength = 2 * Math.PI / inv[i];
@@ -61,16 +71,27 @@ public final class RopeFrequencies {
    *
    * @param factor by how much the context is extended
    * @param originalContext the context before the extension
-   * @param betaFast rotations over the original context from which a pair is kept as it is, usually 32
+   * @param betaFast rotations over the original context from which a pair is kept as it is, usually
+   *     32
    * @param betaSlow rotations up to which a pair is interpolated fully, usually 1
    * @param truncate whether the bounds of the ramp are rounded to whole pairs; gpt-oss does not
    * @param attentionFactor the factor of cosines and sines, or null to derive it
    * @param mscale DeepSeek's {@code mscale}, or null
    * @param mscaleAllDim DeepSeek's {@code mscale_all_dim}, or null
    */
-  public record Yarn(double factor, double originalContext, double betaFast, double betaSlow, boolean truncate, Double attentionFactor,
-      Double mscale, Double mscaleAllDim) {
-    /** The factor of cosines and sines: as given, else {@code g(mscale) / g(mscaleAllDim)} if both are there and not 0, else {@code g(1)}. */
+  public record Yarn(
+      double factor,
+      double originalContext,
+      double betaFast,
+      double betaSlow,
+      boolean truncate,
+      Double attentionFactor,
+      Double mscale,
+      Double mscaleAllDim) {
+    /**
+     * The factor of cosines and sines: as given, else {@code g(mscale) / g(mscaleAllDim)} if both
+     * are there and not 0, else {@code g(1)}.
+     */
     double resolvedAttentionFactor() {
       if (attentionFactor != null) return attentionFactor;
       if (mscale != null && mscale != 0 && mscaleAllDim != null && mscaleAllDim != 0) {
@@ -80,7 +101,10 @@ public final class RopeFrequencies {
     }
   }
 
-  /** YaRN (Peng et al. 2023, arXiv:2309.00071, section 3.2): pairs that turn often are kept, slow ones interpolated, a ramp lies between. */
+  /**
+   * YaRN (Peng et al. 2023, arXiv:2309.00071, section 3.2): pairs that turn often are kept, slow
+   * ones interpolated, a ramp lies between.
+   */
   public static RopeFrequencies yarn(int rotaryWidth, double theta, Yarn yarn) {
     requirePositive("factor", yarn.factor());
     requirePositive("originalContext", yarn.originalContext());
@@ -103,7 +127,10 @@ public final class RopeFrequencies {
     return new RopeFrequencies(inv, yarn.resolvedAttentionFactor());
   }
 
-  /** {@code g(m) = 0.1 m ln(factor) + 1}, and 1 for factors up to 1: the growth of attention logits that YaRN compensates. */
+  /**
+   * {@code g(m) = 0.1 m ln(factor) + 1}, and 1 for factors up to 1: the growth of attention logits
+   * that YaRN compensates.
+   */
   public static double magnitude(double mscale, double factor) {
     return factor <= 1 ? 1 : 0.1 * mscale * StrictMath.log(factor) + 1;
   }
@@ -134,25 +161,35 @@ public final class RopeFrequencies {
   public void angles(long firstPosition, Tensor cos, Tensor sin) {
     cos.require("cos", F32, ANY, numPairs());
     sin.require("sin", F32, cos.dim(0), numPairs());
-    if (firstPosition < 0) throw new IllegalArgumentException("firstPosition must not be negative, found " + firstPosition);
+    if (firstPosition < 0)
+      throw new IllegalArgumentException(
+          "firstPosition must not be negative, found " + firstPosition);
     FloatBuffer cosines = cos.asByteBuffer().asFloatBuffer();
     FloatBuffer sines = sin.asByteBuffer().asFloatBuffer();
     for (long position = firstPosition; position < firstPosition + cos.dim(0); position++) {
       for (double frequency : frequencies) {
         double angle = position * frequency;
-        cosines.put((float) (StrictMath.cos(angle) * attentionFactor)); // StrictMath: the same bits on every JDK
+        cosines.put(
+            (float)
+                (StrictMath.cos(angle)
+                    * attentionFactor)); // StrictMath: the same bits on every JDK
         sines.put((float) (StrictMath.sin(angle) * attentionFactor));
       }
     }
   }
 
   /** The pair, as a fraction, that turns this many times over the context. */
-  private static double pairOfRotations(double rotations, int rotaryWidth, double theta, double context) {
-    return rotaryWidth * StrictMath.log(context / (2 * Math.PI * rotations)) / (2 * StrictMath.log(theta));
+  private static double pairOfRotations(
+      double rotations, int rotaryWidth, double theta, double context) {
+    return rotaryWidth
+        * StrictMath.log(context / (2 * Math.PI * rotations))
+        / (2 * StrictMath.log(theta));
   }
 
   private static double[] base(int rotaryWidth, double theta) {
-    if (rotaryWidth < 2 || rotaryWidth % 2 != 0) throw new IllegalArgumentException("rotaryWidth must be even and positive, found " + rotaryWidth);
+    if (rotaryWidth < 2 || rotaryWidth % 2 != 0)
+      throw new IllegalArgumentException(
+          "rotaryWidth must be even and positive, found " + rotaryWidth);
     requirePositive("theta", theta);
     double[] inv = new double[rotaryWidth / 2];
     for (int i = 0; i < inv.length; i++) inv[i] = StrictMath.pow(theta, -2.0 * i / rotaryWidth);
@@ -160,6 +197,7 @@ public final class RopeFrequencies {
   }
 
   private static void requirePositive(String name, double value) {
-    if (!(value > 0) || Double.isInfinite(value)) throw new IllegalArgumentException(name + " must be positive, found " + value);
+    if (!(value > 0) || Double.isInfinite(value))
+      throw new IllegalArgumentException(name + " must be positive, found " + value);
   }
 }

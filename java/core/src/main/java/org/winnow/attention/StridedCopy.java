@@ -11,7 +11,8 @@ import org.winnow.internal.NativeCalls;
  * Copies rows between two strided layouts: how keys and values reach the pages of a cache.
  *
  * <pre>{@code
- * destination[destinationOffset + i * destinationOuter + j * destinationInner + c] = source[sourceOffset + i * sourceOuter + j * sourceInner + c]
+ * destination[destinationOffset + i * destinationOuter + j * destinationInner + c] = source[sourceOffset + i *
+ * sourceOuter + j * sourceInner + c]
  * for i in [0, outerSize), j in [0, innerSize), c in [0, width)
  * }</pre>
  *
@@ -25,23 +26,70 @@ public final class StridedCopy {
    *
    * @param source f32, of any shape; a stride of 0 repeats a row
    * @param destination f32, of any shape; must not overlap {@code source}
-   * @throws IllegalArgumentException if a type is wrong or the block does not lie inside a tensor; nothing has run then
+   * @throws IllegalArgumentException if a type is wrong or the block does not lie inside a tensor;
+   *     nothing has run then
    * @throws IllegalStateException if a tensor or the backend is closed
    */
-  public static void run(Backend backend, Tensor source, long sourceOffset, long sourceOuter, long sourceInner, Tensor destination,
-      long destinationOffset, long destinationOuter, long destinationInner, long outerSize, long innerSize, long width) {
+  public static void run(
+      Backend backend,
+      Tensor source,
+      long sourceOffset,
+      long sourceOuter,
+      long sourceInner,
+      Tensor destination,
+      long destinationOffset,
+      long destinationOuter,
+      long destinationInner,
+      long outerSize,
+      long innerSize,
+      long width) {
     int ticket = NativeCalls.enter();
     try {
       if (outerSize < 0 || innerSize < 0 || width < 0) {
-        throw new IllegalArgumentException("block must have no negative extent, found [" + outerSize + ", " + innerSize + ", " + width + "]");
+        throw new IllegalArgumentException(
+            "block must have no negative extent, found ["
+                + outerSize
+                + ", "
+                + innerSize
+                + ", "
+                + width
+                + "]");
       }
       boolean empty = outerSize == 0 || innerSize == 0 || width == 0;
-      requireInside("source", source, sourceOffset, sourceOuter, sourceInner, outerSize, innerSize, width, empty);
-      requireInside("destination", destination, destinationOffset, destinationOuter, destinationInner, outerSize, innerSize, width, empty);
+      requireInside(
+          "source",
+          source,
+          sourceOffset,
+          sourceOuter,
+          sourceInner,
+          outerSize,
+          innerSize,
+          width,
+          empty);
+      requireInside(
+          "destination",
+          destination,
+          destinationOffset,
+          destinationOuter,
+          destinationInner,
+          outerSize,
+          innerSize,
+          width,
+          empty);
       destination.requireDisjoint("destination", "source", source);
       if (empty) return;
-      backend.stridedCopy(source, sourceOffset, sourceOuter, sourceInner, destination, destinationOffset, destinationOuter, destinationInner,
-          outerSize, innerSize, width);
+      backend.stridedCopy(
+          source,
+          sourceOffset,
+          sourceOuter,
+          sourceInner,
+          destination,
+          destinationOffset,
+          destinationOuter,
+          destinationInner,
+          outerSize,
+          innerSize,
+          width);
     } finally {
       NativeCalls.exit(ticket);
       Reference.reachabilityFence(source);
@@ -49,17 +97,42 @@ public final class StridedCopy {
     }
   }
 
-  private static void requireInside(String name, Tensor tensor, long offset, long outer, long inner, long outerSize, long innerSize, long width,
+  private static void requireInside(
+      String name,
+      Tensor tensor,
+      long offset,
+      long outer,
+      long inner,
+      long outerSize,
+      long innerSize,
+      long width,
       boolean empty) {
     if (tensor.isClosed()) throw new IllegalStateException(name + " is closed");
-    if (tensor.dtype() != F32) throw new IllegalArgumentException(name + " must be f32, found " + tensor.dtype());
+    if (tensor.dtype() != F32)
+      throw new IllegalArgumentException(name + " must be f32, found " + tensor.dtype());
     if (offset < 0 || outer < 0 || inner < 0) {
-      throw new IllegalArgumentException(name + " must have no negative offset or stride, found " + offset + ", " + outer + ", " + inner);
+      throw new IllegalArgumentException(
+          name
+              + " must have no negative offset or stride, found "
+              + offset
+              + ", "
+              + outer
+              + ", "
+              + inner);
     }
     if (empty) return;
-    long last = Math.addExact(Math.addExact(offset, Math.multiplyExact(outerSize - 1, outer)), Math.multiplyExact(innerSize - 1, inner));
+    long last =
+        Math.addExact(
+            Math.addExact(offset, Math.multiplyExact(outerSize - 1, outer)),
+            Math.multiplyExact(innerSize - 1, inner));
     if (Math.addExact(last, width) > tensor.size()) {
-      throw new IllegalArgumentException("block must end inside " + name + " of " + tensor.size() + " elements, found " + Math.addExact(last, width));
+      throw new IllegalArgumentException(
+          "block must end inside "
+              + name
+              + " of "
+              + tensor.size()
+              + " elements, found "
+              + Math.addExact(last, width));
     }
   }
 }

@@ -1,2 +1,5 @@
-/** Attention over a paged key-value cache, and what it needs: rotary embedding, the cache, latent attention. */
+/**
+ * Attention over a paged key-value cache, and what it needs: rotary embedding, the cache, latent
+ * attention.
+ */
 package org.winnow.attention;

@@ -28,13 +28,19 @@ public final class CpuBackend extends Backend {
 
   /**
    * @param numThreads the caller of an operation counts as one
-   * @throws IllegalArgumentException if this machine does not run the instruction set, or {@code numThreads < 1}
+   * @throws IllegalArgumentException if this machine does not run the instruction set, or {@code
+   *     numThreads < 1}
    */
   public CpuBackend(InstructionSet instructionSet, int numThreads) {
     if (!instructionSet.isSupported()) {
-      throw new IllegalArgumentException("instructionSet must be supported by this machine (up to " + InstructionSet.best() + "), found " + instructionSet);
+      throw new IllegalArgumentException(
+          "instructionSet must be supported by this machine (up to "
+              + InstructionSet.best()
+              + "), found "
+              + instructionSet);
     }
-    if (numThreads < 1) throw new IllegalArgumentException("numThreads must be at least 1, found " + numThreads);
+    if (numThreads < 1)
+      throw new IllegalArgumentException("numThreads must be at least 1, found " + numThreads);
     NativeLoader.load();
     this.instructionSet = instructionSet;
     this.numThreads = numThreads;
@@ -48,7 +54,11 @@ public final class CpuBackend extends Backend {
 
   @Override
   public String description() {
-    return "cpu: " + instructionSet + ", " + numThreads + (numThreads == 1 ? " thread" : " threads");
+    return "cpu: "
+        + instructionSet
+        + ", "
+        + numThreads
+        + (numThreads == 1 ? " thread" : " threads");
   }
 
   public InstructionSet instructionSet() {
@@ -65,10 +75,30 @@ public final class CpuBackend extends Backend {
   }
 
   @Override
-  public void attention(Tensor query, KvCache cache, int layer, long firstPosition, AttentionOptions options, Tensor output) {
-    NativeCpu.attention_cpu(query.address(), row(cache.keyPages(), layer), row(cache.valuePages(), layer), addressOrNull(options.sinks()),
-        output.address(), query.dim(0), firstPosition, query.dim(1), cache.numKvHeads(), cache.keyWidth(), cache.valueWidth(),
-        cache.valueRowStride(), KvCache.PAGE_TOKENS, options.slidingWindow(), options.scale(), handle());
+  public void attention(
+      Tensor query,
+      KvCache cache,
+      int layer,
+      long firstPosition,
+      AttentionOptions options,
+      Tensor output) {
+    NativeCpu.attention_cpu(
+        query.address(),
+        row(cache.keyPages(), layer),
+        row(cache.valuePages(), layer),
+        addressOrNull(options.sinks()),
+        output.address(),
+        query.dim(0),
+        firstPosition,
+        query.dim(1),
+        cache.numKvHeads(),
+        cache.keyWidth(),
+        cache.valueWidth(),
+        cache.valueRowStride(),
+        KvCache.PAGE_TOKENS,
+        options.slidingWindow(),
+        options.scale(),
+        handle());
   }
 
   @Override
@@ -78,52 +108,129 @@ public final class CpuBackend extends Backend {
 
   @Override
   public long embedding(Tensor table, Tensor tokenIds, Tensor output) {
-    return NativeCpu.embedding_cpu(table.address(), table.dtype().code(), tokenIds.address(), output.address(), tokenIds.dim(0), table.dim(0),
-        table.dim(1), handle());
+    return NativeCpu.embedding_cpu(
+        table.address(),
+        table.dtype().code(),
+        tokenIds.address(),
+        output.address(),
+        tokenIds.dim(0),
+        table.dim(0),
+        table.dim(1),
+        handle());
   }
 
   @Override
   public long expertPlan(Routing routing, ExpertPlan plan) {
     handle();
     return NativeCpu.expert_plan_cpu(
-        routing.tokenOffsets().address(), routing.expertIds().address(), plan.expertOffsets().address(), plan.sourceRows().address(),
-        plan.assignmentRows().address(), plan.activeExperts().address(), routing.numTokens(), routing.numRows(), plan.numExperts());
+        routing.tokenOffsets().address(),
+        routing.expertIds().address(),
+        plan.expertOffsets().address(),
+        plan.sourceRows().address(),
+        plan.assignmentRows().address(),
+        plan.activeExperts().address(),
+        routing.numTokens(),
+        routing.numRows(),
+        plan.numExperts());
   }
 
   @Override
-  public void moeCombine(Tensor expertOutput, Routing routing, ExpertPlan plan, Tensor shared, Tensor sharedGateLogits, Tensor output) {
+  public void moeCombine(
+      Tensor expertOutput,
+      Routing routing,
+      ExpertPlan plan,
+      Tensor shared,
+      Tensor sharedGateLogits,
+      Tensor output) {
     NativeCpu.moe_combine_cpu(
-        expertOutput.address(), routing.tokenOffsets().address(), plan.assignmentRows().address(), routing.routingWeights().address(),
-        addressOrNull(shared), addressOrNull(sharedGateLogits), output.address(), output.dtype().code(), output.dim(0), plan.numRows(),
-        output.dim(1), handle());
+        expertOutput.address(),
+        routing.tokenOffsets().address(),
+        plan.assignmentRows().address(),
+        routing.routingWeights().address(),
+        addressOrNull(shared),
+        addressOrNull(sharedGateLogits),
+        output.address(),
+        output.dtype().code(),
+        output.dim(0),
+        plan.numRows(),
+        output.dim(1),
+        handle());
   }
 
   @Override
   public int groupedGemm(
-      Tensor input, Tensor sourceRows, Tensor expertOffsets, Tensor activeExperts, int numActive, ExpertMatrices weights, Activation activation, Tensor output) {
+      Tensor input,
+      Tensor sourceRows,
+      Tensor expertOffsets,
+      Tensor activeExperts,
+      int numActive,
+      ExpertMatrices weights,
+      Activation activation,
+      Tensor output) {
     long numRows = Math.min(output.dim(0), sourceRows == null ? input.dim(0) : sourceRows.dim(0));
     return (int)
         NativeCpu.grouped_gemm_cpu(
-            input.address(), input.dtype().code(), addressOrNull(sourceRows), weights.weightTable(), weights.upTable(), weights.weightType().code(),
-            weights.biasTable(), weights.upBiasTable(), addressOrNull(expertOffsets), addressOrNull(activeExperts), activation.code(), output.address(),
-            output.dtype().code(), input.dim(0), numRows, weights.numExperts(), numActive, input.dim(1), output.dim(1), handle());
+            input.address(),
+            input.dtype().code(),
+            addressOrNull(sourceRows),
+            weights.weightTable(),
+            weights.upTable(),
+            weights.weightType().code(),
+            weights.biasTable(),
+            weights.upBiasTable(),
+            addressOrNull(expertOffsets),
+            addressOrNull(activeExperts),
+            activation.code(),
+            output.address(),
+            output.dtype().code(),
+            input.dim(0),
+            numRows,
+            weights.numExperts(),
+            numActive,
+            input.dim(1),
+            output.dim(1),
+            handle());
   }
 
   @Override
   public void layerNorm(Tensor input, Tensor weight, Tensor bias, Tensor output, float epsilon) {
-    NativeCpu.layer_norm_cpu(input.address(), weight.address(), addressOrNull(bias), output.address(), input.dim(0), input.dim(1), epsilon,
+    NativeCpu.layer_norm_cpu(
+        input.address(),
+        weight.address(),
+        addressOrNull(bias),
+        output.address(),
+        input.dim(0),
+        input.dim(1),
+        epsilon,
         handle());
   }
 
   @Override
   public void rmsNorm(Tensor input, Tensor weight, Tensor output, float epsilon) {
-    NativeCpu.rms_norm_cpu(input.address(), weight.address(), output.address(), input.dim(0), input.dim(1), input.dim(1), epsilon, handle());
+    NativeCpu.rms_norm_cpu(
+        input.address(),
+        weight.address(),
+        output.address(),
+        input.dim(0),
+        input.dim(1),
+        input.dim(1),
+        epsilon,
+        handle());
   }
 
   @Override
   public void rope(Tensor values, Tensor cos, Tensor sin, int rotaryOffset, Rope.Layout layout) {
-    NativeCpu.rope_cpu(values.address(), cos.address(), sin.address(), values.dim(0), values.dim(1), values.dim(2), rotaryOffset, cos.dim(1),
-        layout == Rope.Layout.INTERLEAVED, handle());
+    NativeCpu.rope_cpu(
+        values.address(),
+        cos.address(),
+        sin.address(),
+        values.dim(0),
+        values.dim(1),
+        values.dim(2),
+        rotaryOffset,
+        cos.dim(1),
+        layout == Rope.Layout.INTERLEAVED,
+        handle());
   }
 
   @Override
@@ -133,20 +240,55 @@ public final class CpuBackend extends Backend {
   }
 
   @Override
-  public void stridedCopy(Tensor source, long sourceOffset, long sourceOuter, long sourceInner, Tensor destination, long destinationOffset,
-      long destinationOuter, long destinationInner, long outerSize, long innerSize, long width) {
-    NativeCpu.strided_copy_cpu(source.address() + sourceOffset * Float.BYTES, sourceOuter, sourceInner,
-        destination.address() + destinationOffset * Float.BYTES, destinationOuter, destinationInner, outerSize, innerSize, width, handle());
+  public void stridedCopy(
+      Tensor source,
+      long sourceOffset,
+      long sourceOuter,
+      long sourceInner,
+      Tensor destination,
+      long destinationOffset,
+      long destinationOuter,
+      long destinationInner,
+      long outerSize,
+      long innerSize,
+      long width) {
+    NativeCpu.strided_copy_cpu(
+        source.address() + sourceOffset * Float.BYTES,
+        sourceOuter,
+        sourceInner,
+        destination.address() + destinationOffset * Float.BYTES,
+        destinationOuter,
+        destinationInner,
+        outerSize,
+        innerSize,
+        width,
+        handle());
   }
 
   @Override
   public long topKRouter(Tensor logits, TopKRouter router, Routing output) {
     return NativeCpu.top_k_router_cpu(
-        logits.address(), addressOrNull(router.correctionBias()), output.tokenOffsets().address(), output.expertIds().address(),
-        output.routingWeights().address(), logits.dim(0), logits.dim(1), router.score().ordinal(), router.topK(logits.dim(1)),
-        router.minExperts(), router.numExpertGroups(), router.topKGroups(), router.groupScore().ordinal(), router.renormalises(),
-        router.scalingFactor(), router.threshold(), router.emptyPolicy() == TopKRouter.EmptyPolicy.FALLBACK_TOP1, router.topP(),
-        router.minP(), router.skipBelow(), handle());
+        logits.address(),
+        addressOrNull(router.correctionBias()),
+        output.tokenOffsets().address(),
+        output.expertIds().address(),
+        output.routingWeights().address(),
+        logits.dim(0),
+        logits.dim(1),
+        router.score().ordinal(),
+        router.topK(logits.dim(1)),
+        router.minExperts(),
+        router.numExpertGroups(),
+        router.topKGroups(),
+        router.groupScore().ordinal(),
+        router.renormalises(),
+        router.scalingFactor(),
+        router.threshold(),
+        router.emptyPolicy() == TopKRouter.EmptyPolicy.FALLBACK_TOP1,
+        router.topP(),
+        router.minP(),
+        router.skipBelow(),
+        handle());
   }
 
   @Override

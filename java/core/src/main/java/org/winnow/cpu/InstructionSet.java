@@ -4,7 +4,10 @@ import java.util.Locale;
 import org.winnow.internal.NativeCpu;
 import org.winnow.internal.NativeLoader;
 
-/** Instruction sets of the CPU kernels, narrowest first. The order is that of {@code winnow::InstructionSet} in {@code winnow/base/cpu.h}. */
+/**
+ * Instruction sets of the CPU kernels, narrowest first. The order is that of {@code
+ * winnow::InstructionSet} in {@code winnow/base/cpu.h}.
+ */
 public enum InstructionSet {
   /** Plain x86-64. */
   PORTABLE,

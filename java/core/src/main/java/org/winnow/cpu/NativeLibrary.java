@@ -7,7 +7,10 @@ import org.winnow.internal.NativeLoader;
 public final class NativeLibrary {
   private NativeLibrary() {}
 
-  /** The platform that this Java runs on, as classifiers of natives jars name it: {@code "linux-x86_64"}. */
+  /**
+   * The platform that this Java runs on, as classifiers of natives jars name it: {@code
+   * "linux-x86_64"}.
+   */
   public static String platform() {
     return Loader.getPlatform();
   }

@@ -6,10 +6,12 @@ import org.winnow.internal.NativeCalls;
 import org.winnow.internal.NativeCpu;
 
 /**
- * The limits of this machine, measured: what operations are judged by. On a shared machine they move from minute to minute: measure them beside what is
- * judged. Native contract: {@code base/probe.h}.
+ * The limits of this machine, measured: what operations are judged by. On a shared machine they
+ * move from minute to minute: measure them beside what is judged. Native contract: {@code
+ * base/probe.h}.
  *
- * <p>Times are CPU time of the calling thread for a backend of one thread, which other load does not lengthen, and wall time for a larger one.
+ * <p>Times are CPU time of the calling thread for a backend of one thread, which other load does
+ * not lengthen, and wall time for a larger one.
  */
 public final class Probe {
   private static final long ROUNDS = 2000; // of 1024 steps per chain: some ten milliseconds
@@ -28,14 +30,18 @@ public final class Probe {
     int ticket = NativeCalls.enter();
     try {
       if (memory.sizeBytes() == 0) throw new IllegalArgumentException("memory must not be empty");
-      return NativeCpu.probe_read_bytes_per_second(memory.address(), memory.sizeBytes(), backend.handle());
+      return NativeCpu.probe_read_bytes_per_second(
+          memory.address(), memory.sizeBytes(), backend.handle());
     } finally {
       NativeCalls.exit(ticket);
       Reference.reachabilityFence(memory);
     }
   }
 
-  /** Multiplications and additions of f32 per second, each counted, with operands that stay in registers. */
+  /**
+   * Multiplications and additions of f32 per second, each counted, with operands that stay in
+   * registers.
+   */
   public static double f32OperationsPerSecond(CpuBackend backend) {
     int ticket = NativeCalls.enter();
     try {
@@ -45,7 +51,10 @@ public final class Probe {
     }
   }
 
-  /** The same for bf16 operands and f32 sums, where the instruction set has such an operation; else the f32 rate. */
+  /**
+   * The same for bf16 operands and f32 sums, where the instruction set has such an operation; else
+   * the f32 rate.
+   */
   public static double bf16OperationsPerSecond(CpuBackend backend) {
     int ticket = NativeCalls.enter();
     try {

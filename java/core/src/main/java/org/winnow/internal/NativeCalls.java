@@ -4,11 +4,12 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * Lets {@code close()} wait for the native calls that are running, at the cost of two atomic additions per call and whatever the number of
- * objects the call uses (sleepable read-copy-update: readers count themselves into one of two epochs, a closer waits for both to drain).
+ * Lets {@code close()} wait for the native calls that are running, at the cost of two atomic
+ * additions per call and whatever the number of objects the call uses (sleepable read-copy-update:
+ * readers count themselves into one of two epochs, a closer waits for both to drain).
  *
- * <p>A call enters, then checks that its objects are open, then runs. A closer marks its object closed, then awaits. So a call either sees the
- * mark or is waited for.
+ * <p>A call enters, then checks that its objects are open, then runs. A closer marks its object
+ * closed, then awaits. So a call either sees the mark or is waited for.
  */
 public final class NativeCalls {
   private static final AtomicLong[] RUNNING = {new AtomicLong(), new AtomicLong()};
@@ -36,7 +37,8 @@ public final class NativeCalls {
    * @throws IllegalStateException if called from inside a call, which would wait for itself
    */
   public static void awaitRunning() {
-    if (DEPTH.get()[0] > 0) throw new IllegalStateException("close() called from inside a running operation");
+    if (DEPTH.get()[0] > 0)
+      throw new IllegalStateException("close() called from inside a running operation");
     synchronized (NativeCalls.class) {
       for (int flip = 0; flip < 2; flip++) {
         int old = epoch;

@@ -11,12 +11,16 @@ import org.bytedeco.javacpp.Loader;
 /**
  * Loads the native library once and checks that it speaks this version's binary interface.
  *
- * <p>It comes from the directory in {@code winnow.native.path} (system property) or {@code WINNOW_NATIVE_PATH} (environment) if one is named;
- * else from the natives jar on the class or module path, unpacked into a directory of the user's cache whose name is a hash of the natives: a
+ * <p>It comes from the directory in {@code winnow.native.path} (system property) or {@code
+ * WINNOW_NATIVE_PATH} (environment) if one is named; else from the natives jar on the class or
+ * module path, unpacked into a directory of the user's cache whose name is a hash of the natives: a
  * rebuilt library is never mistaken for the one that was unpacked before.
  */
 public final class NativeLoader {
-  /** The value of {@code kAbiVersion} in {@code winnow/base/cpu.h} that these classes were written for. */
+  /**
+   * The value of {@code kAbiVersion} in {@code winnow/base/cpu.h} that these classes were written
+   * for.
+   */
   static final int ABI_VERSION = 1;
 
   /** The platforms that natives are built for, which are also the classifiers of their jars. */
@@ -36,7 +40,10 @@ public final class NativeLoader {
    */
   public static synchronized void load() {
     if (path != null) return;
-    if (failure != null) throw link(failure.getMessage(), failure); // class initialisation fails only once; the reason must not get lost
+    if (failure != null)
+      throw link(
+          failure.getMessage(),
+          failure); // class initialisation fails only once; the reason must not get lost
     try {
       path = loadLibrary();
     } catch (UnsatisfiedLinkError e) {
@@ -58,10 +65,12 @@ public final class NativeLoader {
   }
 
   private static String loadLibrary() {
-    // JavaCPP counts all of the process's memory against the Java heap and refuses to go on; weights live outside the heap.
+    // JavaCPP counts all of the process's memory against the Java heap and refuses to go on;
+    // weights live outside the heap.
     setDefault("org.bytedeco.javacpp.maxPhysicalBytes", "0");
     setDefault("org.bytedeco.javacpp.maxBytes", "0");
-    String directory = System.getProperty("winnow.native.path", System.getenv("WINNOW_NATIVE_PATH"));
+    String directory =
+        System.getProperty("winnow.native.path", System.getenv("WINNOW_NATIVE_PATH"));
     String source = directory == null ? unpackedSource() : namedSource(directory);
     String found;
     int abiVersion;
@@ -71,12 +80,30 @@ public final class NativeLoader {
     } catch (LinkageError e) {
       throw link(missing(Loader.getPlatform(), version(), source, e), e);
     }
-    if (directory != null && !new File(found).getAbsoluteFile().toPath().startsWith(Path.of(directory).toAbsolutePath())) {
-      throw link("winnow.native.path is " + directory + " but " + found + " was loaded: JavaCPP was in use before;"
-          + " start Java with -Dorg.bytedeco.javacpp.pathsFirst=true", null);
+    if (directory != null
+        && !new File(found)
+            .getAbsoluteFile()
+            .toPath()
+            .startsWith(Path.of(directory).toAbsolutePath())) {
+      throw link(
+          "winnow.native.path is "
+              + directory
+              + " but "
+              + found
+              + " was loaded: JavaCPP was in use before;"
+              + " start Java with -Dorg.bytedeco.javacpp.pathsFirst=true",
+          null);
     }
     if (abiVersion != ABI_VERSION) {
-      throw link("native library " + found + " speaks ABI " + abiVersion + ", these classes speak " + ABI_VERSION + ": use jars of one version", null);
+      throw link(
+          "native library "
+              + found
+              + " speaks ABI "
+              + abiVersion
+              + ", these classes speak "
+              + ABI_VERSION
+              + ": use jars of one version",
+          null);
     }
     return found;
   }
@@ -84,7 +111,12 @@ public final class NativeLoader {
   /** Has JavaCPP look in that directory before it looks into jars. */
   private static String namedSource(String directory) {
     if (!Files.isRegularFile(Path.of(directory, JNI_LIBRARY))) {
-      throw link("winnow.native.path must be a directory that holds libwinnow.so.1 and " + JNI_LIBRARY + ", found " + directory, null);
+      throw link(
+          "winnow.native.path must be a directory that holds libwinnow.so.1 and "
+              + JNI_LIBRARY
+              + ", found "
+              + directory,
+          null);
     }
     setDefault("org.bytedeco.javacpp.pathsFirst", "true");
     Loader.loadProperties().setProperty("platform.linkpath", directory);
@@ -95,14 +127,24 @@ public final class NativeLoader {
   private static String unpackedSource() {
     String resource = "/org/winnow/" + PLATFORM + "/natives.sha256";
     URL manifest = NativeCpu.class.getResource(resource);
-    if (manifest == null) manifest = Loader.class.getResource(resource); // on the module path the natives are another module's
-    if (manifest == null || manifest.getProtocol().equals("file")) return "the class path"; // nothing to unpack
+    if (manifest == null)
+      manifest =
+          Loader.class.getResource(resource); // on the module path the natives are another module's
+    if (manifest == null || manifest.getProtocol().equals("file"))
+      return "the class path"; // nothing to unpack
     if (System.getProperty("org.bytedeco.javacpp.cachedir") == null) {
       try (InputStream content = manifest.openStream()) {
-        System.setProperty("org.bytedeco.javacpp.cachedir", NativeCache.directory(content.readAllBytes()).toString());
+        System.setProperty(
+            "org.bytedeco.javacpp.cachedir",
+            NativeCache.directory(content.readAllBytes()).toString());
       } catch (IOException e) {
-        throw link("natives cannot be unpacked: " + e.getMessage() + "; unpack the natives jar yourself and name the directory of "
-            + JNI_LIBRARY + " in -Dwinnow.native.path", e);
+        throw link(
+            "natives cannot be unpacked: "
+                + e.getMessage()
+                + "; unpack the natives jar yourself and name the directory of "
+                + JNI_LIBRARY
+                + " in -Dwinnow.native.path",
+            e);
       }
     }
     return manifest + ", unpacked into " + System.getProperty("org.bytedeco.javacpp.cachedir");
@@ -110,10 +152,22 @@ public final class NativeLoader {
 
   /** What to tell someone whose class path lacks the natives. */
   static String missing(String platform, String version, String source, Throwable cause) {
-    if (!platform.equals(PLATFORM)) return "Winnow has natives for " + PLATFORM + ", this machine is " + platform;
-    return "Winnow's natives for " + platform + " cannot be loaded from " + source + ": add the jar org.winnow:winnow-core:" + version + ":" + platform
-        + " (Maven: <classifier>" + platform + "</classifier>, <scope>runtime</scope>), or name a directory with libwinnow.so.1 and "
-        + JNI_LIBRARY + " in -Dwinnow.native.path; cause: " + cause.getMessage();
+    if (!platform.equals(PLATFORM))
+      return "Winnow has natives for " + PLATFORM + ", this machine is " + platform;
+    return "Winnow's natives for "
+        + platform
+        + " cannot be loaded from "
+        + source
+        + ": add the jar org.winnow:winnow-core:"
+        + version
+        + ":"
+        + platform
+        + " (Maven: <classifier>"
+        + platform
+        + "</classifier>, <scope>runtime</scope>), or name a directory with libwinnow.so.1 and "
+        + JNI_LIBRARY
+        + " in -Dwinnow.native.path; cause: "
+        + cause.getMessage();
   }
 
   private static String version() {

@@ -22,7 +22,8 @@ public final class Add {
   /**
    * @param accumulator [numRows, hiddenSize] f32, overwritten
    * @param addend [numRows, hiddenSize] f32; may be {@code accumulator} itself
-   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has run then
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
+   *     run then
    * @throws IllegalStateException if a tensor or the backend is closed
    */
   public static void run(Backend backend, Tensor accumulator, Tensor addend) {

@@ -22,14 +22,16 @@ public final class Clamp {
 
   /**
    * @param values [numRows, width] f32, overwritten
-   * @throws IllegalArgumentException if the type or rank is wrong or the limit is not 0 or more; nothing has run then
+   * @throws IllegalArgumentException if the type or rank is wrong or the limit is not 0 or more;
+   *     nothing has run then
    * @throws IllegalStateException if the tensor or the backend is closed
    */
   public static void run(Backend backend, Tensor values, float limit) {
     int ticket = NativeCalls.enter();
     try {
       values.require("values", F32, ANY, ANY);
-      if (!(limit >= 0)) throw new IllegalArgumentException("limit must not be negative, found " + limit);
+      if (!(limit >= 0))
+        throw new IllegalArgumentException("limit must not be negative, found " + limit);
       backend.clamp(values, limit);
     } finally {
       NativeCalls.exit(ticket);

@@ -25,8 +25,8 @@ public final class Embedding {
    * @param table [vocabularySize, hiddenSize], f32, bf16 or f16
    * @param tokenIds [numTokens] i32
    * @param output [numTokens, hiddenSize] f32, overwritten; must not overlap the inputs
-   * @throws IllegalArgumentException naming the argument whose shape or type is wrong, or the first token id that is not in the table; nothing
-   *     has run then
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong, or the first
+   *     token id that is not in the table; nothing has run then
    * @throws IllegalStateException if a tensor or the backend is closed
    */
   public static void run(Backend backend, Tensor table, Tensor tokenIds, Tensor output) {
@@ -40,7 +40,12 @@ public final class Embedding {
       long wrong = backend.embedding(table, tokenIds, output);
       if (wrong >= 0) {
         throw new IllegalArgumentException(
-            "tokenIds must lie in [0, " + table.dim(0) + "), found " + tokenIds.getInt(wrong) + " at index " + wrong);
+            "tokenIds must lie in [0, "
+                + table.dim(0)
+                + "), found "
+                + tokenIds.getInt(wrong)
+                + " at index "
+                + wrong);
       }
     } finally {
       NativeCalls.exit(ticket);

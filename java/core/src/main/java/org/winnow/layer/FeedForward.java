@@ -11,8 +11,9 @@ import org.winnow.moe.ExpertMatrices;
 import org.winnow.moe.GroupedGemm;
 
 /**
- * A dense gated feed-forward block: {@code output = down(activation(gate(x), up(x)))}; gate and up are computed in one pass over the input. The inner
- * layer is kept in the input's type. Calls from several threads are served one after the other.
+ * A dense gated feed-forward block: {@code output = down(activation(gate(x), up(x)))}; gate and up
+ * are computed in one pass over the input. The inner layer is kept in the input's type. Calls from
+ * several threads are served one after the other.
  */
 public final class FeedForward implements AutoCloseable {
   private final Linear gate;
@@ -38,9 +39,23 @@ public final class FeedForward implements AutoCloseable {
     this.down = down;
     this.activation = activation;
     boolean biased = gate.bias() != null || up.bias() != null;
-    gateUp = new ExpertMatrices(gate.weight().dtype(), 1, gate.outputSize(), gate.inputSize(), true, biased);
-    gateUp.set(0, gate.weight().address(), up.weight().address(), address(gate.bias()), address(up.bias()));
-    downMatrix = new ExpertMatrices(down.weight().dtype(), 1, down.outputSize(), down.inputSize(), false, down.bias() != null);
+    gateUp =
+        new ExpertMatrices(
+            gate.weight().dtype(), 1, gate.outputSize(), gate.inputSize(), true, biased);
+    gateUp.set(
+        0,
+        gate.weight().address(),
+        up.weight().address(),
+        address(gate.bias()),
+        address(up.bias()));
+    downMatrix =
+        new ExpertMatrices(
+            down.weight().dtype(),
+            1,
+            down.outputSize(),
+            down.inputSize(),
+            false,
+            down.bias() != null);
     downMatrix.set(0, down.weight().address(), 0, address(down.bias()), 0);
   }
 
@@ -55,7 +70,8 @@ public final class FeedForward implements AutoCloseable {
   /**
    * @param input [T, hiddenSize], f32 or bf16
    * @param output [T, hiddenSize], f32 or bf16, overwritten; must not overlap the input
-   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has run then
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
+   *     run then
    * @throws IllegalStateException if a tensor, this or the backend is closed
    */
   public synchronized void run(Backend backend, Tensor input, Tensor output) {
@@ -63,7 +79,10 @@ public final class FeedForward implements AutoCloseable {
     input.requireFloating("input", ANY, hiddenSize());
     output.requireFloating("output", input.dim(0), hiddenSize());
     reserve(input.dtype(), input.dim(0));
-    int ticket = NativeCalls.enter(); // the matrices hold addresses only: the weights stay open until they have been read
+    int ticket =
+        NativeCalls
+            .enter(); // the matrices hold addresses only: the weights stay open until they have
+    // been read
     try {
       gate.requireOpen();
       up.requireOpen();

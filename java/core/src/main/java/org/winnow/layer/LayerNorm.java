@@ -15,7 +15,8 @@ import org.winnow.internal.NativeCalls;
  * output[r, i] = weight[i] * (input[r, i] - mean_r) / sqrt(variance_r + epsilon) + bias[i]
  * }</pre>
  *
- * Ba, Kiros and Hinton 2016, arXiv:1607.06450, eq. (3) and (4), with the biased variance. Native contract: {@code layer_norm.h}.
+ * Ba, Kiros and Hinton 2016, arXiv:1607.06450, eq. (3) and (4), with the biased variance. Native
+ * contract: {@code layer_norm.h}.
  */
 public final class LayerNorm {
   private LayerNorm() {}
@@ -25,17 +26,20 @@ public final class LayerNorm {
    * @param weight [hiddenSize] f32
    * @param bias [hiddenSize] f32, or null for none
    * @param output [numRows, hiddenSize] f32, overwritten; may be {@code input} itself
-   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has run then
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
+   *     run then
    * @throws IllegalStateException if a tensor or the backend is closed
    */
-  public static void run(Backend backend, Tensor input, Tensor weight, Tensor bias, Tensor output, float epsilon) {
+  public static void run(
+      Backend backend, Tensor input, Tensor weight, Tensor bias, Tensor output, float epsilon) {
     int ticket = NativeCalls.enter();
     try {
       input.require("input", F32, ANY, ANY);
       weight.require("weight", F32, input.dim(1));
       if (bias != null) bias.require("bias", F32, input.dim(1));
       output.require("output", F32, input.dim(0), input.dim(1));
-      if (!(epsilon >= 0)) throw new IllegalArgumentException("epsilon must not be negative, found " + epsilon);
+      if (!(epsilon >= 0))
+        throw new IllegalArgumentException("epsilon must not be negative, found " + epsilon);
       backend.layerNorm(input, weight, bias, output, epsilon);
     } finally {
       NativeCalls.exit(ticket);

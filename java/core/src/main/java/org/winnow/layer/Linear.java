@@ -12,7 +12,8 @@ import org.winnow.moe.ExpertMatrices;
 import org.winnow.moe.GroupedGemm;
 
 /**
- * A linear map: {@code output[t, n] = bias[n] + sum_k input[t, k] * weight[n, k]}. The grouped GEMM with one expert. Safe for use from several threads.
+ * A linear map: {@code output[t, n] = bias[n] + sum_k input[t, k] * weight[n, k]}. The grouped GEMM
+ * with one expert. Safe for use from several threads.
  */
 public final class Linear implements AutoCloseable {
   private final Tensor weight;
@@ -21,7 +22,8 @@ public final class Linear implements AutoCloseable {
   private final ExpertMatrices matrices;
 
   /**
-   * @param weight [outputSize, inputSize], f32, bf16 or f16; the caller's, open for as long as this is used
+   * @param weight [outputSize, inputSize], f32, bf16 or f16; the caller's, open for as long as this
+   *     is used
    * @param bias [outputSize], floating, or null; the caller's if f32, copied to f32 otherwise
    * @throws IllegalArgumentException naming the argument whose shape or type is wrong
    */
@@ -31,7 +33,8 @@ public final class Linear implements AutoCloseable {
     this.weight = weight;
     this.ownsBias = bias != null && bias.dtype() != F32;
     this.bias = ownsBias ? Tensor.of(bias.toFloatArray(), bias.dim(0)) : bias;
-    this.matrices = new ExpertMatrices(weight.dtype(), 1, weight.dim(0), weight.dim(1), false, bias != null);
+    this.matrices =
+        new ExpertMatrices(weight.dtype(), 1, weight.dim(0), weight.dim(1), false, bias != null);
     matrices.set(0, weight.address(), 0, this.bias == null ? 0 : this.bias.address(), 0);
   }
 
@@ -56,11 +59,15 @@ public final class Linear implements AutoCloseable {
   /**
    * @param input [T, inputSize], f32 or bf16
    * @param output [T, outputSize], f32 or bf16, overwritten; must not overlap the input
-   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has run then
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
+   *     run then
    * @throws IllegalStateException if a tensor, this or the backend is closed
    */
   public void run(Backend backend, Tensor input, Tensor output) {
-    int ticket = NativeCalls.enter(); // the matrices hold addresses only: weight and bias stay open until they have been read
+    int ticket =
+        NativeCalls
+            .enter(); // the matrices hold addresses only: weight and bias stay open until they have
+    // been read
     try {
       requireOpen();
       output.requireFloating("output", input.rank() == 0 ? ANY : input.dim(0), outputSize());

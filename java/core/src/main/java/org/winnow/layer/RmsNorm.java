@@ -15,7 +15,8 @@ import org.winnow.internal.NativeCalls;
  * output[r, i] = weight[i] * input[r, i] / sqrt(mean_i(input[r, i]^2) + epsilon)
  * }</pre>
  *
- * Zhang and Sennrich 2019, arXiv:1910.07467, eq. (4), with epsilon inside the root. Native contract: {@code rms_norm.h}.
+ * Zhang and Sennrich 2019, arXiv:1910.07467, eq. (4), with epsilon inside the root. Native
+ * contract: {@code rms_norm.h}.
  */
 public final class RmsNorm {
   private RmsNorm() {}
@@ -24,16 +25,19 @@ public final class RmsNorm {
    * @param input [numRows, hiddenSize] f32
    * @param weight [hiddenSize] f32
    * @param output [numRows, hiddenSize] f32, overwritten; may be {@code input} itself
-   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has run then
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
+   *     run then
    * @throws IllegalStateException if a tensor or the backend is closed
    */
-  public static void run(Backend backend, Tensor input, Tensor weight, Tensor output, float epsilon) {
+  public static void run(
+      Backend backend, Tensor input, Tensor weight, Tensor output, float epsilon) {
     int ticket = NativeCalls.enter();
     try {
       input.require("input", F32, ANY, ANY);
       weight.require("weight", F32, input.dim(1));
       output.require("output", F32, input.dim(0), input.dim(1));
-      if (!(epsilon >= 0)) throw new IllegalArgumentException("epsilon must not be negative, found " + epsilon);
+      if (!(epsilon >= 0))
+        throw new IllegalArgumentException("epsilon must not be negative, found " + epsilon);
       backend.rmsNorm(input, weight, output, epsilon);
     } finally {
       NativeCalls.exit(ticket);

@@ -10,12 +10,14 @@ import org.winnow.Tensor;
 import org.winnow.internal.NativeCalls;
 
 /**
- * Chooses the next token: at temperature 0 the largest logit, otherwise one drawn from {@code softmax(logits / temperature)} restricted to
- * the {@code topK} largest and, of those, to the smallest set of largest ones that holds at least {@code topP} of the mass (Holtzman et al.
- * 2019, arXiv:1904.09751). Of equal logits the smaller index comes first.
+ * Chooses the next token: at temperature 0 the largest logit, otherwise one drawn from {@code
+ * softmax(logits / temperature)} restricted to the {@code topK} largest and, of those, to the
+ * smallest set of largest ones that holds at least {@code topP} of the mass (Holtzman et al. 2019,
+ * arXiv:1904.09751). Of equal logits the smaller index comes first.
  *
- * <p>A draw is the inverse of the cumulative distribution, in order of token, at one uniform number of a SplitMix64 generator: the seed fixes
- * the tokens on every machine and every JDK. Holds the generator's state: for one sequence, one thread. Native contract: {@code sampler.h}.
+ * <p>A draw is the inverse of the cumulative distribution, in order of token, at one uniform number
+ * of a SplitMix64 generator: the seed fixes the tokens on every machine and every JDK. Holds the
+ * generator's state: for one sequence, one thread. Native contract: {@code sampler.h}.
  */
 public final class Sampler {
   private final double temperature;
@@ -35,7 +37,8 @@ public final class Sampler {
       throw new IllegalArgumentException("temperature must be 0 or more, found " + temperature);
     }
     if (topK < 0) throw new IllegalArgumentException("topK must not be negative, found " + topK);
-    if (!(topP > 0 && topP <= 1)) throw new IllegalArgumentException("topP must lie in (0, 1], found " + topP);
+    if (!(topP > 0 && topP <= 1))
+      throw new IllegalArgumentException("topP must lie in (0, 1], found " + topP);
     this.temperature = temperature;
     this.topK = topK;
     this.topP = topP;
@@ -50,7 +53,8 @@ public final class Sampler {
   /**
    * @param logits [vocabularySize] f32; -infinity is never chosen
    * @return the token
-   * @throws InvalidLogitsException naming the first logit that is NaN or +infinity, or if all are -infinity; the generator has not moved then
+   * @throws InvalidLogitsException naming the first logit that is NaN or +infinity, or if all are
+   *     -infinity; the generator has not moved then
    * @throws IllegalArgumentException if the type or shape is wrong
    * @throws IllegalStateException if the tensor or the backend is closed
    */
@@ -59,7 +63,8 @@ public final class Sampler {
     try {
       logits.require("logits", F32, ANY);
       if (logits.dim(0) < 1 || logits.dim(0) > Integer.MAX_VALUE) {
-        throw new IllegalArgumentException("logits must hold 1 to 2^31 - 1 values, found " + logits.dim(0));
+        throw new IllegalArgumentException(
+            "logits must hold 1 to 2^31 - 1 values, found " + logits.dim(0));
       }
       long next = state + 0x9E3779B97F4A7C15L;
       long token = backend.sample(logits, temperature, topK, topP, uniform(next));
@@ -72,7 +77,9 @@ public final class Sampler {
     }
   }
 
-  /** SplitMix64 (Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195), upper 53 bits, in [0, 1). */
+  /**
+   * SplitMix64 (Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195), upper 53 bits, in [0, 1).
+   */
   static double uniform(long state) {
     long z = (state ^ (state >>> 30)) * 0xBF58476D1CE4E5B9L;
     z = (z ^ (z >>> 27)) * 0x94D049BB133111EBL;
@@ -80,7 +87,8 @@ public final class Sampler {
   }
 
   private static InvalidLogitsException refused(Tensor logits, long index) {
-    long at = Math.min(index, logits.dim(0) - 1); // all are -infinity where the index is past the end
+    long at =
+        Math.min(index, logits.dim(0) - 1); // all are -infinity where the index is past the end
     return new InvalidLogitsException(0, at, logits.getFloat(at));
   }
 }

@@ -4,7 +4,10 @@ import org.winnow.DType;
 import org.winnow.moe.ExpertMatrices;
 import org.winnow.moe.Experts;
 
-/** One layer's view of the cache. The tables hold addresses only while experts are held, so nothing changes them beside an operation. */
+/**
+ * One layer's view of the cache. The tables hold addresses only while experts are held, so nothing
+ * changes them beside an operation.
+ */
 final class CachedExperts implements Experts {
   final int layer;
   final int firstExpert; // in the numbering across layers
@@ -29,8 +32,22 @@ final class CachedExperts implements Experts {
     this.firstExpert = store.index(layer, 0);
     this.numExperts = store.numExperts(layer);
     this.held = new int[numExperts];
-    this.gateUp = new ExpertMatrices(store.weightType(), numExperts, store.intermediateSize(), store.hiddenSize(), true, store.isBiased());
-    this.down = new ExpertMatrices(store.weightType(), numExperts, store.hiddenSize(), store.intermediateSize(), false, store.isBiased());
+    this.gateUp =
+        new ExpertMatrices(
+            store.weightType(),
+            numExperts,
+            store.intermediateSize(),
+            store.hiddenSize(),
+            true,
+            store.isBiased());
+    this.down =
+        new ExpertMatrices(
+            store.weightType(),
+            numExperts,
+            store.hiddenSize(),
+            store.intermediateSize(),
+            false,
+            store.isBiased());
   }
 
   @Override
@@ -60,18 +77,27 @@ final class CachedExperts implements Experts {
 
   @Override
   public boolean isResident(int expert) {
-    if (expert < 0 || expert >= numExperts) throw new IllegalArgumentException("expert must lie in [0, " + numExperts + "), found " + expert);
+    if (expert < 0 || expert >= numExperts)
+      throw new IllegalArgumentException(
+          "expert must lie in [0, " + numExperts + "), found " + expert);
     return cache.isResident(this, expert);
   }
 
   @Override
   public void acquire(int[] expertIds, int count) {
     if (count < 0 || count > expertIds.length || count > maxPinned()) {
-      throw new IllegalArgumentException("count must lie in [0, " + Math.min(expertIds.length, maxPinned()) + "], found " + count);
+      throw new IllegalArgumentException(
+          "count must lie in [0, " + Math.min(expertIds.length, maxPinned()) + "], found " + count);
     }
     for (int i = 0, previous = -1; i < count; previous = expertIds[i++]) {
       if (expertIds[i] <= previous || expertIds[i] >= numExperts) {
-        throw new IllegalArgumentException("expertIds must ascend and lie in [0, " + numExperts + "), found " + expertIds[i] + " after " + previous);
+        throw new IllegalArgumentException(
+            "expertIds must ascend and lie in [0, "
+                + numExperts
+                + "), found "
+                + expertIds[i]
+                + " after "
+                + previous);
       }
     }
     cache.acquire(this, expertIds, count);
@@ -94,10 +120,13 @@ final class CachedExperts implements Experts {
 
   @Override
   public void hint(int[] expertIds, int count) {
-    if (count < 0 || count > expertIds.length) throw new IllegalArgumentException("count must lie in [0, " + expertIds.length + "], found " + count);
+    if (count < 0 || count > expertIds.length)
+      throw new IllegalArgumentException(
+          "count must lie in [0, " + expertIds.length + "], found " + count);
     for (int i = 0; i < count; i++) {
       if (expertIds[i] < 0 || expertIds[i] >= numExperts) {
-        throw new IllegalArgumentException("expertIds must lie in [0, " + numExperts + "), found " + expertIds[i]);
+        throw new IllegalArgumentException(
+            "expertIds must lie in [0, " + numExperts + "), found " + expertIds[i]);
       }
     }
     cache.hint(this, expertIds, count);

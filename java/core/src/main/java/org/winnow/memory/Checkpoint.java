@@ -18,15 +18,17 @@ import org.winnow.UnsupportedFormatException;
 import org.winnow.internal.NativeCpu;
 
 /**
- * A model's weights as a read-only map of names to byte ranges in files. Making one reads nothing but the files' sizes; weights are read one by one,
- * when they are asked for, with explicit positional reads. Safe for use from several threads.
+ * A model's weights as a read-only map of names to byte ranges in files. Making one reads nothing
+ * but the files' sizes; weights are read one by one, when they are asked for, with explicit
+ * positional reads. Safe for use from several threads.
  */
 public final class Checkpoint implements AutoCloseable {
   private static final long STAGING_BYTES = 4 << 20;
 
   private final Map<String, TensorInfo> tensors = new LinkedHashMap<>();
   private final Map<Path, Long> fileSizes = new HashMap<>(); // when this was made
-  private final Map<Path, RangeReader> readers = new HashMap<>(); // opened at the first read of each file
+  private final Map<Path, RangeReader> readers =
+      new HashMap<>(); // opened at the first read of each file
   private final RangeReader.Opener opener;
   private boolean closed;
 
@@ -38,14 +40,17 @@ public final class Checkpoint implements AutoCloseable {
   /**
    * @param tensors any number in any number of files
    * @param opener how files are opened
-   * @throws CheckpointException naming the tensor, if a name occurs twice, a size is not that of shape and type, or a range is not inside its file
+   * @throws CheckpointException naming the tensor, if a name occurs twice, a size is not that of
+   *     shape and type, or a range is not inside its file
    */
   public Checkpoint(Collection<TensorInfo> tensors, RangeReader.Opener opener) {
     this.opener = opener;
     for (TensorInfo tensor : tensors) {
       check(tensor, fileSizes.computeIfAbsent(tensor.file(), file -> fileSize(file, tensor)));
       TensorInfo other = this.tensors.putIfAbsent(tensor.name(), tensor);
-      if (other != null) throw new CheckpointException(tensor.file(), tensor.name(), "one tensor of that name", "another in " + other.file());
+      if (other != null)
+        throw new CheckpointException(
+            tensor.file(), tensor.name(), "one tensor of that name", "another in " + other.file());
     }
   }
 
@@ -63,14 +68,24 @@ public final class Checkpoint implements AutoCloseable {
       try {
         expected = Math.multiplyExact(tensor.size(), tensor.dtype().sizeBytes());
       } catch (ArithmeticException e) {
-        throw new CheckpointException(tensor.file(), tensor.name(), "a shape of less than 2^63 bytes", tensor.toString());
+        throw new CheckpointException(
+            tensor.file(), tensor.name(), "a shape of less than 2^63 bytes", tensor.toString());
       }
       if (expected != tensor.sizeBytes()) {
-        throw new CheckpointException(tensor.file(), tensor.name(), expected + " bytes for its shape and type", tensor.sizeBytes() + " bytes");
+        throw new CheckpointException(
+            tensor.file(),
+            tensor.name(),
+            expected + " bytes for its shape and type",
+            tensor.sizeBytes() + " bytes");
       }
     }
-    if (tensor.offset() < 0 || tensor.sizeBytes() < 0 || tensor.offset() > fileSizeBytes - tensor.sizeBytes()) {
-      throw new CheckpointException(tensor.file(), tensor.name(), "a range inside the file's " + fileSizeBytes + " bytes",
+    if (tensor.offset() < 0
+        || tensor.sizeBytes() < 0
+        || tensor.offset() > fileSizeBytes - tensor.sizeBytes()) {
+      throw new CheckpointException(
+          tensor.file(),
+          tensor.name(),
+          "a range inside the file's " + fileSizeBytes + " bytes",
           tensor.sizeBytes() + " bytes at offset " + tensor.offset());
     }
   }
@@ -99,7 +114,8 @@ public final class Checkpoint implements AutoCloseable {
     TensorInfo tensor = tensors.get(name);
     if (tensor == null) {
       Path file = tensors.isEmpty() ? Path.of("") : tensors.values().iterator().next().file();
-      throw new CheckpointException(file, name, "a tensor of that name", "none among " + tensors.size());
+      throw new CheckpointException(
+          file, name, "a tensor of that name", "none among " + tensors.size());
     }
     return tensor;
   }
@@ -115,12 +131,21 @@ public final class Checkpoint implements AutoCloseable {
    */
   public Tensor read(String name) {
     TensorInfo info = require(name);
-    if (info.dtype() == null) throw new UnsupportedFormatException(info.file() + ": " + name + ": type " + info.storedType() + " is not computed yet");
+    if (info.dtype() == null)
+      throw new UnsupportedFormatException(
+          info.file() + ": " + name + ": type " + info.storedType() + " is not computed yet");
     RangeReader reader = reader(info.file());
     Tensor tensor = Tensor.allocate(info.dtype(), info.shape());
     try {
       if (reader.alignmentBytes() == 1) {
-        readFully(reader, info.file(), name, info.offset(), tensor.address(), info.sizeBytes(), info.sizeBytes());
+        readFully(
+            reader,
+            info.file(),
+            name,
+            info.offset(),
+            tensor.address(),
+            info.sizeBytes(),
+            info.sizeBytes());
       } else {
         readThroughStaging(reader, info, tensor.address());
       }
@@ -131,7 +156,10 @@ public final class Checkpoint implements AutoCloseable {
     }
   }
 
-  /** Aligned reads into a buffer, copied from there: the tensor begins anywhere in a block of the disk. */
+  /**
+   * Aligned reads into a buffer, copied from there: the tensor begins anywhere in a block of the
+   * disk.
+   */
   private static void readThroughStaging(RangeReader reader, TensorInfo info, long address) {
     long alignment = reader.alignmentBytes();
     long end = info.offset() + info.sizeBytes();
@@ -140,22 +168,37 @@ public final class Checkpoint implements AutoCloseable {
         long block = position / alignment * alignment;
         long chunkEnd = Math.min(end, block + STAGING_BYTES);
         long asked = Math.min(STAGING_BYTES, roundUp(chunkEnd, alignment) - block);
-        readFully(reader, info.file(), info.name(), block, staging.address(), asked, chunkEnd - block);
-        NativeCpu.memory_copy(address + position - info.offset(), staging.address() + position - block, chunkEnd - position);
+        readFully(
+            reader, info.file(), info.name(), block, staging.address(), asked, chunkEnd - block);
+        NativeCpu.memory_copy(
+            address + position - info.offset(),
+            staging.address() + position - block,
+            chunkEnd - position);
         position = chunkEnd;
       }
     }
   }
 
-  /** Reads, and returns how much; at least {@code neededBytes} must be there, the rest is padding to the alignment. */
-  static long readFully(RangeReader reader, Path file, String what, long offsetBytes, long address, long sizeBytes, long neededBytes) {
+  /**
+   * Reads, and returns how much; at least {@code neededBytes} must be there, the rest is padding to
+   * the alignment.
+   */
+  static long readFully(
+      RangeReader reader,
+      Path file,
+      String what,
+      long offsetBytes,
+      long address,
+      long sizeBytes,
+      long neededBytes) {
     long found;
     try {
       found = reader.read(offsetBytes, address, sizeBytes);
     } catch (IOException e) {
       throw new ExpertReadException(file, what, offsetBytes, neededBytes, -1, e);
     }
-    if (found < neededBytes) throw new ExpertReadException(file, what, offsetBytes, neededBytes, found, null);
+    if (found < neededBytes)
+      throw new ExpertReadException(file, what, offsetBytes, neededBytes, found, null);
     return found;
   }
 

@@ -13,8 +13,9 @@ import org.winnow.DType;
 import org.winnow.Tensor;
 
 /**
- * How fast a disk reads at best: aligned 4 MiB reads past the page cache into buffers on huge pages that are there already. What the expert cache reaches is
- * reported as a share of this, measured beside it.
+ * How fast a disk reads at best: aligned 4 MiB reads past the page cache into buffers on huge pages
+ * that are there already. What the expert cache reaches is reported as a share of this, measured
+ * beside it.
  */
 public final class DiskProbe {
   private static final int BLOCK_BYTES = 4 << 20;
@@ -24,7 +25,8 @@ public final class DiskProbe {
   /**
    * @param bytesRead how much was read
    * @param seconds how long it took
-   * @param direct whether the reads went past the page cache; if not, this may be the speed of memory
+   * @param direct whether the reads went past the page cache; if not, this may be the speed of
+   *     memory
    */
   public record Result(long bytesRead, double seconds, boolean direct) {
     public double gigabytesPerSecond() {
@@ -37,26 +39,46 @@ public final class DiskProbe {
    *
    * @param maxBytes of its beginning
    * @param numThreads reads in flight
-   * @throws IllegalArgumentException if the file or {@code maxBytes} is smaller than 4 MiB, or {@code numThreads < 1}
+   * @throws IllegalArgumentException if the file or {@code maxBytes} is smaller than 4 MiB, or
+   *     {@code numThreads < 1}
    * @throws IOException if a read fails
    */
   public static Result read(Path file, long maxBytes, int numThreads) throws IOException {
-    if (numThreads < 1) throw new IllegalArgumentException("numThreads must be at least 1, found " + numThreads);
+    if (numThreads < 1)
+      throw new IllegalArgumentException("numThreads must be at least 1, found " + numThreads);
     long numBlocks = Math.min(maxBytes, Files.size(file)) / BLOCK_BYTES;
-    if (numBlocks < 1) throw new IllegalArgumentException("file must hold at least " + BLOCK_BYTES + " bytes, found " + Files.size(file));
-    try (RangeReader reader = RangeReader.direct().open(file); Tensor buffers = Tensor.allocate(DType.I8, numThreads, BLOCK_BYTES)) {
-      for (int i = 0; i < numThreads; i++) reader.read(0, buffers.address() + (long) i * BLOCK_BYTES, BLOCK_BYTES); // so that the pages are there
+    if (numBlocks < 1)
+      throw new IllegalArgumentException(
+          "file must hold at least " + BLOCK_BYTES + " bytes, found " + Files.size(file));
+    try (RangeReader reader = RangeReader.direct().open(file);
+        Tensor buffers = Tensor.allocate(DType.I8, numThreads, BLOCK_BYTES)) {
+      for (int i = 0; i < numThreads; i++)
+        reader.read(
+            0,
+            buffers.address() + (long) i * BLOCK_BYTES,
+            BLOCK_BYTES); // so that the pages are there
       AtomicLong next = new AtomicLong();
       AtomicReference<IOException> failure = new AtomicReference<>();
-      Thread[] threads = Stream.iterate(0, i -> i + 1).limit(numThreads).map(i -> new Thread(() -> {
-        try {
-          for (long block; (block = next.getAndIncrement()) < numBlocks; ) {
-            reader.read(block * BLOCK_BYTES, buffers.address() + (long) i * BLOCK_BYTES, BLOCK_BYTES);
-          }
-        } catch (IOException e) {
-          failure.set(e);
-        }
-      }, "winnow-disk-probe-" + i)).toArray(Thread[]::new);
+      Thread[] threads =
+          Stream.iterate(0, i -> i + 1)
+              .limit(numThreads)
+              .map(
+                  i ->
+                      new Thread(
+                          () -> {
+                            try {
+                              for (long block; (block = next.getAndIncrement()) < numBlocks; ) {
+                                reader.read(
+                                    block * BLOCK_BYTES,
+                                    buffers.address() + (long) i * BLOCK_BYTES,
+                                    BLOCK_BYTES);
+                              }
+                            } catch (IOException e) {
+                              failure.set(e);
+                            }
+                          },
+                          "winnow-disk-probe-" + i))
+              .toArray(Thread[]::new);
       long start = System.nanoTime();
       for (Thread thread : threads) thread.start();
       for (Thread thread : threads) join(thread);
@@ -78,7 +100,8 @@ public final class DiskProbe {
       try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
         ByteBuffer block = ByteBuffer.allocateDirect(BLOCK_BYTES);
         for (int i = 0; i < BLOCK_BYTES; i += Long.BYTES) block.putLong(i, i * 0x9e3779b97f4a7c15L);
-        for (long written = 0; written + BLOCK_BYTES <= sizeBytes; ) written += channel.write(block.clear());
+        for (long written = 0; written + BLOCK_BYTES <= sizeBytes; )
+          written += channel.write(block.clear());
         channel.force(false);
       }
       return read(file, sizeBytes, numThreads);
@@ -89,7 +112,7 @@ public final class DiskProbe {
 
   private static void join(Thread thread) {
     boolean interrupted = false;
-    for (;;) {
+    for (; ; ) {
       try {
         thread.join();
         break;

@@ -1,12 +1,13 @@
 package org.winnow.memory;
 
 /**
- * Which resident expert makes room for one that was chosen. A policy sees every expert that is asked for, resident or not, and ranks them; the
- * {@link ExpertCache} evicts the lowest among those that are not pinned. It never changes which experts run. One instance serves one cache, which calls it from
- * one thread at a time.
+ * Which resident expert makes room for one that was chosen. A policy sees every expert that is
+ * asked for, resident or not, and ranks them; the {@link ExpertCache} evicts the lowest among those
+ * that are not pinned. It never changes which experts run. One instance serves one cache, which
+ * calls it from one thread at a time.
  *
- * <p>Experts are numbered across layers. Time is counted in passes: how often experts were asked for in the expert's layer, about one pass per token
- * when decoding.
+ * <p>Experts are numbered across layers. Time is counted in passes: how often experts were asked
+ * for in the expert's layer, about one pass per token when decoding.
  */
 public interface EvictionPolicy {
   /** Called once, before anything else, with the number of experts of all layers. */
@@ -28,13 +29,17 @@ public interface EvictionPolicy {
     return new LfuPolicy();
   }
 
-  /** Least frequency-weighted recency first, with a half-life of {@value LfruPolicy#DEFAULT_HALF_LIFE_PASSES} passes. */
+  /**
+   * Least frequency-weighted recency first, with a half-life of {@value
+   * LfruPolicy#DEFAULT_HALF_LIFE_PASSES} passes.
+   */
   static EvictionPolicy lfru() {
     return lfru(LfruPolicy.DEFAULT_HALF_LIFE_PASSES);
   }
 
   /**
-   * Least frequency-weighted recency first: each use counts 1 and fades to a half in {@code halfLifePasses}.
+   * Least frequency-weighted recency first: each use counts 1 and fades to a half in {@code
+   * halfLifePasses}.
    *
    * @throws IllegalArgumentException if the half-life is not positive
    */

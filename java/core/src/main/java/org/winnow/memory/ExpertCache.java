@@ -17,18 +17,24 @@ import org.winnow.memory.ExpertLayout.Role;
 import org.winnow.moe.Experts;
 
 /**
- * The experts of all layers of a model in a fixed number of bytes. An expert is read when it is first chosen and stays until another needs its room; one that
- * no token chooses is never read. The budget and the policy change when weights are read, never which experts run or what they compute.
+ * The experts of all layers of a model in a fixed number of bytes. An expert is read when it is
+ * first chosen and stays until another needs its room; one that no token chooses is never read. The
+ * budget and the policy change when weights are read, never which experts run or what they compute.
  *
- * <p>The budget is divided into slots of {@link ExpertStore#slotBytes()} on huge pages, whose memory is taken only when it is first used. Rearranging layouts
- * takes a buffer of about 4 MiB per reading thread besides. Experts that are held ({@link Experts#acquire}) are never evicted. If the read of an expert fails, its
- * slot is free again, nothing is held, and the cache goes on.
+ * <p>The budget is divided into slots of {@link ExpertStore#slotBytes()} on huge pages, whose
+ * memory is taken only when it is first used. Rearranging layouts takes a buffer of about 4 MiB per
+ * reading thread besides. Experts that are held ({@link Experts#acquire}) are never evicted. If the
+ * read of an expert fails, its slot is free again, nothing is held, and the cache goes on.
  *
- * <p>Safe for use from several threads. Closing waits for those that hold experts; the checkpoint must stay open until then. Flight Recorder events:
- * {@code org.winnow.ExpertLoad}, {@code ExpertEvict}, {@code ExpertWait}.
+ * <p>Safe for use from several threads. Closing waits for those that hold experts; the checkpoint
+ * must stay open until then. Flight Recorder events: {@code org.winnow.ExpertLoad}, {@code
+ * ExpertEvict}, {@code ExpertWait}.
  */
 public final class ExpertCache implements AutoCloseable {
-  /** Several reads in flight hide that fresh pages are zeroed by the kernel first, and that a thread whose read has ended waits for a processor. */
+  /**
+   * Several reads in flight hide that fresh pages are zeroed by the kernel first, and that a thread
+   * whose read has ended waits for a processor.
+   */
   private static final int NUM_READERS = 3;
 
   private final ExpertStore store;
@@ -41,11 +47,14 @@ public final class ExpertCache implements AutoCloseable {
   private final Thread[] readers = new Thread[NUM_READERS];
 
   private final ReentrantLock lock = new ReentrantLock();
-  private final Condition changed = lock.newCondition(); // a read ended, experts were released, or the cache is closing
-  private final Condition work = lock.newCondition(); // something is queued, or the cache is closing
+  private final Condition changed =
+      lock.newCondition(); // a read ended, experts were released, or the cache is closing
+  private final Condition work =
+      lock.newCondition(); // something is queued, or the cache is closing
   private final IntQueue queued = new IntQueue(); // slots; stale where the state is another by now
   private final IntQueue queuedAhead = new IntQueue();
-  private final Deque<Tensor> staging = new ArrayDeque<>(); // buffers that no read uses at the moment
+  private final Deque<Tensor> staging =
+      new ArrayDeque<>(); // buffers that no read uses at the moment
   private final boolean[] chosen; // by expert: at least once
   private int numReading;
   private boolean closing;
@@ -69,7 +78,8 @@ public final class ExpertCache implements AutoCloseable {
    * @throws BudgetException if not even one expert fits
    */
   public ExpertCache(ExpertStore store, long budgetBytes, EvictionPolicy policy) {
-    if (budgetBytes < store.slotBytes()) throw new BudgetException("expert budget", store.slotBytes(), budgetBytes);
+    if (budgetBytes < store.slotBytes())
+      throw new BudgetException("expert budget", store.slotBytes(), budgetBytes);
     int numExperts = store.numExperts();
     int numSlots = (int) Math.min(numExperts, budgetBytes / store.slotBytes());
     this.store = store;
@@ -83,7 +93,8 @@ public final class ExpertCache implements AutoCloseable {
     this.layers = new CachedExperts[store.numLayers()];
     for (int layer = 0; layer < layers.length; layer++) {
       layers[layer] = new CachedExperts(this, layer);
-      for (int expert = 0; expert < store.numExperts(layer); expert++) layerOf[store.index(layer, expert)] = layer;
+      for (int expert = 0; expert < store.numExperts(layer); expert++)
+        layerOf[store.index(layer, expert)] = layer;
     }
     for (int i = 0; i < NUM_READERS; i++) {
       readers[i] = new Thread(this::readUntilClosed, "winnow-expert-reader-" + i);
@@ -114,8 +125,20 @@ public final class ExpertCache implements AutoCloseable {
   public ExpertCounters counters() {
     lock.lock();
     try {
-      return new ExpertCounters(demandBytesRead, usefulBytes, wastedBytes, pendingBytes, hits, misses, evictions, failedReads, waitNanos, distinctExperts,
-          slots.numTaken(), slots.numTaken() * store.slotBytes(), peakTaken * store.slotBytes());
+      return new ExpertCounters(
+          demandBytesRead,
+          usefulBytes,
+          wastedBytes,
+          pendingBytes,
+          hits,
+          misses,
+          evictions,
+          failedReads,
+          waitNanos,
+          distinctExperts,
+          slots.numTaken(),
+          slots.numTaken() * store.slotBytes(),
+          peakTaken * store.slotBytes());
     } finally {
       lock.unlock();
     }
@@ -136,7 +159,9 @@ public final class ExpertCache implements AutoCloseable {
     lock.lock();
     try {
       for (CachedExperts other : layers) {
-        if (other.owner == Thread.currentThread()) throw new IllegalStateException("this thread holds experts of layer " + other.layer + ": release them first");
+        if (other.owner == Thread.currentThread())
+          throw new IllegalStateException(
+              "this thread holds experts of layer " + other.layer + ": release them first");
       }
       requireOpen();
       while (layer.owner != null || !slots.hasRoom(layer.firstExpert, expertIds, count)) {
@@ -154,7 +179,8 @@ public final class ExpertCache implements AutoCloseable {
   void release(CachedExperts layer) {
     lock.lock();
     try {
-      if (layer.owner != Thread.currentThread()) throw new IllegalStateException("this thread holds no experts of layer " + layer.layer);
+      if (layer.owner != Thread.currentThread())
+        throw new IllegalStateException("this thread holds no experts of layer " + layer.layer);
       for (int i = 0; i < layer.numHeld; i++) {
         layer.gateUp.clear(layer.held[i]);
         layer.down.clear(layer.held[i]);
@@ -194,13 +220,18 @@ public final class ExpertCache implements AutoCloseable {
     }
   }
 
-  /** Waits for those that hold experts and for running reads, then releases everything. May be called twice, also from several threads. */
+  /**
+   * Waits for those that hold experts and for running reads, then releases everything. May be
+   * called twice, also from several threads.
+   */
   @Override
   public void close() {
     lock.lock();
     try {
       for (CachedExperts layer : layers) {
-        if (layer.owner == Thread.currentThread()) throw new IllegalStateException("this thread holds experts of layer " + layer.layer + ": release them first");
+        if (layer.owner == Thread.currentThread())
+          throw new IllegalStateException(
+              "this thread holds experts of layer " + layer.layer + ": release them first");
       }
       boolean first = !closing;
       closing = true;
@@ -213,7 +244,8 @@ public final class ExpertCache implements AutoCloseable {
     } finally {
       lock.unlock();
     }
-    // Without the lock: freeing memory waits for running operations, and one of them may be about to ask for it.
+    // Without the lock: freeing memory waits for running operations, and one of them may be about
+    // to ask for it.
     staging.forEach(Tensor::close);
     for (CachedExperts layer : layers) layer.close();
     arena.close();
@@ -237,7 +269,10 @@ public final class ExpertCache implements AutoCloseable {
     if (closing) throw new IllegalStateException("expert cache is closed");
   }
 
-  /** Pins experts, giving slots to the absent ones; those that are resident first, so that none of them makes room for another. */
+  /**
+   * Pins experts, giving slots to the absent ones; those that are resident first, so that none of
+   * them makes room for another.
+   */
   private void reserve(CachedExperts layer, int[] expertIds, int count) {
     layer.owner = Thread.currentThread();
     layer.failure = null;
@@ -293,7 +328,10 @@ public final class ExpertCache implements AutoCloseable {
     if (layer.numPending > 1) work.signal(); // the caller itself reads one
   }
 
-  /** The layer's chance to use what was hinted at is now: from here on the policy decides about the rest. */
+  /**
+   * The layer's chance to use what was hinted at is now: from here on the policy decides about the
+   * rest.
+   */
   private void forgetHints(CachedExperts layer) {
     layer.hasHints = false;
     for (int expert = layer.firstExpert; expert < layer.firstExpert + layer.numExperts; expert++) {
@@ -339,9 +377,14 @@ public final class ExpertCache implements AutoCloseable {
   private void publish(CachedExperts layer, int expert) {
     ExpertLayout layout = store.layout(layer.layer, expert);
     long slot = slotAddress(slots.slotOf[layer.firstExpert + expert]);
-    layer.gateUp.set(expert, slot + layout.place(Role.GATE), slot + layout.place(Role.UP), bias(slot, layout.place(Role.GATE_BIAS)),
+    layer.gateUp.set(
+        expert,
+        slot + layout.place(Role.GATE),
+        slot + layout.place(Role.UP),
+        bias(slot, layout.place(Role.GATE_BIAS)),
         bias(slot, layout.place(Role.UP_BIAS)));
-    layer.down.set(expert, slot + layout.place(Role.DOWN), 0, bias(slot, layout.place(Role.DOWN_BIAS)), 0);
+    layer.down.set(
+        expert, slot + layout.place(Role.DOWN), 0, bias(slot, layout.place(Role.DOWN_BIAS)), 0);
   }
 
   private static long bias(long slotAddress, long place) {
@@ -369,7 +412,7 @@ public final class ExpertCache implements AutoCloseable {
 
   /** The next slot of a queue that is still in that state, or -1. */
   private int poll(IntQueue queue, int state) {
-    for (;;) {
+    for (; ; ) {
       int slot = queue.poll();
       if (slot < 0 || slots.state[slot] == state) return slot;
     }
@@ -404,12 +447,15 @@ public final class ExpertCache implements AutoCloseable {
     long readBytes = 0;
     RuntimeException failure = null;
     try {
-      if (buffer == null && !layout.rearranged().isEmpty()) buffer = Tensor.allocate(DType.I8, store.stagingBytes());
+      if (buffer == null && !layout.rearranged().isEmpty())
+        buffer = Tensor.allocate(DType.I8, store.stagingBytes());
       String what = "layer " + layer.layer + ", expert " + (expert - layer.firstExpert);
-      readBytes = ExpertLoader.load(layout, slotAddress(slot), buffer == null ? 0 : buffer.address(), what);
+      readBytes =
+          ExpertLoader.load(layout, slotAddress(slot), buffer == null ? 0 : buffer.address(), what);
     } catch (RuntimeException e) {
       failure = e;
-    } catch (Error e) { // out of memory: for the caller who waits, not for a reader thread to die of
+    } catch (
+        Error e) { // out of memory: for the caller who waits, not for a reader thread to die of
       failure = new WinnowException("expert could not be loaded: " + e, e);
     } finally {
       lock.lock();
@@ -445,7 +491,9 @@ public final class ExpertCache implements AutoCloseable {
 
   private void failed(CachedExperts layer, int slot, RuntimeException failure, boolean ahead) {
     failedReads++;
-    if (ahead && slots.pins[slot] > 0) { // someone asked for it meanwhile: they learn of it if it fails again
+    if (ahead
+        && slots.pins[slot]
+            > 0) { // someone asked for it meanwhile: they learn of it if it fails again
       slots.state[slot] = QUEUED;
       queued.add(slot);
       return;

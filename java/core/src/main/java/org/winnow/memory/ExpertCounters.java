@@ -3,9 +3,11 @@ package org.winnow.memory;
 /**
  * What an {@link ExpertCache} has done since it was made: a consistent snapshot.
  *
- * @param demandBytesRead bytes read because an expert was chosen and absent: the sum of {@link ExpertStore#readBytes} over misses
+ * @param demandBytesRead bytes read because an expert was chosen and absent: the sum of {@link
+ *     ExpertStore#readBytes} over misses
  * @param readAheadUsefulBytes bytes read ahead for experts that were chosen afterwards
- * @param readAheadWastedBytes bytes read ahead for experts that were evicted without having been chosen
+ * @param readAheadWastedBytes bytes read ahead for experts that were evicted without having been
+ *     chosen
  * @param readAheadPendingBytes bytes read ahead for resident experts that have not been chosen yet
  * @param hits chosen experts that were resident, or on their way by a read-ahead that had begun
  * @param misses chosen experts that had to be read

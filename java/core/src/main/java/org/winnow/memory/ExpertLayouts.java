@@ -55,22 +55,45 @@ final class ExpertLayouts {
     return plan.finish();
   }
 
-  ExpertLayout interleaved(int numExperts, int expert, String gateUpName, String gateUpBiasName, String downName, String downBiasName) {
+  ExpertLayout interleaved(
+      int numExperts,
+      int expert,
+      String gateUpName,
+      String gateUpBiasName,
+      String downName,
+      String downBiasName) {
     TensorInfo gateUp = matrix(gateUpName, numExperts, hiddenSize, 2 * intermediateSize);
     TensorInfo down = matrix(downName, numExperts, intermediateSize, hiddenSize);
     TensorInfo gateUpBias = floating(gateUpBiasName, numExperts, 2 * intermediateSize);
     TensorInfo downBias = floating(downBiasName, numExperts, hiddenSize);
     long size = hiddenSize * intermediateSize;
     Plan plan = new Plan();
-    plan.rearranged(gateUp, 2 * expert * size, hiddenSize, 2 * intermediateSize,
+    plan.rearranged(
+        gateUp,
+        2 * expert * size,
+        hiddenSize,
+        2 * intermediateSize,
         plan.part(Role.GATE, TRANSPOSED, 0, 2, intermediateSize, size * weightType.sizeBytes()),
         plan.part(Role.UP, TRANSPOSED, 1, 2, intermediateSize, size * weightType.sizeBytes()));
-    plan.rearranged(gateUpBias, 2 * expert * intermediateSize, 1, 2 * intermediateSize,
+    plan.rearranged(
+        gateUpBias,
+        2 * expert * intermediateSize,
+        1,
+        2 * intermediateSize,
         plan.part(Role.GATE_BIAS, TO_F32, 0, 2, intermediateSize, intermediateSize * Float.BYTES),
         plan.part(Role.UP_BIAS, TO_F32, 1, 2, intermediateSize, intermediateSize * Float.BYTES));
-    plan.rearranged(down, expert * size, intermediateSize, hiddenSize,
+    plan.rearranged(
+        down,
+        expert * size,
+        intermediateSize,
+        hiddenSize,
         plan.part(Role.DOWN, TRANSPOSED, 0, 1, hiddenSize, size * weightType.sizeBytes()));
-    plan.rearranged(downBias, expert * hiddenSize, 1, hiddenSize, plan.part(Role.DOWN_BIAS, TO_F32, 0, 1, hiddenSize, hiddenSize * Float.BYTES));
+    plan.rearranged(
+        downBias,
+        expert * hiddenSize,
+        1,
+        hiddenSize,
+        plan.part(Role.DOWN_BIAS, TO_F32, 0, 1, hiddenSize, hiddenSize * Float.BYTES));
     return plan.finish();
   }
 
@@ -78,17 +101,26 @@ final class ExpertLayouts {
     TensorInfo tensor = floating(name, shape);
     if (weightType == null) weightType = tensor.dtype();
     if (tensor.dtype() != weightType) {
-      throw new CheckpointException(tensor.file(), name, "type " + weightType + ", as the other experts have", tensor.dtype().toString());
+      throw new CheckpointException(
+          tensor.file(),
+          name,
+          "type " + weightType + ", as the other experts have",
+          tensor.dtype().toString());
     }
     return tensor;
   }
 
   private TensorInfo floating(String name, long... shape) {
     TensorInfo tensor = checkpoint.require(name);
-    if (tensor.dtype() == null) throw new UnsupportedFormatException(tensor.file() + ": " + name + ": type " + tensor.storedType() + " is not computed yet");
-    if (!tensor.dtype().isFloating()) throw new CheckpointException(tensor.file(), name, "type f32, bf16 or f16", tensor.storedType());
+    if (tensor.dtype() == null)
+      throw new UnsupportedFormatException(
+          tensor.file() + ": " + name + ": type " + tensor.storedType() + " is not computed yet");
+    if (!tensor.dtype().isFloating())
+      throw new CheckpointException(
+          tensor.file(), name, "type f32, bf16 or f16", tensor.storedType());
     if (!Arrays.equals(tensor.shape(), shape)) {
-      throw new CheckpointException(tensor.file(), name, "shape " + Arrays.toString(shape), Arrays.toString(tensor.shape()));
+      throw new CheckpointException(
+          tensor.file(), name, "shape " + Arrays.toString(shape), Arrays.toString(tensor.shape()));
     }
     return tensor;
   }
@@ -113,25 +145,44 @@ final class ExpertLayouts {
     /** Elements of a tensor that are laid out as they are computed. */
     void stored(Role role, TensorInfo tensor, long firstElement, long numElements) {
       int elementBytes = tensor.dtype().sizeBytes();
-      Piece piece = new Piece(role, tensor, tensor.offset() + firstElement * elementBytes, numElements * elementBytes);
+      Piece piece =
+          new Piece(
+              role,
+              tensor,
+              tensor.offset() + firstElement * elementBytes,
+              numElements * elementBytes);
       if (piece.offsetBytes % elementBytes == 0) {
         pieces.add(piece);
         storedBytes += piece.sizeBytes;
       } else { // elements of an oddly placed tensor would stay misaligned in memory
-        rearranged(tensor, firstElement, numElements / hiddenSize, hiddenSize, part(role, COPIED, 0, 1, hiddenSize, piece.sizeBytes));
+        rearranged(
+            tensor,
+            firstElement,
+            numElements / hiddenSize,
+            hiddenSize,
+            part(role, COPIED, 0, 1, hiddenSize, piece.sizeBytes));
       }
     }
 
-    Part part(Role role, ExpertLayout.Form form, long firstColumn, long columnStep, long numColumns, long sizeBytes) {
+    Part part(
+        Role role,
+        ExpertLayout.Form form,
+        long firstColumn,
+        long columnStep,
+        long numColumns,
+        long sizeBytes) {
       long place = reserve(LINE_BYTES, sizeBytes);
       places[role.ordinal()] = place;
       return new Part(form, firstColumn, columnStep, numColumns, place);
     }
 
-    void rearranged(TensorInfo tensor, long firstElement, long numRows, long numColumns, Part... parts) {
+    void rearranged(
+        TensorInfo tensor, long firstElement, long numRows, long numColumns, Part... parts) {
       RangeReader reader = checkpoint.reader(tensor.file());
       long offset = tensor.offset() + firstElement * tensor.dtype().sizeBytes();
-      Rearranged matrix = new Rearranged(reader, tensor.file(), offset, tensor.dtype(), numRows, numColumns, List.of(parts));
+      Rearranged matrix =
+          new Rearranged(
+              reader, tensor.file(), offset, tensor.dtype(), numRows, numColumns, List.of(parts));
       rearranged.add(matrix);
       storedBytes += numRows * matrix.rowBytes();
       readBytes += ExpertLoader.readBytes(matrix, checkpoint.fileSizeBytes(tensor.file()));
@@ -145,7 +196,9 @@ final class ExpertLayouts {
 
     /** Joins pieces that touch, or share a block of the disk, into one read. */
     ExpertLayout finish() {
-      pieces.sort(Comparator.<Piece, String>comparing(piece -> piece.tensor.file().toString()).thenComparingLong(Piece::offsetBytes));
+      pieces.sort(
+          Comparator.<Piece, String>comparing(piece -> piece.tensor.file().toString())
+              .thenComparingLong(Piece::offsetBytes));
       for (int first = 0; first < pieces.size(); ) {
         TensorInfo tensor = pieces.get(first).tensor;
         RangeReader reader = checkpoint.reader(tensor.file());
@@ -153,22 +206,28 @@ final class ExpertLayouts {
         long begin = pieces.get(first).offsetBytes / alignment * alignment;
         long end = begin;
         int next = first;
-        while (next < pieces.size() && pieces.get(next).tensor.file().equals(tensor.file())
-            && (next == first || pieces.get(next).offsetBytes / alignment * alignment <= Checkpoint.roundUp(end, alignment))) {
+        while (next < pieces.size()
+            && pieces.get(next).tensor.file().equals(tensor.file())
+            && (next == first
+                || pieces.get(next).offsetBytes / alignment * alignment
+                    <= Checkpoint.roundUp(end, alignment))) {
           end = Math.max(end, pieces.get(next).offsetBytes + pieces.get(next).sizeBytes);
           next++;
         }
         long sizeBytes = Checkpoint.roundUp(end, alignment) - begin;
         long place = reserve(Math.max(alignment, LINE_BYTES), sizeBytes);
-        if (alignment == 1) place += begin % LINE_BYTES; // elements as aligned in memory as in the file
+        if (alignment == 1)
+          place += begin % LINE_BYTES; // elements as aligned in memory as in the file
         if (alignment == 1) slotBytes += LINE_BYTES;
-        for (Piece piece : pieces.subList(first, next)) places[piece.role.ordinal()] = place + piece.offsetBytes - begin;
+        for (Piece piece : pieces.subList(first, next))
+          places[piece.role.ordinal()] = place + piece.offsetBytes - begin;
         direct.add(new Range(reader, tensor.file(), begin, sizeBytes, end - begin, place));
         readBytes += Math.min(sizeBytes, checkpoint.fileSizeBytes(tensor.file()) - begin);
         first = next;
       }
       slotBytes = Checkpoint.roundUp(slotBytes, RangeReader.DIRECT_ALIGNMENT_BYTES);
-      return new ExpertLayout(List.copyOf(direct), List.copyOf(rearranged), places, slotBytes, storedBytes, readBytes);
+      return new ExpertLayout(
+          List.copyOf(direct), List.copyOf(rearranged), places, slotBytes, storedBytes, readBytes);
     }
   }
 }

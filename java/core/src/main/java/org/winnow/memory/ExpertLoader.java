@@ -7,13 +7,17 @@ import org.winnow.memory.ExpertLayout.Rearranged;
 
 /** Reads one expert into its slot, rearranging on the way what is not stored as it is computed. */
 final class ExpertLoader {
-  /** Rows of about this many bytes are read at once: larger reads gain nothing, smaller ones cost up to 20 %. */
+  /**
+   * Rows of about this many bytes are read at once: larger reads gain nothing, smaller ones cost up
+   * to 20 %.
+   */
   private static final long CHUNK_BYTES = 4 << 20;
 
   private ExpertLoader() {}
 
   /**
-   * @param stagingAddress of {@link ExpertStore#stagingBytes()}, page-aligned; unused if nothing is rearranged
+   * @param stagingAddress of {@link ExpertStore#stagingBytes()}, page-aligned; unused if nothing is
+   *     rearranged
    * @param what the expert, for errors
    * @return bytes that were read from files
    * @throws org.winnow.ExpertReadException if a read fails or comes up short
@@ -21,14 +25,23 @@ final class ExpertLoader {
   static long load(ExpertLayout layout, long slotAddress, long stagingAddress, String what) {
     long readBytes = 0;
     for (Range range : layout.direct()) {
-      readBytes += Checkpoint.readFully(
-          range.reader(), range.file(), what, range.offsetBytes(), slotAddress + range.slotOffset(), range.sizeBytes(), range.neededBytes());
+      readBytes +=
+          Checkpoint.readFully(
+              range.reader(),
+              range.file(),
+              what,
+              range.offsetBytes(),
+              slotAddress + range.slotOffset(),
+              range.sizeBytes(),
+              range.neededBytes());
     }
-    for (Rearranged matrix : layout.rearranged()) readBytes += rearrange(matrix, slotAddress, stagingAddress, what);
+    for (Rearranged matrix : layout.rearranged())
+      readBytes += rearrange(matrix, slotAddress, stagingAddress, what);
     return readBytes;
   }
 
-  private static long rearrange(Rearranged matrix, long slotAddress, long stagingAddress, String what) {
+  private static long rearrange(
+      Rearranged matrix, long slotAddress, long stagingAddress, String what) {
     long readBytes = 0;
     long alignment = matrix.reader().alignmentBytes();
     long rowsPerChunk = rowsPerChunk(matrix);
@@ -37,41 +50,79 @@ final class ExpertLoader {
       long begin = matrix.offsetBytes() + row * matrix.rowBytes();
       long end = begin + numRows * matrix.rowBytes();
       long block = begin / alignment * alignment;
-      readBytes += Checkpoint.readFully(
-          matrix.reader(), matrix.file(), what, block, stagingAddress, Checkpoint.roundUp(end, alignment) - block, end - block);
-      for (Part part : matrix.parts()) place(matrix, part, row, numRows, stagingAddress + begin - block, slotAddress + part.slotOffset());
+      readBytes +=
+          Checkpoint.readFully(
+              matrix.reader(),
+              matrix.file(),
+              what,
+              block,
+              stagingAddress,
+              Checkpoint.roundUp(end, alignment) - block,
+              end - block);
+      for (Part part : matrix.parts())
+        place(
+            matrix,
+            part,
+            row,
+            numRows,
+            stagingAddress + begin - block,
+            slotAddress + part.slotOffset());
     }
     return readBytes;
   }
 
-  private static void place(Rearranged matrix, Part part, long row, long numRows, long source, long destination) {
+  private static void place(
+      Rearranged matrix, Part part, long row, long numRows, long source, long destination) {
     int elementBytes = matrix.dtype().sizeBytes();
     long from = source + part.firstColumn() * elementBytes;
     switch (part.form()) {
-      case COPIED -> NativeCpu.memory_copy(destination + row * matrix.rowBytes(), source, numRows * matrix.rowBytes());
-      case TRANSPOSED -> NativeCpu.memory_copy_transposed(destination + row * elementBytes, from, elementBytes, numRows, part.numColumns(),
-          matrix.numColumns(), part.columnStep(), matrix.numRows());
-      case TO_F32 -> NativeCpu.memory_copy_to_f32(destination, from, matrix.dtype().code(), part.numColumns(), part.columnStep());
+      case COPIED ->
+          NativeCpu.memory_copy(
+              destination + row * matrix.rowBytes(), source, numRows * matrix.rowBytes());
+      case TRANSPOSED ->
+          NativeCpu.memory_copy_transposed(
+              destination + row * elementBytes,
+              from,
+              elementBytes,
+              numRows,
+              part.numColumns(),
+              matrix.numColumns(),
+              part.columnStep(),
+              matrix.numRows());
+      case TO_F32 ->
+          NativeCpu.memory_copy_to_f32(
+              destination, from, matrix.dtype().code(), part.numColumns(), part.columnStep());
       default -> throw new IllegalStateException("no way to place a part " + part.form());
     }
   }
 
-  /** What {@link #load} reads for a matrix, in a file of this size: every chunk rounded outward to blocks. */
+  /**
+   * What {@link #load} reads for a matrix, in a file of this size: every chunk rounded outward to
+   * blocks.
+   */
   static long readBytes(Rearranged matrix, long fileSizeBytes) {
     long readBytes = 0;
     long alignment = matrix.reader().alignmentBytes();
     long rowsPerChunk = rowsPerChunk(matrix);
     for (long row = 0; row < matrix.numRows(); row += rowsPerChunk) {
       long begin = matrix.offsetBytes() + row * matrix.rowBytes();
-      long end = matrix.offsetBytes() + Math.min(row + rowsPerChunk, matrix.numRows()) * matrix.rowBytes();
-      readBytes += Math.min(fileSizeBytes, Checkpoint.roundUp(end, alignment)) - begin / alignment * alignment;
+      long end =
+          matrix.offsetBytes() + Math.min(row + rowsPerChunk, matrix.numRows()) * matrix.rowBytes();
+      readBytes +=
+          Math.min(fileSizeBytes, Checkpoint.roundUp(end, alignment))
+              - begin / alignment * alignment;
     }
     return readBytes;
   }
 
-  /** The buffer that {@link #load} needs for a matrix: a chunk and the blocks that it begins and ends in. */
+  /**
+   * The buffer that {@link #load} needs for a matrix: a chunk and the blocks that it begins and
+   * ends in.
+   */
   static long stagingBytes(Rearranged matrix) {
-    return Checkpoint.roundUp(rowsPerChunk(matrix) * matrix.rowBytes(), RangeReader.DIRECT_ALIGNMENT_BYTES) + RangeReader.DIRECT_ALIGNMENT_BYTES;
+    return Checkpoint.roundUp(
+            rowsPerChunk(matrix) * matrix.rowBytes(), RangeReader.DIRECT_ALIGNMENT_BYTES)
+        + RangeReader.DIRECT_ALIGNMENT_BYTES;
   }
 
   private static long rowsPerChunk(Rearranged matrix) {

@@ -5,10 +5,13 @@ import java.util.Arrays;
 /** Which slot holds which expert, and in which state. Guarded by the cache's lock. */
 final class ExpertSlots {
   static final int FREE = 0;
+
   /** Will be read for someone who waits. */
   static final int QUEUED = 1;
+
   /** Will be read ahead when nothing else is to be read. */
   static final int QUEUED_AHEAD = 2;
+
   static final int READING = 3;
   static final int READY = 4;
 
@@ -16,7 +19,9 @@ final class ExpertSlots {
   final int[] expertOf; // by slot, as all that follow
   final int[] state;
   final int[] pins;
-  final boolean[] hinted; // will probably be asked for when its layer comes next: evicted only where nothing else is left
+  final boolean[]
+      hinted; // will probably be asked for when its layer comes next: evicted only where nothing
+  // else is left
   final long[] unusedAheadBytes; // bytes of a read-ahead that nobody has asked for yet
   private final int[] free; // a stack
   private int numFree;
@@ -80,12 +85,16 @@ final class ExpertSlots {
     return needed <= numFree + evictable;
   }
 
-  /** The slot to evict for an expert that was chosen, or -1: by the policy, sparing what was hinted at for as long as there is anything else. */
+  /**
+   * The slot to evict for an expert that was chosen, or -1: by the policy, sparing what was hinted
+   * at for as long as there is anything else.
+   */
   int victim() {
     int slot = lowest(false);
     if (slot >= 0) return slot;
     for (slot = 0; slot < state.length; slot++) {
-      if (state[slot] == QUEUED_AHEAD && pins[slot] == 0) return slot; // nothing has been read for it
+      if (state[slot] == QUEUED_AHEAD && pins[slot] == 0)
+        return slot; // nothing has been read for it
     }
     return lowest(true);
   }

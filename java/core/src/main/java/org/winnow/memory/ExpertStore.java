@@ -7,11 +7,13 @@ import org.winnow.CheckpointException;
 import org.winnow.DType;
 
 /**
- * Where each expert's weights lie in a checkpoint, in which layout, and what it takes in memory. Making one reads nothing.
+ * Where each expert's weights lie in a checkpoint, in which layout, and what it takes in memory.
+ * Making one reads nothing.
  *
- * <p>Whatever the layout in the files, an expert in memory is: gate and up [intermediateSize, hiddenSize], down [hiddenSize, intermediateSize], row-major,
- * in the type as stored, and biases in f32. Experts stored that way are read straight into place; others are rearranged while they are read. Layers are
- * those that have experts, counted from 0.
+ * <p>Whatever the layout in the files, an expert in memory is: gate and up [intermediateSize,
+ * hiddenSize], down [hiddenSize, intermediateSize], row-major, in the type as stored, and biases in
+ * f32. Experts stored that way are read straight into place; others are rearranged while they are
+ * read. Layers are those that have experts, counted from 0.
  */
 public final class ExpertStore {
   private final ExpertLayout[][] layouts; // [layer][expert]
@@ -69,7 +71,10 @@ public final class ExpertStore {
     return biased;
   }
 
-  /** Bytes of memory that an expert takes: that of the largest, with the blocks of direct reads rounded outward. The least possible budget. */
+  /**
+   * Bytes of memory that an expert takes: that of the largest, with the blocks of direct reads
+   * rounded outward. The least possible budget.
+   */
   public long slotBytes() {
     return slotBytes;
   }
@@ -84,7 +89,10 @@ public final class ExpertStore {
     return layouts[layer][expert].storedBytes();
   }
 
-  /** Bytes that a miss of this expert reads: the stored bytes, rounded outward to the blocks of direct reads. */
+  /**
+   * Bytes that a miss of this expert reads: the stored bytes, rounded outward to the blocks of
+   * direct reads.
+   */
   public long readBytes(int layer, int expert) {
     return layouts[layer][expert].readBytes();
   }
@@ -98,19 +106,24 @@ public final class ExpertStore {
     return firstExpert[layer] + expert;
   }
 
-  /** The buffer that reading an expert needs beside its slot; 0 if all are stored as they are computed. */
+  /**
+   * The buffer that reading an expert needs beside its slot; 0 if all are stored as they are
+   * computed.
+   */
   long stagingBytes() {
     long largest = 0;
     for (ExpertLayout[] layer : layouts) {
       for (ExpertLayout layout : layer) {
-        for (ExpertLayout.Rearranged matrix : layout.rearranged()) largest = Math.max(largest, ExpertLoader.stagingBytes(matrix));
+        for (ExpertLayout.Rearranged matrix : layout.rearranged())
+          largest = Math.max(largest, ExpertLoader.stagingBytes(matrix));
       }
     }
     return largest;
   }
 
   /**
-   * @param checkpoint where the tensors are; it stays the caller's, and open for as long as experts are read
+   * @param checkpoint where the tensors are; it stays the caller's, and open for as long as experts
+   *     are read
    * @param hiddenSize width of the residual stream
    * @param intermediateSize width of one expert
    */
@@ -118,7 +131,10 @@ public final class ExpertStore {
     return new Builder(checkpoint, hiddenSize, intermediateSize);
   }
 
-  /** Collects layers in order. Every method throws {@link CheckpointException} naming a tensor that is missing or has the wrong shape or type. */
+  /**
+   * Collects layers in order. Every method throws {@link CheckpointException} naming a tensor that
+   * is missing or has the wrong shape or type.
+   */
   public static final class Builder {
     private final ExpertLayouts layouts;
     private final List<ExpertLayout[]> layers = new ArrayList<>();
@@ -128,8 +144,11 @@ public final class ExpertStore {
     private boolean biased;
 
     private Builder(Checkpoint checkpoint, long hiddenSize, long intermediateSize) {
-      if (hiddenSize < 1) throw new IllegalArgumentException("hiddenSize must be at least 1, found " + hiddenSize);
-      if (intermediateSize < 1) throw new IllegalArgumentException("intermediateSize must be at least 1, found " + intermediateSize);
+      if (hiddenSize < 1)
+        throw new IllegalArgumentException("hiddenSize must be at least 1, found " + hiddenSize);
+      if (intermediateSize < 1)
+        throw new IllegalArgumentException(
+            "intermediateSize must be at least 1, found " + intermediateSize);
       this.layouts = new ExpertLayouts(checkpoint, hiddenSize, intermediateSize);
       this.hiddenSize = hiddenSize;
       this.intermediateSize = intermediateSize;
@@ -142,14 +161,22 @@ public final class ExpertStore {
      * @param up name of its up matrix, the same shape
      * @param down name of its down matrix [hiddenSize, intermediateSize]
      */
-    public Builder addLayer(int numExperts, IntFunction<String> gate, IntFunction<String> up, IntFunction<String> down) {
-      return add(numExperts, false, expert -> layouts.separate(gate.apply(expert), up.apply(expert), down.apply(expert)));
+    public Builder addLayer(
+        int numExperts,
+        IntFunction<String> gate,
+        IntFunction<String> up,
+        IntFunction<String> down) {
+      return add(
+          numExperts,
+          false,
+          expert -> layouts.separate(gate.apply(expert), up.apply(expert), down.apply(expert)));
     }
 
     /**
      * A layer with all experts in two tensors, output-major.
      *
-     * @param gateUp name of [numExperts, 2 * intermediateSize, hiddenSize], each expert's gate rows before its up rows
+     * @param gateUp name of [numExperts, 2 * intermediateSize, hiddenSize], each expert's gate rows
+     *     before its up rows
      * @param down name of [numExperts, hiddenSize, intermediateSize]
      */
     public Builder addFusedLayer(int numExperts, String gateUp, String down) {
@@ -157,20 +184,28 @@ public final class ExpertStore {
     }
 
     /**
-     * A layer with all experts in two tensors, input-major, gate and up columns interleaved, with biases (gpt-oss).
+     * A layer with all experts in two tensors, input-major, gate and up columns interleaved, with
+     * biases (gpt-oss).
      *
-     * @param gateUp name of [numExperts, hiddenSize, 2 * intermediateSize], gate in even columns and up in odd ones
+     * @param gateUp name of [numExperts, hiddenSize, 2 * intermediateSize], gate in even columns
+     *     and up in odd ones
      * @param gateUpBias name of [numExperts, 2 * intermediateSize], interleaved likewise
      * @param down name of [numExperts, intermediateSize, hiddenSize]
      * @param downBias name of [numExperts, hiddenSize]
      */
-    public Builder addInterleavedLayer(int numExperts, String gateUp, String gateUpBias, String down, String downBias) {
-      return add(numExperts, true, expert -> layouts.interleaved(numExperts, expert, gateUp, gateUpBias, down, downBias));
+    public Builder addInterleavedLayer(
+        int numExperts, String gateUp, String gateUpBias, String down, String downBias) {
+      return add(
+          numExperts,
+          true,
+          expert -> layouts.interleaved(numExperts, expert, gateUp, gateUpBias, down, downBias));
     }
 
     private Builder add(int numExperts, boolean hasBiases, IntFunction<ExpertLayout> layout) {
-      if (numExperts < 1) throw new IllegalArgumentException("numExperts must be at least 1, found " + numExperts);
-      if (!layers.isEmpty() && biased != hasBiases) throw new IllegalArgumentException("layers must all have biases or all have none");
+      if (numExperts < 1)
+        throw new IllegalArgumentException("numExperts must be at least 1, found " + numExperts);
+      if (!layers.isEmpty() && biased != hasBiases)
+        throw new IllegalArgumentException("layers must all have biases or all have none");
       biased = hasBiases;
       ExpertLayout[] layer = new ExpertLayout[numExperts];
       for (int expert = 0; expert < numExperts; expert++) layer[expert] = layout.apply(expert);
@@ -179,9 +214,12 @@ public final class ExpertStore {
       return this;
     }
 
-    /** @throws IllegalArgumentException if there is no layer */
+    /**
+     * @throws IllegalArgumentException if there is no layer
+     */
     public ExpertStore build() {
-      if (layers.isEmpty()) throw new IllegalArgumentException("layers must be at least 1, found 0");
+      if (layers.isEmpty())
+        throw new IllegalArgumentException("layers must be at least 1, found 0");
       return new ExpertStore(this);
     }
   }

@@ -2,7 +2,9 @@ package org.winnow.memory;
 
 /** Ranks by the number of uses, then by the order of last uses. */
 final class LfuPolicy implements EvictionPolicy {
-  private static final double CLOCK_UNIT = 0x1p-40; // one use outweighs any clock; beyond 8192 uses the last bits of the clock are rounded off
+  private static final double CLOCK_UNIT =
+      0x1p-40; // one use outweighs any clock; beyond 8192 uses the last bits of the clock are
+  // rounded off
 
   private long[] uses;
   private long[] lastUse;

@@ -1,6 +1,9 @@
 package org.winnow.memory;
 
-/** Ranks by the order of last uses across layers. Where fewer experts fit than one token uses in all layers, it evicts each just before its layer comes again. */
+/**
+ * Ranks by the order of last uses across layers. Where fewer experts fit than one token uses in all
+ * layers, it evicts each just before its layer comes again.
+ */
 final class LruPolicy implements EvictionPolicy {
   private long[] lastUse;
   private long clock;

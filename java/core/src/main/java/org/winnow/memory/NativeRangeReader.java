@@ -9,7 +9,10 @@ import org.winnow.internal.NativeCalls;
 import org.winnow.internal.NativeCpu;
 import org.winnow.internal.NativeLoader;
 
-/** Reads with pread, see {@code winnow/base/file.h}. A FileChannel would be closed by an interrupt of the thread that happens to read. */
+/**
+ * Reads with pread, see {@code winnow/base/file.h}. A FileChannel would be closed by an interrupt
+ * of the thread that happens to read.
+ */
 final class NativeRangeReader implements RangeReader {
   private final Path path;
   private final long file;
@@ -19,7 +22,8 @@ final class NativeRangeReader implements RangeReader {
   NativeRangeReader(Path path, boolean direct) throws IOException {
     NativeLoader.load();
     this.path = path;
-    byte[] name = path.toString().getBytes(Charset.forName(System.getProperty("sun.jnu.encoding", "UTF-8")));
+    byte[] name =
+        path.toString().getBytes(Charset.forName(System.getProperty("sun.jnu.encoding", "UTF-8")));
     ByteBuffer terminated = ByteBuffer.allocateDirect(name.length + 1).put(name).put((byte) 0);
     terminated.flip();
     try (BytePointer pointer = new BytePointer(terminated)) {

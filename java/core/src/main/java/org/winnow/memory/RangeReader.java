@@ -4,8 +4,9 @@ import java.io.IOException;
 import java.nio.file.Path;
 
 /**
- * Positional reads of one file into memory outside the Java heap. Safe for use from several threads; a thread's interrupt neither stops nor closes
- * it. Nothing is memory-mapped: a mapped file that shrinks kills the JVM.
+ * Positional reads of one file into memory outside the Java heap. Safe for use from several
+ * threads; a thread's interrupt neither stops nor closes it. Nothing is memory-mapped: a mapped
+ * file that shrinks kills the JVM.
  */
 public interface RangeReader extends AutoCloseable {
   /** Alignment of direct reads: {@code kDirectAlignmentBytes} of {@code winnow/base/file.h}. */
@@ -33,7 +34,9 @@ public interface RangeReader extends AutoCloseable {
   /** How a checkpoint opens its files. */
   @FunctionalInterface
   interface Opener {
-    /** @throws IOException naming the file, if it cannot be opened */
+    /**
+     * @throws IOException naming the file, if it cannot be opened
+     */
     RangeReader open(Path file) throws IOException;
   }
 

@@ -15,7 +15,14 @@ import org.winnow.DType;
  * @param offset where in the file its first byte lies
  * @param sizeBytes bytes of the range
  */
-public record TensorInfo(String name, String storedType, DType dtype, long[] shape, Path file, long offset, long sizeBytes) {
+public record TensorInfo(
+    String name,
+    String storedType,
+    DType dtype,
+    long[] shape,
+    Path file,
+    long offset,
+    long sizeBytes) {
   public TensorInfo {
     shape = shape.clone();
   }
@@ -34,8 +41,14 @@ public record TensorInfo(String name, String storedType, DType dtype, long[] sha
 
   @Override
   public boolean equals(Object other) {
-    return other instanceof TensorInfo that && name.equals(that.name) && storedType.equals(that.storedType) && dtype == that.dtype
-        && Arrays.equals(shape, that.shape) && file.equals(that.file) && offset == that.offset && sizeBytes == that.sizeBytes;
+    return other instanceof TensorInfo that
+        && name.equals(that.name)
+        && storedType.equals(that.storedType)
+        && dtype == that.dtype
+        && Arrays.equals(shape, that.shape)
+        && file.equals(that.file)
+        && offset == that.offset
+        && sizeBytes == that.sizeBytes;
   }
 
   @Override
@@ -45,6 +58,16 @@ public record TensorInfo(String name, String storedType, DType dtype, long[] sha
 
   @Override
   public String toString() {
-    return name + ": " + storedType + Arrays.toString(shape) + " at " + file + ":" + offset + " (" + sizeBytes + " bytes)";
+    return name
+        + ": "
+        + storedType
+        + Arrays.toString(shape)
+        + " at "
+        + file
+        + ":"
+        + offset
+        + " ("
+        + sizeBytes
+        + " bytes)";
   }
 }

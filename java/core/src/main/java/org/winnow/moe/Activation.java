@@ -1,6 +1,9 @@
 package org.winnow.moe;
 
-/** Activations that are fused into a product. The order is that of {@code winnow::Activation} in {@code winnow/base/activation.h}. */
+/**
+ * Activations that are fused into a product. The order is that of {@code winnow::Activation} in
+ * {@code winnow/base/activation.h}.
+ */
 public enum Activation {
   /** g; gated: g * u. */
   NONE,
@@ -12,7 +15,10 @@ public enum Activation {
   GELU_TANH,
   /** max(g, 0). */
   RELU,
-  /** Gated only, gpt-oss's: g' * sigmoid(1.702 * g') * (u' + 1), where g' = min(g, 7) and u' = clamp(u, -7, 7). */
+  /**
+   * Gated only, gpt-oss's: g' * sigmoid(1.702 * g') * (u' + 1), where g' = min(g, 7) and u' =
+   * clamp(u, -7, 7).
+   */
   CLAMPED_SWIGLU;
 
   /** The number that contracts use. */

@@ -6,11 +6,14 @@ import org.winnow.Tensor;
 import org.winnow.internal.NativeCalls;
 
 /**
- * Where the matrices of a layer's experts lie in memory: for each expert the address of its weight [outputSize, inputSize], row-major, and where the layer
- * has them the addresses of a second (up) weight of the same shape and of f32 biases [outputSize]. An expert without addresses is not resident.
+ * Where the matrices of a layer's experts lie in memory: for each expert the address of its weight
+ * [outputSize, inputSize], row-major, and where the layer has them the addresses of a second (up)
+ * weight of the same shape and of f32 biases [outputSize]. An expert without addresses is not
+ * resident.
  *
- * <p>It holds addresses only: whoever sets them keeps the memory valid until they are cleared and no operation runs on them. Setting and clearing allocate
- * nothing; they must not run beside an operation that reads these tables.
+ * <p>It holds addresses only: whoever sets them keeps the memory valid until they are cleared and
+ * no operation runs on them. Setting and clearing allocate nothing; they must not run beside an
+ * operation that reads these tables.
  */
 public final class ExpertMatrices implements AutoCloseable {
   private final DType weightType;
@@ -24,12 +27,21 @@ public final class ExpertMatrices implements AutoCloseable {
 
   /**
    * @param weightType f32, bf16 or f16
-   * @param gated whether each expert has an up weight beside its weight: their products are combined as activation(gate, up)
+   * @param gated whether each expert has an up weight beside its weight: their products are
+   *     combined as activation(gate, up)
    * @param biased whether experts may have biases
    * @throws IllegalArgumentException if the type is not floating or a size is below 1
    */
-  public ExpertMatrices(DType weightType, int numExperts, long outputSize, long inputSize, boolean gated, boolean biased) {
-    if (!weightType.isFloating()) throw new IllegalArgumentException("weightType must be f32, bf16 or f16, found " + weightType);
+  public ExpertMatrices(
+      DType weightType,
+      int numExperts,
+      long outputSize,
+      long inputSize,
+      boolean gated,
+      boolean biased) {
+    if (!weightType.isFloating())
+      throw new IllegalArgumentException(
+          "weightType must be f32, bf16 or f16, found " + weightType);
     requirePositive("numExperts", numExperts);
     requirePositive("outputSize", outputSize);
     requirePositive("inputSize", inputSize);
@@ -76,18 +88,25 @@ public final class ExpertMatrices implements AutoCloseable {
   /**
    * Makes an expert resident.
    *
-   * @param weightAddress of [outputSize, inputSize] elements of {@link #weightType()}, aligned as one element is
+   * @param weightAddress of [outputSize, inputSize] elements of {@link #weightType()}, aligned as
+   *     one element is
    * @param upAddress the same for the up weight; 0 if not gated
    * @param biasAddress of [outputSize] f32; 0 = this expert has none
    * @param upBiasAddress the same for the up weight
-   * @throws IllegalArgumentException if an address is missing, or given where this layer has no such matrix
+   * @throws IllegalArgumentException if an address is missing, or given where this layer has no
+   *     such matrix
    */
-  public void set(int expert, long weightAddress, long upAddress, long biasAddress, long upBiasAddress) {
+  public void set(
+      int expert, long weightAddress, long upAddress, long biasAddress, long upBiasAddress) {
     requireExpert(expert);
     if (weightAddress == 0) throw new IllegalArgumentException("weightAddress must not be 0");
-    if (gated != (upAddress != 0)) throw new IllegalArgumentException("upAddress must " + (gated ? "not " : "") + "be 0, found " + upAddress);
-    if (!biased && (biasAddress | upBiasAddress) != 0) throw new IllegalArgumentException("biasAddress must be 0: these matrices have no biases");
-    if (!gated && upBiasAddress != 0) throw new IllegalArgumentException("upBiasAddress must be 0: these matrices are not gated");
+    if (gated != (upAddress != 0))
+      throw new IllegalArgumentException(
+          "upAddress must " + (gated ? "not " : "") + "be 0, found " + upAddress);
+    if (!biased && (biasAddress | upBiasAddress) != 0)
+      throw new IllegalArgumentException("biasAddress must be 0: these matrices have no biases");
+    if (!gated && upBiasAddress != 0)
+      throw new IllegalArgumentException("upBiasAddress must be 0: these matrices are not gated");
     put(expert, weightAddress, upAddress, biasAddress, upBiasAddress);
   }
 
@@ -134,7 +153,16 @@ public final class ExpertMatrices implements AutoCloseable {
 
   @Override
   public String toString() {
-    return weightType + "[" + numExperts + ", " + outputSize + ", " + inputSize + "]" + (gated ? " gated" : "") + (biased ? " biased" : "");
+    return weightType
+        + "["
+        + numExperts
+        + ", "
+        + outputSize
+        + ", "
+        + inputSize
+        + "]"
+        + (gated ? " gated" : "")
+        + (biased ? " biased" : "");
   }
 
   private long table(int index) {
@@ -156,6 +184,8 @@ public final class ExpertMatrices implements AutoCloseable {
 
   private void requireExpert(int expert) {
     if (tables.isClosed()) throw new IllegalStateException("expert matrices are closed");
-    if (expert < 0 || expert >= numExperts) throw new IllegalArgumentException("expert must lie in [0, " + numExperts + "), found " + expert);
+    if (expert < 0 || expert >= numExperts)
+      throw new IllegalArgumentException(
+          "expert must lie in [0, " + numExperts + "), found " + expert);
   }
 }

@@ -38,7 +38,7 @@ final class ExpertWaves implements AutoCloseable {
     }
     int numAbsent =
         0; // moved to the front of wave, which is read ahead of it; residency is asked once, since
-           // it may change
+    // it may change
     for (int i = 0; i < numActive; i++) {
       if (source.isResident(wave[i])) pending[numPending++] = wave[i];
       else wave[numAbsent++] = wave[i];

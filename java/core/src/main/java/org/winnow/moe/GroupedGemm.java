@@ -16,13 +16,15 @@ import org.winnow.internal.NativeCalls;
  * Expert-grouped GEMM: every expert multiplies the rows routed to it by its own matrix.
  *
  * <pre>{@code
- * gate[r, n]   = bias_e[n] + sum_k input[sourceRows[r], k] * weight_e[n, k]   for r in [expertOffsets[e], expertOffsets[e + 1])
+ * gate[r, n]   = bias_e[n] + sum_k input[sourceRows[r], k] * weight_e[n, k]   for r in [expertOffsets[e],
+ * expertOffsets[e + 1])
  * up[r, n]     = upBias_e[n] + sum_k input[sourceRows[r], k] * up_e[n, k]     (gated matrices only)
  * output[r, n] = activation(gate[r, n])  or  activation(gate[r, n], up[r, n])
  * }</pre>
  *
- * Row-major, last dimension contiguous; f32 accumulation, one rounding to the output's type. The same bits whatever the rows per expert and the threads.
- * Few rows and many take different paths inside. Native contract: {@code grouped_gemm.h}.
+ * Row-major, last dimension contiguous; f32 accumulation, one rounding to the output's type. The
+ * same bits whatever the rows per expert and the threads. Few rows and many take different paths
+ * inside. Native contract: {@code grouped_gemm.h}.
  */
 public final class GroupedGemm {
   private GroupedGemm() {}
@@ -30,45 +32,91 @@ public final class GroupedGemm {
   /**
    * Tokens times the experts that a plan gives them, all active experts at once.
    *
-   * @param input [numTokens, inputSize], f32 or bf16: row r reads the token {@code plan.sourceRows()[r]}
+   * @param input [numTokens, inputSize], f32 or bf16: row r reads the token {@code
+   *     plan.sourceRows()[r]}
    * @param weights the resident experts' matrices, valid until this returns
    * @param output [at least plan.numRows(), outputSize], f32 or bf16; must not overlap the inputs
-   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has run then
-   * @throws ExpertNotResidentException naming the first active expert without weights; nothing was written then
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
+   *     run then
+   * @throws ExpertNotResidentException naming the first active expert without weights; nothing was
+   *     written then
    * @throws IllegalStateException if a tensor, the plan, the matrices or the backend is closed
    */
-  public static void run(Backend backend, Tensor input, ExpertPlan plan, ExpertMatrices weights, Activation activation, Tensor output) {
+  public static void run(
+      Backend backend,
+      Tensor input,
+      ExpertPlan plan,
+      ExpertMatrices weights,
+      Activation activation,
+      Tensor output) {
     plan.requireOpen();
     if (output.rank() == 2 && output.dim(0) < plan.numRows()) {
-      throw new IllegalArgumentException("output must be [at least " + plan.numRows() + ", " + weights.outputSize() + "], found " + output);
+      throw new IllegalArgumentException(
+          "output must be [at least "
+              + plan.numRows()
+              + ", "
+              + weights.outputSize()
+              + "], found "
+              + output);
     }
-    run(backend, input, plan.sourceRows(), plan.expertOffsets(), plan.activeExperts(), plan.numActiveExperts(), weights, activation, output);
+    run(
+        backend,
+        input,
+        plan.sourceRows(),
+        plan.expertOffsets(),
+        plan.activeExperts(),
+        plan.numActiveExperts(),
+        weights,
+        activation,
+        output);
   }
 
   /**
    * @param input [numTokens, inputSize], f32 or bf16
-   * @param sourceRows [at least numRows] i32: the input row that each row reads; null: row r reads input row r
-   * @param expertOffsets [numExperts + 1] i32: first row of each expert, ascending; the last is numRows
-   * @param activeExperts [at least numActive] i32, ascending: the experts to compute; rows of others are left alone
+   * @param sourceRows [at least numRows] i32: the input row that each row reads; null: row r reads
+   *     input row r
+   * @param expertOffsets [numExperts + 1] i32: first row of each expert, ascending; the last is
+   *     numRows
+   * @param activeExperts [at least numActive] i32, ascending: the experts to compute; rows of
+   *     others are left alone
    * @param weights the resident experts' matrices, valid until this returns
    * @param output [at least numRows, outputSize], f32 or bf16; must not overlap the inputs
-   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has run then
-   * @throws ExpertNotResidentException naming the first active expert that has rows and no weights; nothing was written then
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
+   *     run then
+   * @throws ExpertNotResidentException naming the first active expert that has rows and no weights;
+   *     nothing was written then
    * @throws IllegalStateException if a tensor, the matrices or the backend is closed
    */
   public static void run(
-      Backend backend, Tensor input, Tensor sourceRows, Tensor expertOffsets, Tensor activeExperts, int numActive, ExpertMatrices weights,
-      Activation activation, Tensor output) {
+      Backend backend,
+      Tensor input,
+      Tensor sourceRows,
+      Tensor expertOffsets,
+      Tensor activeExperts,
+      int numActive,
+      ExpertMatrices weights,
+      Activation activation,
+      Tensor output) {
     int ticket = NativeCalls.enter();
     try {
       if (sourceRows != null) sourceRows.require("sourceRows", I32, ANY);
       expertOffsets.require("expertOffsets", I32, weights.numExperts() + 1L);
       activeExperts.require("activeExperts", I32, ANY);
       if (numActive < 0 || numActive > activeExperts.dim(0)) {
-        throw new IllegalArgumentException("numActive must lie in [0, " + activeExperts.dim(0) + "], found " + numActive);
+        throw new IllegalArgumentException(
+            "numActive must lie in [0, " + activeExperts.dim(0) + "], found " + numActive);
       }
       check(input, weights, activation, output);
-      int absent = backend.groupedGemm(input, sourceRows, expertOffsets, activeExperts, numActive, weights, activation, output);
+      int absent =
+          backend.groupedGemm(
+              input,
+              sourceRows,
+              expertOffsets,
+              activeExperts,
+              numActive,
+              weights,
+              activation,
+              output);
       if (absent >= 0) throw new ExpertNotResidentException(absent);
     } finally {
       NativeCalls.exit(ticket);
@@ -86,13 +134,16 @@ public final class GroupedGemm {
    *
    * @param input [T, inputSize], f32 or bf16
    * @param weights one expert's matrices
-   * @param output [at least T, outputSize], f32 or bf16, rows from T on are left alone; or fewer rows than T: then so many are computed
+   * @param output [at least T, outputSize], f32 or bf16, rows from T on are left alone; or fewer
+   *     rows than T: then so many are computed
    */
-  public static void runSingle(Backend backend, Tensor input, ExpertMatrices weights, Activation activation, Tensor output) {
+  public static void runSingle(
+      Backend backend, Tensor input, ExpertMatrices weights, Activation activation, Tensor output) {
     int ticket = NativeCalls.enter();
     try {
       check(input, weights, activation, output);
-      if (backend.groupedGemm(input, null, null, null, 1, weights, activation, output) >= 0) throw new ExpertNotResidentException(0);
+      if (backend.groupedGemm(input, null, null, null, 1, weights, activation, output) >= 0)
+        throw new ExpertNotResidentException(0);
     } finally {
       NativeCalls.exit(ticket);
       Reference.reachabilityFence(input);
@@ -101,18 +152,23 @@ public final class GroupedGemm {
     }
   }
 
-  private static void check(Tensor input, ExpertMatrices weights, Activation activation, Tensor output) {
+  private static void check(
+      Tensor input, ExpertMatrices weights, Activation activation, Tensor output) {
     input.requireFloating("input", ANY, weights.inputSize());
     output.requireFloating("output", ANY, weights.outputSize());
     requireF32OrBf16("input", input.dtype());
     requireF32OrBf16("output", output.dtype());
     if (activation.needsGate() && !weights.isGated()) {
-      throw new IllegalArgumentException("activation must be one without a gate, found " + activation + ": the matrices are not gated");
+      throw new IllegalArgumentException(
+          "activation must be one without a gate, found "
+              + activation
+              + ": the matrices are not gated");
     }
     output.requireDisjoint("output", "input", input);
   }
 
   private static void requireF32OrBf16(String name, DType dtype) {
-    if (dtype != F32 && dtype != BF16) throw new IllegalArgumentException(name + " must be f32 or bf16, found " + dtype);
+    if (dtype != F32 && dtype != BF16)
+      throw new IllegalArgumentException(name + " must be f32 or bf16, found " + dtype);
   }
 }

@@ -13,7 +13,8 @@ import org.winnow.internal.NativeCalls;
  * Adds up what the experts of each token computed.
  *
  * <pre>{@code
- * output[t, i] = sum_p routingWeights[p] * expertOutput[assignmentRows[p], i]   for p in [tokenOffsets[t], tokenOffsets[t + 1])
+ * output[t, i] = sum_p routingWeights[p] * expertOutput[assignmentRows[p], i]   for p in [tokenOffsets[t],
+ * tokenOffsets[t + 1])
  *                + sigmoid(sharedGateLogits[t]) * shared[t, i]
  * }</pre>
  *

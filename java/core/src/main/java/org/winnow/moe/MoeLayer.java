@@ -15,7 +15,8 @@ import org.winnow.layer.Linear;
  * for it.
  *
  * <pre>{@code
- * output[t] = sum_{i chosen for t} weight[t, i] * expert_i(hidden[t])  +  sigmoid(sharedGate(hidden[t])) * shared(hidden[t])
+ * output[t] = sum_{i chosen for t} weight[t, i] * expert_i(hidden[t])  +  sigmoid(sharedGate(hidden[t])) *
+ * shared(hidden[t])
  * expert_i(x) = down_i(activation(gate_i(x), up_i(x)))
  * }</pre>
  *

@@ -13,7 +13,7 @@ import org.winnow.internal.NativeCalls;
 public final class ResidentExperts implements Experts, AutoCloseable {
   private final Tensor[][]
       tensors; // [gate, up, down, gateBias, upBias, downBias][expert], each null where there is
-               // none
+  // none
   private final ExpertMatrices gateUp;
   private final ExpertMatrices down;
   private final ReentrantLock acquired = new ReentrantLock();

@@ -7,7 +7,8 @@ import org.bytedeco.javacpp.tools.InfoMap;
 import org.bytedeco.javacpp.tools.InfoMapper;
 
 /**
- * Tells JavaCPP which contracts to bind. Every pointer arrives in Java as a {@code long} address: no object per call, no overloads that copy arrays.
+ * Tells JavaCPP which contracts to bind. Every pointer arrives in Java as a {@code long} address:
+ * no object per call, no overloads that copy arrays.
  */
 @Properties(
     value =
@@ -50,10 +51,13 @@ public class NativeCpuConfig implements InfoMapper {
     map.put(new Info("uint64_t").valueTypes("long").pointerTypes(address("uint64_t")));
     map.put(new Info("winnow::Cpu").pointerTypes(address("winnow::Cpu")));
     map.put(new Info("winnow::File").pointerTypes(address("winnow::File")));
-    for (String name : new String[] {"Activation", "DType", "GroupScore", "InstructionSet", "RouterScore"}) {
+    for (String name :
+        new String[] {"Activation", "DType", "GroupScore", "InstructionSet", "RouterScore"}) {
       map.put(new Info("winnow::" + name).cast().enumerate(false).valueTypes("int"));
     }
-    map.put(new Info("winnow::kAbiVersion").skip()); // NativeLoader compares abi_version() with what it was written for
+    map.put(
+        new Info("winnow::kAbiVersion")
+            .skip()); // NativeLoader compares abi_version() with what it was written for
     map.put(new Info("winnow::kDirectAlignmentBytes").skip()); // RangeReader.DIRECT_ALIGNMENT_BYTES
   }
 

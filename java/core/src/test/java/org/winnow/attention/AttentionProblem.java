@@ -4,10 +4,19 @@ import java.util.Random;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 
-/** Inputs of attention and the exact answer for one element, in double precision, two passes over the keys of one token. */
+/**
+ * Inputs of attention and the exact answer for one element, in double precision, two passes over
+ * the keys of one token.
+ */
 public final class AttentionProblem implements AutoCloseable {
   /** Sizes; the last {@code numTokens} of {@code numPositions} are the queries. */
-  public record Shape(int numTokens, int numPositions, int numHeads, int numKvHeads, int keyWidth, int valueWidth) {}
+  public record Shape(
+      int numTokens,
+      int numPositions,
+      int numHeads,
+      int numKvHeads,
+      int keyWidth,
+      int valueWidth) {}
 
   /** An exact value and how far f32 arithmetic may be from it. */
   public record Exact(double value, double bound) {}
@@ -23,24 +32,46 @@ public final class AttentionProblem implements AutoCloseable {
   private final KvCache cache;
   private final Tensor output;
 
-  public AttentionProblem(Shape shape, float scale, int slidingWindow, float[] query, float[] keys, float[] values, float[] sinkLogits) {
+  public AttentionProblem(
+      Shape shape,
+      float scale,
+      int slidingWindow,
+      float[] query,
+      float[] keys,
+      float[] values,
+      float[] sinkLogits) {
     this.shape = shape;
     this.query = query;
     this.keys = keys;
     this.values = values;
     this.sinkLogits = sinkLogits;
-    options = new AttentionOptions(scale, slidingWindow, sinkLogits == null ? null : Tensor.of(sinkLogits, shape.numHeads()));
-    cache = new KvCache(1, shape.numKvHeads(), shape.keyWidth(), shape.valueWidth(), shape.numPositions());
+    options =
+        new AttentionOptions(
+            scale,
+            slidingWindow,
+            sinkLogits == null ? null : Tensor.of(sinkLogits, shape.numHeads()));
+    cache =
+        new KvCache(
+            1, shape.numKvHeads(), shape.keyWidth(), shape.valueWidth(), shape.numPositions());
     output = Tensor.f32(shape.numTokens(), shape.numHeads(), shape.valueWidth());
   }
 
   /** Normal values; sinks where asked for. */
-  public static AttentionProblem random(Random random, Shape shape, int slidingWindow, boolean sinks) {
+  public static AttentionProblem random(
+      Random random, Shape shape, int slidingWindow, boolean sinks) {
     float[] query = gaussian(random, shape.numTokens() * shape.numHeads() * shape.keyWidth());
     float[] keys = gaussian(random, shape.numPositions() * shape.numKvHeads() * shape.keyWidth());
-    float[] values = gaussian(random, shape.numPositions() * shape.numKvHeads() * shape.valueWidth());
+    float[] values =
+        gaussian(random, shape.numPositions() * shape.numKvHeads() * shape.valueWidth());
     float scale = (float) (1 / Math.sqrt(shape.keyWidth()));
-    return new AttentionProblem(shape, scale, slidingWindow, query, keys, values, sinks ? gaussian(random, shape.numHeads()) : null);
+    return new AttentionProblem(
+        shape,
+        scale,
+        slidingWindow,
+        query,
+        keys,
+        values,
+        sinks ? gaussian(random, shape.numHeads()) : null);
   }
 
   public static float[] gaussian(Random random, int size) {
@@ -52,7 +83,8 @@ public final class AttentionProblem implements AutoCloseable {
   /** Writes all keys and values into the cache. */
   public AttentionProblem fillCache(Backend backend) {
     try (Tensor k = Tensor.of(keys, shape.numPositions(), shape.numKvHeads(), shape.keyWidth());
-        Tensor v = Tensor.of(values, shape.numPositions(), shape.numKvHeads(), shape.valueWidth())) {
+        Tensor v =
+            Tensor.of(values, shape.numPositions(), shape.numKvHeads(), shape.valueWidth())) {
       cache.append(backend, 0, k, v);
     }
     return this;
@@ -69,7 +101,8 @@ public final class AttentionProblem implements AutoCloseable {
     try (Tensor q = Tensor.of(query, shape.numTokens(), shape.numHeads(), shape.keyWidth())) {
       for (int t = 0; t < shape.numTokens(); t += tokensPerCall) {
         int end = Math.min(t + tokensPerCall, shape.numTokens());
-        Attention.run(backend, q.slice(t, end), cache, 0, firstPosition() + t, options, output.slice(t, end));
+        Attention.run(
+            backend, q.slice(t, end), cache, 0, firstPosition() + t, options, output.slice(t, end));
       }
     }
     return output.toFloatArray();
@@ -97,7 +130,8 @@ public final class AttentionProblem implements AutoCloseable {
 
   public Exact exact(int token, int head, int column) {
     int position = firstPosition() + token;
-    int begin = options.slidingWindow() == 0 ? 0 : Math.max(0, position - options.slidingWindow() + 1);
+    int begin =
+        options.slidingWindow() == 0 ? 0 : Math.max(0, position - options.slidingWindow() + 1);
     int kvHead = head * shape.numKvHeads() / shape.numHeads();
     double max = sinkLogits == null ? Double.NEGATIVE_INFINITY : sinkLogits[head];
     double min = max == Double.NEGATIVE_INFINITY ? Double.POSITIVE_INFINITY : max;
@@ -107,15 +141,18 @@ public final class AttentionProblem implements AutoCloseable {
       double dot = 0;
       double magnitude = 0;
       for (int d = 0; d < shape.keyWidth(); d++) {
-        double product = (double) query[(token * shape.numHeads() + head) * shape.keyWidth() + d]
-            * keys[(j * shape.numKvHeads() + kvHead) * shape.keyWidth() + d];
+        double product =
+            (double) query[(token * shape.numHeads() + head) * shape.keyWidth() + d]
+                * keys[(j * shape.numKvHeads() + kvHead) * shape.keyWidth() + d];
         dot += product;
         magnitude += Math.abs(product);
       }
       z[j - begin] = options.scale() * dot;
       max = Math.max(max, z[j - begin]);
       min = Math.min(min, z[j - begin]);
-      productError = Math.max(productError, (shape.keyWidth() + 1) * U * Math.abs(options.scale()) * magnitude);
+      productError =
+          Math.max(
+              productError, (shape.keyWidth() + 1) * U * Math.abs(options.scale()) * magnitude);
     }
     double denominator = sinkLogits == null ? 0 : Math.exp(sinkLogits[head] - max);
     double numerator = 0;
@@ -127,13 +164,20 @@ public final class AttentionProblem implements AutoCloseable {
       numerator += weight * value;
       magnitude += weight * Math.abs(value);
     }
-    // A weight is off by the error of its exponent (the product's, plus u |z - max| from the subtraction) and by 4 u for each exponential that
-    // touches it: its own and one rescaling per key block and split. Sums add u per term of a block and per block. Both sums of the quotient
+    // A weight is off by the error of its exponent (the product's, plus u |z - max| from the
+    // subtraction) and by 4 u for each exponential that
+    // touches it: its own and one rescaling per key block and split. Sums add u per term of a block
+    // and per block. Both sums of the quotient
     // are off by that much; the quotient is rounded once.
     int blocks = z.length / 64 + 2;
     int splits = z.length / 512 + 2;
-    double relative = productError + U * (max - min) + (4 + 1) * U * (1 + blocks + splits) + (64 + blocks + splits) * U;
-    return new Exact(numerator / denominator, (2 * relative + U) * magnitude / denominator + Float.MIN_NORMAL);
+    double relative =
+        productError
+            + U * (max - min)
+            + (4 + 1) * U * (1 + blocks + splits)
+            + (64 + blocks + splits) * U;
+    return new Exact(
+        numerator / denominator, (2 * relative + U) * magnitude / denominator + Float.MIN_NORMAL);
   }
 
   /** Fails unless every checked element is within its bound. */
@@ -144,7 +188,17 @@ public final class AttentionProblem implements AutoCloseable {
           Exact exact = exact(t, h, c);
           float found = result[(t * shape.numHeads() + h) * shape.valueWidth() + c];
           if (!(Math.abs(found - exact.value()) <= exact.bound())) {
-            throw new AssertionError("token " + t + ", head " + h + ", column " + c + ": expected " + exact + ", found " + found);
+            throw new AssertionError(
+                "token "
+                    + t
+                    + ", head "
+                    + h
+                    + ", column "
+                    + c
+                    + ": expected "
+                    + exact
+                    + ", found "
+                    + found);
           }
         }
       }

@@ -16,20 +16,26 @@ import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
 
 class AttentionTest {
-  /** Instruction set, shape, sliding window, sinks: one head and many, groups of 1 to 8, odd widths, block and split edges. */
+  /**
+   * Instruction set, shape, sliding window, sinks: one head and many, groups of 1 to 8, odd widths,
+   * block and split edges.
+   */
   static Stream<Arguments> problems() {
-    return instructionSets().flatMap(set -> Stream.of(
-        Arguments.of(set, new Shape(1, 1, 1, 1, 1, 1), 0, false),
-        Arguments.of(set, new Shape(1, 1, 2, 1, 5, 3), 0, true),
-        Arguments.of(set, new Shape(48, 48, 4, 2, 16, 16), 0, false),
-        Arguments.of(set, new Shape(48, 48, 4, 2, 32, 32), 16, true),
-        Arguments.of(set, new Shape(65, 65, 3, 3, 17, 19), 0, false),
-        Arguments.of(set, new Shape(64, 127, 5, 1, 33, 7), 63, true),
-        Arguments.of(set, new Shape(1, 511, 8, 1, 128, 128), 0, false),
-        Arguments.of(set, new Shape(2, 513, 14, 2, 64, 64), 0, true),
-        Arguments.of(set, new Shape(130, 1100, 8, 2, 48, 40), 0, false),
-        Arguments.of(set, new Shape(130, 1100, 4, 4, 24, 24), 300, false),
-        Arguments.of(set, new Shape(1, 1700, 16, 1, 576, 512), 0, false)));
+    return instructionSets()
+        .flatMap(
+            set ->
+                Stream.of(
+                    Arguments.of(set, new Shape(1, 1, 1, 1, 1, 1), 0, false),
+                    Arguments.of(set, new Shape(1, 1, 2, 1, 5, 3), 0, true),
+                    Arguments.of(set, new Shape(48, 48, 4, 2, 16, 16), 0, false),
+                    Arguments.of(set, new Shape(48, 48, 4, 2, 32, 32), 16, true),
+                    Arguments.of(set, new Shape(65, 65, 3, 3, 17, 19), 0, false),
+                    Arguments.of(set, new Shape(64, 127, 5, 1, 33, 7), 63, true),
+                    Arguments.of(set, new Shape(1, 511, 8, 1, 128, 128), 0, false),
+                    Arguments.of(set, new Shape(2, 513, 14, 2, 64, 64), 0, true),
+                    Arguments.of(set, new Shape(130, 1100, 8, 2, 48, 40), 0, false),
+                    Arguments.of(set, new Shape(130, 1100, 4, 4, 24, 24), 300, false),
+                    Arguments.of(set, new Shape(1, 1700, 16, 1, 576, 512), 0, false)));
   }
 
   static Stream<InstructionSet> instructionSets() {
@@ -38,16 +44,21 @@ class AttentionTest {
 
   @ParameterizedTest
   @MethodSource("problems")
-  void agreesWithDoublePrecision(InstructionSet set, Shape shape, int slidingWindow, boolean sinks) {
-    try (var backend = new CpuBackend(set, 2); var p = AttentionProblem.random(new Random(42), shape, slidingWindow, sinks)) {
+  void agreesWithDoublePrecision(
+      InstructionSet set, Shape shape, int slidingWindow, boolean sinks) {
+    try (var backend = new CpuBackend(set, 2);
+        var p = AttentionProblem.random(new Random(42), shape, slidingWindow, sinks)) {
       p.fillCache(backend).check(p.run(backend), shape.numTokens() > 100 ? 13 : 1, 3);
     }
   }
 
   @ParameterizedTest
   @MethodSource("problems")
-  void hasTheSameBitsAloneAndInABatchAndOnAnyNumberOfThreads(InstructionSet set, Shape shape, int slidingWindow, boolean sinks) {
-    try (var one = new CpuBackend(set, 1); var two = new CpuBackend(set, 2); var three = new CpuBackend(set, 3);
+  void hasTheSameBitsAloneAndInABatchAndOnAnyNumberOfThreads(
+      InstructionSet set, Shape shape, int slidingWindow, boolean sinks) {
+    try (var one = new CpuBackend(set, 1);
+        var two = new CpuBackend(set, 2);
+        var three = new CpuBackend(set, 3);
         var p = AttentionProblem.random(new Random(7), shape, slidingWindow, sinks)) {
       float[] expected = p.fillCache(one).run(one);
       assertThat(p.run(two)).isEqualTo(expected);
@@ -57,16 +68,24 @@ class AttentionTest {
     }
   }
 
-  /** With scale 0 all weights are 1: the sum of small integers is exact in any order, the quotient is rounded once. */
+  /**
+   * With scale 0 all weights are 1: the sum of small integers is exact in any order, the quotient
+   * is rounded once.
+   */
   @ParameterizedTest
   @MethodSource("problems")
-  void equalWeightsGiveTheExactMean(InstructionSet set, Shape shape, int slidingWindow, boolean sinks) {
+  void equalWeightsGiveTheExactMean(
+      InstructionSet set, Shape shape, int slidingWindow, boolean sinks) {
     Random random = new Random(3);
     float[] values = new float[shape.numPositions() * shape.numKvHeads() * shape.valueWidth()];
     for (int i = 0; i < values.length; i++) values[i] = random.nextInt(9) - 4;
-    float[] query = AttentionProblem.gaussian(random, shape.numTokens() * shape.numHeads() * shape.keyWidth());
-    float[] keys = AttentionProblem.gaussian(random, shape.numPositions() * shape.numKvHeads() * shape.keyWidth());
-    try (var backend = new CpuBackend(set, 2); var p = new AttentionProblem(shape, 0, slidingWindow, query, keys, values, null)) {
+    float[] query =
+        AttentionProblem.gaussian(random, shape.numTokens() * shape.numHeads() * shape.keyWidth());
+    float[] keys =
+        AttentionProblem.gaussian(
+            random, shape.numPositions() * shape.numKvHeads() * shape.keyWidth());
+    try (var backend = new CpuBackend(set, 2);
+        var p = new AttentionProblem(shape, 0, slidingWindow, query, keys, values, null)) {
       float[] result = p.fillCache(backend).run(backend);
       for (int i = 0; i < result.length; i++) {
         int column = i % shape.valueWidth();
@@ -75,14 +94,21 @@ class AttentionTest {
         int begin = slidingWindow == 0 ? 0 : Math.max(0, position - slidingWindow + 1);
         float sum = 0;
         for (int j = begin; j <= position; j++) {
-          sum += values[(j * shape.numKvHeads() + head / (shape.numHeads() / shape.numKvHeads())) * shape.valueWidth() + column];
+          sum +=
+              values[
+                  (j * shape.numKvHeads() + head / (shape.numHeads() / shape.numKvHeads()))
+                          * shape.valueWidth()
+                      + column];
         }
         assertThat(result[i]).as("element %d", i).isEqualTo(sum / (position + 1 - begin));
       }
     }
   }
 
-  /** Each query is the key of one earlier position; every other weight underflows to 0, so the output is that position's value, bit for bit. */
+  /**
+   * Each query is the key of one earlier position; every other weight underflows to 0, so the
+   * output is that position's value, bit for bit.
+   */
   @ParameterizedTest
   @MethodSource("instructionSets")
   void findsTheOneKeyThatMatches(InstructionSet set) {
@@ -97,11 +123,14 @@ class AttentionTest {
       target[row] = random.nextInt(501 + row / 2);
       System.arraycopy(keys, (target[row] * 2 + row % 2) * 64, query, row * 64, 64);
     }
-    try (var backend = new CpuBackend(set, 2); var p = new AttentionProblem(shape, 200, 0, query, keys, values, null)) {
+    try (var backend = new CpuBackend(set, 2);
+        var p = new AttentionProblem(shape, 200, 0, query, keys, values, null)) {
       float[] result = p.fillCache(backend).run(backend);
       for (int row = 0; row < target.length; row++) {
         for (int c = 0; c < 3; c++) {
-          assertThat(result[row * 3 + c]).as("row %d", row).isEqualTo(values[(target[row] * 2 + row % 2) * 3 + c]);
+          assertThat(result[row * 3 + c])
+              .as("row %d", row)
+              .isEqualTo(values[(target[row] * 2 + row % 2) * 3 + c]);
         }
       }
     }
@@ -109,41 +138,62 @@ class AttentionTest {
 
   @Test
   void comparatorFailsOnNaNAndOnOneWrongElement() {
-    try (var backend = new CpuBackend(); var p = AttentionProblem.random(new Random(1), new Shape(3, 9, 2, 1, 8, 8), 0, false)) {
+    try (var backend = new CpuBackend();
+        var p = AttentionProblem.random(new Random(1), new Shape(3, 9, 2, 1, 8, 8), 0, false)) {
       float[] result = p.fillCache(backend).run(backend);
       p.check(result, 1, 1);
       float kept = result[17];
       result[17] = Float.NaN;
       assertThatThrownBy(() -> p.check(result, 1, 1)).isInstanceOf(AssertionError.class);
       result[17] = kept + 1e-3f;
-      assertThatThrownBy(() -> p.check(result, 1, 1)).isInstanceOf(AssertionError.class).hasMessageStartingWith("token 1, head 0, column 1");
+      assertThatThrownBy(() -> p.check(result, 1, 1))
+          .isInstanceOf(AssertionError.class)
+          .hasMessageStartingWith("token 1, head 0, column 1");
     }
   }
 
   @Test
   void namesTheArgumentThatIsWrong() {
-    try (var backend = new CpuBackend(); var p = AttentionProblem.random(new Random(1), new Shape(2, 9, 4, 2, 8, 6), 0, false);
-        Tensor query = Tensor.f32(2, 4, 8); Tensor threeHeads = Tensor.f32(2, 3, 8); Tensor narrow = Tensor.f32(2, 4, 7);
-        Tensor output = Tensor.f32(2, 4, 6); Tensor threeHeadsOutput = Tensor.f32(2, 3, 6); Tensor sinks = Tensor.f32(3)) {
+    try (var backend = new CpuBackend();
+        var p = AttentionProblem.random(new Random(1), new Shape(2, 9, 4, 2, 8, 6), 0, false);
+        Tensor query = Tensor.f32(2, 4, 8);
+        Tensor threeHeads = Tensor.f32(2, 3, 8);
+        Tensor narrow = Tensor.f32(2, 4, 7);
+        Tensor output = Tensor.f32(2, 4, 6);
+        Tensor threeHeadsOutput = Tensor.f32(2, 3, 6);
+        Tensor sinks = Tensor.f32(3)) {
       p.fillCache(backend);
       var options = p.options();
       assertThatThrownBy(() -> Attention.run(backend, narrow, p.cache(), 0, 0, options, output))
-          .isInstanceOf(IllegalArgumentException.class).hasMessage("query must be [any, any, 8], found [2, 4, 7]");
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("query must be [any, any, 8], found [2, 4, 7]");
       assertThatThrownBy(() -> Attention.run(backend, query, p.cache(), 0, 0, options, query))
-          .isInstanceOf(IllegalArgumentException.class).hasMessage("output must be [2, 4, 6], found [2, 4, 8]");
-      assertThatThrownBy(() -> Attention.run(backend, threeHeads, p.cache(), 0, 0, options, threeHeadsOutput))
-          .isInstanceOf(IllegalArgumentException.class).hasMessage("query must have a multiple of 2 heads, found 3");
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("output must be [2, 4, 6], found [2, 4, 8]");
+      assertThatThrownBy(
+              () -> Attention.run(backend, threeHeads, p.cache(), 0, 0, options, threeHeadsOutput))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("query must have a multiple of 2 heads, found 3");
       assertThatThrownBy(() -> Attention.run(backend, query, p.cache(), 0, 8, options, output))
-          .isInstanceOf(IllegalArgumentException.class).hasMessage("positions must lie in [0, 9) of layer 0, found [8, 10)");
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("positions must lie in [0, 9) of layer 0, found [8, 10)");
       assertThatThrownBy(() -> Attention.run(backend, query, p.cache(), 1, 0, options, output))
-          .isInstanceOf(IllegalArgumentException.class).hasMessage("layer must lie in [0, 1), found 1");
-      assertThatThrownBy(() -> Attention.run(backend, query, p.cache(), 0, 0, new AttentionOptions(1, 0, sinks), output))
-          .isInstanceOf(IllegalArgumentException.class).hasMessage("sinks must be [4], found [3]");
-      assertThatThrownBy(() -> new AttentionOptions(Float.NaN, 0, null)).hasMessage("scale must be finite, found NaN");
-      assertThatThrownBy(() -> new AttentionOptions(1, -1, null)).hasMessage("slidingWindow must not be negative, found -1");
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("layer must lie in [0, 1), found 1");
+      assertThatThrownBy(
+              () ->
+                  Attention.run(
+                      backend, query, p.cache(), 0, 0, new AttentionOptions(1, 0, sinks), output))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("sinks must be [4], found [3]");
+      assertThatThrownBy(() -> new AttentionOptions(Float.NaN, 0, null))
+          .hasMessage("scale must be finite, found NaN");
+      assertThatThrownBy(() -> new AttentionOptions(1, -1, null))
+          .hasMessage("slidingWindow must not be negative, found -1");
       p.cache().close();
       assertThatThrownBy(() -> Attention.run(backend, query, p.cache(), 0, 0, options, output))
-          .isInstanceOf(IllegalStateException.class).hasMessage("cache is closed");
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("cache is closed");
     }
   }
 }

@@ -30,7 +30,8 @@ class KvCacheTest {
         values[layer] = AttentionProblem.gaussian(new Random(layer + 9), 300 * 3 * 4);
       }
       for (int step : new int[] {1, 62, 1, 1, 130, 105}) {
-        for (int layer = 0; layer < numLayers; layer++) append(cache, layer, step, keys[layer], values[layer]);
+        for (int layer = 0; layer < numLayers; layer++)
+          append(cache, layer, step, keys[layer], values[layer]);
         cache.advance(step);
       }
       assertThat(cache.length()).isEqualTo(300);
@@ -40,10 +41,12 @@ class KvCacheTest {
           int slot = position % 64;
           for (int head = 0; head < 3; head++) {
             for (int c = 0; c < 5; c++) {
-              assertThat(page[(head * 64 + slot) * 5 + c]).isEqualTo(keys[layer][(position * 3 + head) * 5 + c]);
+              assertThat(page[(head * 64 + slot) * 5 + c])
+                  .isEqualTo(keys[layer][(position * 3 + head) * 5 + c]);
             }
             for (int c = 0; c < 4; c++) {
-              assertThat(page[3 * 64 * 5 + (head * 64 + slot) * 4 + c]).isEqualTo(values[layer][(position * 3 + head) * 4 + c]);
+              assertThat(page[3 * 64 * 5 + (head * 64 + slot) * 4 + c])
+                  .isEqualTo(values[layer][(position * 3 + head) * 4 + c]);
             }
           }
         }
@@ -53,7 +56,8 @@ class KvCacheTest {
 
   @Test
   void latentsAreKeysAndTheirOwnValues() {
-    try (KvCache cache = KvCache.ofLatents(1, 4, 2, 100); Tensor c = Tensor.of(AttentionProblem.gaussian(new Random(1), 70 * 4), 70, 4);
+    try (KvCache cache = KvCache.ofLatents(1, 4, 2, 100);
+        Tensor c = Tensor.of(AttentionProblem.gaussian(new Random(1), 70 * 4), 70, 4);
         Tensor rope = Tensor.of(AttentionProblem.gaussian(new Random(2), 70 * 6), 70, 6)) {
       cache.appendLatents(backend, 0, c, rope);
       cache.advance(70);
@@ -61,12 +65,16 @@ class KvCacheTest {
       float[] page = cache.page(1).toFloatArray();
       for (int slot = 0; slot < 6; slot++) {
         for (int column = 0; column < 6; column++) {
-          float expected = column < 4 ? c.getFloat((64 + slot) * 4 + column) : rope.getFloat((64 + slot) * 6 + column);
+          float expected =
+              column < 4
+                  ? c.getFloat((64 + slot) * 4 + column)
+                  : rope.getFloat((64 + slot) * 6 + column);
           assertThat(page[slot * 6 + column]).isEqualTo(expected);
         }
       }
       assertThat(cache.sizeBytes()).isEqualTo(2 * 64 * 6 * 4);
-      assertThatThrownBy(() -> cache.append(backend, 0, c, rope)).isInstanceOf(IllegalStateException.class);
+      assertThatThrownBy(() -> cache.append(backend, 0, c, rope))
+          .isInstanceOf(IllegalStateException.class);
     }
   }
 
@@ -81,14 +89,17 @@ class KvCacheTest {
       assertThat(cache.sizeBytes()).isEqualTo(2 * pageBytes);
       float[] rows = new float[65 * 8];
       append(cache, 0, 65, rows, rows);
-      assertThatThrownBy(() -> cache.advance(65)).isInstanceOf(IllegalStateException.class).hasMessage("layer 1 must hold 65 positions, found 0");
+      assertThatThrownBy(() -> cache.advance(65))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("layer 1 must hold 65 positions, found 0");
       append(cache, 1, 65, rows, rows);
       cache.advance(65);
       cache.truncate(3);
       assertThat(cache.length()).isEqualTo(3);
       assertThat(cache.written(1)).isEqualTo(3);
       assertThat(cache.sizeBytes()).isEqualTo(2 * pageBytes);
-      assertThatThrownBy(() -> cache.truncate(4)).hasMessage("newLength must lie in [0, 3], found 4");
+      assertThatThrownBy(() -> cache.truncate(4))
+          .hasMessage("newLength must lie in [0, 3], found 4");
     }
   }
 
@@ -98,11 +109,14 @@ class KvCacheTest {
       float[] rows = new float[66 * 2];
       append(cache, 0, 65, rows, rows);
       cache.advance(65);
-      assertThatThrownBy(() -> append(cache, 0, 1, rows, rows)).isInstanceOfSatisfying(ContextLengthException.class, e -> {
-        assertThat(e).hasMessage("sequence must hold at most 65 tokens, found 66");
-        assertThat(e.contextLimit()).isEqualTo(65);
-        assertThat(e.requested()).isEqualTo(66);
-      });
+      assertThatThrownBy(() -> append(cache, 0, 1, rows, rows))
+          .isInstanceOfSatisfying(
+              ContextLengthException.class,
+              e -> {
+                assertThat(e).hasMessage("sequence must hold at most 65 tokens, found 66");
+                assertThat(e.contextLimit()).isEqualTo(65);
+                assertThat(e.requested()).isEqualTo(66);
+              });
       assertThat(cache.length()).isEqualTo(65);
       assertThat(cache.written(0)).isEqualTo(65);
     }
@@ -114,17 +128,30 @@ class KvCacheTest {
     cache.reserve(1);
     cache.close();
     cache.close();
-    assertThatThrownBy(() -> cache.reserve(1)).isInstanceOf(IllegalStateException.class).hasMessage("cache is closed");
-    assertThatThrownBy(() -> cache.truncate(0)).isInstanceOf(IllegalStateException.class).hasMessage("cache is closed");
-    assertThatThrownBy(() -> new KvCache(1, 0, 2, 2, 65)).hasMessage("numKvHeads must be positive, found 0");
+    assertThatThrownBy(() -> cache.reserve(1))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("cache is closed");
+    assertThatThrownBy(() -> cache.truncate(0))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("cache is closed");
+    assertThatThrownBy(() -> new KvCache(1, 0, 2, 2, 65))
+        .hasMessage("numKvHeads must be positive, found 0");
   }
 
   private void append(KvCache cache, int layer, int numTokens, float[] keys, float[] values) {
     int heads = cache.numKvHeads();
-    float[] k = java.util.Arrays.copyOfRange(keys, cache.length() * heads * cache.keyWidth(), (cache.length() + numTokens) * heads * cache.keyWidth());
+    float[] k =
+        java.util.Arrays.copyOfRange(
+            keys,
+            cache.length() * heads * cache.keyWidth(),
+            (cache.length() + numTokens) * heads * cache.keyWidth());
     float[] v =
-        java.util.Arrays.copyOfRange(values, cache.length() * heads * cache.valueWidth(), (cache.length() + numTokens) * heads * cache.valueWidth());
-    try (Tensor keyTensor = Tensor.of(k, numTokens, heads, cache.keyWidth()); Tensor valueTensor = Tensor.of(v, numTokens, heads, cache.valueWidth())) {
+        java.util.Arrays.copyOfRange(
+            values,
+            cache.length() * heads * cache.valueWidth(),
+            (cache.length() + numTokens) * heads * cache.valueWidth());
+    try (Tensor keyTensor = Tensor.of(k, numTokens, heads, cache.keyWidth());
+        Tensor valueTensor = Tensor.of(v, numTokens, heads, cache.valueWidth())) {
       cache.append(backend, layer, keyTensor, valueTensor);
     }
   }

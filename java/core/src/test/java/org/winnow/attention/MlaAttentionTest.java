@@ -39,7 +39,14 @@ class MlaAttentionTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"ABSORBED, true, F32", "PLAIN, true, F32", "ABSORBED, false, F32", "PLAIN, false, F32", "ABSORBED, true, BF16", "PLAIN, false, F16"})
+  @CsvSource({
+    "ABSORBED, true, F32",
+    "PLAIN, true, F32",
+    "ABSORBED, false, F32",
+    "PLAIN, false, F32",
+    "ABSORBED, true, BF16",
+    "PLAIN, false, F16"
+  })
   void agreesWithDoublePrecision(Form form, boolean queryLatent, DType latentUpType) {
     Model model = new Model(queryLatent, latentUpType);
     float[] found = model.run(form, 140);
@@ -72,25 +79,40 @@ class MlaAttentionTest {
     Tensor angles = keep(Tensor.f32(2, ROPE / 2));
     MlaWorkspace workspace = keep(new MlaWorkspace());
     KvCache plainCache = keep(new KvCache(1, 1, LATENT + ROPE, LATENT, 10));
-    assertThatThrownBy(() -> model.mla.run(backend, hidden, plainCache, 0, angles, angles, Form.PLAIN, workspace, output))
-        .isInstanceOf(IllegalArgumentException.class).hasMessage("cache must hold latents of 5 + 2, found keys and values");
+    assertThatThrownBy(
+            () ->
+                model.mla.run(
+                    backend, hidden, plainCache, 0, angles, angles, Form.PLAIN, workspace, output))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("cache must hold latents of 5 + 2, found keys and values");
     KvCache narrow = keep(KvCache.ofLatents(1, 4, 2, 10));
-    assertThatThrownBy(() -> model.mla.run(backend, hidden, narrow, 0, angles, angles, Form.PLAIN, workspace, output))
-        .isInstanceOf(IllegalArgumentException.class).hasMessage("cache must hold latents of 5 + 2, found 4 + 2");
-    var geometry = new MlaAttention.Geometry(HEADS + 1, NOPE, ROPE, VALUE, 1, 0, Rope.Layout.INTERLEAVED);
-    assertThatThrownBy(() -> new MlaAttention(geometry, model.weights)).isInstanceOf(IllegalArgumentException.class)
+    assertThatThrownBy(
+            () ->
+                model.mla.run(
+                    backend, hidden, narrow, 0, angles, angles, Form.PLAIN, workspace, output))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("cache must hold latents of 5 + 2, found 4 + 2");
+    var geometry =
+        new MlaAttention.Geometry(HEADS + 1, NOPE, ROPE, VALUE, 1, 0, Rope.Layout.INTERLEAVED);
+    assertThatThrownBy(() -> new MlaAttention(geometry, model.weights))
+        .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("latentUp must be [28, 5], found [21, 5]");
     workspace.close();
     KvCache cache = keep(KvCache.ofLatents(1, LATENT, ROPE, 10));
-    assertThatThrownBy(() -> model.mla.run(backend, hidden, cache, 0, angles, angles, Form.PLAIN, workspace, output))
-        .isInstanceOf(IllegalStateException.class).hasMessage("workspace is closed");
+    assertThatThrownBy(
+            () ->
+                model.mla.run(
+                    backend, hidden, cache, 0, angles, angles, Form.PLAIN, workspace, output))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("workspace is closed");
   }
 
   @Test
   void scaleFollowsTheRuleOfYarn() {
     assertThat(MlaAttention.scale(128, 64, 0, 40)).isEqualTo((float) (1 / Math.sqrt(192)));
     double magnitude = 0.1 * Math.log(40) + 1;
-    assertThat(MlaAttention.scale(128, 64, 1, 40)).isEqualTo((float) (magnitude * magnitude / Math.sqrt(192)));
+    assertThat(MlaAttention.scale(128, 64, 1, 40))
+        .isEqualTo((float) (magnitude * magnitude / Math.sqrt(192)));
     assertThat(MlaAttention.scale(128, 64, 1, 1)).isEqualTo((float) (1 / Math.sqrt(192)));
   }
 
@@ -99,15 +121,24 @@ class MlaAttentionTest {
     return resource;
   }
 
-  /** A real number and a bound of the error with which f32 arithmetic knows it: running error analysis, term by term. */
+  /**
+   * A real number and a bound of the error with which f32 arithmetic knows it: running error
+   * analysis, term by term.
+   */
   private record Bounded(double value, double error) {
     Bounded plus(Bounded other) {
-      return new Bounded(value + other.value, error + other.error + U * Math.abs(value + other.value));
+      return new Bounded(
+          value + other.value, error + other.error + U * Math.abs(value + other.value));
     }
 
     Bounded times(Bounded other) {
       double product = value * other.value;
-      return new Bounded(product, Math.abs(value) * other.error + Math.abs(other.value) * error + error * other.error + U * Math.abs(product));
+      return new Bounded(
+          product,
+          Math.abs(value) * other.error
+              + Math.abs(other.value) * error
+              + error * other.error
+              + U * Math.abs(product));
     }
 
     /** A sum of products in any order, fused or not. */
@@ -125,15 +156,20 @@ class MlaAttentionTest {
     }
   }
 
-  /** One layer with random weights, its inputs, and the same in double precision by the plain formula. */
+  /**
+   * One layer with random weights, its inputs, and the same in double precision by the plain
+   * formula.
+   */
   private final class Model {
     private final Random random = new Random(11);
     private final float[] hidden = AttentionProblem.gaussian(random, TOKENS * HIDDEN);
     private final Tensor queryDown = matrix(QUERY_RANK, HIDDEN);
-    private final Tensor queryNorm = keep(Tensor.of(AttentionProblem.gaussian(random, QUERY_RANK), QUERY_RANK));
+    private final Tensor queryNorm =
+        keep(Tensor.of(AttentionProblem.gaussian(random, QUERY_RANK), QUERY_RANK));
     private final Tensor queryUp;
     private final Tensor latentDown = matrix(LATENT + ROPE, HIDDEN);
-    private final Tensor latentNorm = keep(Tensor.of(AttentionProblem.gaussian(random, LATENT), LATENT));
+    private final Tensor latentNorm =
+        keep(Tensor.of(AttentionProblem.gaussian(random, LATENT), LATENT));
     private final Tensor latentUp;
     private final Tensor output = matrix(HIDDEN, HEADS * VALUE);
     private final boolean queryLatent;
@@ -145,23 +181,48 @@ class MlaAttentionTest {
       queryUp = matrix(HEADS * (NOPE + ROPE), queryLatent ? QUERY_RANK : HIDDEN);
       latentUp = keep(Tensor.allocate(latentUpType, HEADS * (NOPE + VALUE), LATENT));
       latentUp.copyFrom(AttentionProblem.gaussian(random, HEADS * (NOPE + VALUE) * LATENT));
-      weights = new MlaAttention.Weights(queryLatent ? linear(queryDown) : null, queryLatent ? queryNorm : null, linear(queryUp), linear(latentDown),
-          latentNorm, latentUp, linear(output));
+      weights =
+          new MlaAttention.Weights(
+              queryLatent ? linear(queryDown) : null,
+              queryLatent ? queryNorm : null,
+              linear(queryUp),
+              linear(latentDown),
+              latentNorm,
+              latentUp,
+              linear(output));
       float scale = MlaAttention.scale(NOPE, ROPE, 0, 1);
-      mla = keep(new MlaAttention(
-          new MlaAttention.Geometry(HEADS, NOPE, ROPE, VALUE, scale, EPSILON, Rope.Layout.INTERLEAVED), weights));
+      mla =
+          keep(
+              new MlaAttention(
+                  new MlaAttention.Geometry(
+                      HEADS, NOPE, ROPE, VALUE, scale, EPSILON, Rope.Layout.INTERLEAVED),
+                  weights));
     }
 
     float[] run(Form form, int tokensPerCall) {
       float[] result = new float[TOKENS * HIDDEN];
-      try (MlaWorkspace workspace = new MlaWorkspace(); KvCache cache = KvCache.ofLatents(2, LATENT, ROPE, TOKENS)) {
+      try (MlaWorkspace workspace = new MlaWorkspace();
+          KvCache cache = KvCache.ofLatents(2, LATENT, ROPE, TOKENS)) {
         for (int t = 0; t < TOKENS; t += tokensPerCall) {
           int count = Math.min(tokensPerCall, TOKENS - t);
-          try (Tensor in = Tensor.of(Arrays.copyOfRange(hidden, t * HIDDEN, (t + count) * HIDDEN), count, HIDDEN);
-              Tensor out = Tensor.f32(count, HIDDEN); Tensor cos = Tensor.f32(count, ROPE / 2); Tensor sin = Tensor.f32(count, ROPE / 2)) {
+          try (Tensor in =
+                  Tensor.of(
+                      Arrays.copyOfRange(hidden, t * HIDDEN, (t + count) * HIDDEN), count, HIDDEN);
+              Tensor out = Tensor.f32(count, HIDDEN);
+              Tensor cos = Tensor.f32(count, ROPE / 2);
+              Tensor sin = Tensor.f32(count, ROPE / 2)) {
             frequencies.angles(t, cos, sin);
             mla.run(backend, in, cache, 0, cos, sin, form, workspace, out.fill(Float.NaN));
-            mla.run(backend, in, cache, 1, cos, sin, form, workspace, out.fill(Float.NaN)); // layers do not mix
+            mla.run(
+                backend,
+                in,
+                cache,
+                1,
+                cos,
+                sin,
+                form,
+                workspace,
+                out.fill(Float.NaN)); // layers do not mix
             cache.advance(count);
             System.arraycopy(out.toFloatArray(), 0, result, t * HIDDEN, count * HIDDEN);
           }
@@ -177,25 +238,36 @@ class MlaAttentionTest {
       Bounded[][][] values = new Bounded[TOKENS][HEADS][];
       for (int t = 0; t < TOKENS; t++) {
         Bounded[] x = exactly(Arrays.copyOfRange(hidden, t * HIDDEN, (t + 1) * HIDDEN));
-        Bounded[] q = queryLatent ? times(queryUp, norm(times(queryDown, x), queryNorm)) : times(queryUp, x);
+        Bounded[] q =
+            queryLatent ? times(queryUp, norm(times(queryDown, x), queryNorm)) : times(queryUp, x);
         Bounded[] latentAndRope = times(latentDown, x);
         Bounded[] up = times(latentUp, norm(Arrays.copyOf(latentAndRope, LATENT), latentNorm));
         Bounded[] keyRope = turn(Arrays.copyOfRange(latentAndRope, LATENT, LATENT + ROPE), t);
         for (int h = 0; h < HEADS; h++) {
           Bounded[] head = Arrays.copyOfRange(q, h * (NOPE + ROPE), (h + 1) * (NOPE + ROPE));
-          queries[t][h] = concat(Arrays.copyOf(head, NOPE), turn(Arrays.copyOfRange(head, NOPE, NOPE + ROPE), t));
-          keys[t][h] = concat(Arrays.copyOfRange(up, h * (NOPE + VALUE), h * (NOPE + VALUE) + NOPE), keyRope);
-          values[t][h] = Arrays.copyOfRange(up, h * (NOPE + VALUE) + NOPE, (h + 1) * (NOPE + VALUE));
+          queries[t][h] =
+              concat(
+                  Arrays.copyOf(head, NOPE), turn(Arrays.copyOfRange(head, NOPE, NOPE + ROPE), t));
+          keys[t][h] =
+              concat(
+                  Arrays.copyOfRange(up, h * (NOPE + VALUE), h * (NOPE + VALUE) + NOPE), keyRope);
+          values[t][h] =
+              Arrays.copyOfRange(up, h * (NOPE + VALUE) + NOPE, (h + 1) * (NOPE + VALUE));
         }
         Bounded[] attended = new Bounded[0];
-        for (int h = 0; h < HEADS; h++) attended = concat(attended, attend(queries[t][h], keys, values, t, h));
+        for (int h = 0; h < HEADS; h++)
+          attended = concat(attended, attend(queries[t][h], keys, values, t, h));
         result[t] = times(output, attended);
       }
       return result;
     }
 
-    /** A weight e^z is off by its exponent's error (absorbed: a product of two more dot products of LATENT terms) and a few roundings. */
-    private Bounded[] attend(Bounded[] query, Bounded[][][] keys, Bounded[][][] values, int position, int head) {
+    /**
+     * A weight e^z is off by its exponent's error (absorbed: a product of two more dot products of
+     * LATENT terms) and a few roundings.
+     */
+    private Bounded[] attend(
+        Bounded[] query, Bounded[][][] keys, Bounded[][][] values, int position, int head) {
       double scale = MlaAttention.scale(NOPE, ROPE, 0, 1);
       double[] z = new double[position + 1];
       double exponentError = 0;
@@ -232,9 +304,13 @@ class MlaAttentionTest {
         error += 2 * Math.abs(v.value) * v.error;
       }
       double scale = 1 / Math.sqrt(squares / x.length + EPSILON);
-      Bounded factor = new Bounded(scale, scale * (error / squares + 2 * U)); // twice the first-order term: 1 / sqrt halves it
+      Bounded factor =
+          new Bounded(
+              scale,
+              scale * (error / squares + 2 * U)); // twice the first-order term: 1 / sqrt halves it
       Bounded[] result = new Bounded[x.length];
-      for (int i = 0; i < x.length; i++) result[i] = x[i].times(factor).times(new Bounded(weight.getFloat(i), 0));
+      for (int i = 0; i < x.length; i++)
+        result[i] = x[i].times(factor).times(new Bounded(weight.getFloat(i), 0));
       return result;
     }
 
@@ -242,14 +318,18 @@ class MlaAttentionTest {
       Bounded cos = new Bounded(Math.cos(position), U);
       Bounded sin = new Bounded(Math.sin(position), U);
       Bounded minusSin = new Bounded(-Math.sin(position), U);
-      return new Bounded[] {pair[0].times(cos).plus(pair[1].times(minusSin)), pair[1].times(cos).plus(pair[0].times(sin))};
+      return new Bounded[] {
+        pair[0].times(cos).plus(pair[1].times(minusSin)),
+        pair[1].times(cos).plus(pair[0].times(sin))
+      };
     }
 
     private Bounded[] times(Tensor matrix, Bounded[] x) {
       Bounded[] result = new Bounded[(int) matrix.dim(0)];
       for (int row = 0; row < result.length; row++) {
         Bounded[] weight = new Bounded[x.length];
-        for (int i = 0; i < x.length; i++) weight[i] = new Bounded(matrix.getFloat((long) row * x.length + i), 0);
+        for (int i = 0; i < x.length; i++)
+          weight[i] = new Bounded(matrix.getFloat((long) row * x.length + i), 0);
         result[row] = Bounded.dot(weight, x);
       }
       return result;

@@ -20,14 +20,20 @@ class NativeCacheTest {
   void otherContentGoesToAnotherDirectory() throws IOException {
     Path first = NativeCache.directory("one".getBytes(UTF_8), List.of(directory), directory, USER);
     Path second = NativeCache.directory("two".getBytes(UTF_8), List.of(directory), directory, USER);
-    assertThat(first).isDirectory().hasParentRaw(directory.resolve("winnow")).hasFileName("7692c3ad3540bb80"); // sha256("one")
+    assertThat(first)
+        .isDirectory()
+        .hasParentRaw(directory.resolve("winnow"))
+        .hasFileName("7692c3ad3540bb80"); // sha256("one")
     assertThat(second).isDirectory().isNotEqualTo(first);
-    assertThat(NativeCache.directory("one".getBytes(UTF_8), List.of(directory), directory, USER)).isEqualTo(first);
+    assertThat(NativeCache.directory("one".getBytes(UTF_8), List.of(directory), directory, USER))
+        .isEqualTo(first);
   }
 
   @Test
   void fallsBackToTheTemporaryDirectory() throws IOException {
-    Path file = Files.writeString(directory.resolve("file"), ""); // no directory can be made below it, not even by root
+    Path file =
+        Files.writeString(
+            directory.resolve("file"), ""); // no directory can be made below it, not even by root
     Path found = NativeCache.directory("one".getBytes(UTF_8), List.of(file), directory, USER);
     assertThat(found).isDirectory().hasParentRaw(directory.resolve("winnow-" + USER));
   }
@@ -35,21 +41,33 @@ class NativeCacheTest {
   @Test
   void aDirectoryOfSomebodyElseIsNotUsed() throws IOException {
     Path file = Files.writeString(directory.resolve("file"), "");
-    assertThatThrownBy(() -> NativeCache.directory("one".getBytes(UTF_8), List.of(file), directory, "somebody-else"))
+    assertThatThrownBy(
+            () ->
+                NativeCache.directory(
+                    "one".getBytes(UTF_8), List.of(file), directory, "somebody-else"))
         .isInstanceOf(IOException.class)
-        .hasMessageContaining(file + "/winnow/7692c3ad3540bb80, " + directory + "/winnow-somebody-else/7692c3ad3540bb80");
+        .hasMessageContaining(
+            file
+                + "/winnow/7692c3ad3540bb80, "
+                + directory
+                + "/winnow-somebody-else/7692c3ad3540bb80");
   }
 
   @Test
   void anotherPlatformIsNamed() {
-    assertThat(NativeLoader.missing("macosx-arm64", "1.0", "the class path", new UnsatisfiedLinkError("no jniwinnow")))
+    assertThat(
+            NativeLoader.missing(
+                "macosx-arm64", "1.0", "the class path", new UnsatisfiedLinkError("no jniwinnow")))
         .isEqualTo("Winnow has natives for linux-x86_64, this machine is macosx-arm64");
   }
 
   @Test
   void theMissingJarIsNamed() {
-    assertThat(NativeLoader.missing("linux-x86_64", "1.0", "the class path", new UnsatisfiedLinkError("no jniwinnow")))
-        .contains("org.winnow:winnow-core:1.0:linux-x86_64", "from the class path", "cause: no jniwinnow")
+    assertThat(
+            NativeLoader.missing(
+                "linux-x86_64", "1.0", "the class path", new UnsatisfiedLinkError("no jniwinnow")))
+        .contains(
+            "org.winnow:winnow-core:1.0:linux-x86_64", "from the class path", "cause: no jniwinnow")
         .doesNotContain("\n");
   }
 

@@ -16,7 +16,9 @@ class AddTest {
   void everyElementIsRoundedOnce(int width) {
     float[] a = AttentionProblem.gaussian(new java.util.Random(1), 2 * width);
     float[] b = AttentionProblem.gaussian(new java.util.Random(2), 2 * width);
-    try (var backend = new CpuBackend(); Tensor accumulator = Tensor.of(a, 2, width); Tensor addend = Tensor.of(b, 2, width)) {
+    try (var backend = new CpuBackend();
+        Tensor accumulator = Tensor.of(a, 2, width);
+        Tensor addend = Tensor.of(b, 2, width)) {
       Add.run(backend, accumulator, addend);
       float[] found = accumulator.toFloatArray();
       for (int i = 0; i < a.length; i++) assertThat(found[i]).isEqualTo(a[i] + b[i]);
@@ -29,11 +31,16 @@ class AddTest {
 
   @Test
   void namesTheArgumentThatIsWrong() {
-    try (var backend = new CpuBackend(); Tensor accumulator = Tensor.f32(2, 4); Tensor addend = Tensor.f32(2, 5)) {
+    try (var backend = new CpuBackend();
+        Tensor accumulator = Tensor.f32(2, 4);
+        Tensor addend = Tensor.f32(2, 5)) {
       assertThatThrownBy(() -> Add.run(backend, accumulator, addend))
-          .isInstanceOf(IllegalArgumentException.class).hasMessage("addend must be [2, 4], found [2, 5]");
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("addend must be [2, 4], found [2, 5]");
       addend.close();
-      assertThatThrownBy(() -> Add.run(backend, accumulator, addend)).isInstanceOf(IllegalStateException.class).hasMessage("addend is closed");
+      assertThatThrownBy(() -> Add.run(backend, accumulator, addend))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("addend is closed");
     }
   }
 }

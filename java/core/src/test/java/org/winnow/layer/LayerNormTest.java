@@ -20,11 +20,15 @@ class LayerNormTest {
     Random random = new Random(42);
     int numRows = 5;
     float[] x = AttentionProblem.gaussian(random, numRows * hiddenSize);
-    for (int i = 0; i < x.length; i++) x[i] += 1000; // a variance of squares minus the squared mean would lose half its digits
+    for (int i = 0; i < x.length; i++)
+      x[i] += 1000; // a variance of squares minus the squared mean would lose half its digits
     float[] w = AttentionProblem.gaussian(random, hiddenSize);
     float[] b = AttentionProblem.gaussian(random, hiddenSize);
-    try (var one = new CpuBackend(); Tensor input = Tensor.of(x, numRows, hiddenSize); Tensor weight = Tensor.of(w, hiddenSize);
-        Tensor bias = Tensor.of(b, hiddenSize); Tensor output = Tensor.f32(numRows, hiddenSize)) {
+    try (var one = new CpuBackend();
+        Tensor input = Tensor.of(x, numRows, hiddenSize);
+        Tensor weight = Tensor.of(w, hiddenSize);
+        Tensor bias = Tensor.of(b, hiddenSize);
+        Tensor output = Tensor.f32(numRows, hiddenSize)) {
       for (Tensor shift : new Tensor[] {bias, null}) {
         output.fill(Float.NaN);
         LayerNorm.run(one, input, weight, shift, output, EPSILON);
@@ -33,12 +37,23 @@ class LayerNormTest {
           for (int i = hiddenSize - 1; i >= 0; i--) sum += x[r * hiddenSize + i];
           double mean = sum / hiddenSize;
           double squares = 0;
-          for (int i = hiddenSize - 1; i >= 0; i--) squares += Math.pow(x[r * hiddenSize + i] - mean, 2);
+          for (int i = hiddenSize - 1; i >= 0; i--)
+            squares += Math.pow(x[r * hiddenSize + i] - mean, 2);
           for (int i = 0; i < hiddenSize; i++) {
-            double exact = w[i] * (x[r * hiddenSize + i] - mean) / Math.sqrt(squares / hiddenSize + EPSILON) + (shift == null ? 0 : b[i]);
-            // f64 inside, one rounding; the mean of hiddenSize values near 1000 is known to hiddenSize * 2^-53 * 1000
-            double bound = 0x1p-24 * Math.abs(exact) + hiddenSize * 0x1p-52 * 1000 * Math.abs(w[i]) / Math.sqrt(squares / hiddenSize + EPSILON);
-            assertThat(Math.abs(output.getFloat((long) r * hiddenSize + i) - exact)).isLessThanOrEqualTo(bound);
+            double exact =
+                w[i] * (x[r * hiddenSize + i] - mean) / Math.sqrt(squares / hiddenSize + EPSILON)
+                    + (shift == null ? 0 : b[i]);
+            // f64 inside, one rounding; the mean of hiddenSize values near 1000 is known to
+            // hiddenSize * 2^-53 * 1000
+            double bound =
+                0x1p-24 * Math.abs(exact)
+                    + hiddenSize
+                        * 0x1p-52
+                        * 1000
+                        * Math.abs(w[i])
+                        / Math.sqrt(squares / hiddenSize + EPSILON);
+            assertThat(Math.abs(output.getFloat((long) r * hiddenSize + i) - exact))
+                .isLessThanOrEqualTo(bound);
           }
         }
       }
@@ -50,10 +65,16 @@ class LayerNormTest {
 
   @Test
   void namesTheArgumentThatIsWrong() {
-    try (var backend = new CpuBackend(); Tensor input = Tensor.f32(2, 4); Tensor weight = Tensor.f32(4); Tensor bias = Tensor.f32(3)) {
-      assertThatThrownBy(() -> LayerNorm.run(backend, input, weight, bias, input, EPSILON)).hasMessage("bias must be [4], found [3]");
-      assertThatThrownBy(() -> LayerNorm.run(backend, input, bias, null, input, EPSILON)).hasMessage("weight must be [4], found [3]");
-      assertThatThrownBy(() -> LayerNorm.run(backend, input, weight, null, input, Float.NaN)).hasMessage("epsilon must not be negative, found NaN");
+    try (var backend = new CpuBackend();
+        Tensor input = Tensor.f32(2, 4);
+        Tensor weight = Tensor.f32(4);
+        Tensor bias = Tensor.f32(3)) {
+      assertThatThrownBy(() -> LayerNorm.run(backend, input, weight, bias, input, EPSILON))
+          .hasMessage("bias must be [4], found [3]");
+      assertThatThrownBy(() -> LayerNorm.run(backend, input, bias, null, input, EPSILON))
+          .hasMessage("weight must be [4], found [3]");
+      assertThatThrownBy(() -> LayerNorm.run(backend, input, weight, null, input, Float.NaN))
+          .hasMessage("epsilon must not be negative, found NaN");
     }
   }
 }

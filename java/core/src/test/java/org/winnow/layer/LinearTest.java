@@ -24,11 +24,16 @@ class LinearTest {
   @Test
   void addsABiasOfAnyTypeToTheProduct() {
     for (DType biasType : new DType[] {DType.F32, DType.BF16}) {
-      try (Tensor weight = integers(DType.BF16, 9, 35); Tensor bias = integers(biasType, 9); Tensor input = integers(DType.F32, 5, 35);
-          Tensor output = Tensor.f32(5, 9).fill(Float.NaN); Linear linear = new Linear(weight, bias)) {
+      try (Tensor weight = integers(DType.BF16, 9, 35);
+          Tensor bias = integers(biasType, 9);
+          Tensor input = integers(DType.F32, 5, 35);
+          Tensor output = Tensor.f32(5, 9).fill(Float.NaN);
+          Linear linear = new Linear(weight, bias)) {
         linear.run(backend, input, output);
         for (int t = 0; t < 5; t++) {
-          for (int n = 0; n < 9; n++) assertThat(output.getFloat(t * 9 + n)).isEqualTo((float) (bias.getFloat(n) + dot(input, t, weight, n, 35)));
+          for (int n = 0; n < 9; n++)
+            assertThat(output.getFloat(t * 9 + n))
+                .isEqualTo((float) (bias.getFloat(n) + dot(input, t, weight, n, 35)));
         }
       }
     }
@@ -36,16 +41,25 @@ class LinearTest {
 
   @Test
   void gatedBlockIsGateTimesUpThenDown() {
-    try (Tensor gate = integers(DType.F32, 6, 4); Tensor up = integers(DType.F32, 6, 4); Tensor down = integers(DType.F32, 4, 6);
-        Linear gateLinear = new Linear(gate, null); Linear upLinear = new Linear(up, null); Linear downLinear = new Linear(down, null);
+    try (Tensor gate = integers(DType.F32, 6, 4);
+        Tensor up = integers(DType.F32, 6, 4);
+        Tensor down = integers(DType.F32, 4, 6);
+        Linear gateLinear = new Linear(gate, null);
+        Linear upLinear = new Linear(up, null);
+        Linear downLinear = new Linear(down, null);
         FeedForward block = new FeedForward(gateLinear, upLinear, downLinear, Activation.RELU)) {
       for (int numTokens : new int[] {3, 1, 7}) { // shrinks and grows its inner buffer
-        try (Tensor input = integers(DType.F32, numTokens, 4); Tensor output = Tensor.f32(numTokens, 4).fill(Float.NaN)) {
+        try (Tensor input = integers(DType.F32, numTokens, 4);
+            Tensor output = Tensor.f32(numTokens, 4).fill(Float.NaN)) {
           block.run(backend, input, output);
           for (int t = 0; t < numTokens; t++) {
             for (int n = 0; n < 4; n++) {
               double expected = 0;
-              for (int i = 0; i < 6; i++) expected += Math.max(dot(input, t, gate, i, 4), 0) * dot(input, t, up, i, 4) * down.getFloat(n * 6 + i);
+              for (int i = 0; i < 6; i++)
+                expected +=
+                    Math.max(dot(input, t, gate, i, 4), 0)
+                        * dot(input, t, up, i, 4)
+                        * down.getFloat(n * 6 + i);
               assertThat(output.getFloat(t * 4 + n)).isEqualTo((float) expected);
             }
           }
@@ -56,27 +70,41 @@ class LinearTest {
 
   @Test
   void namesWhatDoesNotFit() {
-    try (Tensor weight = Tensor.f32(3, 4); Tensor bias = Tensor.f32(4); Tensor input = Tensor.f32(2, 4); Tensor output = Tensor.f32(1, 3)) {
-      assertThatThrownBy(() -> new Linear(weight, bias)).isInstanceOf(IllegalArgumentException.class).hasMessage("bias must be [3], found [4]");
+    try (Tensor weight = Tensor.f32(3, 4);
+        Tensor bias = Tensor.f32(4);
+        Tensor input = Tensor.f32(2, 4);
+        Tensor output = Tensor.f32(1, 3)) {
+      assertThatThrownBy(() -> new Linear(weight, bias))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("bias must be [3], found [4]");
       try (Linear linear = new Linear(weight, null)) {
-        assertThatThrownBy(() -> linear.run(backend, input, output)).isInstanceOf(IllegalArgumentException.class).hasMessage("output must be [2, 3], found [1, 3]");
+        assertThatThrownBy(() -> linear.run(backend, input, output))
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessage("output must be [2, 3], found [1, 3]");
         assertThatThrownBy(() -> new FeedForward(linear, linear, linear, Activation.SILU))
-            .isInstanceOf(IllegalArgumentException.class).hasMessage("down must be [4, 3], found [3, 4]");
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessage("down must be [4, 3], found [3, 4]");
       }
     }
   }
 
   @Test
   void refusesUseAfterClose() {
-    try (Tensor input = Tensor.f32(2, 4); Tensor output = Tensor.f32(2, 3)) {
+    try (Tensor input = Tensor.f32(2, 4);
+        Tensor output = Tensor.f32(2, 3)) {
       Tensor weight = Tensor.f32(3, 4);
       Linear linear = new Linear(weight, null);
-      FeedForward block = new FeedForward(linear, linear, new Linear(Tensor.f32(4, 3), null), Activation.SILU);
+      FeedForward block =
+          new FeedForward(linear, linear, new Linear(Tensor.f32(4, 3), null), Activation.SILU);
       block.close();
       block.close();
-      assertThatThrownBy(() -> block.run(backend, input, input)).isInstanceOf(IllegalStateException.class).hasMessage("feed-forward block is closed");
+      assertThatThrownBy(() -> block.run(backend, input, input))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("feed-forward block is closed");
       weight.close();
-      assertThatThrownBy(() -> linear.run(backend, input, output)).isInstanceOf(IllegalStateException.class).hasMessage("weight is closed");
+      assertThatThrownBy(() -> linear.run(backend, input, output))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("weight is closed");
       linear.close();
       linear.close();
     }
@@ -84,7 +112,10 @@ class LinearTest {
 
   private static double dot(Tensor input, int row, Tensor weight, int column, int size) {
     double sum = 0;
-    for (int k = 0; k < size; k++) sum += (double) input.getFloat((long) row * size + k) * weight.getFloat((long) column * size + k);
+    for (int k = 0; k < size; k++)
+      sum +=
+          (double) input.getFloat((long) row * size + k)
+              * weight.getFloat((long) column * size + k);
     return sum;
   }
 

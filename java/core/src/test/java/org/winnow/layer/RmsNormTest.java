@@ -29,17 +29,21 @@ class RmsNormTest {
     float[] w = new float[hiddenSize];
     for (int i = 0; i < x.length; i++) x[i] = (float) random.nextGaussian();
     for (int i = 0; i < w.length; i++) w[i] = (float) random.nextGaussian();
-    try (Tensor input = Tensor.of(x, numRows, hiddenSize); Tensor weight = Tensor.of(w, hiddenSize); Tensor output = Tensor.f32(numRows, hiddenSize)) {
+    try (Tensor input = Tensor.of(x, numRows, hiddenSize);
+        Tensor weight = Tensor.of(w, hiddenSize);
+        Tensor output = Tensor.f32(numRows, hiddenSize)) {
       output.fill(Float.NaN);
       RmsNorm.run(backend, input, weight, output, 1e-6f);
       for (int r = 0; r < numRows; r++) {
         double squares = 0;
-        for (int i = hiddenSize - 1; i >= 0; i--) squares += (double) x[r * hiddenSize + i] * x[r * hiddenSize + i];
+        for (int i = hiddenSize - 1; i >= 0; i--)
+          squares += (double) x[r * hiddenSize + i] * x[r * hiddenSize + i];
         double scale = 1 / Math.sqrt(squares / hiddenSize + 1e-6f);
         for (int i = 0; i < hiddenSize; i++) {
           double exact = w[i] * x[r * hiddenSize + i] * scale;
           // three f32 roundings: the scale, and two products
-          assertThat(Math.abs(output.getFloat(r * hiddenSize + i) - exact)).isLessThanOrEqualTo(3.01 * 0x1p-24 * Math.abs(exact) + Float.MIN_VALUE);
+          assertThat(Math.abs(output.getFloat(r * hiddenSize + i) - exact))
+              .isLessThanOrEqualTo(3.01 * 0x1p-24 * Math.abs(exact) + Float.MIN_VALUE);
         }
       }
     }
@@ -47,9 +51,12 @@ class RmsNormTest {
 
   @Test
   void namesTheArgumentThatIsWrong() {
-    try (Tensor input = Tensor.f32(2, 4); Tensor weight = Tensor.f32(5); Tensor output = Tensor.f32(2, 4)) {
+    try (Tensor input = Tensor.f32(2, 4);
+        Tensor weight = Tensor.f32(5);
+        Tensor output = Tensor.f32(2, 4)) {
       assertThatThrownBy(() -> RmsNorm.run(backend, input, weight, output, 1e-6f))
-          .isInstanceOf(IllegalArgumentException.class).hasMessage("weight must be [4], found [5]");
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("weight must be [4], found [5]");
     }
   }
 
@@ -58,10 +65,15 @@ class RmsNormTest {
     Tensor closed = Tensor.f32(2, 4);
     closed.close();
     closed.close();
-    try (Tensor open = Tensor.f32(2, 4); Tensor weight = Tensor.f32(4)) {
-      assertThatThrownBy(() -> RmsNorm.run(backend, closed, weight, open, 0)).isInstanceOf(IllegalStateException.class).hasMessage("input is closed");
+    try (Tensor open = Tensor.f32(2, 4);
+        Tensor weight = Tensor.f32(4)) {
+      assertThatThrownBy(() -> RmsNorm.run(backend, closed, weight, open, 0))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("input is closed");
       backend.close();
-      assertThatThrownBy(() -> RmsNorm.run(backend, open, weight, open, 0)).isInstanceOf(IllegalStateException.class).hasMessage("backend cpu is closed");
+      assertThatThrownBy(() -> RmsNorm.run(backend, open, weight, open, 0))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("backend cpu is closed");
     }
   }
 }

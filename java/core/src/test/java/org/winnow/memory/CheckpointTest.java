@@ -47,7 +47,16 @@ class CheckpointTest {
     Path file = randomFile("weights", (9 << 20) + 1234);
     byte[] bytes = Files.readAllBytes(file);
     List<TensorInfo> tensors = new ArrayList<>();
-    long[][] ranges = {{0, 1}, {4095, 2}, {4096, 1024}, {1, 3}, {8191, 4096 * 3}, {777, (9 << 18)}, {bytes.length - 4, 1}, {0, bytes.length / 4}};
+    long[][] ranges = {
+      {0, 1},
+      {4095, 2},
+      {4096, 1024},
+      {1, 3},
+      {8191, 4096 * 3},
+      {777, (9 << 18)},
+      {bytes.length - 4, 1},
+      {0, bytes.length / 4}
+    };
     for (long[] range : ranges) tensors.add(f32("t" + tensors.size(), file, range[0], range[1]));
     tensors.add(f32("empty", file, bytes.length, 0, 5));
     try (Checkpoint checkpoint = new Checkpoint(tensors, opener)) {
@@ -57,7 +66,10 @@ class CheckpointTest {
           byte[] found = new byte[(int) info.sizeBytes()];
           tensor.asByteBuffer().get(found);
           byte[] expected = new byte[found.length];
-          ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).position((int) info.offset()).get(expected);
+          ByteBuffer.wrap(bytes)
+              .order(ByteOrder.LITTLE_ENDIAN)
+              .position((int) info.offset())
+              .get(expected);
           assertThat(found).as(info.toString()).isEqualTo(expected);
         }
       }
@@ -69,15 +81,27 @@ class CheckpointTest {
   @Test
   void namesWhatIsWrongWithARange() throws IOException {
     Path file = randomFile("weights", 100);
-    assertThatThrownBy(() -> new Checkpoint(List.of(f32("a", file, 60, 11)))).isInstanceOf(CheckpointException.class)
-        .hasMessage(file + ": a: expected a range inside the file's 100 bytes, found 44 bytes at offset 60");
-    assertThatThrownBy(() -> new Checkpoint(List.of(f32("a", file, Long.MAX_VALUE - 3, 11)))).isInstanceOf(CheckpointException.class);
-    assertThatThrownBy(() -> new Checkpoint(List.of(f32("a", file, -4, 1)))).isInstanceOf(CheckpointException.class);
-    assertThatThrownBy(() -> new Checkpoint(List.of(new TensorInfo("a", "F32", DType.F32, new long[] {3}, file, 0, 8))))
-        .isInstanceOf(CheckpointException.class).hasMessage(file + ": a: expected 12 bytes for its shape and type, found 8 bytes");
-    assertThatThrownBy(() -> new Checkpoint(List.of(f32("a", file, 0, 1), f32("a", file, 4, 1)))).isInstanceOf(CheckpointException.class);
+    assertThatThrownBy(() -> new Checkpoint(List.of(f32("a", file, 60, 11))))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessage(
+            file
+                + ": a: expected a range inside the file's 100 bytes, found 44 bytes at offset 60");
+    assertThatThrownBy(() -> new Checkpoint(List.of(f32("a", file, Long.MAX_VALUE - 3, 11))))
+        .isInstanceOf(CheckpointException.class);
+    assertThatThrownBy(() -> new Checkpoint(List.of(f32("a", file, -4, 1))))
+        .isInstanceOf(CheckpointException.class);
+    assertThatThrownBy(
+            () ->
+                new Checkpoint(
+                    List.of(new TensorInfo("a", "F32", DType.F32, new long[] {3}, file, 0, 8))))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessage(file + ": a: expected 12 bytes for its shape and type, found 8 bytes");
+    assertThatThrownBy(() -> new Checkpoint(List.of(f32("a", file, 0, 1), f32("a", file, 4, 1))))
+        .isInstanceOf(CheckpointException.class);
     Path absent = folder.resolve("absent");
-    assertThatThrownBy(() -> new Checkpoint(List.of(f32("a", absent, 0, 1)))).isInstanceOf(CheckpointException.class).hasMessageContaining("absent");
+    assertThatThrownBy(() -> new Checkpoint(List.of(f32("a", absent, 0, 1))))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageContaining("absent");
   }
 
   @Test
@@ -85,8 +109,12 @@ class CheckpointTest {
     Path file = randomFile("weights", 100);
     TensorInfo quantised = new TensorInfo("q", "F8_E4M3", null, new long[] {10}, file, 0, 10);
     Checkpoint checkpoint = new Checkpoint(List.of(quantised));
-    assertThatThrownBy(() -> checkpoint.read("q")).isInstanceOf(UnsupportedFormatException.class).hasMessageContaining("F8_E4M3");
-    assertThatThrownBy(() -> checkpoint.read("r")).isInstanceOf(CheckpointException.class).hasMessageContaining("r: expected a tensor of that name");
+    assertThatThrownBy(() -> checkpoint.read("q"))
+        .isInstanceOf(UnsupportedFormatException.class)
+        .hasMessageContaining("F8_E4M3");
+    assertThatThrownBy(() -> checkpoint.read("r"))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageContaining("r: expected a tensor of that name");
     checkpoint.close();
     checkpoint.close();
   }
@@ -95,16 +123,20 @@ class CheckpointTest {
   @MethodSource("openers")
   void aFileCutShortIsATypedError(RangeReader.Opener opener) throws IOException {
     Path file = randomFile("weights", 1 << 20);
-    try (Checkpoint checkpoint = new Checkpoint(List.of(f32("a", file, 4100, 100_000), f32("b", file, 0, 1)), opener)) {
+    try (Checkpoint checkpoint =
+        new Checkpoint(List.of(f32("a", file, 4100, 100_000), f32("b", file, 0, 1)), opener)) {
       checkpoint.read("a").close();
       try (RandomAccessFile open = new RandomAccessFile(file.toFile(), "rw")) {
         open.setLength(5000);
       }
-      assertThatThrownBy(() -> checkpoint.read("a")).isInstanceOfSatisfying(ExpertReadException.class, e -> {
-        assertThat(e.file()).isEqualTo(file);
-        assertThat(e.what()).isEqualTo("a");
-        assertThat(e.offsetBytes() + e.foundBytes()).isEqualTo(5000);
-      });
+      assertThatThrownBy(() -> checkpoint.read("a"))
+          .isInstanceOfSatisfying(
+              ExpertReadException.class,
+              e -> {
+                assertThat(e.file()).isEqualTo(file);
+                assertThat(e.what()).isEqualTo("a");
+                assertThat(e.offsetBytes() + e.foundBytes()).isEqualTo(5000);
+              });
       checkpoint.read("b").close();
     }
   }
@@ -126,6 +158,8 @@ class CheckpointTest {
     Checkpoint checkpoint = new Checkpoint(List.of(f32("a", file, 0, 1)));
     checkpoint.read("a").close();
     checkpoint.close();
-    assertThatThrownBy(() -> checkpoint.read("a")).isInstanceOf(IllegalStateException.class).hasMessage("checkpoint is closed");
+    assertThatThrownBy(() -> checkpoint.read("a"))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("checkpoint is closed");
   }
 }

@@ -27,8 +27,11 @@ class DiskProbeTest {
   @Test
   void refusesWhatSaysNothing() throws IOException {
     Path file = Files.write(folder.resolve("small"), new byte[100]);
-    assertThatThrownBy(() -> DiskProbe.read(file, 1 << 30, 1)).isInstanceOf(IllegalArgumentException.class);
-    assertThatThrownBy(() -> DiskProbe.read(file, 1 << 30, 0)).isInstanceOf(IllegalArgumentException.class);
-    assertThatThrownBy(() -> DiskProbe.read(folder.resolve("absent"), 1 << 30, 1)).isInstanceOf(IOException.class);
+    assertThatThrownBy(() -> DiskProbe.read(file, 1 << 30, 1))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> DiskProbe.read(file, 1 << 30, 0))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> DiskProbe.read(folder.resolve("absent"), 1 << 30, 1))
+        .isInstanceOf(IOException.class);
   }
 }

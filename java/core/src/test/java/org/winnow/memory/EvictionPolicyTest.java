@@ -21,10 +21,14 @@ class EvictionPolicyTest {
 
   static Stream<Arguments> policies() {
     ToDoubleBiFunction<List<Use>, Long> lastUse = (uses, now) -> uses.get(uses.size() - 1).clock;
-    ToDoubleBiFunction<List<Use>, Long> number = (uses, now) -> uses.size() * 1e6 + uses.get(uses.size() - 1).clock;
-    ToDoubleBiFunction<List<Use>, Long> fading = (uses, now) -> uses.stream().mapToDouble(use -> Math.pow(2, (use.pass - now) / 8.0)).sum();
+    ToDoubleBiFunction<List<Use>, Long> number =
+        (uses, now) -> uses.size() * 1e6 + uses.get(uses.size() - 1).clock;
+    ToDoubleBiFunction<List<Use>, Long> fading =
+        (uses, now) -> uses.stream().mapToDouble(use -> Math.pow(2, (use.pass - now) / 8.0)).sum();
     return Stream.of(
-        Arguments.of(EvictionPolicy.lru(), lastUse), Arguments.of(EvictionPolicy.lfu(), number), Arguments.of(EvictionPolicy.lfru(8), fading));
+        Arguments.of(EvictionPolicy.lru(), lastUse),
+        Arguments.of(EvictionPolicy.lfu(), number),
+        Arguments.of(EvictionPolicy.lfru(8), fading));
   }
 
   @ParameterizedTest
@@ -49,10 +53,12 @@ class EvictionPolicyTest {
       for (int i = 1; i < used.size(); i++) {
         double below = definition.applyAsDouble(history.get(used.get(i - 1)), now);
         double above = definition.applyAsDouble(history.get(used.get(i)), now);
-        if (above - below > 1e-9 * above) assertThat(policy.rank(used.get(i - 1))).isLessThan(policy.rank(used.get(i)));
+        if (above - below > 1e-9 * above)
+          assertThat(policy.rank(used.get(i - 1))).isLessThan(policy.rank(used.get(i)));
       }
       for (int e = 0; e < numExperts; e++) {
-        if (history.get(e).isEmpty() && !used.isEmpty()) assertThat(policy.rank(e)).isLessThan(policy.rank(used.get(0)));
+        if (history.get(e).isEmpty() && !used.isEmpty())
+          assertThat(policy.rank(e)).isLessThan(policy.rank(used.get(0)));
       }
     }
   }
@@ -60,7 +66,8 @@ class EvictionPolicyTest {
   @Test
   void refusesAHalfLifeThatIsNone() {
     for (double wrong : new double[] {0, -1, Double.NaN}) {
-      assertThatThrownBy(() -> EvictionPolicy.lfru(wrong)).isInstanceOf(IllegalArgumentException.class);
+      assertThatThrownBy(() -> EvictionPolicy.lfru(wrong))
+          .isInstanceOf(IllegalArgumentException.class);
     }
   }
 }

@@ -27,7 +27,9 @@ import org.winnow.memory.SyntheticExperts.Layout;
 import org.winnow.moe.Experts;
 
 /** Reads that fail, threads that meet, and closing in the middle of it. */
-@Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD) // who waits for experts cannot be interrupted
+@Timeout(
+    value = 60,
+    threadMode = Timeout.ThreadMode.SEPARATE_THREAD) // who waits for experts cannot be interrupted
 class ExpertCacheFailureTest {
   @TempDir Path folder;
   private final ExecutorService threads = Executors.newFixedThreadPool(3);
@@ -45,7 +47,8 @@ class ExpertCacheFailureTest {
 
   private static void poison(FaultyReaders readers, SyntheticExperts experts, String prefix) {
     for (TensorInfo tensor : experts.tensors()) {
-      if (tensor.name().startsWith(prefix)) readers.poison(tensor.offset(), tensor.offset() + tensor.sizeBytes());
+      if (tensor.name().startsWith(prefix))
+        readers.poison(tensor.offset(), tensor.offset() + tensor.sizeBytes());
     }
   }
 
@@ -55,20 +58,25 @@ class ExpertCacheFailureTest {
       SyntheticExperts experts = synthetic(layout);
       try (Checkpoint checkpoint = new Checkpoint(experts.tensors(), readers)) {
         ExpertStore store = experts.store(checkpoint);
-        try (ExpertCache cache = new ExpertCache(store, 4 * store.slotBytes(), EvictionPolicy.lru())) {
+        try (ExpertCache cache =
+            new ExpertCache(store, 4 * store.slotBytes(), EvictionPolicy.lru())) {
           Experts layer = cache.layer(0);
           layer.acquire(new int[] {0, 1}, 2);
           layer.release();
-          TensorInfo down = checkpoint.require(layout == Layout.SEPARATE ? "layers.0.3.down" : "layers.0.down");
+          TensorInfo down =
+              checkpoint.require(layout == Layout.SEPARATE ? "layers.0.3.down" : "layers.0.down");
           long begin = down.offset() + (layout == Layout.SEPARATE ? 0 : 3 * 16 * 24 * 2);
           readers.poison(begin + 10, begin + 11);
           for (int attempt = 0; attempt < 3; attempt++) {
-            assertThatThrownBy(() -> layer.acquire(new int[] {1, 2, 3, 4}, 4)).isInstanceOfSatisfying(ExpertReadException.class, e -> {
-              assertThat(e.file()).isEqualTo(experts.file);
-              assertThat(e.what()).isEqualTo("layer 0, expert 3");
-              assertThat(e.foundBytes()).isEqualTo(-1);
-              assertThat(e).hasMessageContaining("poisoned");
-            });
+            assertThatThrownBy(() -> layer.acquire(new int[] {1, 2, 3, 4}, 4))
+                .isInstanceOfSatisfying(
+                    ExpertReadException.class,
+                    e -> {
+                      assertThat(e.file()).isEqualTo(experts.file);
+                      assertThat(e.what()).isEqualTo("layer 0, expert 3");
+                      assertThat(e.foundBytes()).isEqualTo(-1);
+                      assertThat(e).hasMessageContaining("poisoned");
+                    });
             assertThatThrownBy(layer::release).isInstanceOf(IllegalStateException.class);
             assertThat(layer.isResident(3)).isFalse();
             assertThat(layer.gateUp().isResident(1)).isFalse();
@@ -91,18 +99,22 @@ class ExpertCacheFailureTest {
     SyntheticExperts experts = synthetic(Layout.SEPARATE);
     try (Checkpoint checkpoint = new Checkpoint(experts.tensors())) { // direct
       ExpertStore store = experts.store(checkpoint);
-      try (ExpertCache cache = new ExpertCache(store, 4 * store.slotBytes(), EvictionPolicy.lru())) {
+      try (ExpertCache cache =
+          new ExpertCache(store, 4 * store.slotBytes(), EvictionPolicy.lru())) {
         cache.layer(0).acquire(new int[] {0, 7}, 2);
         cache.layer(0).release();
         long cut = checkpoint.require("layers.1.2.up").offset() + 100;
         try (RandomAccessFile open = new RandomAccessFile(experts.file.toFile(), "rw")) {
           open.setLength(cut);
         }
-        assertThatThrownBy(() -> cache.layer(1).acquire(new int[] {1, 2}, 2)).isInstanceOfSatisfying(ExpertReadException.class, e -> {
-          assertThat(e.what()).isEqualTo("layer 1, expert 2");
-          assertThat(e.offsetBytes() + e.foundBytes()).isEqualTo(cut);
-          assertThat(e.foundBytes()).isLessThan(e.expectedBytes());
-        });
+        assertThatThrownBy(() -> cache.layer(1).acquire(new int[] {1, 2}, 2))
+            .isInstanceOfSatisfying(
+                ExpertReadException.class,
+                e -> {
+                  assertThat(e.what()).isEqualTo("layer 1, expert 2");
+                  assertThat(e.offsetBytes() + e.foundBytes()).isEqualTo(cut);
+                  assertThat(e.foundBytes()).isLessThan(e.expectedBytes());
+                });
         cache.layer(1).acquire(new int[] {0, 1}, 2);
         ExpertContents.assertRight(experts, cache.layer(1), 1, 1);
         cache.layer(1).release();
@@ -115,12 +127,14 @@ class ExpertCacheFailureTest {
     SyntheticExperts experts = synthetic(Layout.SEPARATE);
     try (Checkpoint checkpoint = new Checkpoint(experts.tensors(), readers)) {
       ExpertStore store = experts.store(checkpoint);
-      try (ExpertCache cache = new ExpertCache(store, 4 * store.slotBytes(), EvictionPolicy.lru())) {
+      try (ExpertCache cache =
+          new ExpertCache(store, 4 * store.slotBytes(), EvictionPolicy.lru())) {
         poison(readers, experts, "layers.1.3.");
         cache.layer(1).hint(new int[] {3}, 1);
         for (int i = 0; i < 5000 && cache.counters().failedReads() == 0; i++) Thread.sleep(1);
         assertThat(cache.counters().failedReads()).isEqualTo(1);
-        assertThatThrownBy(() -> cache.layer(1).acquire(new int[] {3}, 1)).isInstanceOf(ExpertReadException.class);
+        assertThatThrownBy(() -> cache.layer(1).acquire(new int[] {3}, 1))
+            .isInstanceOf(ExpertReadException.class);
         readers.heal();
         cache.layer(1).acquire(new int[] {3}, 1);
         ExpertContents.assertRight(experts, cache.layer(1), 1, 3);
@@ -134,23 +148,27 @@ class ExpertCacheFailureTest {
     SyntheticExperts experts = synthetic(Layout.SEPARATE);
     try (Checkpoint checkpoint = new Checkpoint(experts.tensors(), readers)) {
       ExpertStore store = experts.store(checkpoint);
-      try (ExpertCache cache = new ExpertCache(store, 4 * store.slotBytes(), EvictionPolicy.lru())) {
+      try (ExpertCache cache =
+          new ExpertCache(store, 4 * store.slotBytes(), EvictionPolicy.lru())) {
         for (boolean fails : new boolean[] {false, true}) {
           int id = fails ? 5 : 3;
           CountDownLatch begun = new CountDownLatch(1);
           CountDownLatch mayGoOn = new CountDownLatch(1);
-          readers.beforeRead(() -> {
-            begun.countDown();
-            awaitQuietly(mayGoOn);
-          });
+          readers.beforeRead(
+              () -> {
+                begun.countDown();
+                awaitQuietly(mayGoOn);
+              });
           if (fails) poison(readers, experts, "layers.1.5.");
           cache.layer(1).hint(new int[] {id}, 1);
           begun.await();
-          Future<?> acquire = threads.submit(() -> {
-            cache.layer(1).acquire(new int[] {id}, 1);
-            ExpertContents.assertRight(experts, cache.layer(1), 1, id);
-            cache.layer(1).release();
-          });
+          Future<?> acquire =
+              threads.submit(
+                  () -> {
+                    cache.layer(1).acquire(new int[] {id}, 1);
+                    ExpertContents.assertRight(experts, cache.layer(1), 1, id);
+                    cache.layer(1).release();
+                  });
           Thread.sleep(20);
           assertThat(acquire.isDone()).isFalse();
           readers.beforeRead(readers::heal); // the second read is right
@@ -172,7 +190,8 @@ class ExpertCacheFailureTest {
     SyntheticExperts experts = synthetic(Layout.SEPARATE);
     try (Checkpoint checkpoint = new Checkpoint(experts.tensors())) {
       ExpertStore store = experts.store(checkpoint);
-      try (ExpertCache cache = new ExpertCache(store, 4 * store.slotBytes(), EvictionPolicy.lru())) {
+      try (ExpertCache cache =
+          new ExpertCache(store, 4 * store.slotBytes(), EvictionPolicy.lru())) {
         Thread.currentThread().interrupt();
         for (int round = 0; round < 50; round++) {
           int[] ids = {round % 5, round % 5 + 1, round % 5 + 3};
@@ -194,23 +213,28 @@ class ExpertCacheFailureTest {
       AtomicBoolean aboutToRelease = new AtomicBoolean();
       CountDownLatch reading = new CountDownLatch(1);
       CountDownLatch mayGoOn = new CountDownLatch(1);
-      readers.beforeRead(() -> {
-        reading.countDown();
-        awaitQuietly(mayGoOn);
-      });
-      Future<?> holder = threads.submit(() -> {
-        cache.layer(0).acquire(new int[] {0, 1}, 2);
-        Thread.sleep(50);
-        ExpertContents.assertRight(experts, cache.layer(0), 0, 1); // memory is still there
-        aboutToRelease.set(true);
-        cache.layer(0).release();
-        return null;
-      });
+      readers.beforeRead(
+          () -> {
+            reading.countDown();
+            awaitQuietly(mayGoOn);
+          });
+      Future<?> holder =
+          threads.submit(
+              () -> {
+                cache.layer(0).acquire(new int[] {0, 1}, 2);
+                Thread.sleep(50);
+                ExpertContents.assertRight(experts, cache.layer(0), 0, 1); // memory is still there
+                aboutToRelease.set(true);
+                cache.layer(0).release();
+                return null;
+              });
       reading.await();
       Future<?> waiter = threads.submit(() -> cache.layer(1).acquire(new int[] {2}, 1)); // no room
       Thread.sleep(20);
       Future<?> closer = threads.submit(cache::close);
-      assertThatThrownBy(waiter::get).isInstanceOf(ExecutionException.class).hasRootCauseInstanceOf(IllegalStateException.class)
+      assertThatThrownBy(waiter::get)
+          .isInstanceOf(ExecutionException.class)
+          .hasRootCauseInstanceOf(IllegalStateException.class)
           .hasRootCauseMessage("expert cache is closed");
       Thread.sleep(20);
       assertThat(closer.isDone()).isFalse();
@@ -220,9 +244,13 @@ class ExpertCacheFailureTest {
       holder.get();
       closer.get();
       cache.close();
-      assertThatThrownBy(() -> cache.layer(0).acquire(new int[] {0}, 1)).isInstanceOf(IllegalStateException.class).hasMessage("expert cache is closed");
-      assertThatThrownBy(() -> cache.layer(0).hint(new int[] {0}, 1)).isInstanceOf(IllegalStateException.class);
-      assertThatThrownBy(() -> cache.layer(0).isResident(0)).isInstanceOf(IllegalStateException.class);
+      assertThatThrownBy(() -> cache.layer(0).acquire(new int[] {0}, 1))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("expert cache is closed");
+      assertThatThrownBy(() -> cache.layer(0).hint(new int[] {0}, 1))
+          .isInstanceOf(IllegalStateException.class);
+      assertThatThrownBy(() -> cache.layer(0).isResident(0))
+          .isInstanceOf(IllegalStateException.class);
       assertThat(cache.counters().misses()).isEqualTo(2);
     }
   }
@@ -233,8 +261,11 @@ class ExpertCacheFailureTest {
     Random seeds = new Random(11);
     for (int round = 0; round < 12; round++) {
       boolean faulty = round % 3 == 2;
-      EvictionPolicy policy = new EvictionPolicy[] {EvictionPolicy.lru(), EvictionPolicy.lfu(), EvictionPolicy.lfru()}[round % 3];
-      try (Checkpoint checkpoint = new Checkpoint(experts.tensors(), round % 2 == 0 ? RangeReader.direct() : readers)) {
+      EvictionPolicy policy =
+          new EvictionPolicy[] {EvictionPolicy.lru(), EvictionPolicy.lfu(), EvictionPolicy.lfru()}
+              [round % 3];
+      try (Checkpoint checkpoint =
+          new Checkpoint(experts.tensors(), round % 2 == 0 ? RangeReader.direct() : readers)) {
         ExpertStore store = experts.store(checkpoint);
         int numSlots = 1 + seeds.nextInt(10);
         try (ExpertCache cache = new ExpertCache(store, numSlots * store.slotBytes(), policy)) {
@@ -242,10 +273,12 @@ class ExpertCacheFailureTest {
           Future<?>[] running = new Future<?>[3];
           for (int i = 0; i < running.length; i++) {
             long seed = seeds.nextLong();
-            running[i] = threads.submit(() -> {
-              Random random = new Random(seed);
-              for (int step = 0; step < 150; step++) useSomeExperts(experts, cache, random);
-            });
+            running[i] =
+                threads.submit(
+                    () -> {
+                      Random random = new Random(seed);
+                      for (int step = 0; step < 150; step++) useSomeExperts(experts, cache, random);
+                    });
           }
           for (Future<?> one : running) one.get();
           readers.heal();
@@ -260,7 +293,11 @@ class ExpertCacheFailureTest {
   private static void useSomeExperts(SyntheticExperts experts, ExpertCache cache, Random random) {
     int layerIndex = random.nextInt(2);
     Experts layer = cache.layer(layerIndex);
-    int[] ids = IntStream.range(0, 8).filter(id -> random.nextInt(3) == 0).limit(layer.maxPinned()).toArray();
+    int[] ids =
+        IntStream.range(0, 8)
+            .filter(id -> random.nextInt(3) == 0)
+            .limit(layer.maxPinned())
+            .toArray();
     int[] hinted = random.ints(random.nextInt(4), 0, 8).toArray();
     if (random.nextBoolean()) cache.layer(random.nextInt(2)).hint(hinted, hinted.length);
     try {
@@ -286,7 +323,8 @@ class ExpertCacheFailureTest {
     for (int round = 0; round < 60; round++) {
       try (Checkpoint checkpoint = new Checkpoint(experts.tensors())) {
         ExpertStore store = experts.store(checkpoint);
-        try (ExpertCache cache = new ExpertCache(store, store.fullBudgetBytes(), EvictionPolicy.lru())) {
+        try (ExpertCache cache =
+            new ExpertCache(store, store.fullBudgetBytes(), EvictionPolicy.lru())) {
           cache.layer(1).acquire(new int[] {0, 3}, 2);
           cache.layer(1).release();
         }
@@ -307,7 +345,9 @@ class ExpertCacheFailureTest {
   }
 
   private static long readerThreads() {
-    return Thread.getAllStackTraces().keySet().stream().filter(thread -> thread.getName().startsWith("winnow-expert-reader")).count();
+    return Thread.getAllStackTraces().keySet().stream()
+        .filter(thread -> thread.getName().startsWith("winnow-expert-reader"))
+        .count();
   }
 
   private static void awaitQuietly(CountDownLatch latch) {

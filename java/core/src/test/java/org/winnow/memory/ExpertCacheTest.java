@@ -21,12 +21,17 @@ import org.winnow.UnsupportedFormatException;
 import org.winnow.memory.SyntheticExperts.Layout;
 import org.winnow.moe.Experts;
 
-/** What experts are in memory, what is read for them, what is evicted. Failures and threads are in ExpertCacheFailureTest. */
+/**
+ * What experts are in memory, what is read for them, what is evicted. Failures and threads are in
+ * ExpertCacheFailureTest.
+ */
 class ExpertCacheTest {
   @TempDir Path folder;
 
-  private SyntheticExperts synthetic(Layout layout, DType dtype, long firstOffset) throws IOException {
-    return new SyntheticExperts(folder.resolve("weights"), layout, dtype, 2, 6, 40, 24, firstOffset);
+  private SyntheticExperts synthetic(Layout layout, DType dtype, long firstOffset)
+      throws IOException {
+    return new SyntheticExperts(
+        folder.resolve("weights"), layout, dtype, 2, 6, 40, 24, firstOffset);
   }
 
   static Stream<Arguments> kinds() {
@@ -34,7 +39,8 @@ class ExpertCacheTest {
     for (Layout layout : Layout.values()) {
       for (DType dtype : new DType[] {DType.F32, DType.BF16, DType.F16}) {
         for (boolean direct : new boolean[] {true, false}) {
-          for (long firstOffset : new long[] {0, 4096 + 8, 4095}) kinds.add(Arguments.of(layout, dtype, direct, firstOffset));
+          for (long firstOffset : new long[] {0, 4096 + 8, 4095})
+            kinds.add(Arguments.of(layout, dtype, direct, firstOffset));
         }
       }
     }
@@ -43,11 +49,14 @@ class ExpertCacheTest {
 
   @ParameterizedTest
   @MethodSource("kinds")
-  void everyElementArrivesAtItsPlace(Layout layout, DType dtype, boolean direct, long firstOffset) throws IOException {
+  void everyElementArrivesAtItsPlace(Layout layout, DType dtype, boolean direct, long firstOffset)
+      throws IOException {
     SyntheticExperts experts = synthetic(layout, dtype, firstOffset);
-    try (Checkpoint checkpoint = new Checkpoint(experts.tensors(), direct ? RangeReader.direct() : RangeReader.buffered())) {
+    try (Checkpoint checkpoint =
+        new Checkpoint(experts.tensors(), direct ? RangeReader.direct() : RangeReader.buffered())) {
       ExpertStore store = experts.store(checkpoint);
-      try (ExpertCache cache = new ExpertCache(store, store.slotBytes() * 4, EvictionPolicy.lru())) {
+      try (ExpertCache cache =
+          new ExpertCache(store, store.slotBytes() * 4, EvictionPolicy.lru())) {
         long expectedBytes = 0;
         for (int layer = 0; layer < 2; layer++) {
           for (int[] ids : new int[][] {{0, 2, 3, 5}, {1, 4}}) {
@@ -88,7 +97,8 @@ class ExpertCacheTest {
     SyntheticExperts experts = synthetic(Layout.SEPARATE, DType.BF16, 8);
     try (Checkpoint checkpoint = new Checkpoint(experts.tensors())) {
       ExpertStore store = experts.store(checkpoint);
-      try (ExpertCache cache = new ExpertCache(store, store.fullBudgetBytes(), EvictionPolicy.lfru())) {
+      try (ExpertCache cache =
+          new ExpertCache(store, store.fullBudgetBytes(), EvictionPolicy.lfru())) {
         int[][] chosen = {{0, 2}, {2, 5}, {0, 5}, {2}};
         for (int[] ids : chosen) {
           cache.layer(1).acquire(ids, ids.length);
@@ -99,9 +109,12 @@ class ExpertCacheTest {
         assertThat(counters.hits()).isEqualTo(4);
         assertThat(counters.hitRate()).isEqualTo(4 / 7.0);
         assertThat(counters.evictions()).isZero();
-        assertThat(counters.demandBytesRead()).isEqualTo(store.readBytes(1, 0) + store.readBytes(1, 2) + store.readBytes(1, 5));
+        assertThat(counters.demandBytesRead())
+            .isEqualTo(store.readBytes(1, 0) + store.readBytes(1, 2) + store.readBytes(1, 5));
         assertThat(counters.residentExperts()).isEqualTo(3);
-        assertThat(counters.residentBytes()).isEqualTo(3 * store.slotBytes()).isEqualTo(counters.peakResidentBytes());
+        assertThat(counters.residentBytes())
+            .isEqualTo(3 * store.slotBytes())
+            .isEqualTo(counters.peakResidentBytes());
       }
     }
   }
@@ -110,10 +123,13 @@ class ExpertCacheTest {
   void theSystemCountsTheSameBytes() throws IOException {
     SyntheticExperts experts = synthetic(Layout.SEPARATE, DType.BF16, 8);
     boolean equal = false;
-    for (int attempt = 0; attempt < 20 && !equal; attempt++) { // the JVM itself may read a class or two meanwhile
+    for (int attempt = 0;
+        attempt < 20 && !equal;
+        attempt++) { // the JVM itself may read a class or two meanwhile
       try (Checkpoint checkpoint = new Checkpoint(experts.tensors())) {
         ExpertStore store = experts.store(checkpoint);
-        try (ExpertCache cache = new ExpertCache(store, store.fullBudgetBytes(), EvictionPolicy.lru())) {
+        try (ExpertCache cache =
+            new ExpertCache(store, store.fullBudgetBytes(), EvictionPolicy.lru())) {
           Experts layer = cache.layer(0);
           long own = -bytesReadByProcess() + bytesReadByProcess(); // what the question itself reads
           long before = bytesReadByProcess();
@@ -142,7 +158,8 @@ class ExpertCacheTest {
     SyntheticExperts experts = synthetic(Layout.SEPARATE, DType.BF16, 8);
     try (Checkpoint checkpoint = new Checkpoint(experts.tensors())) {
       ExpertStore store = experts.store(checkpoint);
-      try (ExpertCache cache = new ExpertCache(store, store.slotBytes() * 4 - 1, EvictionPolicy.lru())) {
+      try (ExpertCache cache =
+          new ExpertCache(store, store.slotBytes() * 4 - 1, EvictionPolicy.lru())) {
         assertThat(cache.numSlots()).isEqualTo(3);
         assertThat(cache.layer(0).maxPinned()).isEqualTo(3);
         int[][] chosen = {{0, 1}, {2}, {0}, {3}, {1}};
@@ -155,12 +172,14 @@ class ExpertCacheTest {
         assertThat(cache.counters().evictions()).isEqualTo(2);
         cache.layer(0).acquire(new int[] {0, 1, 3}, 3);
         cache.layer(0).release();
-        for (int id = 0; id < 6; id++) assertThat(cache.layer(0).isResident(id)).isEqualTo(id == 0 || id == 1 || id == 3);
+        for (int id = 0; id < 6; id++)
+          assertThat(cache.layer(0).isResident(id)).isEqualTo(id == 0 || id == 1 || id == 3);
         assertThat(cache.counters().misses()).isEqualTo(5);
         // Residents among the chosen are kept although the policy would evict them first.
         cache.layer(0).acquire(new int[] {0, 2, 4}, 3);
         assertThat(cache.counters().misses()).isEqualTo(7);
-        for (int id : new int[] {0, 2, 4}) ExpertContents.assertRight(experts, cache.layer(0), 0, id);
+        for (int id : new int[] {0, 2, 4})
+          ExpertContents.assertRight(experts, cache.layer(0), 0, id);
         assertThat(cache.layer(0).gateUp().isResident(1)).isFalse();
         cache.layer(0).release();
         assertThat(cache.layer(0).gateUp().isResident(0)).isFalse();
@@ -173,21 +192,35 @@ class ExpertCacheTest {
     SyntheticExperts experts = synthetic(Layout.SEPARATE, DType.BF16, 8);
     try (Checkpoint checkpoint = new Checkpoint(experts.tensors())) {
       ExpertStore store = experts.store(checkpoint);
-      assertThatThrownBy(() -> new ExpertCache(store, store.slotBytes() - 1, EvictionPolicy.lru())).isInstanceOf(BudgetException.class)
-          .hasMessage("expert budget: expected at least " + store.slotBytes() + " bytes, found " + (store.slotBytes() - 1));
-      try (ExpertCache cache = new ExpertCache(store, 2 * store.slotBytes(), EvictionPolicy.lru())) {
+      assertThatThrownBy(() -> new ExpertCache(store, store.slotBytes() - 1, EvictionPolicy.lru()))
+          .isInstanceOf(BudgetException.class)
+          .hasMessage(
+              "expert budget: expected at least "
+                  + store.slotBytes()
+                  + " bytes, found "
+                  + (store.slotBytes() - 1));
+      try (ExpertCache cache =
+          new ExpertCache(store, 2 * store.slotBytes(), EvictionPolicy.lru())) {
         Experts layer = cache.layer(0);
-        assertThatThrownBy(() -> layer.acquire(new int[] {0, 1, 2}, 3)).isInstanceOf(IllegalArgumentException.class)
+        assertThatThrownBy(() -> layer.acquire(new int[] {0, 1, 2}, 3))
+            .isInstanceOf(IllegalArgumentException.class)
             .hasMessage("count must lie in [0, 2], found 3");
-        assertThatThrownBy(() -> layer.acquire(new int[] {1, 1}, 2)).isInstanceOf(IllegalArgumentException.class)
+        assertThatThrownBy(() -> layer.acquire(new int[] {1, 1}, 2))
+            .isInstanceOf(IllegalArgumentException.class)
             .hasMessage("expertIds must ascend and lie in [0, 6), found 1 after 1");
-        assertThatThrownBy(() -> layer.acquire(new int[] {6}, 1)).isInstanceOf(IllegalArgumentException.class);
-        assertThatThrownBy(() -> layer.acquire(new int[] {-1}, 1)).isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(() -> layer.acquire(new int[] {6}, 1))
+            .isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(() -> layer.acquire(new int[] {-1}, 1))
+            .isInstanceOf(IllegalArgumentException.class);
         assertThatThrownBy(() -> layer.isResident(6)).isInstanceOf(IllegalArgumentException.class);
-        assertThatThrownBy(() -> layer.hint(new int[] {6}, 1)).isInstanceOf(IllegalArgumentException.class);
-        assertThatThrownBy(layer::release).isInstanceOf(IllegalStateException.class).hasMessage("this thread holds no experts of layer 0");
+        assertThatThrownBy(() -> layer.hint(new int[] {6}, 1))
+            .isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(layer::release)
+            .isInstanceOf(IllegalStateException.class)
+            .hasMessage("this thread holds no experts of layer 0");
         layer.acquire(new int[] {1}, 1);
-        assertThatThrownBy(() -> cache.layer(1).acquire(new int[] {1}, 1)).isInstanceOf(IllegalStateException.class)
+        assertThatThrownBy(() -> cache.layer(1).acquire(new int[] {1}, 1))
+            .isInstanceOf(IllegalStateException.class)
             .hasMessage("this thread holds experts of layer 0: release them first");
         assertThatThrownBy(cache::close).isInstanceOf(IllegalStateException.class);
         layer.release();
@@ -201,15 +234,37 @@ class ExpertCacheTest {
     List<TensorInfo> tensors = new ArrayList<>(experts.tensors());
     TensorInfo up = tensors.get(5);
     assertThat(up.name()).isEqualTo("layers.0.1.up");
-    tensors.set(5, new TensorInfo(up.name(), "BF16", DType.BF16, new long[] {40, 24}, up.file(), up.offset(), up.sizeBytes()));
-    assertThatThrownBy(() -> experts.store(new Checkpoint(tensors))).isInstanceOf(CheckpointException.class)
+    tensors.set(
+        5,
+        new TensorInfo(
+            up.name(),
+            "BF16",
+            DType.BF16,
+            new long[] {40, 24},
+            up.file(),
+            up.offset(),
+            up.sizeBytes()));
+    assertThatThrownBy(() -> experts.store(new Checkpoint(tensors)))
+        .isInstanceOf(CheckpointException.class)
         .hasMessage(up.file() + ": layers.0.1.up: expected shape [24, 40], found [40, 24]");
-    tensors.set(5, new TensorInfo(up.name(), "F16", DType.F16, up.shape(), up.file(), up.offset(), up.sizeBytes()));
-    assertThatThrownBy(() -> experts.store(new Checkpoint(tensors))).isInstanceOf(CheckpointException.class).hasMessageContaining("found f16");
-    tensors.set(5, new TensorInfo(up.name(), "F8_E5M2", null, up.shape(), up.file(), up.offset(), up.sizeBytes()));
-    assertThatThrownBy(() -> experts.store(new Checkpoint(tensors))).isInstanceOf(UnsupportedFormatException.class).hasMessageContaining("F8_E5M2");
+    tensors.set(
+        5,
+        new TensorInfo(
+            up.name(), "F16", DType.F16, up.shape(), up.file(), up.offset(), up.sizeBytes()));
+    assertThatThrownBy(() -> experts.store(new Checkpoint(tensors)))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageContaining("found f16");
+    tensors.set(
+        5,
+        new TensorInfo(
+            up.name(), "F8_E5M2", null, up.shape(), up.file(), up.offset(), up.sizeBytes()));
+    assertThatThrownBy(() -> experts.store(new Checkpoint(tensors)))
+        .isInstanceOf(UnsupportedFormatException.class)
+        .hasMessageContaining("F8_E5M2");
     tensors.remove(5);
-    assertThatThrownBy(() -> experts.store(new Checkpoint(tensors))).isInstanceOf(CheckpointException.class).hasMessageContaining("layers.0.1.up");
+    assertThatThrownBy(() -> experts.store(new Checkpoint(tensors)))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageContaining("layers.0.1.up");
   }
 
   @Test
@@ -217,7 +272,8 @@ class ExpertCacheTest {
     SyntheticExperts experts = synthetic(Layout.SEPARATE, DType.BF16, 8);
     try (Checkpoint checkpoint = new Checkpoint(experts.tensors())) {
       ExpertStore store = experts.store(checkpoint);
-      try (ExpertCache cache = new ExpertCache(store, 4 * store.slotBytes(), EvictionPolicy.lru())) {
+      try (ExpertCache cache =
+          new ExpertCache(store, 4 * store.slotBytes(), EvictionPolicy.lru())) {
         cache.layer(0).acquire(new int[] {0, 1}, 2);
         cache.layer(1).hint(new int[] {3, 4, 5}, 3); // room for two: the pinned ones stay
         awaitReadAhead(cache, store.readBytes(1, 3) + store.readBytes(1, 4));
@@ -231,8 +287,10 @@ class ExpertCacheTest {
         assertThat(counters.misses()).isEqualTo(3);
         assertThat(counters.readAheadUsefulBytes()).isEqualTo(store.readBytes(1, 3));
         assertThat(counters.readAheadPendingBytes()).isZero();
-        assertThat(counters.readAheadWastedBytes()).isEqualTo(store.readBytes(1, 4)); // it made room for 5: nobody had ever used it
-        assertThat(counters.demandBytesRead()).isEqualTo(store.readBytes(0, 0) + store.readBytes(0, 1) + store.readBytes(1, 5));
+        assertThat(counters.readAheadWastedBytes())
+            .isEqualTo(store.readBytes(1, 4)); // it made room for 5: nobody had ever used it
+        assertThat(counters.demandBytesRead())
+            .isEqualTo(store.readBytes(0, 0) + store.readBytes(0, 1) + store.readBytes(1, 5));
       }
     }
   }
@@ -242,7 +300,8 @@ class ExpertCacheTest {
     SyntheticExperts experts = synthetic(Layout.SEPARATE, DType.BF16, 8);
     try (Checkpoint checkpoint = new Checkpoint(experts.tensors())) {
       ExpertStore store = experts.store(checkpoint);
-      try (ExpertCache cache = new ExpertCache(store, 3 * store.slotBytes(), EvictionPolicy.lru())) {
+      try (ExpertCache cache =
+          new ExpertCache(store, 3 * store.slotBytes(), EvictionPolicy.lru())) {
         cache.layer(1).acquire(new int[] {3}, 1); // the least recently used of all that follow
         cache.layer(1).release();
         cache.layer(0).acquire(new int[] {0, 1}, 2);
@@ -253,7 +312,9 @@ class ExpertCacheTest {
         cache.layer(1).acquire(new int[] {3}, 1);
         cache.layer(1).release();
         assertThat(cache.counters().misses()).isEqualTo(4);
-        cache.layer(0).acquire(new int[] {0, 1, 2}, 3); // the hint is used up, and nothing else is left
+        cache
+            .layer(0)
+            .acquire(new int[] {0, 1, 2}, 3); // the hint is used up, and nothing else is left
         cache.layer(0).release();
         assertThat(cache.counters().misses()).isEqualTo(5);
       }
@@ -261,7 +322,8 @@ class ExpertCacheTest {
   }
 
   private static void awaitReadAhead(ExpertCache cache, long bytes) throws InterruptedException {
-    for (int i = 0; i < 5000 && cache.counters().readAheadPendingBytes() < bytes; i++) Thread.sleep(1);
+    for (int i = 0; i < 5000 && cache.counters().readAheadPendingBytes() < bytes; i++)
+      Thread.sleep(1);
     assertThat(cache.counters().readAheadPendingBytes()).isEqualTo(bytes);
   }
 }

@@ -6,7 +6,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicLong;
 
-/** Real reads of exact byte ranges, except that they fail where they touch a poisoned range, and can be made to wait. */
+/**
+ * Real reads of exact byte ranges, except that they fail where they touch a poisoned range, and can
+ * be made to wait.
+ */
 public final class FaultyReaders implements RangeReader.Opener {
   private record Poison(long begin, long end) {}
 
@@ -29,7 +32,8 @@ public final class FaultyReaders implements RangeReader.Opener {
 
   private synchronized void check(long begin, long end) throws IOException {
     for (Poison poison : poisons) {
-      if (begin < poison.end && poison.begin < end) throw new IOException("poisoned: [" + poison.begin + ", " + poison.end + ")");
+      if (begin < poison.end && poison.begin < end)
+        throw new IOException("poisoned: [" + poison.begin + ", " + poison.end + ")");
     }
   }
 

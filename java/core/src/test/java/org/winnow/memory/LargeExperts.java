@@ -13,8 +13,9 @@ import org.winnow.DType;
 import org.winnow.Float16;
 
 /**
- * Layers in the shapes of Qwen3-30B-A3B, bf16, in a sparse file: hidden 2048, 128 experts of 768. Four layers are 4.8 GB. Each matrix begins with
- * 4 KiB of random values, the rest are holes, so it is made in a second and takes little of the disk; in memory it is as large as any other.
+ * Layers in the shapes of Qwen3-30B-A3B, bf16, in a sparse file: hidden 2048, 128 experts of 768.
+ * Four layers are 4.8 GB. Each matrix begins with 4 KiB of random values, the rest are holes, so it
+ * is made in a second and takes little of the disk; in memory it is as large as any other.
  */
 public final class LargeExperts {
   public static final int NUM_LAYERS = 4;
@@ -24,7 +25,9 @@ public final class LargeExperts {
   public static final int INTERMEDIATE_SIZE = 768;
   private static final long MATRIX_BYTES = 2L * HIDDEN_SIZE * INTERMEDIATE_SIZE;
   private static final long HEADER_BYTES = 10_000;
-  private static final String[] MATRICES = {"down_proj", "gate_proj", "up_proj"}; // the order of public checkpoints
+  private static final String[] MATRICES = {
+    "down_proj", "gate_proj", "up_proj"
+  }; // the order of public checkpoints
 
   private LargeExperts() {}
 
@@ -39,8 +42,19 @@ public final class LargeExperts {
     for (int layer = 0; layer < NUM_LAYERS; layer++) {
       for (int expert = 0; expert < NUM_EXPERTS; expert++) {
         for (String matrix : MATRICES) {
-          long[] shape = matrix.equals("down_proj") ? new long[] {HIDDEN_SIZE, INTERMEDIATE_SIZE} : new long[] {INTERMEDIATE_SIZE, HIDDEN_SIZE};
-          tensors.add(new TensorInfo(name(layer, expert, matrix), "BF16", DType.BF16, shape, file, offset, MATRIX_BYTES));
+          long[] shape =
+              matrix.equals("down_proj")
+                  ? new long[] {HIDDEN_SIZE, INTERMEDIATE_SIZE}
+                  : new long[] {INTERMEDIATE_SIZE, HIDDEN_SIZE};
+          tensors.add(
+              new TensorInfo(
+                  name(layer, expert, matrix),
+                  "BF16",
+                  DType.BF16,
+                  shape,
+                  file,
+                  offset,
+                  MATRIX_BYTES));
           offset += MATRIX_BYTES;
         }
       }
@@ -50,11 +64,13 @@ public final class LargeExperts {
 
   public static void write(Path file) throws IOException {
     Random random = new Random(30);
-    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+    try (FileChannel channel =
+        FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
       long end = 0;
       for (TensorInfo tensor : tensors(file)) {
         ByteBuffer values = ByteBuffer.allocate(4096).order(ByteOrder.LITTLE_ENDIAN);
-        while (values.hasRemaining()) values.putShort(Float16.toBf16((float) random.nextGaussian()));
+        while (values.hasRemaining())
+          values.putShort(Float16.toBf16((float) random.nextGaussian()));
         channel.write(values.flip(), tensor.offset());
         end = tensor.offset() + tensor.sizeBytes();
       }
@@ -66,7 +82,11 @@ public final class LargeExperts {
     ExpertStore.Builder builder = ExpertStore.builder(checkpoint, HIDDEN_SIZE, INTERMEDIATE_SIZE);
     for (int i = 0; i < NUM_LAYERS; i++) {
       int layer = i;
-      builder.addLayer(NUM_EXPERTS, e -> name(layer, e, "gate_proj"), e -> name(layer, e, "up_proj"), e -> name(layer, e, "down_proj"));
+      builder.addLayer(
+          NUM_EXPERTS,
+          e -> name(layer, e, "gate_proj"),
+          e -> name(layer, e, "up_proj"),
+          e -> name(layer, e, "down_proj"));
     }
     return builder.build();
   }

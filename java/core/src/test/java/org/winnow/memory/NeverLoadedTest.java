@@ -24,7 +24,10 @@ import org.winnow.memory.SyntheticExperts.Layout;
 import org.winnow.moe.MoeLayer;
 import org.winnow.moe.TopKRouter;
 
-/** The weights of experts that no token chose are never loaded: their bytes may be NaN, and reading them may fail, without any effect on the output. */
+/**
+ * The weights of experts that no token chose are never loaded: their bytes may be NaN, and reading
+ * them may fail, without any effect on the output.
+ */
 class NeverLoadedTest {
   private static final int NUM_EXPERTS = 12;
   private static final int HIDDEN_SIZE = 48;
@@ -33,7 +36,8 @@ class NeverLoadedTest {
   @TempDir Path folder;
 
   /** Runs one layer over the file; the output's bits. */
-  private static int[] output(SyntheticExperts experts, RangeReader.Opener opener, int numSlots, Set<Integer> chosen) {
+  private static int[] output(
+      SyntheticExperts experts, RangeReader.Opener opener, int numSlots, Set<Integer> chosen) {
     Random random = new Random(5);
     float[] hiddenValues = new float[NUM_TOKENS * HIDDEN_SIZE];
     float[] routerValues = new float[NUM_EXPERTS * HIDDEN_SIZE];
@@ -46,14 +50,18 @@ class NeverLoadedTest {
         Linear router = new Linear(routerWeight, null);
         Checkpoint checkpoint = new Checkpoint(experts.tensors(), opener)) {
       ExpertStore store = experts.store(checkpoint);
-      try (ExpertCache cache = new ExpertCache(store, numSlots * store.slotBytes(), EvictionPolicy.lru());
-          MoeLayer layer = MoeLayer.builder(router, TopKRouter.softmax(2).build(), cache.layer(1)).build()) {
+      try (ExpertCache cache =
+              new ExpertCache(store, numSlots * store.slotBytes(), EvictionPolicy.lru());
+          MoeLayer layer =
+              MoeLayer.builder(router, TopKRouter.softmax(2).build(), cache.layer(1)).build()) {
         layer.forward(backend, hidden, output);
-        for (int i = 0; i < layer.routing().numRows(); i++) chosen.add(layer.routing().expertIds().getInt(i));
+        for (int i = 0; i < layer.routing().numRows(); i++)
+          chosen.add(layer.routing().expertIds().getInt(i));
         ExpertCounters counters = cache.counters();
         assertThat(counters.distinctExperts()).isEqualTo(chosen.size());
         assertThat(counters.misses()).isEqualTo(chosen.size());
-        assertThat(counters.demandBytesRead()).isEqualTo(chosen.stream().mapToLong(e -> store.readBytes(1, e)).sum());
+        assertThat(counters.demandBytesRead())
+            .isEqualTo(chosen.stream().mapToLong(e -> store.readBytes(1, e)).sum());
       }
       float[] values = output.toFloatArray();
       int[] bits = new int[values.length];
@@ -81,7 +89,9 @@ class NeverLoadedTest {
   @ParameterizedTest
   @EnumSource(Layout.class)
   void unchosenExpertsMayBeNaNOrUnreadable(Layout layout) throws IOException {
-    SyntheticExperts experts = new SyntheticExperts(folder.resolve("weights"), layout, DType.BF16, 2, NUM_EXPERTS, HIDDEN_SIZE, 40, 104);
+    SyntheticExperts experts =
+        new SyntheticExperts(
+            folder.resolve("weights"), layout, DType.BF16, 2, NUM_EXPERTS, HIDDEN_SIZE, 40, 104);
     Set<Integer> chosen = new TreeSet<>();
     int[] clean = output(experts, RangeReader.direct(), NUM_EXPERTS, chosen);
     assertThat(chosen).hasSizeBetween(3, 6);
@@ -91,7 +101,8 @@ class NeverLoadedTest {
       if (!chosen.contains(expert)) ranges(experts, expert, failing::poison);
     }
     for (TensorInfo tensor : experts.tensors()) {
-      if (tensor.name().startsWith("layers.0.")) failing.poison(tensor.offset(), tensor.offset() + tensor.sizeBytes());
+      if (tensor.name().startsWith("layers.0."))
+        failing.poison(tensor.offset(), tensor.offset() + tensor.sizeBytes());
     }
     for (int numSlots : new int[] {1, 2, NUM_EXPERTS}) {
       assertThat(output(experts, failing, numSlots, new TreeSet<>())).isEqualTo(clean);
@@ -99,28 +110,41 @@ class NeverLoadedTest {
 
     try (RandomAccessFile file = new RandomAccessFile(experts.file.toFile(), "rw")) {
       for (int expert = 0; expert < NUM_EXPERTS; expert++) {
-        if (!chosen.contains(expert)) ranges(experts, expert, (begin, end) -> fillWithNaN(file, begin, end));
+        if (!chosen.contains(expert))
+          ranges(experts, expert, (begin, end) -> fillWithNaN(file, begin, end));
       }
     }
-    assertThat(output(experts, RangeReader.direct(), NUM_EXPERTS, new TreeSet<>())).isEqualTo(clean);
+    assertThat(output(experts, RangeReader.direct(), NUM_EXPERTS, new TreeSet<>()))
+        .isEqualTo(clean);
     assertThat(output(experts, RangeReader.direct(), 2, new TreeSet<>())).isEqualTo(clean);
   }
 
   /** The check above can fail: the same poison on a chosen expert is seen. */
   @Test
   void aChosenExpertIsRead() throws IOException {
-    SyntheticExperts experts = new SyntheticExperts(folder.resolve("weights"), Layout.SEPARATE, DType.BF16, 2, NUM_EXPERTS, HIDDEN_SIZE, 40, 104);
+    SyntheticExperts experts =
+        new SyntheticExperts(
+            folder.resolve("weights"),
+            Layout.SEPARATE,
+            DType.BF16,
+            2,
+            NUM_EXPERTS,
+            HIDDEN_SIZE,
+            40,
+            104);
     Set<Integer> chosen = new TreeSet<>();
     output(experts, RangeReader.direct(), NUM_EXPERTS, chosen);
     int victim = chosen.iterator().next();
     FaultyReaders failing = new FaultyReaders();
     ranges(experts, victim, failing::poison);
-    assertThatThrownBy(() -> output(experts, failing, NUM_EXPERTS, new TreeSet<>())).isInstanceOf(ExpertReadException.class)
+    assertThatThrownBy(() -> output(experts, failing, NUM_EXPERTS, new TreeSet<>()))
+        .isInstanceOf(ExpertReadException.class)
         .hasMessageContaining("layer 1, expert " + victim);
     try (RandomAccessFile file = new RandomAccessFile(experts.file.toFile(), "rw")) {
       ranges(experts, victim, (begin, end) -> fillWithNaN(file, begin, end));
     }
-    assertThatThrownBy(() -> output(experts, RangeReader.direct(), NUM_EXPERTS, new TreeSet<>())).isInstanceOf(AssertionError.class);
+    assertThatThrownBy(() -> output(experts, RangeReader.direct(), NUM_EXPERTS, new TreeSet<>()))
+        .isInstanceOf(AssertionError.class);
   }
 
   private static void fillWithNaN(RandomAccessFile file, long begin, long end) throws IOException {

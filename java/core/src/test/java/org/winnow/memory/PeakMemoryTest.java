@@ -21,7 +21,10 @@ import org.winnow.layer.Linear;
 import org.winnow.moe.MoeLayer;
 import org.winnow.moe.TopKRouter;
 
-/** 4.8 GB of experts on a budget of 10 %, in a JVM of its own: the peak of its memory, load included, and that the budget does not change a bit. */
+/**
+ * 4.8 GB of experts on a budget of 10 %, in a JVM of its own: the peak of its memory, load
+ * included, and that the budget does not change a bit.
+ */
 @Tag("slow")
 class PeakMemoryTest {
   private static final long MIB = 1 << 20;
@@ -36,19 +39,37 @@ class PeakMemoryTest {
     Map<String, String> small = run(file, 10);
     Map<String, String> large = run(file, 25);
     long fullBytes = Long.parseLong(small.get("fullBudgetBytes"));
-    long routerBytes = (long) LargeExperts.NUM_LAYERS * LargeExperts.NUM_EXPERTS * LargeExperts.HIDDEN_SIZE * Float.BYTES;
+    long routerBytes =
+        (long) LargeExperts.NUM_LAYERS
+            * LargeExperts.NUM_EXPERTS
+            * LargeExperts.HIDDEN_SIZE
+            * Float.BYTES;
     long peakBytes = Long.parseLong(small.get("peakBytes"));
     assertThat(peakBytes).isLessThanOrEqualTo(routerBytes + fullBytes / 10 + 256 * MIB);
-    assertThat(Long.parseLong(large.get("peakBytes"))).isLessThanOrEqualTo(routerBytes + fullBytes / 4 + 256 * MIB);
-    assertThat(peakBytes).isGreaterThan(fullBytes / 10 * 9 / 10); // the budget is in use, so the figure can be wrong
+    assertThat(Long.parseLong(large.get("peakBytes")))
+        .isLessThanOrEqualTo(routerBytes + fullBytes / 4 + 256 * MIB);
+    assertThat(peakBytes)
+        .isGreaterThan(fullBytes / 10 * 9 / 10); // the budget is in use, so the figure can be wrong
     assertThat(Long.parseLong(small.get("bytesRead"))).isGreaterThan(2 * peakBytes);
     assertThat(small.get("output")).isEqualTo(large.get("output"));
   }
 
-  private static Map<String, String> run(Path file, int percent) throws IOException, InterruptedException {
-    String classPath = System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
-    Process process = new ProcessBuilder(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "--enable-native-access=ALL-UNNAMED",
-        "-cp", classPath, PeakMemoryTest.class.getName(), file.toString(), Integer.toString(percent))).redirectErrorStream(true).start();
+  private static Map<String, String> run(Path file, int percent)
+      throws IOException, InterruptedException {
+    String classPath =
+        System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
+    Process process =
+        new ProcessBuilder(
+                List.of(
+                    Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                    "--enable-native-access=ALL-UNNAMED",
+                    "-cp",
+                    classPath,
+                    PeakMemoryTest.class.getName(),
+                    file.toString(),
+                    Integer.toString(percent)))
+            .redirectErrorStream(true)
+            .start();
     List<String> lines = process.inputReader().lines().toList();
     assertThat(process.waitFor(120, TimeUnit.SECONDS)).isTrue();
     assertThat(process.exitValue()).as(String.join("\n", lines)).isZero();
@@ -64,18 +85,24 @@ class PeakMemoryTest {
   public static void main(String[] args) throws IOException {
     int percent = Integer.parseInt(args[1]);
     Random random = new Random(1);
-    try (Backend backend = new CpuBackend(); Checkpoint checkpoint = new Checkpoint(LargeExperts.tensors(Path.of(args[0])))) {
+    try (Backend backend = new CpuBackend();
+        Checkpoint checkpoint = new Checkpoint(LargeExperts.tensors(Path.of(args[0])))) {
       ExpertStore store = LargeExperts.store(checkpoint);
       System.out.println("fullBudgetBytes=" + store.fullBudgetBytes());
       int hash = 1;
-      try (ExpertCache cache = new ExpertCache(store, store.fullBudgetBytes() * percent / 100, EvictionPolicy.lfru())) {
+      try (ExpertCache cache =
+          new ExpertCache(store, store.fullBudgetBytes() * percent / 100, EvictionPolicy.lfru())) {
         MoeLayer[] layers = new MoeLayer[LargeExperts.NUM_LAYERS];
         for (int i = 0; i < layers.length; i++) {
           Linear router = new Linear(normal(random, LargeExperts.NUM_EXPERTS), null);
-          layers[i] = MoeLayer.builder(router, TopKRouter.softmax(LargeExperts.TOP_K).build(), cache.layer(i)).build();
+          layers[i] =
+              MoeLayer.builder(
+                      router, TopKRouter.softmax(LargeExperts.TOP_K).build(), cache.layer(i))
+                  .build();
         }
         for (int numTokens : new int[] {32, 1, 1, 1, 1}) {
-          try (Tensor hidden = normal(random, numTokens); Tensor output = Tensor.f32(numTokens, LargeExperts.HIDDEN_SIZE)) {
+          try (Tensor hidden = normal(random, numTokens);
+              Tensor output = Tensor.f32(numTokens, LargeExperts.HIDDEN_SIZE)) {
             for (MoeLayer layer : layers) {
               layer.forward(backend, hidden, output);
               hash = 31 * hash + Arrays.hashCode(output.toFloatArray());
@@ -88,7 +115,8 @@ class PeakMemoryTest {
       System.out.println("output=" + hash);
     }
     for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
-      if (line.startsWith("VmHWM:")) System.out.println("peakBytes=" + 1024 * Long.parseLong(line.replaceAll("[^0-9]", "")));
+      if (line.startsWith("VmHWM:"))
+        System.out.println("peakBytes=" + 1024 * Long.parseLong(line.replaceAll("[^0-9]", "")));
     }
   }
 

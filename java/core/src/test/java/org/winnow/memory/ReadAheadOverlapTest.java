@@ -11,8 +11,9 @@ import org.junit.jupiter.api.io.TempDir;
 import org.winnow.DType;
 
 /**
- * Read-ahead of the true next experts runs beside computing: with both made of sleep, so that a busy machine does not matter, the time is that of the
- * longer one. ExpertStreaming among the benchmarks measures the same with a disk and a processor.
+ * Read-ahead of the true next experts runs beside computing: with both made of sleep, so that a
+ * busy machine does not matter, the time is that of the longer one. ExpertStreaming among the
+ * benchmarks measures the same with a disk and a processor.
  */
 class ReadAheadOverlapTest {
   private static final int NUM_LAYERS = 12;
@@ -26,7 +27,15 @@ class ReadAheadOverlapTest {
     FaultyReaders readers = new FaultyReaders();
     readers.beforeRead(() -> sleep(READ_MS));
     SyntheticExperts experts =
-        new SyntheticExperts(folder.resolve("weights"), SyntheticExperts.Layout.SEPARATE, DType.BF16, NUM_LAYERS, NUM_EXPERTS, 8, 8, 0);
+        new SyntheticExperts(
+            folder.resolve("weights"),
+            SyntheticExperts.Layout.SEPARATE,
+            DType.BF16,
+            NUM_LAYERS,
+            NUM_EXPERTS,
+            8,
+            8,
+            0);
     try (Checkpoint checkpoint = new Checkpoint(experts.tensors(), readers)) {
       ExpertStore store = experts.store(checkpoint);
       for (long computeMs : new long[] {20, 50, 80}) {
@@ -35,20 +44,25 @@ class ReadAheadOverlapTest {
           double read = seconds(store, 0, false);
           double compute = NUM_LAYERS * computeMs * 1e-3;
           double both = seconds(store, computeMs, true);
-          // One layer cannot overlap: there is nothing to compute while the first is read, nor to read while the last computes.
+          // One layer cannot overlap: there is nothing to compute while the first is read, nor to
+          // read while the last computes.
           double unavoidable = Math.min(read, compute) / NUM_LAYERS;
           best = Math.max(best, Math.max(read, compute) / (both - unavoidable));
         }
-        assertThat(best).as("computing for " + computeMs + " ms per layer").isGreaterThanOrEqualTo(0.9);
+        assertThat(best)
+            .as("computing for " + computeMs + " ms per layer")
+            .isGreaterThanOrEqualTo(0.9);
         double without = seconds(store, computeMs, false);
-        assertThat(without).isGreaterThan(1.2 * seconds(store, computeMs, true)); // so the above is not for free
+        assertThat(without)
+            .isGreaterThan(1.2 * seconds(store, computeMs, true)); // so the above is not for free
       }
     }
   }
 
   private static double seconds(ExpertStore store, long computeMs, boolean readAhead) {
     int[] ids = IntStream.range(0, NUM_EXPERTS).toArray();
-    try (ExpertCache cache = new ExpertCache(store, 2 * NUM_EXPERTS * store.slotBytes(), EvictionPolicy.lru())) {
+    try (ExpertCache cache =
+        new ExpertCache(store, 2 * NUM_EXPERTS * store.slotBytes(), EvictionPolicy.lru())) {
       long start = System.nanoTime();
       for (int layer = 0; layer < NUM_LAYERS; layer++) {
         cache.layer(layer).acquire(ids, NUM_EXPERTS);
@@ -59,7 +73,8 @@ class ReadAheadOverlapTest {
       double seconds = (System.nanoTime() - start) * 1e-9;
       ExpertCounters counters = cache.counters();
       assertThat(counters.readAheadWastedBytes() + counters.readAheadPendingBytes()).isZero();
-      assertThat(counters.demandBytesRead() + counters.readAheadUsefulBytes()).isEqualTo(store.numExperts() * store.readBytes(0, 0));
+      assertThat(counters.demandBytesRead() + counters.readAheadUsefulBytes())
+          .isEqualTo(store.numExperts() * store.readBytes(0, 0));
       return seconds;
     }
   }

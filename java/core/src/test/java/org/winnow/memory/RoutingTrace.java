@@ -10,7 +10,10 @@ import java.util.Arrays;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Recorded choices of experts, one token after the other through all layers, replayed against a policy without reading any weights. */
+/**
+ * Recorded choices of experts, one token after the other through all layers, replayed against a
+ * policy without reading any weights.
+ */
 public final class RoutingTrace {
   public final int numTokens;
   public final int numLayers;
@@ -18,7 +21,8 @@ public final class RoutingTrace {
   public final int expertsPerLayer;
   private final byte[] choices; // [token, layer, slot]
 
-  private RoutingTrace(byte[] choices, int numTokens, int numLayers, int topK, int expertsPerLayer) {
+  private RoutingTrace(
+      byte[] choices, int numTokens, int numLayers, int topK, int expertsPerLayer) {
     this.choices = choices;
     this.numTokens = numTokens;
     this.numLayers = numLayers;
@@ -26,18 +30,30 @@ public final class RoutingTrace {
     this.expertsPerLayer = expertsPerLayer;
   }
 
-  /** Tensor {@code expert} [tokens, layers, slots] u8 of a file such as models/kjv-moe/routing.safetensors, the first tokens of it. */
-  public static RoutingTrace read(Path file, int expertsPerLayer, int maxTokens) throws IOException {
+  /**
+   * Tensor {@code expert} [tokens, layers, slots] u8 of a file such as
+   * models/kjv-moe/routing.safetensors, the first tokens of it.
+   */
+  public static RoutingTrace read(Path file, int expertsPerLayer, int maxTokens)
+      throws IOException {
     ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(file)).order(ByteOrder.LITTLE_ENDIAN);
     int headerBytes = (int) bytes.getLong(0);
     String header = new String(bytes.array(), 8, headerBytes, StandardCharsets.UTF_8);
-    Matcher tensor = Pattern.compile("\"expert\":\\{\"dtype\":\"U8\",\"shape\":\\[(\\d+),(\\d+),(\\d+)],\"data_offsets\":\\[(\\d+),").matcher(header);
+    Matcher tensor =
+        Pattern.compile(
+                "\"expert\":\\{\"dtype\":\"U8\",\"shape\":\\[(\\d+),(\\d+),(\\d+)],\"data_offsets\":\\[(\\d+),")
+            .matcher(header);
     if (!tensor.find()) throw new IOException(file + ": no tensor expert of u8");
     int numTokens = Math.min(maxTokens, Integer.parseInt(tensor.group(1)));
     int numLayers = Integer.parseInt(tensor.group(2));
     int topK = Integer.parseInt(tensor.group(3));
     int begin = 8 + headerBytes + Integer.parseInt(tensor.group(4));
-    return new RoutingTrace(Arrays.copyOfRange(bytes.array(), begin, begin + numTokens * numLayers * topK), numTokens, numLayers, topK, expertsPerLayer);
+    return new RoutingTrace(
+        Arrays.copyOfRange(bytes.array(), begin, begin + numTokens * numLayers * topK),
+        numTokens,
+        numLayers,
+        topK,
+        expertsPerLayer);
   }
 
   /** The project's own model, found from the folder that a test or benchmark runs in. */
@@ -60,22 +76,25 @@ public final class RoutingTrace {
   /** Hits as a share of all choices, with room for so many experts of any layers. */
   public double hitRate(EvictionPolicy policy, int numSlots) {
     policy.begin(numLayers * expertsPerLayer);
-    return replay(numSlots, new Ranking() {
-      @Override
-      public void used(int expert, int token, int layer) {
-        policy.used(expert, token + 1);
-      }
+    return replay(
+        numSlots,
+        new Ranking() {
+          @Override
+          public void used(int expert, int token, int layer) {
+            policy.used(expert, token + 1);
+          }
 
-      @Override
-      public double rank(int expert) {
-        return policy.rank(expert);
-      }
-    });
+          @Override
+          public double rank(int expert) {
+            return policy.rank(expert);
+          }
+        });
   }
 
   /** Belady's bound: evicts what is needed again last, which only a recording can know. */
   public double beladyHitRate(int numSlots) {
-    int[][] uses = new int[numLayers * expertsPerLayer][]; // times at which each expert is used, ascending
+    int[][] uses =
+        new int[numLayers * expertsPerLayer][]; // times at which each expert is used, ascending
     int[] count = new int[uses.length];
     for (int pass = 0; pass < 2; pass++) {
       if (pass == 1) for (int e = 0; e < uses.length; e++) uses[e] = new int[count[e]];
@@ -91,17 +110,21 @@ public final class RoutingTrace {
       }
     }
     int[] seen = new int[uses.length];
-    return replay(numSlots, new Ranking() {
-      @Override
-      public void used(int expert, int token, int layer) {
-        seen[expert]++;
-      }
+    return replay(
+        numSlots,
+        new Ranking() {
+          @Override
+          public void used(int expert, int token, int layer) {
+            seen[expert]++;
+          }
 
-      @Override
-      public double rank(int expert) {
-        return seen[expert] < uses[expert].length ? -uses[expert][seen[expert]] : Double.NEGATIVE_INFINITY;
-      }
-    });
+          @Override
+          public double rank(int expert) {
+            return seen[expert] < uses[expert].length
+                ? -uses[expert][seen[expert]]
+                : Double.NEGATIVE_INFINITY;
+          }
+        });
   }
 
   private interface Ranking {
@@ -147,7 +170,8 @@ public final class RoutingTrace {
   private static int lowest(int[] resident, boolean[] isChosen, Ranking ranking) {
     int best = -1;
     for (int slot = 0; slot < resident.length; slot++) {
-      if (!isChosen[resident[slot]] && (best < 0 || ranking.rank(resident[slot]) < ranking.rank(resident[best]))) best = slot;
+      if (!isChosen[resident[slot]]
+          && (best < 0 || ranking.rank(resident[slot]) < ranking.rank(resident[best]))) best = slot;
     }
     return best;
   }

@@ -12,7 +12,13 @@ public final class GroupedGemmProblem implements AutoCloseable {
   private static final double U = 0x1p-24; // half an ulp of f32, relative
 
   /** The types and the form of a problem. */
-  public record Form(DType inputType, DType weightType, DType outputType, boolean gated, boolean biased, Activation activation) {
+  public record Form(
+      DType inputType,
+      DType weightType,
+      DType outputType,
+      boolean gated,
+      boolean biased,
+      Activation activation) {
     /** f32 throughout, a plain product. */
     public static Form plain() {
       return new Form(DType.F32, DType.F32, DType.F32, false, false, Activation.NONE);
@@ -40,7 +46,8 @@ public final class GroupedGemmProblem implements AutoCloseable {
     float next();
   }
 
-  private GroupedGemmProblem(Form form, Random random, Values values, int[] rowsPerExpert, int inputSize, int outputSize) {
+  private GroupedGemmProblem(
+      Form form, Random random, Values values, int[] rowsPerExpert, int inputSize, int outputSize) {
     this.form = form;
     this.rowsPerExpert = rowsPerExpert.clone();
     this.inputSize = inputSize;
@@ -61,8 +68,12 @@ public final class GroupedGemmProblem implements AutoCloseable {
     this.sourceRows = Tensor.of(source, numRows);
     this.expertOffsets = Tensor.of(offsets, offsets.length);
     this.activeExperts = Tensor.of(java.util.Arrays.copyOf(active, numActive), numActive);
-    this.output = Tensor.allocate(form.outputType, numRows, outputSize).fill(Float.NaN); // an element the kernel forgets stays NaN
-    this.weights = new ExpertMatrices(form.weightType, rowsPerExpert.length, outputSize, inputSize, form.gated, form.biased);
+    this.output =
+        Tensor.allocate(form.outputType, numRows, outputSize)
+            .fill(Float.NaN); // an element the kernel forgets stays NaN
+    this.weights =
+        new ExpertMatrices(
+            form.weightType, rowsPerExpert.length, outputSize, inputSize, form.gated, form.biased);
     for (int e = 0; e < rowsPerExpert.length; e++) {
       Tensor[] of = new Tensor[4];
       experts.add(of);
@@ -73,20 +84,36 @@ public final class GroupedGemmProblem implements AutoCloseable {
       if (form.biased) of[2] = fill(Tensor.f32(outputSize), values);
       if (form.biased && form.gated) of[3] = fill(Tensor.f32(outputSize), values);
       weights.set(e, of[0].address(), address(of[1]), address(of[2]), address(of[3]));
-      for (int i = 0; i < 4; i++) expertValues.get(e)[i] = of[i] == null ? null : of[i].toFloatArray();
+      for (int i = 0; i < 4; i++)
+        expertValues.get(e)[i] = of[i] == null ? null : of[i].toFloatArray();
     }
     this.inputValues = input.toFloatArray();
   }
 
-  /** Values in [-4, 4]: sums are exact in f32 whatever their order, while 16 * inputSize stays below 2^24. */
-  public static GroupedGemmProblem smallIntegers(Form form, Random random, int[] rowsPerExpert, int inputSize, int outputSize) {
-    return new GroupedGemmProblem(form, random, () -> random.nextInt(9) - 4, rowsPerExpert, inputSize, outputSize);
+  /**
+   * Values in [-4, 4]: sums are exact in f32 whatever their order, while 16 * inputSize stays below
+   * 2^24.
+   */
+  public static GroupedGemmProblem smallIntegers(
+      Form form, Random random, int[] rowsPerExpert, int inputSize, int outputSize) {
+    return new GroupedGemmProblem(
+        form, random, () -> random.nextInt(9) - 4, rowsPerExpert, inputSize, outputSize);
   }
 
-  /** Normal values scaled so that sums are of the order of one, where activations bend; rounded to the types first. */
-  public static GroupedGemmProblem reals(Form form, Random random, int[] rowsPerExpert, int inputSize, int outputSize) {
+  /**
+   * Normal values scaled so that sums are of the order of one, where activations bend; rounded to
+   * the types first.
+   */
+  public static GroupedGemmProblem reals(
+      Form form, Random random, int[] rowsPerExpert, int inputSize, int outputSize) {
     double scale = 1.4 / Math.pow(inputSize, 0.25);
-    return new GroupedGemmProblem(form, random, () -> (float) (random.nextGaussian() * scale), rowsPerExpert, inputSize, outputSize);
+    return new GroupedGemmProblem(
+        form,
+        random,
+        () -> (float) (random.nextGaussian() * scale),
+        rowsPerExpert,
+        inputSize,
+        outputSize);
   }
 
   public Form form() {
@@ -126,21 +153,37 @@ public final class GroupedGemmProblem implements AutoCloseable {
   }
 
   public GroupedGemmProblem run(Backend backend) {
-    GroupedGemm.run(backend, input, sourceRows, expertOffsets, activeExperts, (int) activeExperts.dim(0), weights, form.activation, output);
+    GroupedGemm.run(
+        backend,
+        input,
+        sourceRows,
+        expertOffsets,
+        activeExperts,
+        (int) activeExperts.dim(0),
+        weights,
+        form.activation,
+        output);
     return this;
   }
 
-  /** Output element (row, column) in double precision, its expert found by linear search, with the bound of f32 arithmetic on it. */
+  /**
+   * Output element (row, column) in double precision, its expert found by linear search, with the
+   * bound of f32 arithmetic on it.
+   */
   public Exact exact(int row, int column) {
     int expert = 0;
-    for (int first = 0; first + rowsPerExpert[expert] <= row; expert++) first += rowsPerExpert[expert];
+    for (int first = 0; first + rowsPerExpert[expert] <= row; expert++)
+      first += rowsPerExpert[expert];
     float[][] of = expertValues.get(expert);
     Exact gate = product(row, column, of[0], of[2]);
     Exact up = form.gated ? product(row, column, of[1], of[3]) : new Exact(1, 0);
     return combine(gate, up);
   }
 
-  /** k products and k sums (the bias is the last) of relative error U each: at most (k + 1) U sum|ab|, to first order in U. */
+  /**
+   * k products and k sums (the bias is the last) of relative error U each: at most (k + 1) U
+   * sum|ab|, to first order in U.
+   */
   private Exact product(int row, int column, float[] weight, float[] bias) {
     int token = sourceRows.getInt(row);
     double sum = bias == null ? 0 : bias[column];
@@ -154,8 +197,9 @@ public final class GroupedGemmProblem implements AutoCloseable {
   }
 
   /**
-   * No activation here has a slope above 1.13 (GELU's largest). Evaluating one costs at most 10 U |g|: exp within 4 U, four more roundings, and the argument's
-   * own rounding weighted by y sigmoid'(y) &lt; 0.23 (the erf approximation: 0.5 |g| 1.5e-7 = 1.3 U |g|).
+   * No activation here has a slope above 1.13 (GELU's largest). Evaluating one costs at most 10 U
+   * |g|: exp within 4 U, four more roundings, and the argument's own rounding weighted by y
+   * sigmoid'(y) &lt; 0.23 (the erf approximation: 0.5 |g| 1.5e-7 = 1.3 U |g|).
    */
   private Exact combine(Exact gate, Exact up) {
     double g = gate.value;
@@ -164,21 +208,29 @@ public final class GroupedGemmProblem implements AutoCloseable {
       g = Math.min(g, 7);
       u = Math.max(-7, Math.min(u, 7)) + 1;
     }
-    double a = switch (form.activation) {
-      case NONE -> g;
-      case RELU -> Math.max(g, 0);
-      case SILU -> g / (1 + Math.exp(-g));
-      case GELU_ERF -> 0.5 * g * (1 + erf(g / Math.sqrt(2)));
-      case GELU_TANH -> 0.5 * g * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (g + 0.044715 * g * g * g)));
-      case CLAMPED_SWIGLU -> g / (1 + Math.exp(-1.702 * g));
-    };
+    double a =
+        switch (form.activation) {
+          case NONE -> g;
+          case RELU -> Math.max(g, 0);
+          case SILU -> g / (1 + Math.exp(-g));
+          case GELU_ERF -> 0.5 * g * (1 + erf(g / Math.sqrt(2)));
+          case GELU_TANH ->
+              0.5 * g * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (g + 0.044715 * g * g * g)));
+          case CLAMPED_SWIGLU -> g / (1 + Math.exp(-1.702 * g));
+        };
     boolean linear = form.activation == Activation.NONE || form.activation == Activation.RELU;
     double error = linear ? gate.bound : 1.13 * gate.bound + 10 * U * Math.abs(g);
-    double upError = up.bound + (form.activation == Activation.CLAMPED_SWIGLU ? U * Math.abs(u) : 0);
+    double upError =
+        up.bound + (form.activation == Activation.CLAMPED_SWIGLU ? U * Math.abs(u) : 0);
     double value = a * u;
-    double bound = error * Math.abs(u) + Math.abs(a) * upError + error * upError + (form.gated ? U * Math.abs(value) : 0);
+    double bound =
+        error * Math.abs(u)
+            + Math.abs(a) * upError
+            + error * upError
+            + (form.gated ? U * Math.abs(value) : 0);
     double rounding = form.outputType == DType.BF16 ? 0x1p-8 : U;
-    return new Exact(value, bound + 1.001 * rounding * (Math.abs(value) + bound) + Float.MIN_NORMAL);
+    return new Exact(
+        value, bound + 1.001 * rounding * (Math.abs(value) + bound) + Float.MIN_NORMAL);
   }
 
   /** All terms positive: 2/sqrt(pi) e^(-x^2) sum 2^n x^(2n+1) / (2n+1)!!. */
@@ -204,7 +256,8 @@ public final class GroupedGemmProblem implements AutoCloseable {
   @Override
   public void close() {
     weights.close();
-    for (Tensor tensor : new Tensor[] {input, sourceRows, expertOffsets, activeExperts, output}) tensor.close();
+    for (Tensor tensor : new Tensor[] {input, sourceRows, expertOffsets, activeExperts, output})
+      tensor.close();
     for (Tensor[] of : experts) {
       for (Tensor tensor : of) {
         if (tensor != null) tensor.close();

@@ -22,7 +22,10 @@ import org.winnow.moe.GroupedGemmProblem.Exact;
 import org.winnow.moe.GroupedGemmProblem.Form;
 
 class GroupedGemmTest {
-  /** None, one, around tiles of 2 and 4 rows, enough for panels of every type, more than a block of rows. */
+  /**
+   * None, one, around tiles of 2 and 4 rows, enough for panels of every type, more than a block of
+   * rows.
+   */
   private static final int[] ROWS = {1, 0, 2, 3, 4, 5, 12, 13, 33, 140};
 
   private final Backend backend = new CpuBackend();
@@ -37,20 +40,32 @@ class GroupedGemmTest {
   }
 
   static Stream<Arguments> setsAndTypes() {
-    return instructionSets().flatMap(set -> Stream.of(DType.F32, DType.BF16, DType.F16)
-        .flatMap(weight -> Stream.of(DType.F32, DType.BF16).map(input -> Arguments.of(set, input, weight))));
+    return instructionSets()
+        .flatMap(
+            set ->
+                Stream.of(DType.F32, DType.BF16, DType.F16)
+                    .flatMap(
+                        weight ->
+                            Stream.of(DType.F32, DType.BF16)
+                                .map(input -> Arguments.of(set, input, weight))));
   }
 
-  /** inputSize 1 to a step and one more, and beyond one block along k; outputSize around panels of 4 and 6 and beyond one block of columns. */
+  /**
+   * inputSize 1 to a step and one more, and beyond one block along k; outputSize around panels of 4
+   * and 6 and beyond one block of columns.
+   */
   @ParameterizedTest
   @MethodSource("setsAndTypes")
-  void smallIntegersAreExactInAnySummationOrder(InstructionSet set, DType inputType, DType weightType) {
+  void smallIntegersAreExactInAnySummationOrder(
+      InstructionSet set, DType inputType, DType weightType) {
     int[][] sizes = {{1, 1}, {15, 6}, {33, 7}, {64, 13}, {1061, 5}, {40, 200}};
     try (Backend forced = new CpuBackend(set, 2)) {
       for (int[] size : sizes) {
         for (boolean gated : new boolean[] {false, true}) {
           Form form = new Form(inputType, weightType, DType.F32, gated, true, Activation.RELU);
-          try (var p = GroupedGemmProblem.smallIntegers(form, new Random(42), ROWS, size[0], size[1]).run(forced)) {
+          try (var p =
+              GroupedGemmProblem.smallIntegers(form, new Random(42), ROWS, size[0], size[1])
+                  .run(forced)) {
             assertEveryElement(p, (exact, found) -> (float) exact.value() == found);
           }
         }
@@ -59,18 +74,43 @@ class GroupedGemmTest {
   }
 
   static Stream<Arguments> setsAndForms() {
-    return instructionSets().flatMap(set -> Stream.of(Activation.values()).flatMap(activation -> Stream.of(DType.F32, DType.BF16, DType.F16)
-        .map(weight -> Arguments.of(set, new Form(weight == DType.F32 ? DType.F32 : DType.BF16, weight, weight == DType.BF16 ? DType.BF16 : DType.F32,
-            true, weight != DType.BF16, activation)))));
+    return instructionSets()
+        .flatMap(
+            set ->
+                Stream.of(Activation.values())
+                    .flatMap(
+                        activation ->
+                            Stream.of(DType.F32, DType.BF16, DType.F16)
+                                .map(
+                                    weight ->
+                                        Arguments.of(
+                                            set,
+                                            new Form(
+                                                weight == DType.F32 ? DType.F32 : DType.BF16,
+                                                weight,
+                                                weight == DType.BF16 ? DType.BF16 : DType.F32,
+                                                true,
+                                                weight != DType.BF16,
+                                                activation)))));
   }
 
   @ParameterizedTest
   @MethodSource("setsAndForms")
   void realsAreWithinTheBoundOfF32Arithmetic(InstructionSet set, Form gated) {
     try (Backend forced = new CpuBackend(set, 2)) {
-      for (boolean pair : gated.activation().needsGate() ? new boolean[] {true} : new boolean[] {true, false}) {
-        Form form = new Form(gated.inputType(), gated.weightType(), gated.outputType(), pair, gated.biased(), gated.activation());
-        try (var p = GroupedGemmProblem.reals(form, new Random(42), new int[] {2, 0, 1, 9, 17}, 67, 19).run(forced)) {
+      for (boolean pair :
+          gated.activation().needsGate() ? new boolean[] {true} : new boolean[] {true, false}) {
+        Form form =
+            new Form(
+                gated.inputType(),
+                gated.weightType(),
+                gated.outputType(),
+                pair,
+                gated.biased(),
+                gated.activation());
+        try (var p =
+            GroupedGemmProblem.reals(form, new Random(42), new int[] {2, 0, 1, 9, 17}, 67, 19)
+                .run(forced)) {
           assertEveryElement(p, (exact, found) -> Math.abs(found - exact.value()) <= exact.bound());
         }
       }
@@ -79,21 +119,33 @@ class GroupedGemmTest {
 
   @Test
   void theComparatorRefusesAnElementThatIsOffByMoreThanTheBound() {
-    try (var p = GroupedGemmProblem.reals(Form.plain(), new Random(42), new int[] {3}, 64, 5).run(backend)) {
+    try (var p =
+        GroupedGemmProblem.reals(Form.plain(), new Random(42), new int[] {3}, 64, 5).run(backend)) {
       p.output().setFloat(7, (float) (p.exact(1, 2).value() + 3 * p.exact(1, 2).bound()));
-      assertThatThrownBy(() -> assertEveryElement(p, (exact, found) -> Math.abs(found - exact.value()) <= exact.bound()))
-          .isInstanceOf(AssertionError.class).hasMessageContaining("row 1, column 2");
+      assertThatThrownBy(
+              () ->
+                  assertEveryElement(
+                      p, (exact, found) -> Math.abs(found - exact.value()) <= exact.bound()))
+          .isInstanceOf(AssertionError.class)
+          .hasMessageContaining("row 1, column 2");
       p.output().setFloat(7, Float.NaN);
-      assertThatThrownBy(() -> assertEveryElement(p, (exact, found) -> Math.abs(found - exact.value()) <= exact.bound())).isInstanceOf(AssertionError.class);
+      assertThatThrownBy(
+              () ->
+                  assertEveryElement(
+                      p, (exact, found) -> Math.abs(found - exact.value()) <= exact.bound()))
+          .isInstanceOf(AssertionError.class);
     }
   }
 
   @ParameterizedTest
   @MethodSource("setsAndTypes")
-  void theBitsDependNeitherOnThreadsNorOnTheOtherRows(InstructionSet set, DType inputType, DType weightType) {
+  void theBitsDependNeitherOnThreadsNorOnTheOtherRows(
+      InstructionSet set, DType inputType, DType weightType) {
     Form form = new Form(inputType, weightType, DType.F32, true, true, Activation.SILU);
     try (Backend one = new CpuBackend(set, 1);
-        var p = GroupedGemmProblem.reals(form, new Random(7), new int[] {140, 0, 3, 33}, 1061, 205).run(one)) {
+        var p =
+            GroupedGemmProblem.reals(form, new Random(7), new int[] {140, 0, 3, 33}, 1061, 205)
+                .run(one)) {
       float[] expected = p.output().toFloatArray();
       for (int threads : new int[] {2, 3}) {
         try (Backend team = new CpuBackend(set, threads)) {
@@ -101,9 +153,22 @@ class GroupedGemmTest {
           assertThat(p.run(team).output().toFloatArray()).isEqualTo(expected);
         }
       }
-      for (int rows = 1; rows <= 33; rows = rows < 5 ? rows + 1 : rows * 2) { // expert 0 with its first rows only
-        try (Tensor offsets = Tensor.of(new int[] {0, rows, rows, rows, rows}, 5); Tensor active = Tensor.of(new int[] {0}, 1); Tensor output = Tensor.f32(rows, 205)) {
-          GroupedGemm.run(one, p.input(), p.sourceRows(), offsets, active, 1, p.weights(), form.activation(), output);
+      for (int rows = 1;
+          rows <= 33;
+          rows = rows < 5 ? rows + 1 : rows * 2) { // expert 0 with its first rows only
+        try (Tensor offsets = Tensor.of(new int[] {0, rows, rows, rows, rows}, 5);
+            Tensor active = Tensor.of(new int[] {0}, 1);
+            Tensor output = Tensor.f32(rows, 205)) {
+          GroupedGemm.run(
+              one,
+              p.input(),
+              p.sourceRows(),
+              offsets,
+              active,
+              1,
+              p.weights(),
+              form.activation(),
+              output);
           assertThat(output.toFloatArray()).isEqualTo(Arrays.copyOf(expected, rows * 205));
         }
       }
@@ -112,13 +177,24 @@ class GroupedGemmTest {
 
   @Test
   void computesOnlyActiveExpertsAndReadsNothingOfOthers() {
-    try (var p = GroupedGemmProblem.reals(Form.plain(), new Random(3), new int[] {4, 5, 6}, 33, 9); Tensor active = Tensor.of(new int[] {1, 9, 9}, 3)) {
+    try (var p = GroupedGemmProblem.reals(Form.plain(), new Random(3), new int[] {4, 5, 6}, 33, 9);
+        Tensor active = Tensor.of(new int[] {1, 9, 9}, 3)) {
       p.weights().clear(0);
       p.weights().clear(2);
-      GroupedGemm.run(backend, p.input(), p.sourceRows(), p.expertOffsets(), active, 1, p.weights(), Activation.NONE, p.output());
+      GroupedGemm.run(
+          backend,
+          p.input(),
+          p.sourceRows(),
+          p.expertOffsets(),
+          active,
+          1,
+          p.weights(),
+          Activation.NONE,
+          p.output());
       for (int row = 0; row < 15; row++) {
         for (int column = 0; column < 9; column++) {
-          assertThat(Float.isNaN(p.output().getFloat(row * 9L + column))).isEqualTo(row < 4 || row >= 9);
+          assertThat(Float.isNaN(p.output().getFloat(row * 9L + column)))
+              .isEqualTo(row < 4 || row >= 9);
         }
       }
     }
@@ -140,18 +216,25 @@ class GroupedGemmTest {
       p.input().setFloat(poisoned * 40L + 39, Float.NaN);
       p.run(backend);
       for (int row = 0; row < 6; row++) {
-        assertThat(Float.isNaN(p.output().getFloat(row * 7L + 6))).isEqualTo(p.sourceRows().getInt(row) == poisoned);
+        assertThat(Float.isNaN(p.output().getFloat(row * 7L + 6)))
+            .isEqualTo(p.sourceRows().getInt(row) == poisoned);
       }
     }
   }
 
   @Test
   void takesAPlan() {
-    try (var p = GroupedGemmProblem.reals(Form.plain(), new Random(1), new int[] {2, 1}, 4, 3); ExpertPlan empty = new ExpertPlan(); Tensor half = Tensor.f32(2, 3)) {
-      assertThatThrownBy(() -> GroupedGemm.run(backend, p.input(), empty, p.weights(), Activation.NONE, half))
-          .isInstanceOf(IllegalArgumentException.class).hasMessage("expertOffsets must be [3], found [2]");
+    try (var p = GroupedGemmProblem.reals(Form.plain(), new Random(1), new int[] {2, 1}, 4, 3);
+        ExpertPlan empty = new ExpertPlan();
+        Tensor half = Tensor.f32(2, 3)) {
+      assertThatThrownBy(
+              () -> GroupedGemm.run(backend, p.input(), empty, p.weights(), Activation.NONE, half))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("expertOffsets must be [3], found [2]");
       empty.close();
-      assertThatThrownBy(() -> GroupedGemm.run(backend, p.input(), empty, p.weights(), Activation.NONE, half)).isInstanceOf(IllegalStateException.class);
+      assertThatThrownBy(
+              () -> GroupedGemm.run(backend, p.input(), empty, p.weights(), Activation.NONE, half))
+          .isInstanceOf(IllegalStateException.class);
     }
   }
 
@@ -161,14 +244,33 @@ class GroupedGemmTest {
         Tensor tooWide = Tensor.f32(2, 5);
         Tensor half = Tensor.allocate(DType.F16, 2, 4);
         Tensor halfOutput = Tensor.allocate(DType.F16, 2, 3)) {
-      refuses("input must be [any, 4], found [2, 5]", () -> run(p, tooWide, 1, Activation.NONE, p.output()));
-      refuses("input must be f32 or bf16, found f16", () -> run(p, half, 1, Activation.NONE, p.output()));
-      refuses("output must be [any, 3], found [2, 5]", () -> run(p, p.input(), 1, Activation.NONE, tooWide));
-      refuses("output must be f32 or bf16, found f16", () -> run(p, p.input(), 1, Activation.NONE, halfOutput));
-      refuses("numActive must lie in [0, 1], found 2", () -> run(p, p.input(), 2, Activation.NONE, p.output()));
-      refuses("activation must be one without a gate, found CLAMPED_SWIGLU: the matrices are not gated",
+      refuses(
+          "input must be [any, 4], found [2, 5]",
+          () -> run(p, tooWide, 1, Activation.NONE, p.output()));
+      refuses(
+          "input must be f32 or bf16, found f16",
+          () -> run(p, half, 1, Activation.NONE, p.output()));
+      refuses(
+          "output must be [any, 3], found [2, 5]",
+          () -> run(p, p.input(), 1, Activation.NONE, tooWide));
+      refuses(
+          "output must be f32 or bf16, found f16",
+          () -> run(p, p.input(), 1, Activation.NONE, halfOutput));
+      refuses(
+          "numActive must lie in [0, 1], found 2",
+          () -> run(p, p.input(), 2, Activation.NONE, p.output()));
+      refuses(
+          "activation must be one without a gate, found CLAMPED_SWIGLU: the matrices are not gated",
           () -> run(p, p.input(), 1, Activation.CLAMPED_SWIGLU, p.output()));
-      refuses("output must not overlap input", () -> run(p, p.input(), 1, Activation.NONE, p.input().slice(0, 1).reshape(4).slice(0, 3).reshape(1, 3)));
+      refuses(
+          "output must not overlap input",
+          () ->
+              run(
+                  p,
+                  p.input(),
+                  1,
+                  Activation.NONE,
+                  p.input().slice(0, 1).reshape(4).slice(0, 3).reshape(1, 3)));
       assertThat(p.output().toFloatArray()).containsOnly(Float.NaN);
     }
   }
@@ -177,20 +279,25 @@ class GroupedGemmTest {
   void refusesRowsOutsideTheInputAndExpertsOutsideTheLayer() {
     try (var p = GroupedGemmProblem.reals(Form.plain(), new Random(1), new int[] {2}, 4, 3)) {
       p.activeExperts().setInt(0, 1);
-      assertThatThrownBy(() -> p.run(backend)).hasMessageContaining("active_experts must lie below num_experts, found 1");
+      assertThatThrownBy(() -> p.run(backend))
+          .hasMessageContaining("active_experts must lie below num_experts, found 1");
       p.activeExperts().setInt(0, 0);
       p.sourceRows().setInt(1, 2);
-      assertThatThrownBy(() -> p.run(backend)).hasMessageContaining("source_rows must lie below num_tokens, found 2");
+      assertThatThrownBy(() -> p.run(backend))
+          .hasMessageContaining("source_rows must lie below num_tokens, found 2");
       assertThat(p.output().toFloatArray()).containsOnly(Float.NaN);
     }
   }
 
   @Test
   void namesTheExpertThatIsAbsent() {
-    try (var p = GroupedGemmProblem.reals(Form.plain(), new Random(1), new int[] {2, 0, 3, 1}, 4, 3)) {
+    try (var p =
+        GroupedGemmProblem.reals(Form.plain(), new Random(1), new int[] {2, 0, 3, 1}, 4, 3)) {
       p.weights().clear(2);
       p.weights().clear(3);
-      assertThatThrownBy(() -> p.run(backend)).isInstanceOf(ExpertNotResidentException.class).hasMessageStartingWith("expert 2 has rows");
+      assertThatThrownBy(() -> p.run(backend))
+          .isInstanceOf(ExpertNotResidentException.class)
+          .hasMessageStartingWith("expert 2 has rows");
       assertThat(p.output().toFloatArray()).containsOnly(Float.NaN);
     }
   }
@@ -204,7 +311,9 @@ class GroupedGemmTest {
       for (int column = 0; column < p.outputSize(); column++) {
         float found = p.output().getFloat((long) row * p.outputSize() + column);
         Exact exact = p.exact(row, column);
-        if (!accepts.test(exact, found)) throw new AssertionError(p.form() + ", row " + row + ", column " + column + ": found " + found + ", " + exact);
+        if (!accepts.test(exact, found))
+          throw new AssertionError(
+              p.form() + ", row " + row + ", column " + column + ": found " + found + ", " + exact);
       }
     }
   }
@@ -213,7 +322,17 @@ class GroupedGemmTest {
     assertThatThrownBy(call::run).isInstanceOf(IllegalArgumentException.class).hasMessage(message);
   }
 
-  private void run(GroupedGemmProblem p, Tensor input, int numActive, Activation activation, Tensor output) {
-    GroupedGemm.run(backend, input, p.sourceRows(), p.expertOffsets(), p.activeExperts(), numActive, p.weights(), activation, output);
+  private void run(
+      GroupedGemmProblem p, Tensor input, int numActive, Activation activation, Tensor output) {
+    GroupedGemm.run(
+        backend,
+        input,
+        p.sourceRows(),
+        p.expertOffsets(),
+        p.activeExperts(),
+        numActive,
+        p.weights(),
+        activation,
+        output);
   }
 }

@@ -17,8 +17,10 @@ import org.winnow.memory.ExpertCounters;
  * until a token chooses them; a budget bounds how many of them are in memory at a time.
  *
  * <pre>{@code
- * try (LanguageModel model = LanguageModel.open(Path.of("models/kjv-moe"), LoadOptions.defaults().withBudget(ExpertBudget.ofShare(0.25)))) {
- *   model.generate("<|endoftext|>Psalm 151\n", GenerateOptions.sampling(140, 0.8, 7), (id, text) -> System.out.print(text));
+ * try (LanguageModel model = LanguageModel.open(Path.of("models/kjv-moe"),
+ * LoadOptions.defaults().withBudget(ExpertBudget.ofShare(0.25)))) {
+ *   model.generate("<|endoftext|>Psalm 151\n", GenerateOptions.sampling(140, 0.8, 7), (id, text) ->
+ *   System.out.print(text));
  * }
  * }</pre>
  *

@@ -2,22 +2,34 @@ package org.winnow.cli;
 
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.util.function.Consumer;
 
 /** A command that was run in this process, and what it printed. */
 record CapturedRun(int exitCode, String out, String err) {
   /** Without a terminal. */
   static CapturedRun of(Object... args) {
-    return run(false, args);
+    return run(false, err -> {}, args);
   }
 
   /** As if a person were watching. */
   static CapturedRun onTerminal(Object... args) {
-    return run(true, args);
+    return run(true, err -> {}, args);
   }
 
-  private static CapturedRun run(boolean onTerminal, Object... args) {
+  /** Without a terminal; hears all of the errors so far whenever some are printed. */
+  static CapturedRun watched(Consumer<String> listener, Object... args) {
+    return run(false, listener, args);
+  }
+
+  private static CapturedRun run(boolean onTerminal, Consumer<String> listener, Object... args) {
     StringWriter out = new StringWriter();
-    StringWriter err = new StringWriter();
+    StringWriter err =
+        new StringWriter() {
+          @Override
+          public void flush() {
+            listener.accept(toString());
+          }
+        };
     String[] words = new String[args.length];
     for (int i = 0; i < args.length; i++) words[i] = args[i].toString();
     Terminal terminal =

@@ -2,7 +2,15 @@ package org.winnow.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -31,6 +39,48 @@ class DemoCommandTest {
       assertThat(run.out()).containsPattern("\n  " + tenth + "0 % .* 6 of 6\n");
     assertThat(run.out()).doesNotContain("DIFFER", "\u001b");
     assertThat(run.err()).contains("sparse beside dense: 100 %", "every budget: 100 %");
+  }
+
+  /** Experts that change in the file while the demo runs: both comparisons must see it. */
+  @Test
+  void resultsThatDifferAreFound(@TempDir Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(Shipped.MODEL)) {
+      for (Path file : files.toList()) Files.copy(file, folder.resolve(file.getFileName()));
+    }
+    Path weights = folder.resolve("model.safetensors");
+    byte[] original = Files.readAllBytes(weights);
+    AtomicInteger changes = new AtomicInteger();
+    CapturedRun run =
+        CapturedRun.watched(
+            err -> {
+              if (changes.get() == 0 && err.contains("sparse beside dense: 25 %")) {
+                changes.incrementAndGet();
+                overwrite(weights, new byte[original.length / 2], original.length / 2);
+              }
+              if (changes.get() == 1 && err.contains("every budget: 25 %")) {
+                changes.incrementAndGet();
+                overwrite(weights, original, 0);
+              }
+            },
+            "demo",
+            "--model",
+            folder,
+            "--max-tokens",
+            6);
+    assertThat(changes).hasValue(2);
+    assertThat(run.exitCode()).as(run.err()).isEqualTo(ExitCode.CHECK_FAILED);
+    assertThat(run.out())
+        .contains("THE LOGITS DIFFER.", "RESULTS DIFFER.")
+        .containsPattern("\n  100 % .* 0 of 6\n")
+        .doesNotContain("is equal");
+  }
+
+  private static void overwrite(Path file, byte[] bytes, long offset) {
+    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+      channel.write(ByteBuffer.wrap(bytes), offset);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   @Test

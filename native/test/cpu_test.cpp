@@ -1,9 +1,11 @@
 #include "winnow/base/cpu.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <stdexcept>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -47,5 +49,19 @@ TEST(Cpu, RefusesWhatItCannotRun) {
   EXPECT_THROW(cpu_open(InstructionSet::portable, 0), std::invalid_argument);
   EXPECT_THROW(cpu_open(static_cast<InstructionSet>(99), 1), std::invalid_argument);
 }
+
+#ifndef __SANITIZE_ADDRESS__  // whose own memory a limit would hit
+// Stacks of 8 MiB each: some threads start, then one does not. The process goes on.
+TEST(Cpu, EndsTheThreadsThatStartedWhereOthersDoNot) {
+  rlimit before{};
+  getrlimit(RLIMIT_AS, &before);
+  rlimit tight = before;
+  tight.rlim_cur = rlim_t{1} << 30;
+  setrlimit(RLIMIT_AS, &tight);
+  EXPECT_THROW(cpu_open(InstructionSet::portable, 1000), std::system_error);
+  setrlimit(RLIMIT_AS, &before);
+  cpu_close(cpu_open(InstructionSet::portable, 3));
+}
+#endif
 
 }  // namespace winnow

@@ -56,10 +56,17 @@ Cpu* cpu_open(InstructionSet instruction_set, int32_t num_threads) {
 void cpu_close(Cpu* cpu) { delete cpu; }
 
 Cpu::Cpu(InstructionSet set, int32_t threads) : instruction_set(set), num_threads(threads) {
-  for (int32_t i = 1; i < threads; ++i) workers_.emplace_back([this] { worker(); });
+  try {
+    for (int32_t i = 1; i < threads; ++i) workers_.emplace_back([this] { worker(); });
+  } catch (...) {  // a thread that is destroyed before it was joined would end the process
+    stop();
+    throw;
+  }
 }
 
-Cpu::~Cpu() {
+Cpu::~Cpu() { stop(); }
+
+void Cpu::stop() {
   {
     std::lock_guard lock(mutex_);
     stop_ = true;

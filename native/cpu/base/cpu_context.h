@@ -41,6 +41,7 @@ struct Cpu {
   void run(int64_t num_items, int64_t grain, RangeFunction function, const void* body);
   void work();
   void worker();
+  void stop();  // ends the workers and joins them
 
   std::mutex call_mutex_;  // one region at a time; callers queue here
   std::mutex mutex_;

@@ -3,6 +3,11 @@ module org.winnow.core {
   requires jdk.jfr;
   requires org.bytedeco.javacpp;
 
+  uses org.winnow.BackendProvider;
+
+  provides org.winnow.BackendProvider with
+      org.winnow.cpu.CpuBackendProvider;
+
   exports org.winnow;
   exports org.winnow.attention;
   exports org.winnow.cpu;

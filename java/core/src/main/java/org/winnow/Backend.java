@@ -1,5 +1,6 @@
 package org.winnow;
 
+import java.util.List;
 import org.winnow.attention.AttentionOptions;
 import org.winnow.attention.KvCache;
 import org.winnow.attention.Rope;
@@ -14,6 +15,31 @@ import org.winnow.moe.TopKRouter;
  * checked the arguments; a backend checks nothing again. Safe for use from several threads.
  */
 public abstract class Backend implements AutoCloseable {
+  /**
+   * Opens the backend of that name.
+   *
+   * @throws BackendUnavailableException with the reason if it cannot run here; another one is never
+   *     taken instead
+   */
+  public static Backend require(String name) {
+    return Backends.installed().require(name);
+  }
+
+  /**
+   * Opens the preferred backend of those that can run here, and logs one line to the {@link
+   * System.Logger} {@code org.winnow}: which it is, and why not those that are preferred to it.
+   *
+   * @throws BackendUnavailableException with all reasons if none can run here
+   */
+  public static Backend best() {
+    return Backends.installed().best(System.getLogger("org.winnow"));
+  }
+
+  /** What {@link #require} and {@link #best} choose from, the preferred first. */
+  public static List<BackendProvider> providers() {
+    return Backends.installed().providers();
+  }
+
   /** Short name, as {@link #require} takes it: {@code "cpu"}. */
   public abstract String name();
 

@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.winnow.Backend;
 import org.winnow.cpu.InstructionSet;
 import org.winnow.cpu.NativeLibrary;
 import picocli.CommandLine.Command;
@@ -59,6 +60,7 @@ final class DoctorCommand extends Subcommand {
     } else {
       facts.row("natives", "missing: " + cause);
     }
+    facts.row("backends", backends());
     facts.row("caches", caches());
     facts.row("memory", memory());
     facts.row("huge pages", hugePages());
@@ -81,6 +83,17 @@ final class DoctorCommand extends Subcommand {
         + " (used: "
         + InstructionSet.best()
         + ")";
+  }
+
+  private static String backends() {
+    return Backend.providers().stream()
+        .map(
+            provider ->
+                provider.name()
+                    + (provider.unavailabilityCause() == null
+                        ? ""
+                        : " (unavailable: " + provider.unavailabilityCause() + ")"))
+        .collect(Collectors.joining(", "));
   }
 
   private static String memory() {

@@ -2,6 +2,7 @@ package org.winnow.cli;
 
 import java.io.IOException;
 import java.nio.file.NoSuchFileException;
+import org.winnow.BackendUnavailableException;
 import org.winnow.BudgetException;
 import org.winnow.ContextLengthException;
 import org.winnow.WinnowException;
@@ -46,7 +47,8 @@ final class ExitCode {
             || failure instanceof ContextLengthException
             || failure instanceof OutOfMemoryError;
     if (tooSmall) return TOO_SMALL;
-    if (failure instanceof LinkageError) return MISSING;
+    if (failure instanceof LinkageError || failure instanceof BackendUnavailableException)
+      return MISSING;
     if (failure instanceof WinnowException || failure instanceof IOException) return BAD_INPUT;
     return INTERNAL;
   }

@@ -16,6 +16,13 @@ import picocli.CommandLine.UnmatchedArgumentException;
     name = "winnow",
     description = "Runs mixture-of-experts models in less memory than their weights.",
     synopsisSubcommandLabel = "COMMAND",
+    footer = {
+      "",
+      "In a source tree the launcher ./winnow also has:",
+      "  test [STAGE...]  all tests, or some of their stages",
+      "  format           formats the Java and C++ sources",
+      "  jmh [NAME...]    runs benchmarks with JMH"
+    },
     versionProvider = Main.Version.class,
     subcommands = {
       DoctorCommand.class,

@@ -199,8 +199,12 @@ class GenerateCommandTest {
             List.of(model, "--prompt", "a", "--top-p", "0")),
         Arguments.of(
             ExitCode.USAGE,
-            "numThreads must not be negative",
+            "numThreads must lie in [0, 1024], found -1",
             List.of(model, "--prompt", "a", "--threads", "-1")),
+        Arguments.of(
+            ExitCode.USAGE,
+            "numThreads must lie in [0, 1024], found 1000000",
+            List.of(model, "--prompt", "a", "--threads", "1000000")),
         Arguments.of(
             ExitCode.TOO_SMALL,
             "expected at least",

@@ -22,6 +22,7 @@ class MainTest {
             "linux-x86_64",
             "libjniwinnow.so, ABI ",
             "portable",
+            "backends",
             "in " + directory.toRealPath(),
             "GPU driver");
     assertThat(directory).isEmptyDirectory();
@@ -101,6 +102,9 @@ class MainTest {
             "bench",
             "demo",
             "help",
+            "test [STAGE...]",
+            "format ",
+            "jmh [NAME...]",
             "Exit codes:")
         .doesNotContain("demo-worker");
     assertThat(CapturedRun.of("help", "doctor").out())

@@ -7,7 +7,6 @@ import java.util.Random;
 import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.cpu.CpuBackend;
 import org.winnow.layer.Linear;
 import org.winnow.moe.MoeLayer;
 import org.winnow.moe.ResidentExperts;
@@ -47,7 +46,7 @@ public final class Consumer {
   }
 
   private void forward() {
-    try (Backend backend = new CpuBackend();
+    try (Backend backend = Backend.require("cpu");
         Tensor hiddenTensor = Tensor.wrap(hidden, DType.F32, TOKENS, HIDDEN);
         Tensor routerTensor = Tensor.wrap(router, DType.F32, EXPERTS, HIDDEN);
         Tensor gateTensor = Tensor.wrap(gate, DType.F32, EXPERTS, INTERMEDIATE, HIDDEN);

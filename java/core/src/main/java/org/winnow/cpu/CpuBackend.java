@@ -1,6 +1,7 @@
 package org.winnow.cpu;
 
 import org.winnow.Backend;
+import org.winnow.BackendUnavailableException;
 import org.winnow.Tensor;
 import org.winnow.attention.AttentionOptions;
 import org.winnow.attention.KvCache;
@@ -16,6 +17,11 @@ import org.winnow.moe.TopKRouter;
 
 /** Handwritten SIMD kernels on a team of threads of its own. */
 public final class CpuBackend extends Backend {
+  /** More than any machine has processors. */
+  public static final int MAX_THREADS = 1024;
+
+  static final String NAME = "cpu";
+
   private final InstructionSet instructionSet;
   private final int numThreads;
   private final long cpu;
@@ -23,13 +29,14 @@ public final class CpuBackend extends Backend {
 
   /** The widest instruction set and as many threads as the machine has processors. */
   public CpuBackend() {
-    this(InstructionSet.best(), Runtime.getRuntime().availableProcessors());
+    this(InstructionSet.best(), Math.min(Runtime.getRuntime().availableProcessors(), MAX_THREADS));
   }
 
   /**
    * @param numThreads the caller of an operation counts as one
    * @throws IllegalArgumentException if this machine does not run the instruction set, or {@code
-   *     numThreads < 1}
+   *     numThreads} is not in [1, {@link #MAX_THREADS}]
+   * @throws BackendUnavailableException if the system refuses so many threads
    */
   public CpuBackend(InstructionSet instructionSet, int numThreads) {
     if (!instructionSet.isSupported()) {
@@ -39,22 +46,29 @@ public final class CpuBackend extends Backend {
               + "), found "
               + instructionSet);
     }
-    if (numThreads < 1)
-      throw new IllegalArgumentException("numThreads must be at least 1, found " + numThreads);
+    if (numThreads < 1 || numThreads > MAX_THREADS)
+      throw new IllegalArgumentException(
+          "numThreads must lie in [1, " + MAX_THREADS + "], found " + numThreads);
     NativeLoader.load();
     this.instructionSet = instructionSet;
     this.numThreads = numThreads;
-    this.cpu = NativeCpu.cpu_open(instructionSet.ordinal(), numThreads);
+    try {
+      this.cpu = NativeCpu.cpu_open(instructionSet.ordinal(), numThreads);
+    } catch (RuntimeException e) { // how every native exception arrives
+      throw new BackendUnavailableException(
+          NAME, numThreads + " threads cannot be started: " + e.getMessage());
+    }
   }
 
   @Override
   public String name() {
-    return "cpu";
+    return NAME;
   }
 
   @Override
   public String description() {
-    return "cpu: "
+    return NAME
+        + ": "
         + instructionSet
         + ", "
         + numThreads

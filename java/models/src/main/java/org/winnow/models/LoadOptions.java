@@ -2,6 +2,7 @@ package org.winnow.models;
 
 import java.util.function.Supplier;
 import org.winnow.Backend;
+import org.winnow.cpu.CpuBackend;
 import org.winnow.memory.EvictionPolicy;
 
 /**
@@ -28,8 +29,9 @@ public record LoadOptions(
    * @throws IllegalArgumentException naming the option that is out of range
    */
   public LoadOptions {
-    if (numThreads < 0)
-      throw new IllegalArgumentException("numThreads must not be negative, found " + numThreads);
+    if (numThreads < 0 || numThreads > CpuBackend.MAX_THREADS)
+      throw new IllegalArgumentException(
+          "numThreads must lie in [0, " + CpuBackend.MAX_THREADS + "], found " + numThreads);
   }
 
   /** Room for all experts, read as they are chosen; LFRU; no read-ahead; all processors. */

@@ -321,5 +321,6 @@ class LanguageModelTest {
     assertThrows(IllegalArgumentException.class, () -> GREEDY.withTopP(0));
     assertThrows(IllegalArgumentException.class, () -> GREEDY.withTopP(1.1));
     assertThrows(IllegalArgumentException.class, () -> LoadOptions.defaults().withThreads(-1));
+    assertThrows(IllegalArgumentException.class, () -> LoadOptions.defaults().withThreads(1025));
   }
 }

@@ -1,0 +1,27 @@
+package org.winnow.cpu;
+
+import org.winnow.Backend;
+import org.winnow.BackendProvider;
+
+/** Opens a {@link CpuBackend}: available wherever its native library is. */
+public final class CpuBackendProvider implements BackendProvider {
+  @Override
+  public String name() {
+    return CpuBackend.NAME;
+  }
+
+  @Override
+  public int preference() {
+    return 0;
+  }
+
+  @Override
+  public String unavailabilityCause() {
+    return NativeLibrary.unavailabilityCause();
+  }
+
+  @Override
+  public Backend open() {
+    return new CpuBackend();
+  }
+}

@@ -15,7 +15,9 @@ import java.util.function.Function;
 import org.winnow.CheckpointException;
 
 /**
- * Text to token ids and back, as the {@code tokenizer.json} of a checkpoint says.
+ * Text to token ids and back, as the {@code tokenizer.json} of a checkpoint says. Of a {@code
+ * tokenizer_config.json} beside it only {@code add_bos_token} counts: some families (DeepSeek-V3)
+ * say only there that every text begins with {@code bos_token}.
  *
  * <p>The work is done by the Hugging Face tokenizers library, whose CPU build lies in its jar. Left
  * to itself it would look for a GPU build in the network and report its use; unless the system
@@ -27,6 +29,8 @@ import org.winnow.CheckpointException;
  */
 public final class Tokenizer implements AutoCloseable {
   static final String FILE = "tokenizer.json";
+  private static final String CONFIG_FILE = "tokenizer_config.json";
+  private static final int NONE = -1;
 
   private static final long MAX_BYTES = 512L << 20; // the largest vocabularies take some 30 MB
 
@@ -38,13 +42,30 @@ public final class Tokenizer implements AutoCloseable {
   }
 
   private final HuggingFaceTokenizer tokenizer;
+  private final int beginId; // begins every text, or NONE
   private final ReadWriteLock lock =
       new ReentrantReadWriteLock(); // calls share it, close takes it alone: the native object must
   // not go while in use
   private boolean closed;
 
-  private Tokenizer(HuggingFaceTokenizer tokenizer) {
+  private Tokenizer(HuggingFaceTokenizer tokenizer, Path config) {
     this.tokenizer = tokenizer;
+    this.beginId = beginId(tokenizer, config);
+  }
+
+  /** The token that the configuration wants before every text, or NONE. */
+  private static int beginId(HuggingFaceTokenizer tokenizer, Path config) {
+    if (!Files.exists(config)) return NONE;
+    Map<String, Object> settings = Json.readTree(config);
+    if (!Boolean.TRUE.equals(settings.get("add_bos_token"))) return NONE;
+    Object token = settings.get("bos_token");
+    if (token instanceof Map<?, ?> described) token = described.get("content");
+    if (token == null) return NONE;
+    long[] ids = tokenizer.encode(token.toString(), false, false).getIds();
+    if (ids.length != 1)
+      throw new CheckpointException(
+          config, null, "bos_token of one token", Json.quote(token.toString()));
+    return Math.toIntExact(ids[0]);
   }
 
   private static void setUnlessSet(String property, String variable, String value) {
@@ -54,7 +75,7 @@ public final class Tokenizer implements AutoCloseable {
 
   /**
    * @param path a {@code tokenizer.json}, or the folder that holds one
-   * @throws CheckpointException if there is none or it is not valid
+   * @throws CheckpointException if there is none, or it or its configuration is not valid
    */
   public static Tokenizer open(Path path) {
     Path file = Files.isDirectory(path) ? path.resolve(FILE) : path;
@@ -64,15 +85,22 @@ public final class Tokenizer implements AutoCloseable {
     Json.check(file, MAX_BYTES);
     // Neither padding nor cutting to the length that the model was trained for: the caller sees
     // every id.
+    HuggingFaceTokenizer library;
     try (InputStream stream = Files.newInputStream(file)) {
-      return new Tokenizer(
+      library =
           HuggingFaceTokenizer.newInstance(
-              stream, Map.of("truncation", "false", "padding", "false")));
+              stream, Map.of("truncation", "false", "padding", "false"));
     } catch (IOException e) {
       throw Json.unreadable(file, e);
     } catch (RuntimeException e) { // the library throws it for whatever is wrong with the contents
       throw new CheckpointException(
           file, null, "a tokenizer", Json.quote(String.valueOf(e.getMessage())), e);
+    }
+    try {
+      return new Tokenizer(library, file.resolveSibling(CONFIG_FILE));
+    } catch (RuntimeException e) {
+      library.close();
+      throw e;
     }
   }
 
@@ -92,8 +120,11 @@ public final class Tokenizer implements AutoCloseable {
   public int[] encode(String text, boolean addSpecialTokens) {
     String valid = new String(text.getBytes(StandardCharsets.UTF_8), StandardCharsets.UTF_8);
     long[] ids = call(library -> library.encode(valid, addSpecialTokens, false).getIds());
-    int[] result = new int[ids.length];
-    for (int i = 0; i < ids.length; i++) result[i] = Math.toIntExact(ids[i]);
+    boolean begins = addSpecialTokens && beginId != NONE && (ids.length == 0 || ids[0] != beginId);
+    int shift = begins ? 1 : 0;
+    int[] result = new int[ids.length + shift];
+    if (begins) result[0] = beginId;
+    for (int i = 0; i < ids.length; i++) result[i + shift] = Math.toIntExact(ids[i]);
     return result;
   }
 

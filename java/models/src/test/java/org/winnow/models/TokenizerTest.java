@@ -199,6 +199,34 @@ class TokenizerTest {
     }
   }
 
+  /** As DeepSeek-V3's files: only the configuration says that a text begins with a token. */
+  @Test
+  void beginsTextsAsTheConfigurationSays() throws IOException {
+    Files.copy(Goldens.kjvMoe().resolve("tokenizer.json"), folder.resolve("tokenizer.json"));
+    int[] plain = tokenizer.encode("Moses said", true);
+    int[] begun = tokenizer.encode("<|endoftext|>Moses said", true);
+    assertThat(begun).hasSize(plain.length + 1);
+    assertThat(configured("{}").encode("Moses said", true)).containsExactly(plain);
+    assertThat(configured("{\"bos_token\":\"<|endoftext|>\"}").encode("Moses said", true))
+        .containsExactly(plain);
+    for (String token : new String[] {"\"<|endoftext|>\"", "{\"content\":\"<|endoftext|>\"}"}) {
+      Tokenizer beginning = configured("{\"add_bos_token\":true,\"bos_token\":" + token + "}");
+      assertThat(beginning.encode("Moses said", true)).containsExactly(begun);
+      assertThat(beginning.encode("<|endoftext|>Moses said", true)).containsExactly(begun);
+      assertThat(beginning.encode("Moses said", false)).containsExactly(plain);
+      assertThat(beginning.encode("", true)).containsExactly(begun[0]);
+    }
+    assertThatThrownBy(() -> configured("{\"add_bos_token\":true,\"bos_token\":\"Moses said\"}"))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageEndingWith(
+            "tokenizer_config.json: expected bos_token of one token, found Moses said");
+  }
+
+  private Tokenizer configured(String configuration) throws IOException {
+    Files.writeString(folder.resolve("tokenizer_config.json"), configuration);
+    return Tokenizer.open(folder);
+  }
+
   @Test
   void joinsBytesOfACharacter() throws IOException {
     try (Tokenizer llama = sentencePiece()) {

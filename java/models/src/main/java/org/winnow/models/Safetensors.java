@@ -120,6 +120,9 @@ public final class Safetensors {
       String shard = parser.getText();
       if (!expected.containsKey(shard)) requirePlainName(index, tensor, shard);
       if (!seen.add(tensor)) throw Json.duplicate(index, tensor);
+      if (seen.size() > SafetensorsHeader.MAX_TENSORS)
+        throw new CheckpointException(
+            index, null, "at most " + SafetensorsHeader.MAX_TENSORS + " tensors", "more");
       expected.computeIfAbsent(shard, name -> new LinkedHashMap<>()).put(tensor, false);
     }
   }

@@ -27,15 +27,21 @@ import org.winnow.memory.TensorInfo;
  *
  * Every rule of the format is checked, as its reference does: a header of at most 100,000,000 bytes
  * that begins with a brace, known element types, ranges that agree with type and shape, that lie in
- * the file and cover its data without a hole or an overlap. Duplicate names are refused as well.
- * Source: the format's README (github.com/huggingface/safetensors).
+ * the file and cover its data without a hole or an overlap. Duplicate names are refused as well,
+ * and so are more tensors or dimensions than any model has, which bounds the heap that a hostile
+ * header takes. Source: the format's README (github.com/huggingface/safetensors).
  */
 final class SafetensorsHeader {
   static final long MAX_HEADER_BYTES = 100_000_000;
 
+  /**
+   * Five times those of the largest models known; each takes some 300 bytes of heap, and a header
+   * may hold two million.
+   */
+  static final int MAX_TENSORS = 500_000;
+
   private static final int LENGTH_BYTES = 8;
-  private static final int MAX_RANK =
-      64; // far beyond any tensor; bounds what a hostile header makes us allocate
+  private static final int MAX_RANK = 16; // far beyond any tensor
 
   private final Path file;
   private final long dataOffset;
@@ -92,6 +98,8 @@ final class SafetensorsHeader {
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
       String name = parser.currentName();
       if (!names.add(name)) throw Json.duplicate(file, name);
+      if (names.size() > MAX_TENSORS)
+        throw new CheckpointException(file, null, "at most " + MAX_TENSORS + " tensors", "more");
       if (parser.nextToken() != JsonToken.START_OBJECT)
         throw Json.unexpected(file, Json.quote(name), "an object", parser);
       if (name.equals("__metadata__")) {

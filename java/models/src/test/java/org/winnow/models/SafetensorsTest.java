@@ -206,6 +206,28 @@ class SafetensorsTest {
         "expected a header length of 8 bytes, found a file of 7 bytes");
   }
 
+  /** Millions of empty tensors in a header of 100 MB would take several hundred MB of heap. */
+  @Test
+  void refusesMoreTensorsThanAnyModelHas() throws IOException {
+    StringBuilder header = new StringBuilder("{");
+    StringBuilder map = new StringBuilder("{\"weight_map\":{");
+    for (int i = 0; i <= SafetensorsHeader.MAX_TENSORS; i++) {
+      String separator = i == 0 ? "\"" : ",\"";
+      header
+          .append(separator)
+          .append(i)
+          .append("\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}");
+      map.append(separator).append(i).append("\":\"a.safetensors\"");
+    }
+    Path file = folder.resolve("a.safetensors");
+    byte[] json = header.append('}').toString().getBytes(StandardCharsets.UTF_8);
+    refused(
+        SafetensorsFile.write(file, json.length, json, 0),
+        "expected at most 500000 tensors, found more");
+    index(map.append("}}").toString());
+    refused(folder, "index.json: expected at most 500000 tensors, found more");
+  }
+
   @Test
   void refusesHeadersOfTheWrongLength() {
     Path file = folder.resolve("a.safetensors");
@@ -271,7 +293,7 @@ class SafetensorsTest {
       },
       {
         entry("a", "F32", "[" + "1,".repeat(64) + "1]", "[0,4]"),
-        "a: expected shape of at most 64 integers, found more"
+        "a: expected shape of at most 16 integers, found more"
       },
       {
         entry("a", "F4", "[3]", "[0,2]"),

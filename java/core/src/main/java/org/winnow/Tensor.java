@@ -48,11 +48,21 @@ public final class Tensor implements AutoCloseable {
   /**
    * A new tensor of zeros; from 2 MiB on it lies on huge pages where the system grants them,
    * untouched until written.
+   *
+   * @throws IllegalArgumentException if an extent is negative or the bytes cannot be counted
+   * @throws OutOfMemoryError if the system refuses the memory
    */
   public static Tensor allocate(DType dtype, long... shape) {
     NativeLoader.load();
-    long sizeBytes = Math.multiplyExact(elements(shape), dtype.sizeBytes());
-    return new Tensor(NativeCpu.memory_allocate(sizeBytes), dtype, shape.clone(), null, null, true);
+    long sizeBytes = sizeBytes(dtype, shape);
+    long address;
+    try {
+      address = NativeCpu.memory_allocate(sizeBytes);
+    } catch (RuntimeException e) { // std::bad_alloc
+      throw new OutOfMemoryError(
+          "tensor " + dtype + describe(shape) + ": no memory for " + sizeBytes + " bytes");
+    }
+    return new Tensor(address, dtype, shape.clone(), null, null, true);
   }
 
   /** A new f32 tensor of zeros. */
@@ -73,14 +83,16 @@ public final class Tensor implements AutoCloseable {
   /**
    * The caller's memory, from the buffer's position on; not freed by {@link #close()}.
    *
-   * @throws IllegalArgumentException if the buffer is not direct or holds fewer bytes than the
-   *     shape needs
+   * @throws IllegalArgumentException if the buffer is not direct, is read-only (an operation might
+   *     write it), or holds fewer bytes than the shape needs
    */
   public static Tensor wrap(ByteBuffer buffer, DType dtype, long... shape) {
     NativeLoader.load();
-    long needed = Math.multiplyExact(elements(shape), dtype.sizeBytes());
+    long needed = sizeBytes(dtype, shape);
     if (!buffer.isDirect())
       throw new IllegalArgumentException("buffer must be direct, found a buffer on the Java heap");
+    if (buffer.isReadOnly())
+      throw new IllegalArgumentException("buffer must be writable, found a read-only buffer");
     if (buffer.remaining() < needed)
       throw new IllegalArgumentException(
           "buffer must hold " + needed + " bytes, found " + buffer.remaining());
@@ -95,6 +107,7 @@ public final class Tensor implements AutoCloseable {
   public static Tensor wrap(long address, DType dtype, long... shape) {
     NativeLoader.load();
     if (address == 0) throw new IllegalArgumentException("address must not be 0");
+    sizeBytes(dtype, shape);
     return new Tensor(address, dtype, shape.clone(), null, null, false);
   }
 
@@ -450,6 +463,15 @@ public final class Tensor implements AutoCloseable {
     return new Bytes(address + offsetBytes, lengthBytes)
         .asByteBuffer()
         .order(ByteOrder.LITTLE_ENDIAN);
+  }
+
+  private static long sizeBytes(DType dtype, long[] shape) {
+    try {
+      return Math.multiplyExact(elements(shape), dtype.sizeBytes());
+    } catch (ArithmeticException e) {
+      throw new IllegalArgumentException(
+          "shape must hold less than 2^63 bytes, found " + Arrays.toString(shape));
+    }
   }
 
   private static long elements(long[] shape) {

@@ -72,7 +72,9 @@ final class BenchCommand extends Subcommand {
 
   @Override
   int run(Terminal terminal) throws IOException {
-    if (threads < 1) throw wrongUsage("--threads must be at least 1, found " + threads);
+    if (threads < 1 || threads > CpuBackend.MAX_THREADS)
+      throw wrongUsage(
+          "--threads must lie in [1, " + CpuBackend.MAX_THREADS + "], found " + threads);
     if (!png.toString().endsWith(".png")) throw wrongUsage("--png must end in .png, found " + png);
     if (!Files.isDirectory(folder)) throw wrongUsage("--disk must be a folder, found " + folder);
     try (JsonFile json = stats == null ? null : JsonFile.create(stats);

@@ -122,7 +122,9 @@ public final class LanguageModel implements AutoCloseable {
    * @see Session#generate(int[], GenerateOptions, TokenListener)
    */
   public GenerationResult generate(String prompt, GenerateOptions options, TokenListener listener) {
-    return generate(requireTokenizer().encode(prompt, true), options, listener);
+    try (Session session = newSession()) {
+      return session.generate(prompt, options, listener);
+    }
   }
 
   /**

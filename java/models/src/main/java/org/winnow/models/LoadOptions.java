@@ -1,5 +1,6 @@
 package org.winnow.models;
 
+import java.util.Objects;
 import java.util.function.Supplier;
 import org.winnow.Backend;
 import org.winnow.cpu.CpuBackend;
@@ -29,6 +30,8 @@ public record LoadOptions(
    * @throws IllegalArgumentException naming the option that is out of range
    */
   public LoadOptions {
+    Objects.requireNonNull(budget, "budget");
+    Objects.requireNonNull(evictionPolicy, "evictionPolicy");
     if (numThreads < 0 || numThreads > CpuBackend.MAX_THREADS)
       throw new IllegalArgumentException(
           "numThreads must lie in [0, " + CpuBackend.MAX_THREADS + "], found " + numThreads);

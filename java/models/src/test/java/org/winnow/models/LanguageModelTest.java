@@ -258,8 +258,12 @@ class LanguageModelTest {
                 IllegalStateException.class,
                 () -> model.generate(new int[] {1}, GREEDY, TokenListener.NONE))
             .getMessage());
-    assertThrows(
-        IllegalStateException.class, () -> model.generate(PROMPT, GREEDY, TokenListener.NONE));
+    assertEquals(
+        "model is closed",
+        assertThrows(
+                IllegalStateException.class,
+                () -> model.generate(PROMPT, GREEDY, TokenListener.NONE))
+            .getMessage());
     assertThrows(
         IllegalStateException.class, () -> model.forward(new int[] {1}, 0, ForwardListener.NONE));
     assertThrows(IllegalStateException.class, model::newSession);

@@ -1,0 +1,128 @@
+package org.winnow;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+
+class TensorTest {
+  private static final ByteBuffer MEMORY =
+      ByteBuffer.allocateDirect(64).order(ByteOrder.nativeOrder());
+
+  @Test
+  void isZeroUntilWritten() {
+    try (Tensor tensor = Tensor.f32(3, 5)) {
+      assertThat(tensor.toFloatArray()).containsOnly(0).hasSize(15);
+      tensor.setFloat(14, 2.5f);
+      assertThat(tensor.getFloat(14)).isEqualTo(2.5f);
+      assertThat(tensor.getFloat(13)).isZero();
+    }
+  }
+
+  @Test
+  void slicesAndOtherShapesShareMemoryAndEndWithTheWhole() {
+    Tensor whole = Tensor.of(new float[] {0, 1, 2, 3, 4, 5}, 3, 2);
+    Tensor rows = whole.slice(1, 3);
+    Tensor flat = rows.reshape(4);
+    assertThat(flat.toFloatArray()).containsExactly(2, 3, 4, 5);
+    flat.setFloat(0, 9);
+    assertThat(whole.getFloat(2)).isEqualTo(9);
+    rows.close();
+    assertThat(whole.getFloat(2)).isEqualTo(9);
+    assertThatThrownBy(() -> flat.getFloat(0)).isInstanceOf(IllegalStateException.class);
+    Tensor other = whole.slice(0, 0);
+    assertThat(other.size()).isZero();
+    whole.close();
+    whole.close();
+    assertThatThrownBy(other::address)
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("tensor is closed");
+  }
+
+  @Test
+  void wrapsABufferFromItsPositionOn() {
+    ByteBuffer memory = MEMORY.duplicate().order(ByteOrder.nativeOrder());
+    memory.putFloat(8, 7).position(8);
+    try (Tensor tensor = Tensor.wrap(memory, DType.F32, 2)) {
+      assertThat(tensor.getFloat(0)).isEqualTo(7);
+      tensor.setFloat(1, 8);
+      assertThat(memory.getFloat(12)).isEqualTo(8);
+    }
+    assertThat(memory.getFloat(12)).isEqualTo(8);
+  }
+
+  @Test
+  void refusesMemoryThatItCannotUse() {
+    refused(() -> Tensor.wrap(ByteBuffer.allocate(16), DType.F32, 4), "buffer must be direct");
+    refused(() -> Tensor.wrap(MEMORY, DType.F32, 17), "buffer must hold 68 bytes, found 64");
+    refused(
+        () -> Tensor.wrap(MEMORY.asReadOnlyBuffer(), DType.F32, 4),
+        "buffer must be writable, found a read-only buffer");
+    refused(() -> Tensor.wrap(0, DType.F32, 4), "address must not be 0");
+  }
+
+  @Test
+  void refusesShapesThatNoMemoryHolds() {
+    refused(() -> Tensor.f32(2, -1), "shape must have no negative extent, found [2, -1]");
+    String expected = "shape must hold less than 2^63 bytes, found [4611686018427387904]";
+    refused(() -> Tensor.f32(1L << 62), expected);
+    refused(() -> Tensor.wrap(MEMORY, DType.F32, 1L << 62), expected);
+    refused(() -> Tensor.wrap(4096, DType.F32, 1L << 62), expected);
+    assertThatThrownBy(() -> Tensor.f32(1L << 50))
+        .isInstanceOf(OutOfMemoryError.class)
+        .hasMessage("tensor f32[1125899906842624]: no memory for 4503599627370496 bytes");
+  }
+
+  @Test
+  void refusesWhatLiesOutside() {
+    try (Tensor tensor = Tensor.f32(2, 3)) {
+      assertThatThrownBy(() -> tensor.getFloat(6))
+          .isInstanceOf(IndexOutOfBoundsException.class)
+          .hasMessage("index must lie in [0, 6), found 6");
+      assertThatThrownBy(() -> tensor.setFloat(-1, 0))
+          .isInstanceOf(IndexOutOfBoundsException.class);
+      refused(() -> tensor.slice(1, 3), "slice must lie in [0, 2], found [1, 3]");
+      refused(() -> tensor.reshape(5), "shape must hold 6 elements, found [5]");
+      refused(() -> tensor.copyFrom(new float[5]), "values must be 6 elements, found 5");
+      assertThatThrownBy(() -> tensor.getInt(0)).hasMessage("tensor of f32 holds no i32 values");
+    }
+  }
+
+  /** The nearest of the representable values, the even one of two. */
+  @Test
+  void sixteenBitTypesRoundToTheNearest() {
+    Random random = new Random(11);
+    try (Tensor halves = Tensor.allocate(DType.F16, 1);
+        Tensor brains = Tensor.allocate(DType.BF16, 1)) {
+      for (int round = 0; round < 20_000; round++) {
+        float value = (float) Math.scalb(random.nextGaussian(), random.nextInt(30) - 22);
+        for (Tensor tensor : new Tensor[] {halves, brains}) {
+          boolean half = tensor == halves;
+          tensor.setFloat(0, value);
+          short bits = half ? Float16.toF16(value) : Float16.toBf16(value);
+          double found = tensor.getFloat(0);
+          assertThat(half ? Float16.fromF16(bits) : Float16.fromBf16(bits))
+              .isEqualTo((float) found);
+          for (int step : new int[] {-1, 1}) {
+            short next = (short) (bits + step);
+            double other = half ? Float16.fromF16(next) : Float16.fromBf16(next);
+            double difference = Math.abs(value - other) - Math.abs(value - found);
+            assertThat(
+                    difference > 0 || (difference == 0 && (bits & 1) == 0) || Double.isNaN(other))
+                .as(tensor.dtype() + " of " + value + ": " + found + " rather than " + other)
+                .isTrue();
+          }
+        }
+      }
+    }
+  }
+
+  private static void refused(Runnable action, String message) {
+    assertThatThrownBy(action::run)
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageStartingWith(message);
+  }
+}

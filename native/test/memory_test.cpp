@@ -21,18 +21,6 @@ TEST(Memory, IsZeroedAndAligned) {
   }
 }
 
-TEST(Memory, DiscardGivesBackOnlyWholePagesInside) {
-  int64_t size = int64_t{4} << 20;
-  auto* bytes = static_cast<unsigned char*>(memory_allocate(size));
-  for (int64_t i = 0; i < size; ++i) bytes[i] = 7;
-  memory_discard(bytes + 100, 3 * 4096);
-  EXPECT_EQ(bytes[4095], 7);
-  EXPECT_EQ(bytes[4096], 0);
-  EXPECT_EQ(bytes[3 * 4096 - 1], 0);
-  EXPECT_EQ(bytes[3 * 4096], 7);
-  memory_free(bytes, size);
-}
-
 template <typename Element>
 void check_transposed(int64_t rows, int64_t columns, int64_t step, int64_t first) {
   int64_t source_stride = columns * step, destination_stride = rows + 2;

@@ -1,7 +1,6 @@
 // A unit is up to 128 rows (tokens and the heads of a group, which read the same keys) of one kv head. With units
-// enough for all threads each
-// folds its splits one after the other; otherwise (decoding) splits are units of their own, kept, and merged in the
-// same order: the same bits.
+// enough for all threads each folds its splits one after the other; otherwise (decoding) splits are units of their own,
+// kept, and merged in the same order: the same bits.
 // Scratch belongs to the calling thread and grows: no allocation in steady state.
 #include <algorithm>
 #include <atomic>

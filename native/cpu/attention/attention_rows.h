@@ -1,16 +1,12 @@
 // The inner part of attention over any width of vector. Lanes is a type local to the including file: the code of two
-// instruction sets
-// must not share symbols.
+// instruction sets must not share symbols.
 //
-// Per block of keys: K is transposed once for all rows of the unit (4 % of the work of 128 rows, and hidden behind
-// DRAM for few), so that a
-// vector holds the scores of kLanes keys and no score needs a sum over lanes; then scores of all rows, weights of
-// kLanes rows at once, and
-// weighted values, for which V is read as it lies.
+// Per block of keys: K is transposed once for all rows of the unit (4 % of the work of 128 rows, and hidden behind DRAM
+// for few), so that a vector holds the scores of kLanes keys and no score needs a sum over lanes; then scores of all
+// rows, weights of kLanes rows at once, and weighted values, for which V is read as it lies.
 // Order: a score adds its products along d; the sum of a row's weights goes lane by lane over the block, then through
-// one tree; a weighted
-// value adds keys in ascending order from 0 per block and then joins the running sum. Tiles, rows in flight and
-// threads change none of it.
+// one tree; a weighted value adds keys in ascending order from 0 per block and then joins the running sum. Tiles, rows
+// in flight and threads change none of it.
 #pragma once
 
 #include <algorithm>
@@ -29,8 +25,8 @@ struct AttentionRows {
   static constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
   // e^x for x <= 0, 0 below the smallest normal number: x = n ln 2 + r with |r| <= ln 2 / 2, Taylor polynomial of
-  // degree 7 (truncation 5e-9,
-  // under a tenth of an ulp). NaN stays NaN: comparisons with it are false, maximum returns its second operand.
+  // degree 7 (truncation 5e-9, under a tenth of an ulp). NaN stays NaN: comparisons with it are false, maximum returns
+  // its second operand.
   static V exponential(V x) {
     V clamped = Lanes::maximum(Lanes::broadcast(-88.0f), x);
     V n = Lanes::round(Lanes::multiply(clamped, Lanes::broadcast(1.44269504f)));

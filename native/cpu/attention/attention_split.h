@@ -1,6 +1,5 @@
 // What the driver and the microkernels of attention share. Rows are the queries of one kv head: row r is token r /
-// group_size and the head
-// r % group_size of the group.
+// group_size and the head r % group_size of the group.
 #pragma once
 
 #include <cstdint>
@@ -52,8 +51,8 @@ struct AttentionState {
 // One instruction set's inner part.
 struct AttentionKernels {
   // The softmax over the keys of one split for rows [row_begin, row_begin + num_rows) of a kv head, num_rows <=
-  // kRowsPerUnit; rows without a
-  // key there end with max = -infinity. scratch: kKeysPerBlock * (key_width + num_rows) floats.
+  // kRowsPerUnit; rows without a key there end with max = -infinity. scratch: kKeysPerBlock * (key_width + num_rows)
+  // floats.
   void (*attend)(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_t num_rows, int64_t split,
                  AttentionState part, float* scratch);
   // total <- the softmax over the keys of both.

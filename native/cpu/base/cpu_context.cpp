@@ -10,8 +10,7 @@ namespace winnow {
 namespace {
 
 // About 20 microseconds: longer than the gap between two ops of a decode step, shorter than a scheduling quantum, so
-// that on a shared machine a
-// waiting thread soon gives its core away (a spinning team was 100 times slower there).
+// that on a shared machine a waiting thread soon gives its core away (a spinning team was 100 times slower there).
 constexpr int kNumSpins = 400;
 
 bool supports_avx512() {

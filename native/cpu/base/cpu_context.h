@@ -18,8 +18,7 @@ struct Cpu {
   ~Cpu();
 
   // Calls body(begin, end) for ranges that cover [0, num_items), each at most grain items long, on all threads; ranges
-  // are claimed one by one,
-  // so that uneven work keeps all threads busy. Returns when all are done. body must not throw.
+  // are claimed one by one, so that uneven work keeps all threads busy. Returns when all are done. body must not throw.
   template <typename Body>
   void parallel_for(int64_t num_items, int64_t grain, const Body& body) {
     if (num_items <= 0) return;

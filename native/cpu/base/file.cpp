@@ -1,7 +1,6 @@
 #include "winnow/base/file.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -42,12 +41,6 @@ File* file_open(const void* path, bool direct) {
 }
 
 bool file_is_direct(File* file) { return file->direct.load(std::memory_order_relaxed); }
-
-int64_t file_size(File* file) {
-  struct stat status;
-  if (fstat(file->descriptor, &status) != 0) fail("fstat");
-  return status.st_size;
-}
 
 int64_t file_read(File* file, int64_t offset_bytes, void* address, int64_t size_bytes) {
   int64_t done = 0;

@@ -63,8 +63,7 @@ void transpose_tile(uint16_t* destination, const uint16_t* source, int64_t sourc
 }
 
 // Tiles of 8 x 8 down two columns of tiles at a time: their part of a row is one 64-byte line (gpt-oss's gate and up
-// share it), and the 16 lines being
-// written stay in L1 until they are full.
+// share it), and the 16 lines being written stay in L1 until they are full.
 void copy_transposed_in_tiles(uint16_t* destination, const uint16_t* source, int64_t num_rows, int64_t num_columns,
                               int64_t source_row_stride, bool every_other, int64_t destination_row_stride) {
   int64_t step = every_other ? 2 : 1;
@@ -130,12 +129,6 @@ void memory_free(void* address, int64_t size_bytes) {
   } else {
     munmap(address, round_up(size_bytes, kHugePageBytes));
   }
-}
-
-void memory_discard(void* address, int64_t size_bytes) {
-  int64_t begin = round_up(reinterpret_cast<int64_t>(address), kPageBytes);
-  int64_t end = (reinterpret_cast<int64_t>(address) + size_bytes) / kPageBytes * kPageBytes;
-  if (end > begin) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 void memory_copy(void* destination, const void* source, int64_t size_bytes) {

@@ -1,6 +1,5 @@
 // One thread: a vocabulary is small beside the matrix that made its logits. Nothing is sorted as a whole: top-p takes
-// from a
-// heap as many of the largest as the mass needs.
+// from a heap as many of the largest as the mass needs.
 #include <algorithm>
 #include <cmath>
 #include <vector>

@@ -20,14 +20,12 @@
 // page_size is a multiple of 64; sliding_window 0 means none. num_heads is a multiple of num_kv_heads. Positions up to
 // first_position + num_tokens - 1 have been written; nothing behind them is read.
 //
-// Order: f32 accumulation. Keys are taken in blocks of 64 at fixed absolute positions, blocks in splits of 512 keys;
-// an online softmax
-// runs over the blocks of a split, splits are merged in ascending order (the log-sum-exp merge). A row's bits
-// therefore depend on its own
-// query, keys and values only: not on the other tokens of the call, the number of threads, or how the work was cut.
-// Source: Dao et al. 2022, arXiv:2205.14135, algorithm 1; the merge as in Flash-Decoding; sinks as in Xiao et al.
-// 2023, arXiv:2309.17453,
-// with a learned logit in place of a key.
+// Order: f32 accumulation. Keys are taken in blocks of 64 at fixed absolute positions, blocks in splits of 512 keys; an
+// online softmax runs over the blocks of a split, splits are merged in ascending order (the log-sum-exp merge). A row's
+// bits therefore depend on its own query, keys and values only: not on the other tokens of the call, the number of
+// threads, or how the work was cut.
+// Source: Dao et al. 2022, arXiv:2205.14135, algorithm 1; the merge as in Flash-Decoding; sinks as in Xiao et al. 2023,
+// arXiv:2309.17453, with a learned logit in place of a key.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,7 @@
 // Rotary position embedding, in place. java: org.winnow.attention.Rope.
 //
-// The rotary part of a head is its elements [rotary_offset, rotary_offset + 2 * num_pairs). Pair i of token t is
-// turned by the angle
-// whose cosine and sine are given:
+// The rotary part of a head is its elements [rotary_offset, rotary_offset + 2 * num_pairs). Pair i of token t is turned
+// by the angle whose cosine and sine are given:
 //
 //   first'  = first * cos[t, i] - second * sin[t, i]
 //   second' = second * cos[t, i] + first * sin[t, i]

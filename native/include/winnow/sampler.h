@@ -11,10 +11,9 @@
 //   uniform  in [0, 1)
 //
 // Larger logits come first, of equal ones (-0 = +0) the smaller index. Sums are accumulated in f64 with our own
-// exponential: the same
-// token on every machine. Returns the token, or -1 - i for the first logit i that is NaN or +infinity, or -1 -
-// vocabulary_size if all
-// are -infinity. Throws std::bad_alloc. Top-p: Holtzman et al. 2019, arXiv:1904.09751, eq. (2).
+// exponential: the same token on every machine. Returns the token, or -1 - i for the first logit i that is NaN or
+// +infinity, or -1 - vocabulary_size if all are -infinity. Throws std::bad_alloc. Top-p: Holtzman et al. 2019,
+// arXiv:1904.09751, eq. (2).
 #pragma once
 
 #include <cstdint>

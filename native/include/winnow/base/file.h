@@ -14,20 +14,15 @@ struct File;            // defined in native/cpu/base/file.cpp
 #endif
 
 // Opens for reading. path: zero-terminated bytes. With direct, O_DIRECT is asked for; where it is refused the file is
-// read through the page cache,
-// without the kernel's read-ahead. Throws std::system_error.
+// read through the page cache, without the kernel's read-ahead. Throws std::system_error.
 File* file_open(const void* path, bool direct);
 
 // Whether reads go past the page cache; false also after the file system has refused a direct read.
 bool file_is_direct(File* file);
 
-// The present size. Throws std::system_error.
-int64_t file_size(File* file);
-
 // Reads size_bytes at offset_bytes to address, and returns how many there were: fewer only where the file ends. Safe
-// from several threads at once,
-// and whatever signals or interrupts arrive. With direct, all three must be multiples of kDirectAlignmentBytes. Throws
-// std::system_error.
+// from several threads at once, and whatever signals or interrupts arrive. With direct, all three must be multiples of
+// kDirectAlignmentBytes. Throws std::system_error.
 int64_t file_read(File* file, int64_t offset_bytes, void* address, int64_t size_bytes);
 
 // No read may be running.

@@ -19,11 +19,10 @@ import org.winnow.moe.TopKRouter;
  * are of the weights' type.
  */
 final class BenchMoeBlock implements BenchOperation {
-  private static final int NUM_BATCHES =
-      8; // run in turn, so that one token's experts have left the caches before they are wanted
-  // again
-  private static final int PATTERN =
-      1 << 20; // elements of the random numbers that all weights are cut from
+  // run in turn, so that one token's experts have left the caches before they are wanted again
+  private static final int NUM_BATCHES = 8;
+  // elements of the random numbers that all weights are cut from
+  private static final int PATTERN = 1 << 20;
 
   /** The weights of a layer, which serve every number of tokens. */
   static final class Weights implements AutoCloseable {

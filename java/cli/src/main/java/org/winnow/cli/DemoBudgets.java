@@ -15,8 +15,8 @@ import org.winnow.models.TokenListener;
  */
 final class DemoBudgets {
   private static final int TOKENS = 48;
-  private static final int WAYS =
-      2 * ModelOptions.Policy.values().length; // each policy, with and without read-ahead
+  // each policy, with and without read-ahead
+  private static final int WAYS = 2 * ModelOptions.Policy.values().length;
 
   private final Path path;
   private final int[] promptIds;

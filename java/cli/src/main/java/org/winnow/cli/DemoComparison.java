@@ -19,8 +19,8 @@ final class DemoComparison {
 
   private final List<String> names = new ArrayList<>();
   private final List<DemoSide> sides = new ArrayList<>();
-  private final List<List<DemoSide.Answer>> answers =
-      new ArrayList<>(); // per side, the first one untimed
+  // per side, the first one untimed
+  private final List<List<DemoSide.Answer>> answers = new ArrayList<>();
   private final List<String> arguments;
   private final ModelConfig config;
 

@@ -93,8 +93,8 @@ class ProcessTest {
 
   @Test
   void anInterruptEndsTheGenerationAndLeavesTheSummary() throws Exception {
-    boolean ignored =
-        isInterruptIgnored(); // started in the background by a shell: Java then leaves it ignored
+    // started in the background by a shell: Java then leaves it ignored
+    boolean ignored = isInterruptIgnored();
     Process process = start(LONG);
     try (InputStream out = process.getInputStream()) {
       assertThat(out.read()).isPositive();

@@ -128,8 +128,8 @@ public final class NativeLoader {
     String resource = "/org/winnow/" + PLATFORM + "/natives.sha256";
     URL manifest = NativeCpu.class.getResource(resource);
     if (manifest == null)
-      manifest =
-          Loader.class.getResource(resource); // on the module path the natives are another module's
+      // on the module path the natives are another module's
+      manifest = Loader.class.getResource(resource);
     if (manifest == null || manifest.getProtocol().equals("file"))
       return "the class path"; // nothing to unpack
     if (System.getProperty("org.bytedeco.javacpp.cachedir") == null) {

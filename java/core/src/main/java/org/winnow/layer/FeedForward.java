@@ -79,10 +79,8 @@ public final class FeedForward implements AutoCloseable {
     input.requireFloating("input", ANY, hiddenSize());
     output.requireFloating("output", input.dim(0), hiddenSize());
     reserve(input.dtype(), input.dim(0));
-    int ticket =
-        NativeCalls
-            .enter(); // the matrices hold addresses only: the weights stay open until they have
-    // been read
+    // the matrices hold addresses only: the weights stay open until they have been read
+    int ticket = NativeCalls.enter();
     try {
       gate.requireOpen();
       up.requireOpen();

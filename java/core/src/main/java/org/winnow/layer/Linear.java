@@ -64,10 +64,8 @@ public final class Linear implements AutoCloseable {
    * @throws IllegalStateException if a tensor, this or the backend is closed
    */
   public void run(Backend backend, Tensor input, Tensor output) {
-    int ticket =
-        NativeCalls
-            .enter(); // the matrices hold addresses only: weight and bias stay open until they have
-    // been read
+    // the matrices hold addresses only: weight and bias stay open until they have been read
+    int ticket = NativeCalls.enter();
     try {
       requireOpen();
       output.requireFloating("output", input.rank() == 0 ? ANY : input.dim(0), outputSize());

@@ -87,8 +87,8 @@ public final class Sampler {
   }
 
   private static InvalidLogitsException refused(Tensor logits, long index) {
-    long at =
-        Math.min(index, logits.dim(0) - 1); // all are -infinity where the index is past the end
+    // all are -infinity where the index is past the end
+    long at = Math.min(index, logits.dim(0) - 1);
     return new InvalidLogitsException(0, at, logits.getFloat(at));
   }
 }

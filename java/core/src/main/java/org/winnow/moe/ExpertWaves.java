@@ -36,9 +36,9 @@ final class ExpertWaves implements AutoCloseable {
       numPending = numActive;
       return;
     }
-    int numAbsent =
-        0; // moved to the front of wave, which is read ahead of it; residency is asked once, since
-    // it may change
+    // moved to the front of wave, which is read ahead of it; residency is asked once, since it may
+    // change
+    int numAbsent = 0;
     for (int i = 0; i < numActive; i++) {
       if (source.isResident(wave[i])) pending[numPending++] = wave[i];
       else wave[numAbsent++] = wave[i];

@@ -11,9 +11,8 @@ import org.winnow.internal.NativeCalls;
  * one is refused.
  */
 public final class ResidentExperts implements Experts, AutoCloseable {
-  private final Tensor[][]
-      tensors; // [gate, up, down, gateBias, upBias, downBias][expert], each null where there is
-  // none
+  // [gate, up, down, gateBias, upBias, downBias][expert], each null where there is none
+  private final Tensor[][] tensors;
   private final ExpertMatrices gateUp;
   private final ExpertMatrices down;
   private final ReentrantLock acquired = new ReentrantLock();

@@ -13,8 +13,8 @@ import java.util.Set;
  * code takes it to mean.
  */
 final class ModelConfigReader {
-  private static final int MAX_SIZE =
-      1 << 24; // widths, heads times widths, positions of a rotary scale
+  // widths, heads times widths, positions of a rotary scale
+  private static final int MAX_SIZE = 1 << 24;
   private static final int MAX_TOKENS = 1 << 30; // vocabulary and context
   private static final int MAX_LAYERS = 1 << 14;
   private static final int MAX_EXPERTS = 1 << 16;

@@ -57,8 +57,8 @@ public final class Safetensors {
   }
 
   private static List<TensorInfo> sharded(Path index) {
-    Map<String, Map<String, Boolean>> expected =
-        new TreeMap<>(); // shard -> names it must hold -> found
+    // shard -> names it must hold -> found
+    Map<String, Map<String, Boolean>> expected = new TreeMap<>();
     Json.parse(
         index,
         SafetensorsHeader.MAX_HEADER_BYTES,

@@ -43,9 +43,8 @@ public final class Tokenizer implements AutoCloseable {
 
   private final HuggingFaceTokenizer tokenizer;
   private final int beginId; // begins every text, or NONE
-  private final ReadWriteLock lock =
-      new ReentrantReadWriteLock(); // calls share it, close takes it alone: the native object must
-  // not go while in use
+  // calls share it, close takes it alone: the native object must not go while in use
+  private final ReadWriteLock lock = new ReentrantReadWriteLock();
   private boolean closed;
 
   private Tokenizer(HuggingFaceTokenizer tokenizer, Path config) {

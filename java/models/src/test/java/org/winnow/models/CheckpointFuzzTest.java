@@ -32,8 +32,8 @@ import org.winnow.memory.TensorInfo;
  * to the file.
  */
 class CheckpointFuzzTest {
-  private static final long MAX_ALLOCATED_BYTES =
-      32L << 20; // of one case; the files have some kilobytes
+  // of one case; the files have some kilobytes
+  private static final long MAX_ALLOCATED_BYTES = 32L << 20;
   private static final List<String> FAMILIES =
       List.of(
           "mixtral",

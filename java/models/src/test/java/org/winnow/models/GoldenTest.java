@@ -16,8 +16,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Every family computes what the reference computes, element by element. */
 class GoldenTest {
-  private static final double TOLERANCE =
-      5e-6; // the references themselves are within 8e-7 of double precision
+  // the references themselves are within 8e-7 of double precision
+  private static final double TOLERANCE = 5e-6;
 
   @TempDir Path folder;
 

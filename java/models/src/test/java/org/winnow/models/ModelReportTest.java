@@ -114,8 +114,8 @@ class ModelReportTest {
   void reportsHundredsOfGigabytesInUnderASecond() throws IOException {
     PublishedCheckpoint.qwen3(folder, "qwen3_235b_a22b", 118);
     ThreadMXBean threads = ManagementFactory.getThreadMXBean();
-    long begin =
-        threads.getCurrentThreadCpuTime(); // not the clock: other work may share the machine
+    // not the clock: other work may share the machine
+    long begin = threads.getCurrentThreadCpuTime();
     ModelReport report = ModelReport.of(folder);
     double seconds = (threads.getCurrentThreadCpuTime() - begin) * 1e-9;
     assertThat(report.numTensors()).isEqualTo(36_945);

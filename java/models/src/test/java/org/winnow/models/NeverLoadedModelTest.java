@@ -36,8 +36,8 @@ class NeverLoadedModelTest {
       Files.copy(Goldens.kjvMoe().resolve(name), folder.resolve(name));
     try (LanguageModel model = LanguageModel.open(folder, LoadOptions.defaults())) {
       text = model.generate(PROMPT, GREEDY, TokenListener.NONE).ids();
-      int[] computed =
-          Arrays.copyOf(PROMPT, PROMPT.length + text.length - 1); // the last token was not fed
+      // the last token was not fed
+      int[] computed = Arrays.copyOf(PROMPT, PROMPT.length + text.length - 1);
       System.arraycopy(text, 0, computed, PROMPT.length, text.length - 1);
       model.forward(
           computed,

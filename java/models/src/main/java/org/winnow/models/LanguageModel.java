@@ -58,7 +58,8 @@ public final class LanguageModel implements AutoCloseable {
    *     open
    * @throws org.winnow.UnsupportedFormatException if the family or the type of the weights is not
    *     computed yet
-   * @throws org.winnow.BudgetException if the budget is less than one expert
+   * @throws org.winnow.BudgetException if the budget is less than one expert, or with the other
+   *     weights more than the memory of this machine or container
    */
   public static LanguageModel open(Path folder, LoadOptions options) {
     return open(folder, options, CHUNK_TOKENS);

@@ -9,7 +9,8 @@ import org.winnow.memory.EvictionPolicy;
 /**
  * How to open a model. Immutable; start from {@link #defaults()}.
  *
- * @param budget memory that experts may take
+ * @param budget memory that experts may take; it is used as they are read, and refused at once if
+ *     the machine does not have it
  * @param evictionPolicy makes the policy of the model's expert cache
  * @param readAhead whether to guess the next layer's experts by its router and this layer's hidden
  *     state, and to read them while this layer computes. Results never change

@@ -1,5 +1,7 @@
 package org.winnow.models;
 
+import com.sun.management.OperatingSystemMXBean;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -8,6 +10,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import org.winnow.Backend;
+import org.winnow.BudgetException;
 import org.winnow.CheckpointException;
 import org.winnow.Tensor;
 import org.winnow.attention.MlaWorkspace;
@@ -49,7 +52,9 @@ final class LoadedModel implements AutoCloseable {
       for (DecoderSpec.Weight weight : spec.weights()) DecoderWeights.check(checkpoint, weight);
       refuseUnknownTensors(checkpoint);
       ExpertStore store = expertStore(checkpoint);
-      long budgetBytes = store == null ? 0 : options.budget().resolveBytes(store.fullBudgetBytes());
+      long fullBytes = store == null ? 0 : store.fullBudgetBytes();
+      long budgetBytes = store == null ? 0 : options.budget().resolveBytes(fullBytes);
+      requireMemory(checkpoint, Math.min(budgetBytes, fullBytes));
       cache =
           store == null
               ? null
@@ -93,6 +98,24 @@ final class LoadedModel implements AutoCloseable {
             tensor.toString());
       }
     }
+  }
+
+  /** Else the system would end the process when the budget is full, perhaps hours later. */
+  private void requireMemory(Checkpoint checkpoint, long expertBytes) {
+    long neededBytes =
+        expertBytes
+            + spec.weights().stream()
+                .map(DecoderSpec.Weight::name)
+                .distinct()
+                .mapToLong(name -> checkpoint.require(name).sizeBytes())
+                .sum();
+    long totalBytes =
+        ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class).getTotalMemorySize();
+    if (neededBytes > totalBytes)
+      throw new BudgetException(
+          "memory for the expert budget and all other weights (a smaller budget needs less)",
+          neededBytes,
+          totalBytes);
   }
 
   private ExpertStore expertStore(Checkpoint checkpoint) {

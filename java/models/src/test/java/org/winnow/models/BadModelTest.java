@@ -4,9 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import com.sun.management.OperatingSystemMXBean;
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
@@ -224,6 +227,22 @@ class BadModelTest {
             BudgetException.class,
             () -> LanguageModel.open(Goldens.folder("olmoe"), options).close());
     assertEquals(1000, e.foundBytes());
+  }
+
+  /** 470 GB, of which the default budget wants to hold all. */
+  @Test
+  void aBudgetBeyondTheMemoryOfTheMachineIsRefusedBeforeAnythingIsRead() throws IOException {
+    PublishedCheckpoint.qwen3(folder, "qwen3_235b_a22b", 118);
+    long memoryBytes =
+        ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class).getTotalMemorySize();
+    assumeTrue(memoryBytes < 470_000_000_000L);
+    BudgetException e =
+        assertThrows(
+            BudgetException.class,
+            () -> LanguageModel.open(folder, LoadOptions.defaults()).close());
+    assertEquals(memoryBytes, e.foundBytes());
+    // with the blocks of direct reads rounded outward
+    assertEquals(470_187_269_120L, e.requiredBytes(), 0.01 * 470_187_269_120L);
   }
 
   @ParameterizedTest

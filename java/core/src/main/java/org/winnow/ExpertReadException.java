@@ -16,7 +16,7 @@ public final class ExpertReadException extends WinnowException {
   private final long foundBytes;
 
   /**
-   * @param what the expert or tensor that was read: {@code "layer 3, expert 17"}
+   * @param what the expert or tensor that was read: {@code "layer 3, expert 17: the.tensor's.name"}
    * @param offsetBytes where in the file the read began
    * @param expectedBytes what it asked for
    * @param foundBytes what there was; -1 if the read failed, with the cause

@@ -7,6 +7,7 @@ import static org.winnow.memory.ExpertSlots.READY;
 
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.winnow.BudgetException;
@@ -22,13 +23,15 @@ import org.winnow.moe.Experts;
  * budget and the policy change when weights are read, never which experts run or what they compute.
  *
  * <p>The budget is divided into slots of {@link ExpertStore#slotBytes()} on huge pages, whose
- * memory is taken only when it is first used. Rearranging layouts takes a buffer of about 4 MiB per
- * reading thread besides. Experts that are held ({@link Experts#acquire}) are never evicted. If the
- * read of an expert fails, its slot is free again, nothing is held, and the cache goes on.
+ * memory is taken only when it is first used; the last of them may end up to 2 MiB before its huge
+ * page does. Rearranging layouts takes a buffer of about 4 MiB per reading thread besides. Experts
+ * that are held ({@link Experts#acquire}) are never evicted. If the read of an expert fails, its
+ * slot is free again, nothing is held, and the cache goes on.
  *
  * <p>Safe for use from several threads. Closing waits for those that hold experts; the checkpoint
- * must stay open until then. Flight Recorder events: {@code org.winnow.ExpertLoad}, {@code
- * ExpertEvict}, {@code ExpertWait}.
+ * must stay open until then. What a thread held when it ended is released by whoever next waits for
+ * it, in {@link Experts#acquire} or {@link #close()}. Flight Recorder events: {@code
+ * org.winnow.ExpertLoad}, {@code ExpertEvict}, {@code ExpertWait}.
  */
 public final class ExpertCache implements AutoCloseable {
   /**
@@ -144,6 +147,16 @@ public final class ExpertCache implements AutoCloseable {
     }
   }
 
+  /** Slots that somebody holds; for tests. */
+  int numPinned() {
+    lock.lock();
+    try {
+      return slots.numPinned();
+    } finally {
+      lock.unlock();
+    }
+  }
+
   boolean isResident(CachedExperts layer, int expert) {
     lock.lock();
     try {
@@ -165,7 +178,7 @@ public final class ExpertCache implements AutoCloseable {
       }
       requireOpen();
       while (layer.owner != null || !slots.hasRoom(layer.firstExpert, expertIds, count)) {
-        changed.awaitUninterruptibly();
+        awaitChange();
         requireOpen();
       }
       reserve(layer, expertIds, count);
@@ -181,10 +194,7 @@ public final class ExpertCache implements AutoCloseable {
     try {
       if (layer.owner != Thread.currentThread())
         throw new IllegalStateException("this thread holds no experts of layer " + layer.layer);
-      for (int i = 0; i < layer.numHeld; i++) {
-        layer.gateUp.clear(layer.held[i]);
-        layer.down.clear(layer.held[i]);
-      }
+      unpublish(layer);
       unpin(layer);
     } finally {
       lock.unlock();
@@ -237,7 +247,7 @@ public final class ExpertCache implements AutoCloseable {
       closing = true;
       changed.signalAll();
       work.signalAll();
-      while (first ? isBusy() : !closed) changed.awaitUninterruptibly();
+      while (first ? isBusy() : !closed) awaitChange();
       if (!first) return;
       wastedBytes += pendingBytes;
       pendingBytes = 0;
@@ -267,6 +277,28 @@ public final class ExpertCache implements AutoCloseable {
 
   private void requireOpen() {
     if (closing) throw new IllegalStateException("expert cache is closed");
+  }
+
+  /** Uninterruptibly; for a moment only, since a thread that ends tells nobody. */
+  private void awaitChange() {
+    boolean interrupted = Thread.interrupted();
+    try {
+      changed.await(100, TimeUnit.MILLISECONDS);
+    } catch (InterruptedException e) {
+      interrupted = true;
+    }
+    if (interrupted) Thread.currentThread().interrupt();
+    for (CachedExperts layer : layers) {
+      if (layer.owner != null && !layer.owner.isAlive()) abandon(layer);
+    }
+  }
+
+  /** Releases what a thread held that has ended, perhaps while it waited for reads. */
+  private void abandon(CachedExperts layer) {
+    unpublish(layer);
+    dropQueued(layer);
+    layer.numPending = 0;
+    unpin(layer);
   }
 
   /**
@@ -372,6 +404,13 @@ public final class ExpertCache implements AutoCloseable {
     layer.owner = null;
     layer.failure = null;
     changed.signalAll();
+  }
+
+  private void unpublish(CachedExperts layer) {
+    for (int i = 0; i < layer.numHeld; i++) {
+      layer.gateUp.clear(layer.held[i]);
+      layer.down.clear(layer.held[i]);
+    }
   }
 
   private void publish(CachedExperts layer, int expert) {
@@ -504,10 +543,15 @@ public final class ExpertCache implements AutoCloseable {
     layer.numPending--;
     if (layer.failure == null) layer.failure = failure;
     else if (layer.failure != failure) layer.failure.addSuppressed(failure);
-    for (int i = 0; i < layer.numHeld; i++) { // what has not been read yet is not needed any more
-      int other = slots.slotOf[layer.firstExpert + layer.held[i]];
-      if (other >= 0 && slots.state[other] == QUEUED) {
-        slots.release(other);
+    dropQueued(layer);
+  }
+
+  /** What has not been read yet is not needed any more. */
+  private void dropQueued(CachedExperts layer) {
+    for (int i = 0; i < layer.numHeld; i++) {
+      int slot = slots.slotOf[layer.firstExpert + layer.held[i]];
+      if (slot >= 0 && slots.state[slot] == QUEUED) {
+        slots.release(slot);
         layer.numPending--;
       }
     }

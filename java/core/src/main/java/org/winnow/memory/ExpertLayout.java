@@ -33,14 +33,22 @@ record ExpertLayout(
     DOWN_BIAS
   }
 
-  /** A range of a file: {@code sizeBytes} are asked for, {@code neededBytes} must be there. */
+  /**
+   * A range of a file: {@code sizeBytes} are asked for, {@code neededBytes} must be there.
+   *
+   * @param pieces what lies in it, ascending
+   */
   record Range(
       RangeReader reader,
       Path file,
       long offsetBytes,
       long sizeBytes,
       long neededBytes,
-      long slotOffset) {}
+      long slotOffset,
+      List<Piece> pieces) {}
+
+  /** Bytes of a tensor, somewhere in a file. */
+  record Piece(String tensor, long offsetBytes, long sizeBytes) {}
 
   /**
    * A matrix [numRows, numColumns] of a file that is read some rows at a time; parts of each row go
@@ -49,6 +57,7 @@ record ExpertLayout(
   record Rearranged(
       RangeReader reader,
       Path file,
+      String tensor,
       long offsetBytes,
       DType dtype,
       long numRows,

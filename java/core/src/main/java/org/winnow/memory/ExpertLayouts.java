@@ -182,7 +182,14 @@ final class ExpertLayouts {
       long offset = tensor.offset() + firstElement * tensor.dtype().sizeBytes();
       Rearranged matrix =
           new Rearranged(
-              reader, tensor.file(), offset, tensor.dtype(), numRows, numColumns, List.of(parts));
+              reader,
+              tensor.file(),
+              tensor.name(),
+              offset,
+              tensor.dtype(),
+              numRows,
+              numColumns,
+              List.of(parts));
       rearranged.add(matrix);
       storedBytes += numRows * matrix.rowBytes();
       readBytes += ExpertLoader.readBytes(matrix, checkpoint.fileSizeBytes(tensor.file()));
@@ -221,7 +228,11 @@ final class ExpertLayouts {
         if (alignment == 1) slotBytes += LINE_BYTES;
         for (Piece piece : pieces.subList(first, next))
           places[piece.role.ordinal()] = place + piece.offsetBytes - begin;
-        direct.add(new Range(reader, tensor.file(), begin, sizeBytes, end - begin, place));
+        List<ExpertLayout.Piece> named =
+            pieces.subList(first, next).stream()
+                .map(p -> new ExpertLayout.Piece(p.tensor.name(), p.offsetBytes, p.sizeBytes))
+                .toList();
+        direct.add(new Range(reader, tensor.file(), begin, sizeBytes, end - begin, place, named));
         readBytes += Math.min(sizeBytes, checkpoint.fileSizeBytes(tensor.file()) - begin);
         first = next;
       }

@@ -1,7 +1,10 @@
 package org.winnow.memory;
 
+import java.io.IOException;
+import org.winnow.ExpertReadException;
 import org.winnow.internal.NativeCpu;
 import org.winnow.memory.ExpertLayout.Part;
+import org.winnow.memory.ExpertLayout.Piece;
 import org.winnow.memory.ExpertLayout.Range;
 import org.winnow.memory.ExpertLayout.Rearranged;
 
@@ -20,24 +23,54 @@ final class ExpertLoader {
    *     rearranged
    * @param what the expert, for errors
    * @return bytes that were read from files
-   * @throws org.winnow.ExpertReadException if a read fails or comes up short
+   * @throws ExpertReadException naming the tensor, if a read fails or comes up short
    */
   static long load(ExpertLayout layout, long slotAddress, long stagingAddress, String what) {
     long readBytes = 0;
     for (Range range : layout.direct()) {
-      readBytes +=
-          Checkpoint.readFully(
-              range.reader(),
-              range.file(),
-              what,
-              range.offsetBytes(),
-              slotAddress + range.slotOffset(),
-              range.sizeBytes(),
-              range.neededBytes());
+      try {
+        readBytes +=
+            Checkpoint.readFully(
+                range.reader(),
+                range.file(),
+                what,
+                range.offsetBytes(),
+                slotAddress + range.slotOffset(),
+                range.sizeBytes(),
+                range.neededBytes());
+      } catch (ExpertReadException e) {
+        throw named(range, slotAddress, what, e);
+      }
     }
     for (Rearranged matrix : layout.rearranged())
       readBytes += rearrange(matrix, slotAddress, stagingAddress, what);
     return readBytes;
+  }
+
+  /** The failure of a range, of the first tensor in it that cannot be read. */
+  private static ExpertReadException named(
+      Range range, long slotAddress, String what, ExpertReadException failure) {
+    for (Piece piece : range.pieces()) {
+      String name = what + ": " + piece.tensor();
+      long begin = piece.offsetBytes();
+      if (failure.foundBytes() >= 0) { // the file ends early
+        long found = Math.max(0, range.offsetBytes() + failure.foundBytes() - begin);
+        if (found >= piece.sizeBytes()) continue;
+        return new ExpertReadException(range.file(), name, begin, piece.sizeBytes(), found, null);
+      }
+      long alignment = range.reader().alignmentBytes();
+      long block = begin / alignment * alignment;
+      long end = Checkpoint.roundUp(begin + piece.sizeBytes(), alignment);
+      try {
+        range
+            .reader()
+            .read(
+                block, slotAddress + range.slotOffset() + block - range.offsetBytes(), end - block);
+      } catch (IOException e) {
+        return new ExpertReadException(range.file(), name, begin, piece.sizeBytes(), -1, e);
+      }
+    }
+    return failure; // it passed
   }
 
   private static long rearrange(
@@ -54,7 +87,7 @@ final class ExpertLoader {
           Checkpoint.readFully(
               matrix.reader(),
               matrix.file(),
-              what,
+              what + ": " + matrix.tensor(),
               block,
               stagingAddress,
               Checkpoint.roundUp(end, alignment) - block,

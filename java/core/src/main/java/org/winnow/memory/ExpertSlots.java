@@ -48,6 +48,12 @@ final class ExpertSlots {
     return state.length - numFree;
   }
 
+  int numPinned() {
+    int numPinned = 0;
+    for (int count : pins) if (count > 0) numPinned++;
+    return numPinned;
+  }
+
   /** Takes a free slot, or returns -1. */
   int takeFree(int expert, int newState) {
     if (numFree == 0) return -1;

@@ -4,20 +4,26 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.Charset;
 import java.nio.file.Path;
+import java.util.concurrent.locks.ReadWriteLock;
+import java.util.concurrent.locks.ReentrantReadWriteLock;
 import org.bytedeco.javacpp.BytePointer;
-import org.winnow.internal.NativeCalls;
 import org.winnow.internal.NativeCpu;
 import org.winnow.internal.NativeLoader;
 
 /**
  * Reads with pread, see {@code winnow/base/file.h}. A FileChannel would be closed by an interrupt
  * of the thread that happens to read.
+ *
+ * <p>A read takes long, so it is none of the native calls that every release of memory waits for:
+ * computing would wait for the disk wherever it frees a buffer. Whose memory is read into waits for
+ * the reads himself.
  */
 final class NativeRangeReader implements RangeReader {
   private final Path path;
   private final long file;
   private final int alignmentBytes;
-  private volatile boolean closed;
+  private final ReadWriteLock running = new ReentrantReadWriteLock();
+  private boolean closed;
 
   NativeRangeReader(Path path, boolean direct) throws IOException {
     NativeLoader.load();
@@ -41,7 +47,7 @@ final class NativeRangeReader implements RangeReader {
 
   @Override
   public long read(long offsetBytes, long address, long sizeBytes) throws IOException {
-    int ticket = NativeCalls.enter();
+    running.readLock().lock();
     try {
       if (closed) throw new IllegalStateException("reader of " + path + " is closed");
       return NativeCpu.file_read(file, offsetBytes, address, sizeBytes);
@@ -50,17 +56,19 @@ final class NativeRangeReader implements RangeReader {
     } catch (RuntimeException e) { // how every native exception arrives
       throw new IOException(e.getMessage(), e);
     } finally {
-      NativeCalls.exit(ticket);
+      running.readLock().unlock();
     }
   }
 
   @Override
   public void close() {
-    synchronized (this) {
+    running.writeLock().lock();
+    try {
       if (closed) return;
       closed = true;
+      NativeCpu.file_close(file);
+    } finally {
+      running.writeLock().unlock();
     }
-    NativeCalls.awaitRunning();
-    NativeCpu.file_close(file);
   }
 }

@@ -21,6 +21,8 @@ public final class Routing implements AutoCloseable {
   private Tensor expertIds = Tensor.allocate(DType.I32, 1);
   private Tensor routingWeights = Tensor.allocate(DType.F32, 1);
   private IntBuffer offsets = tokenOffsets.asByteBuffer().asIntBuffer();
+  private IntBuffer chosen = expertIds.asByteBuffer().asIntBuffer();
+  private boolean[] listed = {};
   private int numTokens;
   private int numRows;
   private volatile boolean closed;
@@ -84,6 +86,39 @@ public final class Routing implements AutoCloseable {
     numRows = rows;
   }
 
+  /**
+   * The distinct experts of the batch, each token's best before any token's second best: the order
+   * to read them ahead in.
+   *
+   * @param ids overwritten from the beginning
+   * @return how many there are
+   * @throws ArrayIndexOutOfBoundsException if {@code ids} is shorter than the number of experts
+   */
+  public int distinctExperts(int[] ids) {
+    int ticket = NativeCalls.enter();
+    try {
+      requireOpen();
+      if (listed.length < ids.length) listed = new boolean[ids.length];
+      Arrays.fill(listed, false);
+      int count = 0;
+      int left = numRows;
+      for (int slot = 0; left > 0; slot++) {
+        for (int token = 0; token < numTokens; token++) {
+          int row = offsets.get(token) + slot;
+          if (row >= offsets.get(token + 1)) continue;
+          left--;
+          int expert = chosen.get(row);
+          if (listed[expert]) continue;
+          listed[expert] = true;
+          ids[count++] = expert;
+        }
+      }
+      return count;
+    } finally {
+      NativeCalls.exit(ticket);
+    }
+  }
+
   /** Releases the memory; may be called twice, and waits for operations that are running. */
   @Override
   public void close() {
@@ -111,6 +146,7 @@ public final class Routing implements AutoCloseable {
     }
     if (expertIds.dim(0) < rows) {
       expertIds = grown(expertIds, rows);
+      chosen = expertIds.asByteBuffer().asIntBuffer();
       routingWeights = grown(routingWeights, rows);
     }
   }
@@ -132,24 +168,24 @@ public final class Routing implements AutoCloseable {
     int ticket = NativeCalls.enter();
     try {
       requireOpen();
-      IntBuffer ids = expertIds.asByteBuffer().asIntBuffer();
+      IntBuffer ids = chosen;
       FloatBuffer weights = routingWeights.asByteBuffer().asFloatBuffer();
-      boolean[] chosen = new boolean[numExperts];
+      boolean[] isChosen = new boolean[numExperts];
       for (int t = numTokens - 1;
           t >= 0;
           t--) { // from the back: a token moves into room that is free
         int begin = offsets.get(t);
         int count = offsets.get(t + 1) - begin;
         int row = t * numExperts;
-        Arrays.fill(chosen, false);
+        Arrays.fill(isChosen, false);
         for (int i = count - 1; i >= 0; i--) {
-          chosen[ids.get(begin + i)] = true;
+          isChosen[ids.get(begin + i)] = true;
           ids.put(row + i, ids.get(begin + i));
           weights.put(row + i, weights.get(begin + i));
         }
         row += count;
         for (int e = 0; e < numExperts; e++) {
-          if (chosen[e]) continue;
+          if (isChosen[e]) continue;
           ids.put(row, e);
           weights.put(row++, 0);
         }

@@ -19,6 +19,10 @@ class DiskProbeTest {
       assertThat(result.bytesRead()).isEqualTo(20 << 20);
       assertThat(result.gigabytesPerSecond()).isBetween(0.001, 1000.0);
     }
+    Path file = Files.write(folder.resolve("weights"), new byte[(12 << 20) + 5]);
+    assertThat(DiskProbe.readIntoNewMemory(file, Long.MAX_VALUE, 2).bytesRead())
+        .isEqualTo(12 << 20);
+    Files.delete(file);
     try (var files = Files.list(folder)) {
       assertThat(files).isEmpty();
     }

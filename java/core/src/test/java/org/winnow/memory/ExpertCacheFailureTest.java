@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.File;
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Random;
@@ -73,13 +74,14 @@ class ExpertCacheFailureTest {
                     ExpertReadException.class,
                     e -> {
                       assertThat(e.file()).isEqualTo(experts.file);
-                      assertThat(e.what()).isEqualTo("layer 0, expert 3");
+                      assertThat(e.what()).isEqualTo("layer 0, expert 3: " + down.name());
                       assertThat(e.foundBytes()).isEqualTo(-1);
                       assertThat(e).hasMessageContaining("poisoned");
                     });
             assertThatThrownBy(layer::release).isInstanceOf(IllegalStateException.class);
             assertThat(layer.isResident(3)).isFalse();
             assertThat(layer.gateUp().isResident(1)).isFalse();
+            assertThat(cache.numPinned()).isZero();
           }
           assertThat(cache.counters().failedReads()).isEqualTo(3);
           layer.acquire(new int[] {4, 5, 6, 7}, 4); // all slots can be had: nothing is pinned
@@ -111,7 +113,9 @@ class ExpertCacheFailureTest {
             .isInstanceOfSatisfying(
                 ExpertReadException.class,
                 e -> {
-                  assertThat(e.what()).isEqualTo("layer 1, expert 2");
+                  assertThat(e.what()).isEqualTo("layer 1, expert 2: layers.1.2.up");
+                  assertThat(e.offsetBytes())
+                      .isEqualTo(checkpoint.require("layers.1.2.up").offset());
                   assertThat(e.offsetBytes() + e.foundBytes()).isEqualTo(cut);
                   assertThat(e.foundBytes()).isLessThan(e.expectedBytes());
                 });
@@ -120,6 +124,77 @@ class ExpertCacheFailureTest {
         cache.layer(1).release();
       }
     }
+  }
+
+  @Test
+  void aReadOfSeveralTensorsNamesTheOneThatFails() throws IOException {
+    for (boolean direct : new boolean[] {false, true}) {
+      SyntheticExperts experts = synthetic(Layout.SEPARATE);
+      for (String tensor : new String[] {"down", "gate", "up"}) {
+        String name = "layers.1.5." + tensor;
+        try (Checkpoint checkpoint =
+            new Checkpoint(experts.tensors(), direct ? RangeReader.direct() : readers)) {
+          ExpertStore store = experts.store(checkpoint);
+          assertThat(store.layout(1, 5).direct()).hasSize(1);
+          TensorInfo info = checkpoint.require(name);
+          long expectedFound = -1;
+          try (ExpertCache cache =
+              new ExpertCache(store, 2 * store.slotBytes(), EvictionPolicy.lru())) {
+            if (direct) { // a file that ends early: the last tensor first, as it gets shorter
+              expectedFound = 2;
+              try (RandomAccessFile open = new RandomAccessFile(experts.file.toFile(), "rw")) {
+                open.setLength(info.offset() + expectedFound);
+              }
+            } else {
+              readers.poison(info.offset() + 2, info.offset() + 4);
+            }
+            long found = expectedFound;
+            assertThatThrownBy(() -> cache.layer(1).acquire(new int[] {5}, 1))
+                .isInstanceOfSatisfying(
+                    ExpertReadException.class,
+                    e -> {
+                      assertThat(e.what()).isEqualTo("layer 1, expert 5: " + name);
+                      assertThat(e.offsetBytes()).isEqualTo(info.offset());
+                      assertThat(e.expectedBytes()).isEqualTo(info.sizeBytes());
+                      assertThat(e.foundBytes()).isEqualTo(found);
+                    });
+          }
+        }
+        readers.heal();
+        experts = synthetic(Layout.SEPARATE); // whole again
+      }
+    }
+  }
+
+  @Test
+  void whatAThreadHeldWhenItEndedIsReleased() throws Exception {
+    SyntheticExperts experts = synthetic(Layout.SEPARATE);
+    try (Checkpoint checkpoint = new Checkpoint(experts.tensors(), readers)) {
+      ExpertStore store = experts.store(checkpoint);
+      ExpertCache cache = new ExpertCache(store, 2 * store.slotBytes(), EvictionPolicy.lru());
+      endHolding(cache.layer(0), 1, 4);
+      assertThat(cache.numPinned()).isEqualTo(2);
+      cache.layer(0).acquire(new int[] {4, 5}, 2); // the same layer
+      assertThat(cache.counters().hits()).isEqualTo(1);
+      assertThat(cache.layer(0).gateUp().isResident(1)).isFalse();
+      ExpertContents.assertRight(experts, cache.layer(0), 0, 4);
+      ExpertContents.assertRight(experts, cache.layer(0), 0, 5);
+      cache.layer(0).release();
+      endHolding(cache.layer(0), 0, 2);
+      cache.layer(1).acquire(new int[] {3, 7}, 2); // another layer, all of its room
+      ExpertContents.assertRight(experts, cache.layer(1), 1, 7);
+      cache.layer(1).release();
+      assertThat(cache.numPinned()).isZero();
+      endHolding(cache.layer(1), 3, 4);
+      cache.close();
+      assertThat(cache.numPinned()).isZero();
+    }
+  }
+
+  private static void endHolding(Experts layer, int... ids) throws InterruptedException {
+    Thread thread = new Thread(() -> layer.acquire(ids, ids.length));
+    thread.start();
+    thread.join();
   }
 
   @Test
@@ -284,6 +359,7 @@ class ExpertCacheFailureTest {
           readers.heal();
           ExpertCounters counters = cache.counters();
           assertThat(counters.peakResidentBytes()).isLessThanOrEqualTo(cache.budgetBytes());
+          assertThat(cache.numPinned()).isZero();
           assertThat(counters.demandBytesRead()).isGreaterThan(0);
         }
       }
@@ -303,7 +379,7 @@ class ExpertCacheFailureTest {
     try {
       layer.acquire(ids, ids.length);
     } catch (ExpertReadException e) {
-      assertThat(e.what()).isEqualTo("layer 0, expert 4");
+      assertThat(e.what()).startsWith("layer 0, expert 4: layers.0.4.");
       assertThat(Arrays.stream(ids)).contains(4);
       return;
     }
@@ -338,6 +414,41 @@ class ExpertCacheFailureTest {
     for (int i = 0; i < 1000 && readerThreads() > 0; i++) Thread.sleep(1);
     assertThat(readerThreads()).isZero();
     assertThat(threadsBefore).isLessThan(20);
+  }
+
+  @Test
+  void memoryIsGivenBack() throws IOException {
+    int numExperts = 8;
+    SyntheticExperts experts =
+        new SyntheticExperts(
+            folder.resolve("large"), Layout.INTERLEAVED, DType.BF16, 1, numExperts, 256, 1024, 8);
+    int[] ids = IntStream.range(0, numExperts).toArray();
+    long before = 0;
+    long cacheBytes = 0;
+    for (int round = 0; round < 50; round++) {
+      try (Checkpoint checkpoint = new Checkpoint(experts.tensors())) {
+        ExpertStore store = experts.store(checkpoint);
+        cacheBytes = store.fullBudgetBytes();
+        try (ExpertCache cache = new ExpertCache(store, cacheBytes, EvictionPolicy.lfru())) {
+          cache.layer(0).acquire(ids, numExperts);
+          cache.layer(0).release();
+        }
+      }
+      if (round == 9) before = residentBytesOutsideTheHeap();
+    }
+    assertThat(cacheBytes).isGreaterThan(12 << 20);
+    assertThat(residentBytesOutsideTheHeap() - before) // 40 arenas, or 40 times 4 staging buffers
+        .isLessThan(4 * cacheBytes);
+  }
+
+  /** Anonymous memory, less what the Java heap may have grown to. */
+  private static long residentBytesOutsideTheHeap() throws IOException {
+    for (String line : Files.readAllLines(Path.of("/proc/self/status"))) {
+      if (line.startsWith("RssAnon:"))
+        return Long.parseLong(line.replaceAll("\\D", "")) * 1024
+            - Runtime.getRuntime().totalMemory();
+    }
+    throw new IOException("/proc/self/status has no RssAnon");
   }
 
   private static int openDescriptors() {

@@ -15,6 +15,7 @@ public final class FaultyReaders implements RangeReader.Opener {
 
   private final List<Poison> poisons = new ArrayList<>();
   private volatile Runnable beforeRead = () -> {};
+  private final List<Long> offsets = new ArrayList<>();
   public final AtomicLong numReads = new AtomicLong();
 
   public synchronized void poison(long begin, long end) {
@@ -28,6 +29,16 @@ public final class FaultyReaders implements RangeReader.Opener {
   /** Runs on the reading thread before each read. */
   public void beforeRead(Runnable action) {
     beforeRead = action;
+  }
+
+  /** Where reads began, in the order in which they did. */
+  public synchronized List<Long> offsets() {
+    return List.copyOf(offsets);
+  }
+
+  private synchronized void begin(long offsetBytes) {
+    offsets.add(offsetBytes);
+    numReads.incrementAndGet();
   }
 
   private synchronized void check(long begin, long end) throws IOException {
@@ -48,7 +59,7 @@ public final class FaultyReaders implements RangeReader.Opener {
 
       @Override
       public long read(long offsetBytes, long address, long sizeBytes) throws IOException {
-        numReads.incrementAndGet();
+        begin(offsetBytes);
         beforeRead.run();
         check(offsetBytes, offsetBytes + sizeBytes);
         return reader.read(offsetBytes, address, sizeBytes);

@@ -11,10 +11,12 @@ final class ExpertBlock implements MlpBlock {
   private final MoeLayer layer;
   private final FeedForward shared; // or null
   private final Routing guess = new Routing();
+  private final int[] hints;
 
   ExpertBlock(MoeLayer layer, FeedForward shared) {
     this.layer = layer;
     this.shared = shared;
+    this.hints = new int[layer.experts().numExperts()];
   }
 
   @Override
@@ -25,21 +27,7 @@ final class ExpertBlock implements MlpBlock {
   @Override
   public void readAhead(Backend backend, Tensor input) {
     layer.route(backend, input, guess);
-    int[] offsets = guess.tokenOffsets().toIntArray();
-    int[] ids = guess.expertIds().toIntArray();
-    int[] hints = new int[layer.experts().numExperts()];
-    boolean[] hinted = new boolean[hints.length];
-    int numHints = 0;
-    int left = guess.numRows();
-    for (int slot = 0; left > 0; slot++) { // every token's best expert first
-      for (int token = 0; token < guess.numTokens(); token++) {
-        if (offsets[token] + slot >= offsets[token + 1]) continue;
-        int expert = ids[offsets[token] + slot];
-        if (!hinted[expert]) hints[numHints++] = expert;
-        hinted[expert] = true;
-        left--;
-      }
-    }
+    int numHints = guess.distinctExperts(hints);
     layer.experts().hint(hints, numHints);
   }
 

@@ -314,7 +314,7 @@ public final class Tensor implements AutoCloseable {
   /** All elements of a floating tensor, as f32. */
   public float[] toFloatArray() {
     float[] values = new float[Math.toIntExact(size)];
-    if (dtype == DType.F32) {
+    if (dtype == DType.F32 && fitsBuffer()) {
       access(() -> buffer(0, sizeBytes()).asFloatBuffer().get(values));
     } else {
       for (int i = 0; i < values.length; i++) values[i] = getFloat(i);
@@ -327,14 +327,15 @@ public final class Tensor implements AutoCloseable {
     if (dtype != DType.I32)
       throw new IllegalStateException("tensor of " + dtype + " holds no i32 values");
     int[] values = new int[Math.toIntExact(size)];
-    access(() -> buffer(0, sizeBytes()).asIntBuffer().get(values));
+    if (fitsBuffer()) access(() -> buffer(0, sizeBytes()).asIntBuffer().get(values));
+    else for (int i = 0; i < values.length; i++) values[i] = getInt(i);
     return values;
   }
 
   /** Overwrites all elements of a floating tensor; 16-bit types round to nearest even. */
   public Tensor copyFrom(float[] values) {
     requireLength(values.length);
-    if (dtype == DType.F32) {
+    if (dtype == DType.F32 && fitsBuffer()) {
       access(() -> buffer(0, sizeBytes()).asFloatBuffer().put(values));
     } else {
       for (int i = 0; i < values.length; i++) setFloat(i, values[i]);
@@ -347,7 +348,8 @@ public final class Tensor implements AutoCloseable {
     if (dtype != DType.I32)
       throw new IllegalStateException("tensor of " + dtype + " holds no i32 values");
     requireLength(values.length);
-    access(() -> buffer(0, sizeBytes()).asIntBuffer().put(values));
+    if (fitsBuffer()) access(() -> buffer(0, sizeBytes()).asIntBuffer().put(values));
+    else for (int i = 0; i < values.length; i++) setInt(i, values[i]);
     return this;
   }
 
@@ -372,11 +374,15 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
-   * A view of the bytes, little-endian, of at most 2 GiB; it must not be used after {@link
-   * #close()}.
+   * A view of the bytes, little-endian; it must not be used after {@link #close()}.
+   *
+   * @throws IllegalStateException if the tensor is closed or has 2 GiB or more: slice it
    */
   public ByteBuffer asByteBuffer() {
     requireOpen("tensor");
+    if (!fitsBuffer())
+      throw new IllegalStateException(
+          "tensor must have less than 2 GiB for a buffer, found " + sizeBytes() + " bytes");
     return buffer(0, sizeBytes());
   }
 
@@ -456,6 +462,10 @@ public final class Tensor implements AutoCloseable {
       NativeCalls.exit(ticket);
       Reference.reachabilityFence(this);
     }
+  }
+
+  private boolean fitsBuffer() {
+    return sizeBytes() <= Integer.MAX_VALUE;
   }
 
   private ByteBuffer buffer(long offsetBytes, long lengthBytes) {

@@ -76,6 +76,20 @@ class TensorTest {
         .hasMessage("tensor f32[1125899906842624]: no memory for 4503599627370496 bytes");
   }
 
+  /** Untouched memory takes none. */
+  @Test
+  void reachesBeyondTwoGibibytesAndRefusesABufferOfThem() {
+    try (Tensor large = Tensor.allocate(DType.I8, 3L << 30)) {
+      assertThatThrownBy(large::asByteBuffer)
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("tensor must have less than 2 GiB for a buffer, found 3221225472 bytes");
+      ByteBuffer end = large.slice((3L << 30) - 4, 3L << 30).asByteBuffer();
+      end.putInt(0, 7);
+      assertThat(end.capacity()).isEqualTo(4);
+      assertThat(large.slice((3L << 30) - 4, 3L << 30).asByteBuffer().getInt(0)).isEqualTo(7);
+    }
+  }
+
   @Test
   void refusesWhatLiesOutside() {
     try (Tensor tensor = Tensor.f32(2, 3)) {

@@ -178,6 +178,7 @@ public final class ExpertCache implements AutoCloseable {
       }
       requireOpen();
       while (layer.owner != null || !slots.hasRoom(layer.firstExpert, expertIds, count)) {
+        if (!isBusy()) throw new IllegalStateException("experts are pinned that nobody holds");
         awaitChange();
         requireOpen();
       }

@@ -17,6 +17,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.winnow.BudgetException;
 import org.winnow.CheckpointException;
 import org.winnow.DType;
+import org.winnow.Tensor;
 import org.winnow.UnsupportedFormatException;
 import org.winnow.memory.SyntheticExperts.Layout;
 import org.winnow.moe.Experts;
@@ -144,6 +145,39 @@ class ExpertCacheTest {
       }
     }
     assertThat(equal).isTrue();
+  }
+
+  @Test
+  void noFileIsMappedAndSlotsAskForHugePages() throws IOException {
+    SyntheticExperts experts =
+        new SyntheticExperts(
+            folder.resolve("weights"), Layout.SEPARATE, DType.BF16, 1, 4, 256, 1024, 8);
+    try (Checkpoint checkpoint = new Checkpoint(experts.tensors())) {
+      ExpertStore store = experts.store(checkpoint);
+      try (ExpertCache cache =
+          new ExpertCache(store, store.fullBudgetBytes(), EvictionPolicy.lru())) {
+        cache.layer(0).acquire(new int[] {0, 1, 2, 3}, 4);
+        try (Tensor table =
+            Tensor.wrap(cache.layer(0).gateUp().weightTable(), DType.I64, store.numExperts())) {
+          long address = table.asByteBuffer().getLong(2 * Long.BYTES);
+          boolean inside = false;
+          boolean advised = false;
+          for (String line : Files.readAllLines(Path.of("/proc/self/smaps"))) {
+            assertThat(line).doesNotContain(experts.file.toString());
+            if (line.matches("[0-9a-f]+-[0-9a-f]+ .*")) {
+              String[] range = line.substring(0, line.indexOf(' ')).split("-");
+              inside =
+                  Long.parseUnsignedLong(range[0], 16) <= address
+                      && address < Long.parseUnsignedLong(range[1], 16);
+            }
+            if (inside && line.startsWith("VmFlags:")) advised = line.contains(" hg");
+          }
+          assertThat(advised || !Files.exists(Path.of("/sys/kernel/mm/transparent_hugepage")))
+              .isTrue();
+        }
+        cache.layer(0).release();
+      }
+    }
   }
 
   private static long bytesReadByProcess() throws IOException {

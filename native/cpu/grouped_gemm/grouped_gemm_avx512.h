@@ -36,7 +36,7 @@ struct Avx512 : Avx512Accumulator {
   using Packed = float;
   using Vector = __m512;
   static constexpr int kRows = 4, kColumns = 6, kStep = 32, kVectors = 2;
-  static constexpr int64_t kMaxDirectTiles = kWeight == DType::f32 ? 8 : kWeight == DType::bf16 ? 3 : 2;
+  static constexpr int64_t kMaxDirectTiles = kWeight == DType::f32 ? 8 : kWeight == DType::bf16 ? 4 : 2;
 
   static constexpr int index(int v, int i) { return kWeight == DType::bf16 ? 2 * i + v : 16 * v + i; }
   static Vector load(const float* from) { return _mm512_load_ps(from); }

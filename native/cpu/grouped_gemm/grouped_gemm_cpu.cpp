@@ -153,7 +153,10 @@ int64_t grouped_gemm_cpu(const void* input, DType input_type, const int32_t* sou
       int64_t row_block = unit / column_blocks, column_block = unit % column_blocks;
       while (row_blocks[i + 1] <= row_block) ++i;
       int64_t e = expert_of(i);
-      int64_t row_begin = begin_of(e) + (row_block - row_blocks[i]) * max_rows, rows_end = end_of(e);
+      int64_t rows = end_of(e) - begin_of(e), blocks = row_blocks[i + 1] - row_blocks[i];
+      // Blocks of one height: a last one of a few rows would wait for all weights again.
+      int64_t height = ((rows + blocks - 1) / blocks + 3) / 4 * 4;
+      int64_t row_begin = begin_of(e) + (row_block - row_blocks[i]) * height, rows_end = end_of(e);
       int64_t column_begin = column_block * columns;
       GroupedGemmBlock block{input,
                              source_rows,
@@ -167,7 +170,7 @@ int64_t grouped_gemm_cpu(const void* input, DType input_type, const int32_t* sou
                              input_size,
                              output_size,
                              row_begin,
-                             row_begin + max_rows < rows_end ? row_begin + max_rows : rows_end,
+                             row_begin + height < rows_end ? row_begin + height : rows_end,
                              column_begin,
                              column_begin + columns < output_size ? column_begin + columns : output_size};
       kernel(block, *scratch, thread_scratch.claim(call, row_block));

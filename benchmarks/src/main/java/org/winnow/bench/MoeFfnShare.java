@@ -17,7 +17,9 @@ import org.winnow.cpu.Probe;
  * are CPU time of the thread. Prints medians with their range, and the geometric mean over the
  * shapes.
  *
- * <p>Arguments: type (bf16 or f32), threads, runs per case, tokens...
+ * <p>Arguments: type, threads, runs per case, tokens... With {@code dense} as the type, the share
+ * is that of the gain from sparsity: (time of {@link DenseFfn} / time of the block) / (its limit /
+ * the block's limit), both in f32, one right after the other.
  */
 public final class MoeFfnShare {
   private static final long PROBE_BYTES = 64L << 20;
@@ -39,8 +41,10 @@ public final class MoeFfnShare {
   public static void main(String[] args) {
     if (args.length < 4)
       throw new IllegalArgumentException(
-          "arguments must be: bf16|f32 threads runs tokens..., found " + Arrays.toString(args));
-    DType dtype = DType.valueOf(args[0].toUpperCase(Locale.ROOT));
+          "arguments must be: bf16|f32|dense threads runs tokens..., found "
+              + Arrays.toString(args));
+    boolean dense = args[0].equals("dense");
+    DType dtype = dense ? DType.F32 : DType.valueOf(args[0].toUpperCase(Locale.ROOT));
     MoeFfnShare share =
         new MoeFfnShare(dtype, Integer.parseInt(args[1]), Integer.parseInt(args[2]));
     System.out.println(
@@ -52,11 +56,21 @@ public final class MoeFfnShare {
             + " runs");
     System.out.printf(
         "%-18s %6s %10s %7s %15s %9s %8s%n",
-        "model", "tokens", "ms", "share", "range", "GFLOP/s", "GB/s");
+        "model",
+        "tokens",
+        "ms",
+        "share",
+        "range",
+        dense ? "dense ms" : "GFLOP/s",
+        dense ? "gain" : "GB/s");
     for (int i = 3; i < args.length; i++) {
       double logarithms = 0;
       for (MoeShape shape : MoeShape.values())
-        logarithms += Math.log(share.measure(shape, Integer.parseInt(args[i])));
+        logarithms +=
+            Math.log(
+                dense
+                    ? share.measureGain(shape, Integer.parseInt(args[i]))
+                    : share.measure(shape, Integer.parseInt(args[i])));
       System.out.printf(
           "%-18s %6s %10s %6.1f%%%n",
           "geometric mean", args[i], "", 100 * Math.exp(logarithms / MoeShape.values().length));
@@ -77,11 +91,16 @@ public final class MoeFfnShare {
         ffn.run(backend); // touches the buffers, and the code that the first check needs
         if (i == 0) ffn.assertSpotChecks(new Random(1), 32);
         ffn.rotate();
-        double limitBefore = limit(ffn);
+        Limits before = limits();
         long begin = now();
         ffn.run(backend);
         seconds[i] = 1e-9 * (now() - begin);
-        shares[i] = (limitBefore + limit(ffn)) / 2 / seconds[i];
+        Limits after = limits();
+        shares[i] =
+            (before.seconds(ffn.weightBytes(), ffn.operations())
+                    + after.seconds(ffn.weightBytes(), ffn.operations()))
+                / 2
+                / seconds[i];
         operations = ffn.operations();
         bytes = ffn.weightBytes();
       }
@@ -102,7 +121,62 @@ public final class MoeFfnShare {
     return shares[numRuns / 2];
   }
 
-  private double limit(MoeFfn ffn) {
+  /** Returns the median share of the gain that the limits allow. */
+  private double measureGain(MoeShape shape, int numTokens) {
+    double[] shares = new double[numRuns];
+    double[] sparseSeconds = new double[numRuns];
+    double[] denseSeconds = new double[numRuns];
+    try (DenseFfn dense = new DenseFfn(shape, numTokens, pool, backend.numThreads())) {
+      dense.run();
+      dense.assertSpotCheck();
+      for (int i = 0; i < numRuns; i++) {
+        try (MoeFfn ffn = new MoeFfn(shape, dtype, numTokens, pool, new Random(100 + i))) {
+          ffn.rotate();
+          ffn.run(backend);
+          if (i == 0) ffn.assertSpotChecks(new Random(1), 32);
+          ffn.rotate();
+          Limits before = limits();
+          long begin = now();
+          ffn.run(backend);
+          long between = now();
+          dense.run();
+          sparseSeconds[i] = 1e-9 * (between - begin);
+          denseSeconds[i] = 1e-9 * (now() - between);
+          Limits after = limits();
+          double possible =
+              (before.seconds(dense.weightBytes(), dense.operations())
+                      + after.seconds(dense.weightBytes(), dense.operations()))
+                  / (before.seconds(ffn.weightBytes(), ffn.operations())
+                      + after.seconds(ffn.weightBytes(), ffn.operations()));
+          shares[i] = denseSeconds[i] / sparseSeconds[i] / possible;
+        }
+      }
+    }
+    Arrays.sort(shares);
+    Arrays.sort(sparseSeconds);
+    Arrays.sort(denseSeconds);
+    double median = sparseSeconds[numRuns / 2];
+    System.out.printf(
+        "%-18s %6d %10.2f %6.0f%% %6.0f..%6.0f%% %9.1f %7.1fx%n",
+        shape,
+        numTokens,
+        1e3 * median,
+        100 * shares[numRuns / 2],
+        100 * shares[0],
+        100 * shares[numRuns - 1],
+        1e3 * denseSeconds[numRuns / 2],
+        denseSeconds[numRuns / 2] / median);
+    return shares[numRuns / 2];
+  }
+
+  /** Of the machine at one moment. */
+  private record Limits(double bytesPerSecond, double operationsPerSecond) {
+    double seconds(double bytes, double operations) {
+      return Math.max(bytes / bytesPerSecond, operations / operationsPerSecond);
+    }
+  }
+
+  private Limits limits() {
     double peak =
         dtype == DType.F32
             ? Probe.f32OperationsPerSecond(backend)
@@ -111,7 +185,7 @@ public final class MoeFfnShare {
     if (probed + elements > pool.size()) probed = 0;
     double bandwidth = Probe.readBytesPerSecond(backend, pool.slice(probed, probed + elements));
     probed += elements;
-    return Math.max(ffn.weightBytes() / bandwidth, ffn.operations() / peak);
+    return new Limits(bandwidth, peak);
   }
 
   private long now() {

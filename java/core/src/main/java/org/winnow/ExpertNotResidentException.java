@@ -1,7 +1,7 @@
 package org.winnow;
 
 /** An operation was asked to compute an expert whose weights are not in memory. */
-public class ExpertNotResidentException extends WinnowException {
+public final class ExpertNotResidentException extends WinnowException {
   private static final long serialVersionUID = 1L;
 
   private final int expert;

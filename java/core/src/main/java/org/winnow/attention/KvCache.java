@@ -122,7 +122,7 @@ public final class KvCache implements AutoCloseable {
 
   /** Bytes of the pages allocated so far. */
   public synchronized long sizeBytes() {
-    return numPages * numLayers * layerElements() * F32.sizeBytes();
+    return (long) numPages * numLayers * layerElements() * F32.sizeBytes();
   }
 
   /** Addresses of the layers' key pages, [numLayers, maximum number of pages] u64: for backends. */

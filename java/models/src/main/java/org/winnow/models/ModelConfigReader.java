@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import org.winnow.CheckpointException;
 
 /**
  * Reads {@link ModelConfig}. Spellings and defaults are those of Hugging Face transformers 5.18 and
@@ -41,6 +42,8 @@ final class ModelConfigReader {
 
   static ModelConfig read(Path path) {
     boolean folder = Files.isDirectory(path);
+    if (!folder && !Files.exists(path))
+      throw new CheckpointException(path, null, "the folder of a checkpoint", "nothing there");
     Path file = folder ? path.resolve("config.json") : path;
     ConfigObject config = new ConfigObject(file, Json.readTree(file));
     ConfigObject text =

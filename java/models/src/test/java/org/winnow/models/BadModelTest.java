@@ -229,6 +229,14 @@ class BadModelTest {
     assertEquals(1000, e.foundBytes());
   }
 
+  @Test
+  void aFolderThatIsNotThereIsNamed() {
+    CheckpointException e = refused(CheckpointException.class, folder.resolve("absent"));
+    assertEquals(
+        folder.resolve("absent") + ": expected the folder of a checkpoint, found nothing there",
+        e.getMessage());
+  }
+
   /** 470 GB, of which the default budget wants to hold all. */
   @Test
   void aBudgetBeyondTheMemoryOfTheMachineIsRefusedBeforeAnythingIsRead() throws IOException {

@@ -46,6 +46,40 @@ public abstract class Backend implements AutoCloseable {
   /** One line for logs and {@code winnow doctor}: what it runs on. */
   public abstract String description();
 
+  /**
+   * Where the tensors of its operations lie, and the objects that hold tensors for them.
+   *
+   * <p>What an operation writes there is complete for whatever is issued on the same backend or
+   * read through the tensor afterwards; a device's operations may still be running when they
+   * return.
+   */
+  public abstract TensorMemory memory();
+
+  /** A new tensor of zeros in {@link #memory()}. */
+  public final Tensor allocate(DType dtype, long... shape) {
+    return Tensor.allocate(memory(), dtype, shape);
+  }
+
+  /** A new f32 tensor of zeros in {@link #memory()}. */
+  public final Tensor f32(long... shape) {
+    return allocate(DType.F32, shape);
+  }
+
+  /** A new f32 tensor in {@link #memory()} with these values. */
+  public final Tensor of(float[] values, long... shape) {
+    return f32(shape).copyFrom(values);
+  }
+
+  /** A new i32 tensor in {@link #memory()} with these values. */
+  public final Tensor of(int[] values, long... shape) {
+    return allocate(DType.I32, shape).copyFrom(values);
+  }
+
+  /** A new tensor in {@link #memory()} of the same type, shape and elements. */
+  public final Tensor copyOf(Tensor source) {
+    return allocate(source.dtype(), source.shape()).copyFrom(source);
+  }
+
   /** See {@link org.winnow.layer.Add}. */
   public abstract void add(Tensor accumulator, Tensor addend);
 

@@ -1,13 +1,9 @@
 package org.winnow;
 
-import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.util.Arrays;
-import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Pointer;
 import org.winnow.internal.NativeCalls;
-import org.winnow.internal.NativeCpu;
 import org.winnow.internal.NativeLoader;
 
 /**
@@ -25,6 +21,7 @@ public final class Tensor implements AutoCloseable {
   /** In an expected shape: any extent. */
   public static final long ANY = -1;
 
+  private final TensorMemory memory;
   private final long address;
   private final DType dtype;
   private final long[] shape;
@@ -35,47 +32,64 @@ public final class Tensor implements AutoCloseable {
   private volatile boolean closed;
 
   private Tensor(
-      long address, DType dtype, long[] shape, Tensor parent, Object keepAlive, boolean owned) {
+      TensorMemory memory,
+      long address,
+      DType dtype,
+      long[] shape,
+      Tensor parent,
+      Object keepAlive,
+      boolean owned) {
+    this.memory = memory;
     this.address = address;
     this.dtype = dtype;
     this.shape = shape;
-    this.size = elements(shape);
+    this.size = Shape.elements(shape);
     this.parent = parent;
     this.keepAlive = keepAlive;
     this.owned = owned;
   }
 
   /**
-   * A new tensor of zeros; from 2 MiB on it lies on huge pages where the system grants them,
-   * untouched until written.
+   * A new tensor of zeros in the host's memory; from 2 MiB on it lies on huge pages where the
+   * system grants them, untouched until written.
    *
    * @throws IllegalArgumentException if an extent is negative or the bytes cannot be counted
    * @throws OutOfMemoryError if the system refuses the memory
    */
   public static Tensor allocate(DType dtype, long... shape) {
-    NativeLoader.load();
-    long sizeBytes = sizeBytes(dtype, shape);
-    long address;
-    try {
-      address = NativeCpu.memory_allocate(sizeBytes);
-    } catch (RuntimeException e) { // std::bad_alloc
-      throw new OutOfMemoryError(
-          "tensor " + dtype + describe(shape) + ": no memory for " + sizeBytes + " bytes");
-    }
-    return new Tensor(address, dtype, shape.clone(), null, null, true);
+    return allocate(TensorMemory.host(), dtype, shape);
   }
 
-  /** A new f32 tensor of zeros. */
+  /**
+   * A new tensor of zeros.
+   *
+   * @param memory where it lies: {@link Backend#memory()} for operations of that backend
+   * @throws IllegalArgumentException if an extent is negative or the bytes cannot be counted
+   * @throws OutOfMemoryError if there is no memory for it
+   * @throws BudgetException if it exceeds what the backend was allowed
+   */
+  public static Tensor allocate(TensorMemory memory, DType dtype, long... shape) {
+    long sizeBytes = Shape.sizeBytes(dtype, shape);
+    long address;
+    try {
+      address = memory.allocate(sizeBytes);
+    } catch (OutOfMemoryError e) {
+      throw new OutOfMemoryError("tensor " + dtype + Shape.describe(shape) + ": " + e.getMessage());
+    }
+    return new Tensor(memory, address, dtype, shape.clone(), null, null, true);
+  }
+
+  /** A new f32 tensor of zeros in the host's memory. */
   public static Tensor f32(long... shape) {
     return allocate(DType.F32, shape);
   }
 
-  /** A new f32 tensor with these values. */
+  /** A new f32 tensor in the host's memory with these values. */
   public static Tensor of(float[] values, long... shape) {
     return f32(shape).copyFrom(values);
   }
 
-  /** A new i32 tensor with these values. */
+  /** A new i32 tensor in the host's memory with these values. */
   public static Tensor of(int[] values, long... shape) {
     return allocate(DType.I32, shape).copyFrom(values);
   }
@@ -88,7 +102,7 @@ public final class Tensor implements AutoCloseable {
    */
   public static Tensor wrap(ByteBuffer buffer, DType dtype, long... shape) {
     NativeLoader.load();
-    long needed = sizeBytes(dtype, shape);
+    long needed = Shape.sizeBytes(dtype, shape);
     if (!buffer.isDirect())
       throw new IllegalArgumentException("buffer must be direct, found a buffer on the Java heap");
     if (buffer.isReadOnly())
@@ -97,18 +111,23 @@ public final class Tensor implements AutoCloseable {
       throw new IllegalArgumentException(
           "buffer must hold " + needed + " bytes, found " + buffer.remaining());
     long address = new Pointer(buffer).address() + buffer.position();
-    return new Tensor(address, dtype, shape.clone(), null, buffer, false);
+    return new Tensor(TensorMemory.host(), address, dtype, shape.clone(), null, buffer, false);
   }
 
   /**
-   * The caller's memory at an address, which must stay valid until {@link #close()} has returned;
-   * it is not freed.
+   * The caller's memory at an address of the host's, which must stay valid until {@link #close()}
+   * has returned; it is not freed.
    */
   public static Tensor wrap(long address, DType dtype, long... shape) {
+    return wrap(TensorMemory.host(), address, dtype, shape);
+  }
+
+  /** The same at an address of any memory. */
+  public static Tensor wrap(TensorMemory memory, long address, DType dtype, long... shape) {
     NativeLoader.load();
     if (address == 0) throw new IllegalArgumentException("address must not be 0");
-    sizeBytes(dtype, shape);
-    return new Tensor(address, dtype, shape.clone(), null, null, false);
+    Shape.sizeBytes(dtype, shape);
+    return new Tensor(memory, address, dtype, shape.clone(), null, null, false);
   }
 
   /** Rows {@code begin} to {@code end} (exclusive) of the first dimension, sharing memory. */
@@ -126,16 +145,21 @@ public final class Tensor implements AutoCloseable {
     long[] part = shape.clone();
     part[0] = end - begin;
     long rowBytes = shape[0] == 0 ? 0 : size / shape[0] * dtype.sizeBytes();
-    return new Tensor(address + begin * rowBytes, dtype, part, this, keepAlive, false);
+    return new Tensor(memory, address + begin * rowBytes, dtype, part, this, keepAlive, false);
   }
 
   /** The same elements under another shape, sharing memory. */
   public Tensor reshape(long... newShape) {
-    if (elements(newShape) != size) {
+    if (Shape.elements(newShape) != size) {
       throw new IllegalArgumentException(
           "shape must hold " + size + " elements, found " + Arrays.toString(newShape));
     }
-    return new Tensor(address, dtype, newShape.clone(), this, keepAlive, false);
+    return new Tensor(memory, address, dtype, newShape.clone(), this, keepAlive, false);
+  }
+
+  /** Where it lies. */
+  public TensorMemory memory() {
+    return memory;
   }
 
   public DType dtype() {
@@ -170,7 +194,12 @@ public final class Tensor implements AutoCloseable {
    * @throws IllegalStateException if the tensor is closed
    */
   public long address() {
-    requireOpen("tensor");
+    return openAddress("tensor");
+  }
+
+  /** The address of an argument of that name. */
+  long openAddress(String name) {
+    requireOpen(name);
     return address;
   }
 
@@ -202,10 +231,23 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
+   * Checks that this argument lies where an operation computes.
+   *
+   * @param expected the backend's memory
+   * @throws IllegalArgumentException naming the argument, what was expected and what was found
+   */
+  public void requireIn(String name, TensorMemory expected) {
+    if (memory != expected)
+      throw new IllegalArgumentException(name + " must lie in " + expected + ", found " + memory);
+  }
+
+  /**
    * Checks that this argument, which an operation writes, shares no byte with one that it reads.
    */
   public void requireDisjoint(String name, String otherName, Tensor other) {
-    if (address < other.address + other.sizeBytes() && other.address < address + sizeBytes()) {
+    if (memory == other.memory
+        && address < other.address + other.sizeBytes()
+        && other.address < address + sizeBytes()) {
       throw new IllegalArgumentException(name + " must not overlap " + otherName);
     }
   }
@@ -254,7 +296,7 @@ public final class Tensor implements AutoCloseable {
       matches = expected[i] == ANY || expected[i] == shape[i];
     if (!matches)
       throw new IllegalArgumentException(
-          name + " must be " + describe(expected) + ", found " + describe(shape));
+          name + " must be " + Shape.describe(expected) + ", found " + Shape.describe(shape));
   }
 
   private void requireOpen(String name) {
@@ -263,127 +305,87 @@ public final class Tensor implements AutoCloseable {
 
   /** Element {@code index} in row-major order, of a floating tensor. */
   public float getFloat(long index) {
-    return switch (dtype) {
-      case F32 -> Float.intBitsToFloat((int) get(index));
-      case BF16 -> Float16.fromBf16((short) get(index));
-      case F16 -> Float16.fromF16((short) get(index));
-      default ->
-          throw new IllegalStateException("tensor of " + dtype + " holds no floating values");
-    };
+    return TensorElements.getFloat(this, index);
   }
 
   /** Sets element {@code index} in row-major order, rounded to nearest even for 16-bit types. */
   public void setFloat(long index, float value) {
-    switch (dtype) {
-      case F32 -> set(index, Float.floatToRawIntBits(value));
-      case BF16 -> set(index, Float16.toBf16(value));
-      case F16 -> set(index, Float16.toF16(value));
-      default ->
-          throw new IllegalStateException("tensor of " + dtype + " holds no floating values");
-    }
+    TensorElements.setFloat(this, index, value);
   }
 
   /** Element {@code index} in row-major order, of an i32 tensor. */
   public int getInt(long index) {
-    if (dtype != DType.I32)
-      throw new IllegalStateException("tensor of " + dtype + " holds no i32 values");
-    return (int) get(index);
+    return TensorElements.getInt(this, index);
   }
 
   /** Sets element {@code index} in row-major order, of an i32 tensor. */
   public void setInt(long index, int value) {
-    if (dtype != DType.I32)
-      throw new IllegalStateException("tensor of " + dtype + " holds no i32 values");
-    set(index, value);
+    TensorElements.setInt(this, index, value);
   }
 
   /** Element {@code index} in row-major order, of an i64 or u64 tensor. */
   public long getLong(long index) {
-    if (dtype.sizeBytes() != 8)
-      throw new IllegalStateException("tensor of " + dtype + " holds no 64-bit values");
-    return get(index);
+    return TensorElements.getLong(this, index);
   }
 
   /** Sets element {@code index} in row-major order, of an i64 or u64 tensor. */
   public void setLong(long index, long value) {
-    if (dtype.sizeBytes() != 8)
-      throw new IllegalStateException("tensor of " + dtype + " holds no 64-bit values");
-    set(index, value);
+    TensorElements.setLong(this, index, value);
   }
 
   /** All elements of a floating tensor, as f32. */
   public float[] toFloatArray() {
-    float[] values = new float[Math.toIntExact(size)];
-    if (dtype == DType.F32 && fitsBuffer()) {
-      access(() -> buffer(0, sizeBytes()).asFloatBuffer().get(values));
-    } else {
-      for (int i = 0; i < values.length; i++) values[i] = getFloat(i);
-    }
-    return values;
+    return TensorElements.toFloatArray(this);
   }
 
   /** All elements of an i32 tensor. */
   public int[] toIntArray() {
-    if (dtype != DType.I32)
-      throw new IllegalStateException("tensor of " + dtype + " holds no i32 values");
-    int[] values = new int[Math.toIntExact(size)];
-    if (fitsBuffer()) access(() -> buffer(0, sizeBytes()).asIntBuffer().get(values));
-    else for (int i = 0; i < values.length; i++) values[i] = getInt(i);
-    return values;
+    return TensorElements.toIntArray(this);
   }
 
   /** Overwrites all elements of a floating tensor; 16-bit types round to nearest even. */
   public Tensor copyFrom(float[] values) {
-    requireLength(values.length);
-    if (dtype == DType.F32 && fitsBuffer()) {
-      access(() -> buffer(0, sizeBytes()).asFloatBuffer().put(values));
-    } else {
-      for (int i = 0; i < values.length; i++) setFloat(i, values[i]);
-    }
+    TensorElements.copyFrom(this, values);
     return this;
   }
 
   /** Overwrites all elements of an i32 tensor. */
   public Tensor copyFrom(int[] values) {
-    if (dtype != DType.I32)
-      throw new IllegalStateException("tensor of " + dtype + " holds no i32 values");
-    requireLength(values.length);
-    if (fitsBuffer()) access(() -> buffer(0, sizeBytes()).asIntBuffer().put(values));
-    else for (int i = 0; i < values.length; i++) setInt(i, values[i]);
+    TensorElements.copyFrom(this, values);
     return this;
   }
 
-  /** Overwrites all bytes with those of a tensor of the same type and size. */
+  /** Overwrites all bytes with those of a tensor of the same type and size, wherever it lies. */
   public Tensor copyFrom(Tensor source) {
     if (source.dtype != dtype || source.size != size) {
       throw new IllegalArgumentException(
           "source must be " + dtype + " with " + size + " elements, found " + source);
     }
-    access(
-        () -> {
-          source.requireOpen("source");
-          NativeCpu.memory_copy(address, source.address, sizeBytes());
-        });
+    TensorElements.copy(this, source);
     return this;
   }
 
   /** Sets every element of a floating tensor. */
   public Tensor fill(float value) {
-    for (long i = 0; i < size; i++) setFloat(i, value);
+    TensorElements.fill(this, value);
     return this;
   }
 
   /**
    * A view of the bytes, little-endian; it must not be used after {@link #close()}.
    *
-   * @throws IllegalStateException if the tensor is closed or has 2 GiB or more: slice it
+   * @throws IllegalStateException if the tensor is closed, lies elsewhere than in the host's
+   *     memory, or has 2 GiB or more: slice it
    */
   public ByteBuffer asByteBuffer() {
     requireOpen("tensor");
-    if (!fitsBuffer())
+    if (!memory.isHost())
+      throw new IllegalStateException(
+          "tensor must lie in " + TensorMemory.host() + " for a buffer, found " + memory);
+    if (!TensorElements.fitsBuffer(this))
       throw new IllegalStateException(
           "tensor must have less than 2 GiB for a buffer, found " + sizeBytes() + " bytes");
-    return buffer(0, sizeBytes());
+    return TensorElements.buffer(address, sizeBytes());
   }
 
   @Override
@@ -394,7 +396,7 @@ public final class Tensor implements AutoCloseable {
     }
     if (owned) {
       NativeCalls.awaitRunning();
-      NativeCpu.memory_free(address, sizeBytes());
+      memory.free(address, sizeBytes());
     } else if (parent == null) {
       NativeCalls.awaitRunning(); // the caller may free the memory as soon as we return
     }
@@ -402,115 +404,6 @@ public final class Tensor implements AutoCloseable {
 
   @Override
   public String toString() {
-    return dtype + describe(shape);
-  }
-
-  private void requireLength(int length) {
-    if (length != size)
-      throw new IllegalArgumentException("values must be " + size + " elements, found " + length);
-  }
-
-  /**
-   * The bits of an element. Counted as a call, so that close() on another thread does not free what
-   * is being read.
-   */
-  private long get(long index) {
-    int ticket = NativeCalls.enter();
-    try {
-      ByteBuffer element = element(index);
-      return switch (dtype.sizeBytes()) {
-        case 1 -> element.get(0);
-        case 2 -> element.getShort(0);
-        case 4 -> element.getInt(0);
-        default -> element.getLong(0);
-      };
-    } finally {
-      NativeCalls.exit(ticket);
-      Reference.reachabilityFence(this);
-    }
-  }
-
-  private void set(long index, long bits) {
-    int ticket = NativeCalls.enter();
-    try {
-      ByteBuffer element = element(index);
-      switch (dtype.sizeBytes()) {
-        case 1 -> element.put(0, (byte) bits);
-        case 2 -> element.putShort(0, (short) bits);
-        case 4 -> element.putInt(0, (int) bits);
-        default -> element.putLong(0, bits);
-      }
-    } finally {
-      NativeCalls.exit(ticket);
-      Reference.reachabilityFence(this);
-    }
-  }
-
-  private ByteBuffer element(long index) {
-    if (index < 0 || index >= size)
-      throw new IndexOutOfBoundsException("index must lie in [0, " + size + "), found " + index);
-    requireOpen("tensor");
-    return buffer(index * dtype.sizeBytes(), dtype.sizeBytes());
-  }
-
-  private void access(Runnable action) {
-    int ticket = NativeCalls.enter();
-    try {
-      requireOpen("tensor");
-      action.run();
-    } finally {
-      NativeCalls.exit(ticket);
-      Reference.reachabilityFence(this);
-    }
-  }
-
-  private boolean fitsBuffer() {
-    return sizeBytes() <= Integer.MAX_VALUE;
-  }
-
-  private ByteBuffer buffer(long offsetBytes, long lengthBytes) {
-    if (lengthBytes == 0) return ByteBuffer.allocateDirect(0);
-    return new Bytes(address + offsetBytes, lengthBytes)
-        .asByteBuffer()
-        .order(ByteOrder.LITTLE_ENDIAN);
-  }
-
-  private static long sizeBytes(DType dtype, long[] shape) {
-    try {
-      return Math.multiplyExact(elements(shape), dtype.sizeBytes());
-    } catch (ArithmeticException e) {
-      throw new IllegalArgumentException(
-          "shape must hold less than 2^63 bytes, found " + Arrays.toString(shape));
-    }
-  }
-
-  private static long elements(long[] shape) {
-    long elements = 1;
-    for (long extent : shape) {
-      if (extent < 0)
-        throw new IllegalArgumentException(
-            "shape must have no negative extent, found " + Arrays.toString(shape));
-      elements = Math.multiplyExact(elements, extent);
-    }
-    return elements;
-  }
-
-  private static String describe(long[] shape) {
-    StringBuilder text = new StringBuilder("[");
-    for (int i = 0; i < shape.length; i++)
-      text.append(i == 0 ? "" : ", ").append(shape[i] == ANY ? "any" : Long.toString(shape[i]));
-    return text.append(']').toString();
-  }
-
-  /** Memory that JavaCPP neither owns nor counts. */
-  private static final class Bytes extends BytePointer {
-    private static final long serialVersionUID = 1L;
-
-    Bytes(long address, long lengthBytes) {
-      super((Pointer) null);
-      this.address = address;
-      this.limit = lengthBytes;
-      this.capacity = lengthBytes;
-    }
+    return dtype + Shape.describe(shape);
   }
 }

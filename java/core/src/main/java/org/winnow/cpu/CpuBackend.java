@@ -3,6 +3,7 @@ package org.winnow.cpu;
 import org.winnow.Backend;
 import org.winnow.BackendUnavailableException;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.attention.AttentionOptions;
 import org.winnow.attention.KvCache;
 import org.winnow.attention.Rope;
@@ -81,6 +82,11 @@ public final class CpuBackend extends Backend {
 
   public int numThreads() {
     return numThreads;
+  }
+
+  @Override
+  public TensorMemory memory() {
+    return TensorMemory.host();
   }
 
   @Override

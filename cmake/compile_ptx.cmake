@@ -3,7 +3,7 @@
 get_filename_component(directory ${OUTPUT} DIRECTORY)
 file(MAKE_DIRECTORY ${directory})
 execute_process(
-  COMMAND ${NVCC} -ptx -arch=compute_80 -O3 -std=c++17 -lineinfo -fmad=true --Werror all-warnings -I ${REPOSITORY}/native/cuda -MD -MF ${OUTPUT}.d
+  COMMAND ${NVCC} -ptx -arch=compute_80 -O3 -std=c++17 -lineinfo -fmad=true --Werror all-warnings -I ${REPOSITORY}/native/cuda -I ${REPOSITORY}/native/include -MD -MF ${OUTPUT}.d
           -MT ${OUTPUT} -o ${OUTPUT}.raw ${SOURCE}
   RESULT_VARIABLE status)
 if(NOT status EQUAL 0)

@@ -1,0 +1,33 @@
+// What the 32 lanes of a warp compute together; all of them call.
+#pragma once
+
+#include <cstdint>
+
+namespace winnow {
+
+constexpr int kWarpSize = 32;
+constexpr uint32_t kAllLanes = 0xffffffffu;
+
+// In every lane: a butterfly, so every lane adds the same pairs and holds the same bits.
+__device__ __forceinline__ float warp_sum(float value) {
+  for (int distance = kWarpSize / 2; distance > 0; distance /= 2) value += __shfl_xor_sync(kAllLanes, value, distance);
+  return value;
+}
+
+// In every lane; a NaN is passed over.
+__device__ __forceinline__ float warp_max(float value) {
+  for (int distance = kWarpSize / 2; distance > 0; distance /= 2)
+    value = fmaxf(value, __shfl_xor_sync(kAllLanes, value, distance));
+  return value;
+}
+
+// Sum of the values of this lane and the lanes below.
+__device__ __forceinline__ int warp_inclusive_sum(int value, int lane) {
+  for (int distance = 1; distance < kWarpSize; distance *= 2) {
+    const int below = __shfl_up_sync(kAllLanes, value, distance);
+    if (lane >= distance) value += below;
+  }
+  return value;
+}
+
+}  // namespace winnow

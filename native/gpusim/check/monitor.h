@@ -1,72 +1,103 @@
-// What the interpreter tells the checks and the counters while a block runs.
+// What the interpreter tells the checks and the counters while blocks run.
 //
-// One Monitor per launch, made by make_monitor; one BlockMonitor per block, made and used by the host thread that executes the
-// block, many at a time. Without checks and counters there is none, and the interpreter tests one pointer per access.
+// One Monitor per launch; one BlockMonitor per host thread, used for one block after the other. With Options::check_races,
+// check_initialised and count all off there is none, and the interpreter tests one pointer per access.
+//
+//   interpreter, per host thread:  m = monitor.make_worker();  for each of its blocks: m->begin_block(...) ... m->end_block()
+//   per memory instruction:        held = m->before(access);  effect on memory;  if (held) m->after(held)
+//   after all blocks:              monitor.finish(report.counters, log)
+//
+// Who reports what: the monitor races, uninitialised reads, pending asynchronous copies and divergent barriers; the interpreter
+// everything that stops the kernel (bounds, alignment, deadlock, assertions, ...), into the same FindingLog.
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <vector>
 
+#include "check/finding_log.h"
 #include "gpusim.h"
 
 namespace winnow::gpusim {
 
+struct Allocation;
+
 enum class Space : uint8_t { kGlobal, kShared, kLocal };
+
 enum class AccessKind : uint8_t {
   kLoad,
+  kMatrixLoad,  // ldmatrix: each lane names one row of 16 bytes, which the whole warp reads
   kStore,
-  kAtomic,       // reads and writes as one operation
-  kAsyncSource,  // cp.async reads global memory; at issue
-  kAsyncTarget,  // cp.async writes shared memory; at issue: pending until the issuing thread waits
+  kAtomic,       // atom and red
+  kAsyncSource,  // cp.async reads global memory; at issue, whenever the bytes move
+  kAsyncTarget,  // cp.async writes shared memory; at issue: pending until async_arrived
 };
 
-// Where in the kernel: printed only when something is found.
-struct Site {
-  int ptx_line, source_file, source_line;
-};
+// .volatile counts as kRelaxed. Everything but kWeak is meant to be seen by others: two such accesses never race.
+enum class MemoryOrder : uint8_t { kWeak, kRelaxed, kAcquire, kRelease, kAcquireRelease };
 
-// One instruction of one warp, before its effect: every lane of `lanes` accesses `bytes` bytes at addresses[lane], aligned and in
-// bounds. All lanes lie in one allocation when the space is global (an access that spans two arrives as two).
+// One instruction of one warp: every lane of `lanes` accesses `bytes` bytes at addresses[lane], found to be aligned and in bounds.
+// Global lanes all lie in one allocation (an instruction that touches two arrives as two accesses), lanes with different sizes
+// (cp.async with a source size) arrive as one access per size. Lanes with 0 bytes are left out.
 struct WarpAccess {
-  Space space;
-  AccessKind kind;
-  bool volatile_access;  // ld.volatile, st.volatile, .relaxed and stronger: meant to be seen by others
-  uint32_t warp;         // in its block
-  uint32_t lanes;
-  uint32_t bytes;                // per lane, 1 to 16
-  const uint64_t* addresses;     // [32]; shared: offset in the block's shared window; local: offset in the thread's
-  Allocation* allocation;        // global only
-  const uint8_t* const* memory;  // [32] the bytes as they are now
-  const uint8_t* values;         // kStore: [32][bytes] what will be there, lane after lane; null otherwise
-  const Site* site;
+  Space space = Space::kGlobal;
+  AccessKind kind = AccessKind::kLoad;
+  MemoryOrder order = MemoryOrder::kWeak;
+  bool contiguous = false;   // all 32 lanes, addresses[lane] == addresses[0] + lane * bytes
+  uint32_t instruction = 0;  // index in the module
+  uint32_t warp = 0;         // in its block
+  uint32_t lanes = 0;
+  uint32_t bytes = 0;  // per lane, 1 to 32
+  const uint64_t* addresses =
+      nullptr;                       // [32]; shared: offset in the block's shared memory; local: offset in the thread's
+  Allocation* allocation = nullptr;  // global only
+  const uint8_t* values = nullptr;   // kStore: [32][bytes], what will be there, lane after lane; otherwise null
 };
 
 class BlockMonitor {
  public:
   virtual ~BlockMonitor() = default;
-  virtual void access(const WarpAccess& access) = 0;
-  // ldmatrix: 8 rows of 16 bytes are one shared wavefront. rows[8 * num_matrices] are shared offsets.
-  virtual void matrix_load(uint32_t warp, uint32_t lanes, int num_matrices, const uint64_t* rows, const uint8_t* shared,
-                           const Site& site) = 0;
-  // The barrier released: every thread whose bit is set (lanes[warp]) took part; all = no live thread of the block is missing.
-  virtual void barrier(const uint32_t* lanes, uint32_t num_warps, bool all) = 0;
-  virtual void warp_sync(uint32_t warp, uint32_t lanes) = 0;  // bar.warp.sync: orders memory among these lanes
-  // These bytes, announced by kAsyncTarget, have now arrived for the lanes that waited: [32] shared offsets.
+
+  // The block's shared memory: shared_bytes bytes at `shared`, valid until end_block.
+  virtual void begin_block(Dim3 block_index, const uint8_t* shared, uint32_t shared_bytes) = 0;
+  virtual void end_block() = 0;
+
+  // Called before the access takes effect. A result other than 0 is a lock that orders accesses to the same bytes by different
+  // host threads: pass it to after() as soon as the access has taken effect.
+  virtual uint64_t before(const WarpAccess& access) = 0;
+  virtual void after(uint64_t held) = 0;
+
+  // The bytes of kAsyncTarget accesses of these lanes are now there: their lanes have waited. Once per size and address set.
   virtual void async_arrived(uint32_t warp, uint32_t lanes, uint32_t bytes, const uint64_t* addresses) = 0;
-  virtual std::vector<Finding>& findings() = 0;  // of this block so far; the interpreter adds its own
+
+  // bar.sync, bar.red (waits) and bar.arrive (does not): these lanes reach the barrier. has_count: the instruction gives a number
+  // of threads, hence other warps may meet it at another instruction.
+  virtual void barrier_arrived(uint32_t barrier, uint32_t warp, uint32_t lanes, bool waits, bool has_count,
+                               uint32_t instruction) = 0;
+  // Everyone that the barrier needs has arrived, those who wait go on.
+  virtual void barrier_released(uint32_t barrier) = 0;
+  virtual void warp_sync(uint32_t warp, uint32_t lanes) = 0;  // bar.warp.sync: orders memory among these lanes
+  // membar, fence: `device` is false for .cta scope.
+  virtual void fence(uint32_t warp, uint32_t lanes, bool device) = 0;
 };
 
 class Monitor {
  public:
   virtual ~Monitor() = default;
-  virtual std::unique_ptr<BlockMonitor> begin_block(Dim3 block_index, uint32_t shared_bytes, uint32_t num_threads) = 0;
-  virtual void end_block(std::unique_ptr<BlockMonitor> block) = 0;  // adds its counts to the launch's
-  virtual void add_counts(Counters& counters) const = 0;            // the memory counters
+  virtual std::unique_ptr<BlockMonitor> make_worker() = 0;  // thread-safe; the monitor outlives it
+  // After the last block, workers still alive or not: adds the memory counters and the findings.
+  virtual void finish(Counters& counters) = 0;
 };
 
-// `files` names the kernel's source files by Site::source_file; the references outlive the monitor.
-std::unique_ptr<Monitor> make_monitor(const Options& options, Memory& memory, const Kernel& kernel,
-                                      const std::vector<std::string>& files, Dim3 grid, Dim3 block);
+// A launch of one kernel; everything referred to outlives the monitor.
+struct LaunchShape {
+  Dim3 grid, block;
+  uint32_t local_bytes = 0;       // of one thread
+  uint32_t num_instructions = 0;  // of the module; every WarpAccess::instruction is below
+  int num_workers = 1;            // host threads: with 1 no locks are taken
+};
+
+// Null when the options ask for nothing.
+std::unique_ptr<Monitor> make_monitor(const Options& options, Memory& memory, const LaunchShape& launch,
+                                      FindingLog& log);
 
 }  // namespace winnow::gpusim

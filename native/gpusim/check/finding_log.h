@@ -1,0 +1,53 @@
+// Collects what is found during one launch: one finding per kind and place, with the number of times it occurred.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "gpusim.h"
+
+namespace winnow::gpusim {
+
+// Thread-safe. The occurrence that is kept is the one of the lowest block, then thread: host threads do not change the report.
+class FindingLog {
+ public:
+  // Fills ptx_line, source and source_line of a finding at this instruction.
+  using Locate = std::function<void(uint32_t instruction, Finding& finding)>;
+
+  FindingLog(std::string kernel, Dim3 grid, Dim3 block, Locate locate);
+
+  // block is the index in the grid, thread in the block; `message` is everything but kind and place.
+  void add(FindingKind kind, Dim3 block, uint32_t thread, uint32_t instruction, std::string message);
+
+  // "thread (3,0,0)" for the thread with this index in its block.
+  std::string thread_name(uint32_t thread) const;
+  // "ptx line 93, add_cuda.cu:6"
+  std::string place_name(uint32_t instruction) const;
+
+  // In the order of ptx lines, at most kMaxFindings; one that occurred more than once says how often.
+  std::vector<Finding> take();
+
+  static constexpr size_t kMaxFindings = 100;
+
+ private:
+  struct Entry {
+    Finding finding;
+    uint64_t order = 0;  // of block and thread
+    uint64_t count = 0;
+  };
+  Dim3 thread_index(uint32_t thread) const;
+
+  const std::string kernel_;
+  const Dim3 grid_, block_;
+  const Locate locate_;
+  std::mutex mutex_;
+  std::map<std::tuple<FindingKind, std::string, int>, Entry>
+      entries_;  // by kind, source, line (ptx line without source)
+};
+
+}  // namespace winnow::gpusim

@@ -132,6 +132,24 @@ public abstract class Backend implements AutoCloseable {
       Activation activation,
       Tensor output);
 
+  /**
+   * Writes columns of new tokens' rows into a cache: what {@link KvCache#append} is made of. See
+   * {@code kv_append.h}.
+   *
+   * @param values whether values are written, not keys
+   */
+  public abstract void kvAppend(
+      Tensor source,
+      long sourceOffset,
+      long tokenStride,
+      long headStride,
+      KvCache cache,
+      int layer,
+      boolean values,
+      int column,
+      int width,
+      int numTokens);
+
   /** See {@link org.winnow.layer.LayerNorm}. */
   public abstract void layerNorm(
       Tensor input, Tensor weight, Tensor bias, Tensor output, float epsilon);

@@ -179,18 +179,9 @@ public final class KvCache implements AutoCloseable {
     reserve(numTokens);
     long keyStride = (long) numKvHeads * keyWidth;
     long valueStride = (long) numKvHeads * valueWidth;
-    write(backend, layer, keys, 0, keyStride, keyWidth, 0, keyWidth, keyWidth, numTokens);
-    write(
-        backend,
-        layer,
-        values,
-        0,
-        valueStride,
-        valueWidth,
-        valuesOffset(),
-        valueWidth,
-        valueWidth,
-        numTokens);
+    KvAppend.run(backend, keys, 0, keyStride, keyWidth, this, layer, false, 0, keyWidth, numTokens);
+    KvAppend.run(
+        backend, values, 0, valueStride, valueWidth, this, layer, true, 0, valueWidth, numTokens);
     written[layer] = length + (long) numTokens;
   }
 
@@ -217,16 +208,17 @@ public final class KvCache implements AutoCloseable {
           "ropeKeys must have " + ropeWidth + " columns, found " + ropeKeys.dim(1));
     int numTokens = Math.toIntExact(latents.dim(0));
     reserve(numTokens);
-    write(backend, layer, latents, 0, valueWidth, 0, 0, keyWidth, valueWidth, numTokens);
-    write(
+    KvAppend.run(backend, latents, 0, valueWidth, 0, this, layer, false, 0, valueWidth, numTokens);
+    KvAppend.run(
         backend,
-        layer,
         ropeKeys,
         ropeKeys.dim(1) - ropeWidth,
         ropeKeys.dim(1),
         0,
+        this,
+        layer,
+        false,
         valueWidth,
-        keyWidth,
         ropeWidth,
         numTokens);
     written[layer] = length + (long) numTokens;
@@ -248,29 +240,21 @@ public final class KvCache implements AutoCloseable {
       int numTokens) {
     reserve(numTokens);
     long tokenStride = (long) numKvHeads * rowWidth;
-    write(backend, 0, parts, 0, tokenStride, rowWidth, 0, keyWidth, keyPart, numTokens);
-    write(
+    KvAppend.run(backend, parts, 0, tokenStride, rowWidth, this, 0, false, 0, keyPart, numTokens);
+    KvAppend.run(
         backend,
-        0,
         sharedKeys,
         sharedOffset,
         sharedStride,
         0,
+        this,
+        0,
+        false,
         keyPart,
-        keyWidth,
         keyWidth - keyPart,
         numTokens);
-    write(
-        backend,
-        0,
-        parts,
-        keyPart,
-        tokenStride,
-        rowWidth,
-        valuesOffset(),
-        valueWidth,
-        valueWidth,
-        numTokens);
+    KvAppend.run(
+        backend, parts, keyPart, tokenStride, rowWidth, this, 0, true, 0, valueWidth, numTokens);
     written[0] = length + (long) numTokens;
     advance(numTokens);
   }
@@ -331,6 +315,14 @@ public final class KvCache implements AutoCloseable {
           "layer must lie in [0, " + numLayers + "), found " + layer);
   }
 
+  /** For {@link KvAppend}: pages for so many tokens after the length must have been reserved. */
+  void requireRoom(int numTokens) {
+    int room = numPages * PAGE_TOKENS - length;
+    if (numTokens < 0 || numTokens > room)
+      throw new IllegalArgumentException(
+          "numTokens must lie in [0, " + room + "], the room reserved, found " + numTokens);
+  }
+
   /** The page that holds a position, [numLayers, layerElements] f32. */
   Tensor page(int index) {
     return pages[index];
@@ -341,51 +333,15 @@ public final class KvCache implements AutoCloseable {
     return (long) PAGE_TOKENS * numKvHeads * (latent ? keyWidth : keyWidth + valueWidth);
   }
 
-  private long valuesOffset() {
-    return (long) PAGE_TOKENS * numKvHeads * keyWidth;
-  }
-
-  /** Copies columns of the new tokens' rows into the pages: one block copy per page. */
-  private void write(
-      Backend backend,
-      int layer,
-      Tensor source,
-      long sourceOffset,
-      long tokenStride,
-      long headStride,
-      long column,
-      long rowWidth,
-      long width,
-      int numTokens) {
-    for (int token = 0; token < numTokens; ) {
-      int slot = (length + token) % PAGE_TOKENS;
-      int count = Math.min(PAGE_TOKENS - slot, numTokens - token);
-      long offset = layer * layerElements() + slot * rowWidth + column;
-      StridedCopy.run(
-          backend,
-          source,
-          sourceOffset + token * tokenStride,
-          tokenStride,
-          headStride,
-          pages[(length + token) / PAGE_TOKENS],
-          offset,
-          rowWidth,
-          PAGE_TOKENS * rowWidth,
-          count,
-          numKvHeads,
-          width);
-      token += count;
-    }
-  }
-
   private void addPage() {
     Tensor page = Tensor.f32(numLayers, layerElements());
     pages[numPages] = page;
+    long valuesOffset = (long) PAGE_TOKENS * numKvHeads * keyWidth * F32.sizeBytes();
     for (int layer = 0; layer < numLayers; layer++) {
       long keys = page.address() + layer * layerElements() * F32.sizeBytes();
       long entry = layer * (long) pages.length + numPages;
       keyPages.setLong(entry, keys);
-      valuePages.setLong(entry, latent ? keys : keys + valuesOffset() * F32.sizeBytes());
+      valuePages.setLong(entry, latent ? keys : keys + valuesOffset);
     }
     numPages++;
   }

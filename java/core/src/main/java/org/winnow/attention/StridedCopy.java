@@ -8,7 +8,7 @@ import org.winnow.Tensor;
 import org.winnow.internal.NativeCalls;
 
 /**
- * Copies rows between two strided layouts: how keys and values reach the pages of a cache.
+ * Copies rows between two strided layouts: rows by token become rows by head.
  *
  * <pre>{@code
  * destination[destinationOffset + i * destinationOuter + j * destinationInner + c] = source[sourceOffset + i *
@@ -97,7 +97,7 @@ public final class StridedCopy {
     }
   }
 
-  private static void requireInside(
+  static void requireInside(
       String name,
       Tensor tensor,
       long offset,

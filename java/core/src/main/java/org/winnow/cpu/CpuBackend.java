@@ -213,6 +213,33 @@ public final class CpuBackend extends Backend {
   }
 
   @Override
+  public void kvAppend(
+      Tensor source,
+      long sourceOffset,
+      long tokenStride,
+      long headStride,
+      KvCache cache,
+      int layer,
+      boolean values,
+      int column,
+      int width,
+      int numTokens) {
+    NativeCpu.kv_append_cpu(
+        source.address() + sourceOffset * Float.BYTES,
+        tokenStride,
+        headStride,
+        row(values ? cache.valuePages() : cache.keyPages(), layer),
+        cache.length(),
+        numTokens,
+        cache.numKvHeads(),
+        KvCache.PAGE_TOKENS,
+        values ? cache.valueRowStride() : cache.keyWidth(),
+        column,
+        width,
+        handle());
+  }
+
+  @Override
   public void layerNorm(Tensor input, Tensor weight, Tensor bias, Tensor output, float epsilon) {
     NativeCpu.layer_norm_cpu(
         input.address(),

@@ -27,6 +27,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "winnow/embedding.h",
               "winnow/expert_plan.h",
               "winnow/grouped_gemm.h",
+              "winnow/kv_append.h",
               "winnow/layer_norm.h",
               "winnow/moe_combine.h",
               "winnow/rms_norm.h",

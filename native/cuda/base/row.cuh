@@ -1,0 +1,42 @@
+// A row of f32 that one block reads in pieces of four, and sums over it. Pieces are the same whether they are moved as one float4 or one by one, and so are
+// the bits of a sum.
+#pragma once
+
+#include <cstdint>
+
+#include "base/warp.cuh"
+
+namespace winnow {
+
+// Elements 4 * piece and the three after it; 0 behind the row's end.
+__device__ __forceinline__ float4 load_piece(const float* row, int64_t piece, int64_t size, bool aligned) {
+  if (aligned) return reinterpret_cast<const float4*>(row)[piece];
+  const int64_t i = 4 * piece;
+  return make_float4(row[i], i + 1 < size ? row[i + 1] : 0.0f, i + 2 < size ? row[i + 2] : 0.0f,
+                     i + 3 < size ? row[i + 3] : 0.0f);
+}
+
+__device__ __forceinline__ void store_piece(float* row, int64_t piece, int64_t size, bool aligned, float4 value) {
+  if (aligned) {
+    reinterpret_cast<float4*>(row)[piece] = value;
+    return;
+  }
+  const int64_t i = 4 * piece;
+  row[i] = value.x;
+  if (i + 1 < size) row[i + 1] = value.y;
+  if (i + 2 < size) row[i + 2] = value.z;
+  if (i + 3 < size) row[i + 3] = value.w;
+}
+
+// The sum over the threads of the block, in each of them: inside the warps, then warp by warp. `parts` holds a value per warp; all threads call, and may not
+// call again with the same memory before a barrier.
+__device__ __forceinline__ double block_sum(double value, double* parts) {
+  for (int distance = kWarpSize / 2; distance > 0; distance /= 2) value += __shfl_xor_sync(kAllLanes, value, distance);
+  if (threadIdx.x % kWarpSize == 0) parts[threadIdx.x / kWarpSize] = value;
+  __syncthreads();
+  double sum = 0.0;
+  for (int warp = 0; warp < blockDim.x / kWarpSize; ++warp) sum += parts[warp];
+  return sum;
+}
+
+}  // namespace winnow

@@ -49,6 +49,15 @@ public abstract class TensorMemory {
   /** Overwrites bytes of this memory with others of it; the two do not overlap. */
   public abstract void copyWithin(long address, long sourceAddress, long sizeBytes);
 
+  /**
+   * A queue for copies from the host that run beside the operations.
+   *
+   * @throws UnsupportedOperationException for the host's memory: nothing has to be copied there
+   */
+  public TransferQueue openTransfers() {
+    throw new UnsupportedOperationException(this + " needs no transfers");
+  }
+
   /** As messages say it: {@code "host memory"}, {@code "cuda:0's memory"}. */
   @Override
   public final String toString() {

@@ -5,14 +5,11 @@ import static org.winnow.memory.ExpertSlots.QUEUED_AHEAD;
 import static org.winnow.memory.ExpertSlots.READING;
 import static org.winnow.memory.ExpertSlots.READY;
 
-import java.util.ArrayDeque;
-import java.util.Deque;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.winnow.BudgetException;
-import org.winnow.DType;
-import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.WinnowException;
 import org.winnow.memory.ExpertLayout.Role;
 import org.winnow.moe.Experts;
@@ -24,9 +21,10 @@ import org.winnow.moe.Experts;
  *
  * <p>The budget is divided into slots of {@link ExpertStore#slotBytes()} on huge pages, whose
  * memory is taken only when it is first used; the last of them may end up to 2 MiB before its huge
- * page does. Rearranging layouts takes a buffer of about 4 MiB per reading thread besides. Experts
- * that are held ({@link Experts#acquire}) are never evicted. If the read of an expert fails, its
- * slot is free again, nothing is held, and the cache goes on.
+ * page does. Slots in a device's memory are filled through page-locked buffers of one expert per
+ * reading thread, beside the operations that run. Rearranging layouts takes a buffer of about 4 MiB
+ * per reading thread besides. Experts that are held ({@link Experts#acquire}) are never evicted. If
+ * the read of an expert fails, its slot is free again, nothing is held, and the cache goes on.
  *
  * <p>Safe for use from several threads. Closing waits for those that hold experts; the checkpoint
  * must stay open until then. What a thread held when it ended is released by whoever next waits for
@@ -46,7 +44,8 @@ public final class ExpertCache implements AutoCloseable {
   private final EvictionPolicy policy;
   private final CachedExperts[] layers;
   private final int[] layerOf; // by expert across layers
-  private final Tensor arena;
+  private final ExpertArena arena;
+  private final long slotBytes;
   private final Thread[] readers = new Thread[NUM_READERS];
 
   private final ReentrantLock lock = new ReentrantLock();
@@ -56,9 +55,8 @@ public final class ExpertCache implements AutoCloseable {
       lock.newCondition(); // something is queued, or the cache is closing
   private final IntQueue queued = new IntQueue(); // slots; stale where the state is another by now
   private final IntQueue queuedAhead = new IntQueue();
-  private final Deque<Tensor> staging =
-      new ArrayDeque<>(); // buffers that no read uses at the moment
   private final boolean[] chosen; // by expert: at least once
+  private final int[] released; // scratch: slots
   private int numReading;
   private boolean closing;
   private boolean closed;
@@ -75,16 +73,23 @@ public final class ExpertCache implements AutoCloseable {
   private long distinctExperts;
   private long peakTaken;
 
+  /** In the host's memory; see the other constructor. */
+  public ExpertCache(ExpertStore store, long budgetBytes, EvictionPolicy policy) {
+    this(store, TensorMemory.host(), budgetBytes, policy);
+  }
+
   /**
-   * @param budgetBytes the most that resident experts may take
+   * @param memory where experts are kept: that of the backend which computes with them
+   * @param budgetBytes the most that resident experts may take there
    * @param policy for this cache alone
    * @throws BudgetException if not even one expert fits
    */
-  public ExpertCache(ExpertStore store, long budgetBytes, EvictionPolicy policy) {
-    if (budgetBytes < store.slotBytes())
-      throw new BudgetException("expert budget", store.slotBytes(), budgetBytes);
+  public ExpertCache(
+      ExpertStore store, TensorMemory memory, long budgetBytes, EvictionPolicy policy) {
+    slotBytes = store.slotBytes(memory);
+    if (budgetBytes < slotBytes) throw new BudgetException("expert budget", slotBytes, budgetBytes);
     int numExperts = store.numExperts();
-    int numSlots = (int) Math.min(numExperts, budgetBytes / store.slotBytes());
+    int numSlots = (int) Math.min(numExperts, budgetBytes / slotBytes);
     this.store = store;
     this.budgetBytes = budgetBytes;
     this.policy = policy;
@@ -92,7 +97,8 @@ public final class ExpertCache implements AutoCloseable {
     this.slots = new ExpertSlots(numExperts, numSlots, policy);
     this.chosen = new boolean[numExperts];
     this.layerOf = new int[numExperts];
-    this.arena = Tensor.allocate(DType.I8, numSlots, store.slotBytes());
+    this.arena = ExpertArena.open(store, memory, numSlots);
+    this.released = new int[numSlots];
     this.layers = new CachedExperts[store.numLayers()];
     for (int layer = 0; layer < layers.length; layer++) {
       layers[layer] = new CachedExperts(this, layer);
@@ -140,8 +146,8 @@ public final class ExpertCache implements AutoCloseable {
           waitNanos,
           distinctExperts,
           slots.numTaken(),
-          slots.numTaken() * store.slotBytes(),
-          peakTaken * store.slotBytes());
+          slots.numTaken() * slotBytes,
+          peakTaken * slotBytes);
     } finally {
       lock.unlock();
     }
@@ -257,7 +263,6 @@ public final class ExpertCache implements AutoCloseable {
     }
     // Without the lock: freeing memory waits for running operations, and one of them may be about
     // to ask for it.
-    staging.forEach(Tensor::close);
     for (CachedExperts layer : layers) layer.close();
     arena.close();
     lock.lock();
@@ -397,10 +402,14 @@ public final class ExpertCache implements AutoCloseable {
   }
 
   private void unpin(CachedExperts layer) {
+    int numReleased = 0;
     for (int i = 0; i < layer.numHeld; i++) {
       int slot = slots.slotOf[layer.firstExpert + layer.held[i]];
-      if (slot >= 0) slots.pins[slot]--;
+      if (slot < 0) continue;
+      slots.pins[slot]--;
+      released[numReleased++] = slot;
     }
+    arena.release(released, numReleased);
     layer.numHeld = 0;
     layer.owner = null;
     layer.failure = null;
@@ -416,23 +425,19 @@ public final class ExpertCache implements AutoCloseable {
 
   private void publish(CachedExperts layer, int expert) {
     ExpertLayout layout = store.layout(layer.layer, expert);
-    long slot = slotAddress(slots.slotOf[layer.firstExpert + expert]);
+    int slot = slots.slotOf[layer.firstExpert + expert];
     layer.gateUp.set(
         expert,
-        slot + layout.place(Role.GATE),
-        slot + layout.place(Role.UP),
-        bias(slot, layout.place(Role.GATE_BIAS)),
-        bias(slot, layout.place(Role.UP_BIAS)));
+        arena.address(slot, layout, Role.GATE),
+        arena.address(slot, layout, Role.UP),
+        arena.address(slot, layout, Role.GATE_BIAS),
+        arena.address(slot, layout, Role.UP_BIAS));
     layer.down.set(
-        expert, slot + layout.place(Role.DOWN), 0, bias(slot, layout.place(Role.DOWN_BIAS)), 0);
-  }
-
-  private static long bias(long slotAddress, long place) {
-    return place < 0 ? 0 : slotAddress + place;
-  }
-
-  private long slotAddress(int slot) {
-    return arena.address() + slot * store.slotBytes();
+        expert,
+        arena.address(slot, layout, Role.DOWN),
+        0,
+        arena.address(slot, layout, Role.DOWN_BIAS),
+        0);
   }
 
   private void evict(int slot) {
@@ -446,7 +451,7 @@ public final class ExpertCache implements AutoCloseable {
     ExpertEvents.Evict event = new ExpertEvents.Evict();
     event.layer = layerOf[expert];
     event.expert = expert - layers[event.layer].firstExpert;
-    event.bytes = store.slotBytes();
+    event.bytes = slotBytes;
     event.commit();
   }
 
@@ -480,18 +485,14 @@ public final class ExpertCache implements AutoCloseable {
     ExpertLayout layout = store.layout(layer.layer, expert - layer.firstExpert);
     slots.state[slot] = READING;
     numReading++;
-    Tensor buffer = staging.poll();
     lock.unlock();
     ExpertEvents.Load event = new ExpertEvents.Load();
     event.begin();
     long readBytes = 0;
     RuntimeException failure = null;
     try {
-      if (buffer == null && !layout.rearranged().isEmpty())
-        buffer = Tensor.allocate(DType.I8, store.stagingBytes());
       String what = "layer " + layer.layer + ", expert " + (expert - layer.firstExpert);
-      readBytes =
-          ExpertLoader.load(layout, slotAddress(slot), buffer == null ? 0 : buffer.address(), what);
+      readBytes = arena.load(layout, slot, what);
     } catch (RuntimeException e) {
       failure = e;
     } catch (
@@ -506,7 +507,6 @@ public final class ExpertCache implements AutoCloseable {
     event.readAhead = ahead;
     event.failure = failure == null ? null : failure.getMessage();
     event.commit();
-    if (buffer != null) staging.push(buffer);
     numReading--;
     if (failure == null) loaded(layer, slot, readBytes, ahead);
     else failed(layer, slot, failure, ahead);

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.function.IntFunction;
 import org.winnow.CheckpointException;
 import org.winnow.DType;
+import org.winnow.TensorMemory;
 
 /**
  * Where each expert's weights lie in a checkpoint, in which layout, and what it takes in memory.
@@ -79,9 +80,19 @@ public final class ExpertStore {
     return slotBytes;
   }
 
+  /** Bytes that an expert takes in this memory: {@link #slotBytes()} in the host's. */
+  public long slotBytes(TensorMemory memory) {
+    return memory.isHost() ? slotBytes : DeviceExpertArena.slotBytes(this);
+  }
+
   /** The budget that holds every expert of every layer. Percentages of a budget are of this. */
   public long fullBudgetBytes() {
     return slotBytes * numExperts();
+  }
+
+  /** The same in this memory. */
+  public long fullBudgetBytes(TensorMemory memory) {
+    return slotBytes(memory) * numExperts();
   }
 
   /** Bytes of an expert's weights in the files. */

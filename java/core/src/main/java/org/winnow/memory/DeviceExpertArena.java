@@ -1,0 +1,118 @@
+package org.winnow.memory;
+
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import org.winnow.DType;
+import org.winnow.Tensor;
+import org.winnow.TensorMemory;
+import org.winnow.TransferQueue;
+import org.winnow.memory.ExpertLayout.Role;
+
+/**
+ * Slots in a device's memory. Files are read into page-locked host memory, and what the kernels
+ * need of it is copied beside the operations that run: not one byte more than the matrices. Within
+ * a slot every matrix begins at a multiple of {@link #ALIGNMENT_BYTES}, wherever it lies in its
+ * file. A slot is overwritten only when the operations that read its last expert have run.
+ */
+final class DeviceExpertArena extends ExpertArena {
+  /** Where 128-bit loads of a warp need the fewest sectors. */
+  static final long ALIGNMENT_BYTES = 256;
+
+  private static final Role[] ROLES = Role.values();
+
+  private final ExpertStore store;
+  private final TransferQueue transfers;
+  private final TensorMemory memory;
+  private final long slotBytes;
+  private final Tensor[] slots; // each taken when it is first used
+  private final long[] places = new long[ROLES.length];
+  private final long[] lastUse; // by slot: the point that the operations reading it reach
+  private final long loaderBytes;
+  private final Queue<Long> staging = new ConcurrentLinkedQueue<>(); // that no load uses now
+
+  DeviceExpertArena(ExpertStore store, TensorMemory memory, int numSlots) {
+    this.store = store;
+    long end = 0;
+    for (Role role : ROLES) {
+      places[role.ordinal()] = end;
+      end += aligned(sizeBytes(store, role));
+    }
+    this.slotBytes = end;
+    this.loaderBytes = Checkpoint.roundUp(store.slotBytes(), RangeReader.DIRECT_ALIGNMENT_BYTES);
+    this.lastUse = new long[numSlots];
+    this.slots = new Tensor[numSlots];
+    this.memory = memory;
+    this.transfers = memory.openTransfers();
+  }
+
+  /** Bytes of device memory that one expert takes. */
+  static long slotBytes(ExpertStore store) {
+    long total = 0;
+    for (Role role : ROLES) total += aligned(sizeBytes(store, role));
+    return total;
+  }
+
+  private static long aligned(long sizeBytes) {
+    return Checkpoint.roundUp(sizeBytes, ALIGNMENT_BYTES);
+  }
+
+  private static long sizeBytes(ExpertStore store, Role role) {
+    return switch (role) {
+      case GATE, UP, DOWN ->
+          store.hiddenSize() * store.intermediateSize() * store.weightType().sizeBytes();
+      case GATE_BIAS, UP_BIAS -> store.isBiased() ? store.intermediateSize() * Float.BYTES : 0;
+      case DOWN_BIAS -> store.isBiased() ? store.hiddenSize() * Float.BYTES : 0;
+    };
+  }
+
+  @Override
+  long address(int slot, ExpertLayout layout, Role role) {
+    if (layout.place(role) < 0) return 0;
+    return slots[slot].address() + places[role.ordinal()];
+  }
+
+  @Override
+  long load(ExpertLayout layout, int slot, String what) {
+    if (slots[slot] == null) slots[slot] = Tensor.allocate(memory, DType.I8, slotBytes);
+    Long buffer = staging.poll();
+    if (buffer == null) buffer = transfers.allocateStaging(loaderBytes + store.stagingBytes());
+    try {
+      long readBytes = ExpertLoader.load(layout, buffer, buffer + loaderBytes, what);
+      copy(layout, slot, buffer);
+      return readBytes;
+    } finally {
+      staging.add(buffer);
+    }
+  }
+
+  private void copy(ExpertLayout layout, int slot, long buffer) {
+    long[] to = new long[ROLES.length];
+    long[] from = new long[ROLES.length];
+    long[] sizes = new long[ROLES.length];
+    int numRanges = 0;
+    for (Role role : ROLES) {
+      if (layout.place(role) < 0) continue;
+      to[numRanges] = address(slot, layout, role);
+      from[numRanges] = buffer + layout.place(role);
+      sizes[numRanges++] = sizeBytes(store, role);
+    }
+    transfers.copy(to, from, sizes, numRanges, lastUse[slot]);
+  }
+
+  @Override
+  void release(int[] released, int numReleased) {
+    if (numReleased == 0) return;
+    long mark = transfers.mark();
+    for (int i = 0; i < numReleased; i++) lastUse[released[i]] = mark;
+  }
+
+  @Override
+  public void close() {
+    for (long buffer : staging) transfers.freeStaging(buffer, loaderBytes + store.stagingBytes());
+    staging.clear();
+    transfers.close();
+    for (Tensor slot : slots) {
+      if (slot != null) slot.close();
+    }
+  }
+}

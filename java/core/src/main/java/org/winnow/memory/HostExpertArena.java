@@ -1,0 +1,50 @@
+package org.winnow.memory;
+
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import org.winnow.DType;
+import org.winnow.Tensor;
+import org.winnow.memory.ExpertLayout.Role;
+
+/** Slots on huge pages that files are read straight into; their memory is taken by first use. */
+final class HostExpertArena extends ExpertArena {
+  private final ExpertStore store;
+  private final Tensor slots;
+  private final Queue<Tensor> buffers = new ConcurrentLinkedQueue<>(); // that no load uses now
+
+  HostExpertArena(ExpertStore store, int numSlots) {
+    this.store = store;
+    this.slots = Tensor.allocate(DType.I8, numSlots, store.slotBytes());
+  }
+
+  @Override
+  long address(int slot, ExpertLayout layout, Role role) {
+    long place = layout.place(role);
+    return place < 0 ? 0 : address(slot) + place;
+  }
+
+  private long address(int slot) {
+    return slots.address() + slot * store.slotBytes();
+  }
+
+  @Override
+  long load(ExpertLayout layout, int slot, String what) {
+    if (layout.rearranged().isEmpty()) return ExpertLoader.load(layout, address(slot), 0, what);
+    Tensor buffer = buffers.poll();
+    if (buffer == null) buffer = Tensor.allocate(DType.I8, store.stagingBytes());
+    try {
+      return ExpertLoader.load(layout, address(slot), buffer.address(), what);
+    } finally {
+      buffers.add(buffer);
+    }
+  }
+
+  @Override
+  void release(int[] released, int numReleased) {} // the host's operations end before they return
+
+  @Override
+  public void close() {
+    buffers.forEach(Tensor::close);
+    slots.close();
+  }
+}

@@ -11,6 +11,8 @@ module org.winnow.core {
   exports org.winnow;
   exports org.winnow.attention;
   exports org.winnow.cpu;
+  exports org.winnow.internal to
+      org.winnow.cuda;
   exports org.winnow.layer;
   exports org.winnow.memory;
   exports org.winnow.moe;

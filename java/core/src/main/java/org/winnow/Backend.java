@@ -80,6 +80,29 @@ public abstract class Backend implements AutoCloseable {
     return allocate(source.dtype(), source.shape()).copyFrom(source);
   }
 
+  /**
+   * Captures a step, for instance the decoding of one token, to run it again with less work for the
+   * host. Only what its operations do on the device is captured: the step's other effects, on
+   * caches' lengths or the program's own variables, happen now and not in {@link CapturedStep#run}.
+   *
+   * <p>The captured operations do not run now. Whatever waits for the device, allocates or releases
+   * its memory or copies to or from the host is refused within the step; run it once before, so
+   * that what it needs is there. The tensors that it uses must stay open as long as the captured
+   * step.
+   *
+   * @throws UnsupportedOperationException unless {@link #canCapture()}
+   * @throws IllegalStateException if the step does what cannot be captured
+   */
+  public CapturedStep capture(Runnable step) {
+    throw new UnsupportedOperationException(
+        "backend " + name() + " captures no steps: call the operations each time");
+  }
+
+  /** Whether {@link #capture} is supported: on a device, whose host would be the slower one. */
+  public boolean canCapture() {
+    return false;
+  }
+
   /** See {@link org.winnow.layer.Add}. */
   public abstract void add(Tensor accumulator, Tensor addend);
 

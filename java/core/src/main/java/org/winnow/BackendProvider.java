@@ -1,5 +1,7 @@
 package org.winnow;
 
+import java.util.List;
+
 /**
  * Opens a backend. Providers are found with {@link java.util.ServiceLoader}: the jar of a backend
  * names its own in {@code META-INF/services/org.winnow.BackendProvider} and in its module's {@code
@@ -14,6 +16,13 @@ public interface BackendProvider {
 
   /** Null if this machine can run the backend, else one line with the reason and what to do. */
   String unavailabilityCause();
+
+  /**
+   * One line for each device that it can run on, where there is a choice; while it is available.
+   */
+  default List<String> devices() {
+    return List.of();
+  }
 
   /** A new backend with its defaults, the caller's to close. */
   Backend open();

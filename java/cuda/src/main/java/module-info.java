@@ -1,0 +1,10 @@
+/** The CUDA backend. */
+module org.winnow.cuda {
+  requires transitive org.winnow.core;
+  requires org.bytedeco.cuda;
+
+  provides org.winnow.BackendProvider with
+      org.winnow.cuda.CudaBackendProvider;
+
+  exports org.winnow.cuda;
+}

@@ -1,0 +1,234 @@
+package org.winnow.cuda;
+
+import static org.bytedeco.cuda.global.cudart.cuMemGetInfo;
+
+import org.bytedeco.javacpp.SizeTPointer;
+import org.winnow.Backend;
+import org.winnow.BackendUnavailableException;
+import org.winnow.CapturedStep;
+import org.winnow.Tensor;
+import org.winnow.TensorMemory;
+import org.winnow.attention.AttentionOptions;
+import org.winnow.attention.KvCache;
+import org.winnow.attention.Rope;
+import org.winnow.internal.NativeCalls;
+import org.winnow.moe.Activation;
+import org.winnow.moe.ExpertMatrices;
+import org.winnow.moe.ExpertPlan;
+import org.winnow.moe.Routing;
+import org.winnow.moe.TopKRouter;
+
+/**
+ * Handwritten kernels on one NVIDIA GPU. Operations are enqueued and return; what gives a value to
+ * the host waits for it.
+ *
+ * <p>An error that takes the device's context away, an access outside of an allocation for
+ * instance, makes the backend unusable: every later call throws a {@link CudaException} that says
+ * which call found it.
+ */
+public final class CudaBackend extends Backend {
+  static final String NAME = "cuda";
+
+  private final CudaContext context;
+  private final CudaMemory memory;
+  private final CudaAdd add;
+  private final CudaClamp clamp;
+
+  /** The first device, and as much of its memory as is free now. */
+  public CudaBackend() {
+    this(0, Long.MAX_VALUE);
+  }
+
+  /**
+   * @param device its {@link CudaDevice#ordinal}
+   * @param budgetBytes the most that tensors on it may take; no more than is free now
+   * @throws BackendUnavailableException with the reason if it cannot run the kernels
+   * @throws IllegalArgumentException if there is no such device, or the budget is negative
+   */
+  public CudaBackend(int device, long budgetBytes) {
+    if (budgetBytes < 0)
+      throw new IllegalArgumentException("budgetBytes must not be negative, found " + budgetBytes);
+    var devices = CudaDevice.all();
+    if (device < 0 || device >= devices.size())
+      throw new IllegalArgumentException(
+          "device must lie in [0, " + devices.size() + "), found " + device);
+    String cause = devices.get(device).unsuitability();
+    if (cause != null) throw new BackendUnavailableException(NAME, cause);
+    context = new CudaContext(devices.get(device));
+    memory = new CudaMemory(context, Math.min(budgetBytes, freeBytes()));
+    add = new CudaAdd(context);
+    clamp = new CudaClamp(context);
+  }
+
+  private long freeBytes() {
+    try (var entry = context.enter("opening");
+        SizeTPointer free = new SizeTPointer(1);
+        SizeTPointer total = new SizeTPointer(1)) {
+      context.check(cuMemGetInfo(free, total), "cuMemGetInfo");
+      return free.get();
+    }
+  }
+
+  @Override
+  public String name() {
+    return NAME;
+  }
+
+  @Override
+  public String description() {
+    return context.device().toString();
+  }
+
+  /** What it runs on. */
+  public CudaDevice device() {
+    return context.device();
+  }
+
+  @Override
+  public TensorMemory memory() {
+    return memory;
+  }
+
+  /** The most that tensors on the device may take. */
+  public long budgetBytes() {
+    return memory.budgetBytes();
+  }
+
+  /** What they take now. */
+  public long usedBytes() {
+    return memory.usedBytes();
+  }
+
+  /** A CUDA graph; other threads' operations wait until the step is captured. */
+  @Override
+  public CapturedStep capture(Runnable step) {
+    return CudaGraph.capture(context, step);
+  }
+
+  @Override
+  public boolean canCapture() {
+    return true;
+  }
+
+  @Override
+  public void add(Tensor accumulator, Tensor addend) {
+    try (var entry = context.enter("add")) {
+      add.launch(entry.stream(), accumulator, addend);
+    }
+  }
+
+  @Override
+  public void attention(
+      Tensor query,
+      KvCache cache,
+      int layer,
+      long firstPosition,
+      AttentionOptions options,
+      Tensor output) {
+    throw new UnsupportedOperationException("attention");
+  }
+
+  @Override
+  public void clamp(Tensor values, float limit) {
+    try (var entry = context.enter("clamp")) {
+      clamp.launch(entry.stream(), values, limit);
+    }
+  }
+
+  @Override
+  public long embedding(Tensor table, Tensor tokenIds, Tensor output) {
+    throw new UnsupportedOperationException("embedding");
+  }
+
+  @Override
+  public long expertPlan(Routing routing, ExpertPlan plan) {
+    throw new UnsupportedOperationException("expertPlan");
+  }
+
+  @Override
+  public void moeCombine(
+      Tensor expertOutput,
+      Routing routing,
+      ExpertPlan plan,
+      Tensor shared,
+      Tensor sharedGateLogits,
+      Tensor output) {
+    throw new UnsupportedOperationException("moeCombine");
+  }
+
+  @Override
+  public int groupedGemm(
+      Tensor input,
+      Tensor sourceRows,
+      Tensor expertOffsets,
+      Tensor activeExperts,
+      int numActive,
+      ExpertMatrices weights,
+      Activation activation,
+      Tensor output) {
+    throw new UnsupportedOperationException("groupedGemm");
+  }
+
+  @Override
+  public void kvAppend(
+      Tensor source,
+      long sourceOffset,
+      long tokenStride,
+      long headStride,
+      KvCache cache,
+      int layer,
+      boolean values,
+      int column,
+      int width,
+      int numTokens) {
+    throw new UnsupportedOperationException("kvAppend");
+  }
+
+  @Override
+  public void layerNorm(Tensor input, Tensor weight, Tensor bias, Tensor output, float epsilon) {
+    throw new UnsupportedOperationException("layerNorm");
+  }
+
+  @Override
+  public void rmsNorm(Tensor input, Tensor weight, Tensor output, float epsilon) {
+    throw new UnsupportedOperationException("rmsNorm");
+  }
+
+  @Override
+  public void rope(Tensor values, Tensor cos, Tensor sin, int rotaryOffset, Rope.Layout layout) {
+    throw new UnsupportedOperationException("rope");
+  }
+
+  @Override
+  public long sample(Tensor logits, double temperature, int topK, double topP, double uniform) {
+    throw new UnsupportedOperationException("sample");
+  }
+
+  @Override
+  public void stridedCopy(
+      Tensor source,
+      long sourceOffset,
+      long sourceOuter,
+      long sourceInner,
+      Tensor destination,
+      long destinationOffset,
+      long destinationOuter,
+      long destinationInner,
+      long outerSize,
+      long innerSize,
+      long width) {
+    throw new UnsupportedOperationException("stridedCopy");
+  }
+
+  @Override
+  public long topKRouter(Tensor logits, TopKRouter router, Routing output) {
+    throw new UnsupportedOperationException("topKRouter");
+  }
+
+  @Override
+  public void close() {
+    if (context.isClosed()) return;
+    NativeCalls.awaitRunning();
+    context.close(memory);
+  }
+}

@@ -1,0 +1,210 @@
+package org.winnow.cuda;
+
+import static org.bytedeco.cuda.global.cudart.cuCtxSetCurrent;
+import static org.bytedeco.cuda.global.cudart.cuDevicePrimaryCtxRelease;
+import static org.bytedeco.cuda.global.cudart.cuDevicePrimaryCtxRetain;
+import static org.bytedeco.cuda.global.cudart.cuStreamSynchronize;
+
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.locks.ReentrantLock;
+import org.bytedeco.cuda.cudart.CUctx_st;
+
+/**
+ * A device's primary context, its kernels and its streams. One thread at a time issues work: it
+ * {@link #enter enters}, which makes the context current for it, and leaves when all is enqueued.
+ *
+ * <p>An error that takes the context away (an illegal address, say) poisons it: every later use
+ * throws, and says which call found it.
+ */
+final class CudaContext {
+  private final CudaDevice device;
+  private final CUctx_st handle = new CUctx_st();
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Entry entry = new Entry();
+  private final Map<String, KernelModule> modules = new HashMap<>();
+  private final Set<CudaGraph> graphs = new HashSet<>();
+  private final CudaStream compute;
+  private final CudaStream copy;
+
+  private String operation = "opening"; // what the thread in the context is about
+  private CudaException poison;
+  private boolean capturing;
+  private volatile boolean closed;
+
+  CudaContext(CudaDevice device) {
+    this.device = device;
+    CudaError.check(
+        cuDevicePrimaryCtxRetain(handle, CudaDevice.handle(device.ordinal())),
+        "cuDevicePrimaryCtxRetain");
+    check(cuCtxSetCurrent(handle), "cuCtxSetCurrent");
+    compute = new CudaStream(this);
+    copy = new CudaStream(this);
+  }
+
+  /** The right to use the context until it is closed. */
+  final class Entry implements AutoCloseable {
+    /** Where operations run, in the order of their calls. */
+    CudaStream stream() {
+      return compute;
+    }
+
+    @Override
+    public void close() {
+      lock.unlock();
+    }
+  }
+
+  CudaDevice device() {
+    return device;
+  }
+
+  String name() {
+    return CudaBackend.NAME + ":" + device.ordinal();
+  }
+
+  /** Where weights are copied while operations run; ordered against them by events only. */
+  CudaStream copyStream() {
+    return copy;
+  }
+
+  /**
+   * Waits until no other thread is in the context, then takes it.
+   *
+   * @param what the operation, for messages
+   * @throws IllegalStateException if it is closed
+   * @throws CudaException if an earlier call lost it
+   */
+  Entry enter(String what) {
+    lock.lock();
+    try {
+      if (closed) throw new IllegalStateException("backend " + name() + " is closed");
+      if (poison != null) throw poisoned();
+      CudaError.check(cuCtxSetCurrent(handle), "cuCtxSetCurrent");
+      operation = what;
+      return entry;
+    } catch (RuntimeException e) {
+      lock.unlock();
+      throw e;
+    }
+  }
+
+  /**
+   * As {@link #enter}, for what a captured step cannot hold.
+   *
+   * @throws IllegalStateException if this thread is capturing a step
+   */
+  Entry enterOutsideCapture(String what) {
+    Entry entered = enter(what);
+    try {
+      refuseInCapture(what);
+      return entered;
+    } catch (IllegalStateException e) {
+      entered.close();
+      throw e;
+    }
+  }
+
+  void refuseInCapture(String what) {
+    if (capturing)
+      throw new IllegalStateException(
+          what + " is not possible while a step is being captured: do it before or after");
+  }
+
+  boolean isClosed() {
+    return closed;
+  }
+
+  boolean isCapturing() {
+    return capturing;
+  }
+
+  void setCapturing(boolean capturing) {
+    this.capturing = capturing;
+  }
+
+  /** A kernel of {@code <module>_cuda.cu}; nothing is loaded before it is first launched. */
+  Kernel kernel(String module, String name) {
+    return new Kernel(this, module, name);
+  }
+
+  KernelModule module(String name) {
+    return modules.computeIfAbsent(name, n -> KernelModule.load(this, n));
+  }
+
+  /**
+   * @throws CudaException unless the call succeeded; if it found the context lost, all later uses
+   *     throw too
+   */
+  void check(int status, String call) {
+    if (status != CudaError.SUCCESS) throw failure(status, call, "");
+  }
+
+  /** The exception for a call that failed; poisons the context if that is lost. */
+  CudaException failure(int status, String call, String detail) {
+    CudaException failure = CudaError.exception(status, call, detail);
+    if (poison == null && CudaError.isSticky(status)) poison = failure;
+    return failure;
+  }
+
+  private CudaException poisoned() {
+    return new CudaException(
+        "backend "
+            + name()
+            + " is unusable since "
+            + poison.getMessage()
+            + " (found in "
+            + operation
+            + "; operations run later than they are called, so an earlier one may be the cause):"
+            + " everything on the device is lost, close the backend and start the process anew",
+        poison);
+  }
+
+  /** Keeps a graph until it or the context is closed. Called inside the context. */
+  CudaGraph adopt(CudaGraph graph) {
+    graphs.add(graph);
+    return graph;
+  }
+
+  void disown(CudaGraph graph) {
+    graphs.remove(graph);
+  }
+
+  /** Waits for all work. */
+  void synchronize() {
+    compute.synchronize();
+    copy.synchronize();
+  }
+
+  /** Waits for all work, then releases everything. May be called twice. */
+  void close(CudaMemory memory) {
+    lock.lock();
+    try {
+      if (closed) return;
+      refuseInCapture("closing the backend");
+      closed = true;
+      cuCtxSetCurrent(handle);
+      if (poison == null) awaitLastWork();
+      // Statuses are not looked at: all that can fail here is a context that is lost.
+      graphs.forEach(CudaGraph::destroy);
+      modules.values().forEach(KernelModule::close);
+      memory.close();
+      compute.close();
+      copy.close();
+      cuDevicePrimaryCtxRelease(CudaDevice.handle(device.ordinal()));
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * An error of the last operations is thrown to nobody who could use it: they wrote memory that
+   * goes.
+   */
+  private void awaitLastWork() {
+    cuStreamSynchronize(compute.handle());
+    cuStreamSynchronize(copy.handle());
+  }
+}

@@ -1,0 +1,177 @@
+package org.winnow.cuda;
+
+import static org.bytedeco.cuda.global.cudart.cuDeviceGetCount;
+import static org.bytedeco.cuda.global.cudart.cuDriverGetVersion;
+import static org.bytedeco.cuda.global.cudart.cuInit;
+
+import java.util.List;
+import org.bytedeco.cuda.global.cudart;
+import org.bytedeco.javacpp.Loader;
+import org.winnow.cpu.NativeLibrary;
+
+/**
+ * Whether this machine's driver can run the backend, found out step by step: a step is taken only
+ * when those before it succeeded, because the presets cannot be loaded without a driver, and a call
+ * of a function that the driver lacks would end the process.
+ */
+final class CudaDriver {
+  /** What the kernels were compiled with, and the first driver that is promised to run them. */
+  static final int MIN_VERSION = 13000;
+
+  static final int MIN_COMPUTE_MAJOR = 8;
+
+  /** The functions that the backend calls, as the driver exports them. */
+  static final List<String> FUNCTIONS =
+      List.of(
+          "cuCtxSetCurrent",
+          "cuDeviceGet",
+          "cuDeviceGetAttribute",
+          "cuDeviceGetCount",
+          "cuDeviceGetName",
+          "cuDevicePrimaryCtxRelease_v2",
+          "cuDevicePrimaryCtxRetain",
+          "cuDeviceTotalMem_v2",
+          "cuDriverGetVersion",
+          "cuEventCreate",
+          "cuEventDestroy_v2",
+          "cuEventQuery",
+          "cuEventRecord",
+          "cuEventSynchronize",
+          "cuFuncSetAttribute",
+          "cuGetErrorName",
+          "cuGetErrorString",
+          "cuGraphDestroy",
+          "cuGraphExecDestroy",
+          "cuGraphInstantiateWithFlags",
+          "cuGraphLaunch",
+          "cuInit",
+          "cuLaunchKernel",
+          "cuMemAlloc_v2",
+          "cuMemFreeHost",
+          "cuMemFree_v2",
+          "cuMemGetInfo_v2",
+          "cuMemHostAlloc",
+          "cuMemcpyDtoDAsync_v2",
+          "cuMemcpyDtoHAsync_v2",
+          "cuMemcpyHtoDAsync_v2",
+          "cuMemsetD8Async",
+          "cuModuleGetFunction",
+          "cuModuleLoadDataEx",
+          "cuModuleUnload",
+          "cuStreamBeginCapture_v2",
+          "cuStreamCreate",
+          "cuStreamDestroy_v2",
+          "cuStreamEndCapture",
+          "cuStreamSynchronize",
+          "cuStreamWaitEvent");
+
+  private static final String DRIVER_LIBRARY = "libcuda.so.1";
+  private static final String RUNTIME_LIBRARY = "libcudart.so.13";
+  private static final String PRESETS = "org.bytedeco:cuda:13.1-9.19-1.5.13";
+
+  private static String cause; // why not, once known
+  private static boolean probed;
+
+  private CudaDriver() {}
+
+  /** Null if the driver is there with a device that can run the kernels, else why not. */
+  static synchronized String unavailabilityCause() {
+    if (!probed) {
+      cause = probe();
+      probed = true;
+    }
+    return cause;
+  }
+
+  private static String probe() {
+    cause = NativeLibrary.unavailabilityCause();
+    if (cause == null) cause = libraryCause();
+    if (cause == null) cause = presetsCause();
+    if (cause == null) cause = versionCause();
+    return cause == null ? deviceCause() : cause;
+  }
+
+  /** Opens the library and looks for its functions; calls none. */
+  private static String libraryCause() {
+    try {
+      Loader.loadGlobal(DRIVER_LIBRARY);
+    } catch (UnsatisfiedLinkError e) {
+      return "no NVIDIA driver: " + e.getMessage();
+    }
+    if (Loader.addressof("cuInit") == null) {
+      return DRIVER_LIBRARY + " was found but is no CUDA driver: it has no function cuInit";
+    }
+    for (String function : FUNCTIONS) {
+      if (Loader.addressof(function) == null) {
+        return "the NVIDIA driver is too old: "
+            + DRIVER_LIBRARY
+            + " has no function "
+            + function
+            + "; install driver 580 or later";
+      }
+    }
+    return null;
+  }
+
+  private static String presetsCause() {
+    try {
+      Loader.load(cudart.class);
+      return null;
+    } catch (LinkageError e) {
+      for (Throwable t = e; t != null; t = t.getCause()) {
+        if (t.getMessage() != null && t.getMessage().contains(RUNTIME_LIBRARY)) {
+          return RUNTIME_LIBRARY
+              + " is missing: install the CUDA toolkit 13, or add the jar "
+              + PRESETS
+              + ":linux-x86_64-redist (Maven: <classifier>linux-x86_64-redist</classifier>,"
+              + " <scope>runtime</scope>); cause: "
+              + t.getMessage();
+        }
+      }
+      return "the bindings of the CUDA driver cannot be loaded: add the jar "
+          + PRESETS
+          + ":linux-x86_64 (Maven: <classifier>linux-x86_64</classifier>,"
+          + " <scope>runtime</scope>); cause: "
+          + e;
+    }
+  }
+
+  private static String versionCause() {
+    int[] version = new int[1];
+    int status = cuDriverGetVersion(version);
+    if (status != CudaError.SUCCESS) return refusal("cuDriverGetVersion", status);
+    if (version[0] < MIN_VERSION) {
+      return "the NVIDIA driver is too old: it supports CUDA "
+          + describe(version[0])
+          + ", the kernels need "
+          + describe(MIN_VERSION)
+          + "; install driver 580 or later";
+    }
+    status = cuInit(0);
+    if (status == 100) return "no GPU: the NVIDIA driver finds no device"; // CUDA_ERROR_NO_DEVICE
+    return status == CudaError.SUCCESS ? null : refusal("cuInit", status);
+  }
+
+  /** The first device that will do is enough. */
+  private static String deviceCause() {
+    int[] count = new int[1];
+    int status = cuDeviceGetCount(count);
+    if (status != CudaError.SUCCESS) return refusal("cuDeviceGetCount", status);
+    if (count[0] == 0) return "no GPU: the NVIDIA driver finds no device";
+    String tooOld = null;
+    for (int ordinal = 0; ordinal < count[0]; ordinal++) {
+      tooOld = CudaDevice.query(ordinal).unsuitability();
+      if (tooOld == null) return null;
+    }
+    return tooOld;
+  }
+
+  private static String refusal(String call, int status) {
+    return "the NVIDIA driver refuses: " + CudaError.exception(status, call, "").getMessage();
+  }
+
+  /** {@code 13010} as {@code "13.1"}. */
+  static String describe(int version) {
+    return version / 1000 + "." + version % 1000 / 10;
+  }
+}

@@ -1,0 +1,84 @@
+package org.winnow.cuda;
+
+import static org.bytedeco.cuda.global.cudart.CU_STREAM_CAPTURE_MODE_RELAXED;
+import static org.bytedeco.cuda.global.cudart.cuGraphDestroy;
+import static org.bytedeco.cuda.global.cudart.cuGraphExecDestroy;
+import static org.bytedeco.cuda.global.cudart.cuGraphInstantiate;
+import static org.bytedeco.cuda.global.cudart.cuGraphLaunch;
+import static org.bytedeco.cuda.global.cudart.cuStreamBeginCapture;
+import static org.bytedeco.cuda.global.cudart.cuStreamEndCapture;
+
+import org.bytedeco.cuda.cudart.CUgraphExec_st;
+import org.bytedeco.cuda.cudart.CUgraph_st;
+import org.winnow.CapturedStep;
+import org.winnow.internal.NativeCalls;
+
+/** A captured step as a CUDA graph: one launch for all of its operations. */
+public final class CudaGraph implements CapturedStep {
+  private final CudaContext context;
+  private final CUgraphExec_st handle;
+  private boolean closed; // used inside the context
+
+  private CudaGraph(CudaContext context, CUgraphExec_st handle) {
+    this.context = context;
+    this.handle = handle;
+  }
+
+  /** See {@link org.winnow.Backend#capture}. Other threads' operations wait until it is done. */
+  static CudaGraph capture(CudaContext context, Runnable step) {
+    try (var entry = context.enterOutsideCapture("capturing a step")) {
+      CudaStream stream = entry.stream();
+      CUgraph_st graph = new CUgraph_st();
+      // Relaxed: modules may be loaded meanwhile. What a capture cannot hold is refused by us.
+      context.check(
+          cuStreamBeginCapture(stream.handle(), CU_STREAM_CAPTURE_MODE_RELAXED),
+          "cuStreamBeginCapture");
+      context.setCapturing(true);
+      try {
+        step.run();
+      } catch (RuntimeException | Error e) {
+        cuStreamEndCapture(stream.handle(), graph);
+        if (!graph.isNull()) cuGraphDestroy(graph);
+        throw e;
+      } finally {
+        context.setCapturing(false);
+      }
+      context.check(cuStreamEndCapture(stream.handle(), graph), "cuStreamEndCapture");
+      try {
+        CUgraphExec_st executable = new CUgraphExec_st();
+        context.check(cuGraphInstantiate(executable, graph, 0), "cuGraphInstantiate");
+        return context.adopt(new CudaGraph(context, executable));
+      } finally {
+        cuGraphDestroy(graph);
+      }
+    }
+  }
+
+  @Override
+  public void run() {
+    int ticket = NativeCalls.enter();
+    try (var entry = context.enterOutsideCapture("running a captured step")) {
+      if (closed) throw new IllegalStateException("captured step is closed");
+      context.check(cuGraphLaunch(handle, entry.stream().handle()), "cuGraphLaunch");
+    } finally {
+      NativeCalls.exit(ticket);
+    }
+  }
+
+  @Override
+  public void close() {
+    if (context.isClosed()) return; // which closed this too
+    try (var entry = context.enterOutsideCapture("closing a captured step")) {
+      entry.stream().synchronize();
+      destroy();
+      context.disown(this);
+    }
+  }
+
+  /** Called inside the context. */
+  void destroy() {
+    if (closed) return;
+    closed = true;
+    cuGraphExecDestroy(handle);
+  }
+}

@@ -1,0 +1,101 @@
+package org.winnow.cuda;
+
+import static org.bytedeco.cuda.global.cudart.CU_JIT_ERROR_LOG_BUFFER;
+import static org.bytedeco.cuda.global.cudart.CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES;
+import static org.bytedeco.cuda.global.cudart.cuModuleGetFunction;
+import static org.bytedeco.cuda.global.cudart.cuModuleLoadDataEx;
+import static org.bytedeco.cuda.global.cudart.cuModuleUnload;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.util.Arrays;
+import org.bytedeco.cuda.cudart.CUfunc_st;
+import org.bytedeco.cuda.cudart.CUmod_st;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.IntPointer;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.PointerPointer;
+import org.winnow.BackendUnavailableException;
+
+/**
+ * The kernels of one source file on one device: its cubin for the device's architecture, or, where
+ * none fits, its PTX, which the driver translates.
+ */
+final class KernelModule implements AutoCloseable {
+  private static final String DIRECTORY = "/org/winnow/cuda/kernels/";
+
+  private static final int LOG_BYTES = 4096;
+
+  private final CudaContext context;
+  private final CUmod_st handle = new CUmod_st();
+
+  private KernelModule(CudaContext context) {
+    this.context = context;
+  }
+
+  /**
+   * Loads {@code <name>_cuda.cu}'s kernels.
+   *
+   * @throws BackendUnavailableException if they are not in the jar: it was built without nvcc
+   * @throws CudaException if the driver refuses them
+   */
+  static KernelModule load(CudaContext context, String name) {
+    KernelModule module = new KernelModule(context);
+    CudaDevice device = context.device();
+    for (int minor = device.computeMinor(); minor >= 0; minor--) {
+      // a cubin runs on its own minor version and on later ones of the same major
+      byte[] cubin = resource(name + "_cuda.sm_" + device.computeMajor() + minor + ".cubin");
+      if (cubin != null && module.loads(cubin)) return module;
+    }
+    byte[] ptx = resource(name + "_cuda.ptx");
+    if (ptx == null)
+      throw new BackendUnavailableException(
+          CudaBackend.NAME,
+          "the kernels of " + name + " are not in the jar: it was built without nvcc");
+    if (!module.loads(Arrays.copyOf(ptx, ptx.length + 1))) // the driver wants a zero at the end
+    throw context.failure(CudaError.NO_BINARY_FOR_GPU, "cuModuleLoadDataEx", name);
+    return module;
+  }
+
+  static boolean isBuilt(String name) {
+    return KernelModule.class.getResource(DIRECTORY + name + "_cuda.ptx") != null;
+  }
+
+  CUfunc_st function(String name) {
+    CUfunc_st function = new CUfunc_st();
+    int status = cuModuleGetFunction(function, handle, name);
+    if (status != CudaError.SUCCESS) throw context.failure(status, "cuModuleGetFunction", name);
+    return function;
+  }
+
+  /** False if the image is for other devices. */
+  private boolean loads(byte[] image) {
+    try (BytePointer bytes = new BytePointer(image);
+        BytePointer log = new BytePointer(LOG_BYTES);
+        IntPointer options = new IntPointer(2);
+        PointerPointer<Pointer> values = new PointerPointer<>(2)) {
+      log.put(0, (byte) 0);
+      values.put(0, log).put(1, new HostPointer(LOG_BYTES)); // a number where others have a pointer
+      options.put(CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES);
+      int status = cuModuleLoadDataEx(handle, bytes, 2, options, values);
+      if (status == CudaError.NO_BINARY_FOR_GPU) return false;
+      if (status != CudaError.SUCCESS)
+        throw context.failure(status, "cuModuleLoadDataEx", log.getString().strip());
+      return true;
+    }
+  }
+
+  private static byte[] resource(String name) {
+    try (InputStream stream = KernelModule.class.getResourceAsStream(DIRECTORY + name)) {
+      return stream == null ? null : stream.readAllBytes();
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot read the kernels " + name, e);
+    }
+  }
+
+  @Override
+  public void close() {
+    cuModuleUnload(handle);
+  }
+}

@@ -1,0 +1,2 @@
+/** The CUDA backend: handwritten kernels, launched through the driver's API. */
+package org.winnow.cuda;

@@ -35,13 +35,13 @@ TEST(ExpertPlan, SortsStablyInsideItsBuffers) {
   Problem p;
   EXPECT_EQ(p.run(), 3);
   const int32_t offsets[] = {0, 2, 3, 3, 5}, sources[] = {0, 2, 2, 0, 2}, rows[] = {3, 0, 4, 2, 1},
-                active[] = {0, 1, 3};
+                active[] = {0, 1, 3, -1};
   for (int i = 0; i < 5; ++i) {
     EXPECT_EQ(p.expert_offsets[i], offsets[i]);
     EXPECT_EQ(p.source_rows[i], sources[i]);
     EXPECT_EQ(p.assignment_rows[i], rows[i]);
   }
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(p.active_experts[i], active[i]);
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(p.active_experts[i], active[i]);
   p.expect_guards_intact();
 }
 

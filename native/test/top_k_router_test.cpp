@@ -46,7 +46,8 @@ TEST(TopKRouter, StaysInsideItsBuffers) {
       for (int score = 0; score <= static_cast<int>(RouterScore::shifted_threshold); ++score) {
         const bool sigmoid = score == static_cast<int>(RouterScore::sigmoid);
         Problem p(num_experts, std::min(top_k, num_experts), score % 2 * 4);
-        ASSERT_EQ(p.run(static_cast<RouterScore>(score), sigmoid, sigmoid && num_experts == 130 ? 13 : 1, cpu), -1);
+        ASSERT_EQ(p.run(static_cast<RouterScore>(score), sigmoid, sigmoid && num_experts == 130 ? 13 : 1, cpu),
+                  p.offsets[kNumTokens]);
         ASSERT_EQ(p.offsets[0], 0);
         for (int64_t t = 0; t < kNumTokens; ++t) {
           ASSERT_GE(p.offsets[t + 1], p.offsets[t]);
@@ -73,11 +74,11 @@ TEST(TopKRouter, ReturnsTheFirstTokenThatIsRefused) {
   Cpu* cpu = cpu_open(cpu_best_instruction_set(), 3);
   Problem p(5, 2, 0);
   p.logits[30 * 5 + 4] = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_EQ(p.run(RouterScore::softmax, false, 1, cpu), 30);
+  EXPECT_EQ(p.run(RouterScore::softmax, false, 1, cpu), -1 - 30);
   p.logits[12 * 5 + 1] = std::numeric_limits<float>::infinity();
-  EXPECT_EQ(p.run(RouterScore::softmax, false, 1, cpu), 12);
+  EXPECT_EQ(p.run(RouterScore::softmax, false, 1, cpu), -1 - 12);
   for (int e = 0; e < 5; ++e) p.logits[3 * 5 + e] = -std::numeric_limits<float>::infinity();
-  EXPECT_EQ(p.run(RouterScore::sigmoid, false, 1, cpu), 3);
+  EXPECT_EQ(p.run(RouterScore::sigmoid, false, 1, cpu), -1 - 3);
   p.ids.expect_guards_intact();
   cpu_close(cpu);
 }

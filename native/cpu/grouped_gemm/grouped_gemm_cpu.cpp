@@ -118,6 +118,10 @@ int64_t grouped_gemm_cpu(const void* input, DType input_type, const int32_t* sou
   offsets.assign(1, 0);
   for (int64_t i = 0; i < num_active; ++i) {
     int64_t e = expert_of(i);
+    if (e == -1) {
+      num_active = i;  // as expert_plan_cpu ends its list
+      break;
+    }
     require(e >= 0 && e < num_experts, "active_experts must lie below num_experts", e);
     int64_t begin = begin_of(e), end = end_of(e);
     require(begin >= 0 && begin <= end && end <= num_rows, "expert_offsets must ascend and stay within num_rows",

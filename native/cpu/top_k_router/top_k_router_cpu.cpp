@@ -294,9 +294,9 @@ int64_t top_k_router_cpu(const float* logits, const float* correction_bias, int3
       return;
     }
   });
-  if (first_refused < num_tokens) return first_refused;
+  if (first_refused < num_tokens) return -1 - first_refused;
   close_up(op, num_tokens);
-  return -1;
+  return token_offsets[num_tokens];
 }
 
 }  // namespace winnow

@@ -5,8 +5,7 @@
 //   expert_offsets   [num_experts + 1] i32  out: exclusive prefix sum of rows per expert
 //   source_rows      [num_rows] i32         out: the token that a row sorted by expert reads
 //   assignment_rows  [num_rows] i32         out: the sorted row of a pair in token order
-//   active_experts   [num_experts] i32      out: the experts that have rows, ascending; the first (returned value)
-//   entries are written
+//   active_experts   [num_experts] i32      out: the experts that have rows, ascending, then -1
 //
 // Returns the number of active experts; or -1 - p for the first pair p whose expert lies outside [0, num_experts), or
 // -1 - num_rows if token_offsets do not ascend from 0 to num_rows. Only expert_offsets is written then.

@@ -17,7 +17,8 @@
 //   up_biases       [num_experts] u64          the same for up_bias_e
 //   expert_offsets  [num_experts + 1] i32      first row of each expert, ascending, last <= num_rows
 //                                              null: expert 0 has all num_rows rows
-//   active_experts  [num_active] i32           the experts to compute, ascending; rows of others are left alone
+//   active_experts  [num_active] i32           the experts to compute, ascending, then perhaps -1; rows of others are
+//                                              left alone
 //                                              null: the first num_active
 //   output          [num_rows, output_size]    output_type: f32 or bf16, rounded once to nearest even
 //

@@ -24,7 +24,8 @@
 //   fallback_top_1  thresholds: a token with no expert above goes to the largest logit with weight scaling_factor; else
 //   to none
 //
-// Returns -1, or the first token whose logits hold a NaN or have no finite maximum; the outputs are unspecified then.
+// Returns token_offsets[num_tokens]; or -1 - t for the first token t whose logits hold a NaN or have no finite maximum:
+// the outputs are unspecified then.
 //
 // Sources: Shazeer et al. 2017, arXiv:1701.06538, eq. (3)-(5), softmax before or after the choice; DeepSeek-V3,
 // arXiv:2412.19437, eq. (13)-(16), the group limit as in its reference code; Martins and Astudillo 2016,

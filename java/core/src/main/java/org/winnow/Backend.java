@@ -103,6 +103,9 @@ public abstract class Backend implements AutoCloseable {
     return false;
   }
 
+  /** What {@link #expertPlan} returns where it has not waited for the device. */
+  public static final int NOT_WAITED = Integer.MIN_VALUE;
+
   /** See {@link org.winnow.layer.Add}. */
   public abstract void add(Tensor accumulator, Tensor addend);
 
@@ -125,8 +128,9 @@ public abstract class Backend implements AutoCloseable {
   public abstract long embedding(Tensor table, Tensor tokenIds, Tensor output);
 
   /**
-   * See {@link org.winnow.moe.ExpertPlan}. Returns the number of active experts, or below 0 what
-   * {@code expert_plan.h} says.
+   * See {@link org.winnow.moe.ExpertPlan}. Returns the number of active experts, or {@link
+   * #NOT_WAITED}: it is then that of the entries of {@link ExpertPlan#activeExperts()} before the
+   * first -1; or below 0 what {@code expert_plan.h} says is refused.
    */
   public abstract long expertPlan(Routing routing, ExpertPlan plan);
 
@@ -141,9 +145,10 @@ public abstract class Backend implements AutoCloseable {
 
   /**
    * See {@link org.winnow.moe.GroupedGemm}. Without offsets, expert 0 has as many rows as both
-   * input and output hold.
+   * input and output hold. Entries of -1 among the active experts are none.
    *
-   * @return the first active expert that has rows and no weights, or -1 when done
+   * @return the first active expert that has rows and no weights, or -1 when done; a backend that
+   *     does not wait for its device fills the rows of such an expert with NaN and returns -1
    */
   public abstract int groupedGemm(
       Tensor input,
@@ -206,7 +211,8 @@ public abstract class Backend implements AutoCloseable {
       long width);
 
   /**
-   * See {@link org.winnow.moe.TopKRouter}. Returns -1, or the first token whose logits are refused.
+   * See {@link org.winnow.moe.TopKRouter}. Returns the number of token-expert pairs, or -1 - the
+   * first token whose logits are refused.
    */
   public abstract long topKRouter(Tensor logits, TopKRouter router, Routing output);
 

@@ -6,6 +6,7 @@ import static org.winnow.Tensor.ANY;
 import java.lang.ref.Reference;
 import org.winnow.Backend;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCalls;
 
 /**
@@ -44,9 +45,13 @@ public final class Attention {
       Tensor output) {
     int ticket = NativeCalls.enter();
     try {
+      TensorMemory memory = backend.memory();
       cache.requireLayer(layer);
+      cache.requireIn(memory);
       query.require("query", F32, ANY, ANY, cache.keyWidth());
+      query.requireIn("query", memory);
       output.require("output", F32, query.dim(0), query.dim(1), cache.valueWidth());
+      output.requireIn("output", memory);
       output.requireDisjoint("output", "query", query);
       if (query.dim(1) % cache.numKvHeads() != 0) {
         throw new IllegalArgumentException(
@@ -55,7 +60,10 @@ public final class Attention {
                 + " heads, found "
                 + query.dim(1));
       }
-      if (options.sinks() != null) options.sinks().require("sinks", F32, query.dim(1));
+      if (options.sinks() != null) {
+        options.sinks().require("sinks", F32, query.dim(1));
+        options.sinks().requireIn("sinks", memory);
+      }
       if (firstPosition < 0 || firstPosition + query.dim(0) > cache.written(layer)) {
         throw new IllegalArgumentException(
             "positions must lie in [0, "

@@ -1,12 +1,15 @@
 package org.winnow.attention;
 
 import static org.winnow.DType.F32;
+import static org.winnow.DType.I64;
 import static org.winnow.DType.U64;
 
 import java.util.Arrays;
 import org.winnow.Backend;
 import org.winnow.ContextLengthException;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
+import org.winnow.internal.MirroredTensor;
 
 /**
  * Keys and values of one sequence, all layers, outside the Java heap: pages of {@link #PAGE_TOKENS}
@@ -23,6 +26,7 @@ public final class KvCache implements AutoCloseable {
   /** Tokens per page. */
   public static final int PAGE_TOKENS = 64;
 
+  private final TensorMemory memory;
   private final int numLayers;
   private final int numKvHeads;
   private final int keyWidth;
@@ -30,8 +34,9 @@ public final class KvCache implements AutoCloseable {
   private final boolean latent;
   private final int contextLimit;
   private final Tensor[] pages; // [numLayers, keys then values of a layer] f32 each
-  private final Tensor keyPages;
-  private final Tensor valuePages;
+  private final MirroredTensor keyPages;
+  private final MirroredTensor valuePages;
+  private final MirroredTensor position; // the length, for operations
   private final long[] written; // positions that a layer holds
   private int numPages;
   private int length;
@@ -42,7 +47,18 @@ public final class KvCache implements AutoCloseable {
    * @throws IllegalArgumentException naming the number that is not positive
    */
   public KvCache(int numLayers, int numKvHeads, int keyWidth, int valueWidth, int contextLimit) {
-    this(numLayers, numKvHeads, keyWidth, valueWidth, contextLimit, false);
+    this(TensorMemory.host(), numLayers, numKvHeads, keyWidth, valueWidth, contextLimit);
+  }
+
+  /** The same in the memory of the backend that is to compute on it. */
+  public KvCache(
+      TensorMemory memory,
+      int numLayers,
+      int numKvHeads,
+      int keyWidth,
+      int valueWidth,
+      int contextLimit) {
+    this(memory, numLayers, numKvHeads, keyWidth, valueWidth, contextLimit, false);
   }
 
   /**
@@ -53,11 +69,24 @@ public final class KvCache implements AutoCloseable {
    * @param ropeWidth width of k_rope
    */
   public static KvCache ofLatents(int numLayers, int latentWidth, int ropeWidth, int contextLimit) {
+    return ofLatents(TensorMemory.host(), numLayers, latentWidth, ropeWidth, contextLimit);
+  }
+
+  /** The same in the memory of the backend that is to compute on it. */
+  public static KvCache ofLatents(
+      TensorMemory memory, int numLayers, int latentWidth, int ropeWidth, int contextLimit) {
     return new KvCache(
-        numLayers, 1, Math.addExact(latentWidth, ropeWidth), latentWidth, contextLimit, true);
+        memory,
+        numLayers,
+        1,
+        Math.addExact(latentWidth, ropeWidth),
+        latentWidth,
+        contextLimit,
+        true);
   }
 
   private KvCache(
+      TensorMemory memory,
       int numLayers,
       int numKvHeads,
       int keyWidth,
@@ -69,6 +98,7 @@ public final class KvCache implements AutoCloseable {
     requirePositive("keyWidth", keyWidth);
     requirePositive("valueWidth", valueWidth);
     requirePositive("contextLimit", contextLimit);
+    this.memory = memory;
     this.numLayers = numLayers;
     this.numKvHeads = numKvHeads;
     this.keyWidth = keyWidth;
@@ -77,8 +107,9 @@ public final class KvCache implements AutoCloseable {
     this.contextLimit = contextLimit;
     int maxPages = (int) ((contextLimit + (long) PAGE_TOKENS - 1) / PAGE_TOKENS);
     pages = new Tensor[maxPages];
-    keyPages = Tensor.allocate(U64, numLayers, maxPages);
-    valuePages = Tensor.allocate(U64, numLayers, maxPages);
+    keyPages = new MirroredTensor(memory, U64, numLayers, maxPages);
+    valuePages = new MirroredTensor(memory, U64, numLayers, maxPages);
+    position = new MirroredTensor(memory, I64, 1);
     written = new long[numLayers];
   }
 
@@ -96,6 +127,11 @@ public final class KvCache implements AutoCloseable {
 
   public int valueWidth() {
     return valueWidth;
+  }
+
+  /** Where the keys and values lie. */
+  public TensorMemory memory() {
+    return memory;
   }
 
   /** Whether values are the first elements of keys: made by {@link #ofLatents}. */
@@ -127,14 +163,22 @@ public final class KvCache implements AutoCloseable {
 
   /** Addresses of the layers' key pages, [numLayers, maximum number of pages] u64: for backends. */
   public Tensor keyPages() {
-    return keyPages;
+    return keyPages.tensor();
   }
 
   /**
    * Addresses of the layers' value pages, [numLayers, maximum number of pages] u64: for backends.
    */
   public Tensor valuePages() {
-    return valuePages;
+    return valuePages.tensor();
+  }
+
+  /**
+   * The cell that holds {@link #length()}, [1] i64: an operation that takes its position from there
+   * can be issued again unchanged for the next token. For backends.
+   */
+  public Tensor positionCell() {
+    return position.tensor();
   }
 
   /** Elements between the values of two positions of one head. */
@@ -154,7 +198,10 @@ public final class KvCache implements AutoCloseable {
       throw new IllegalArgumentException("numTokens must not be negative, found " + numTokens);
     if ((long) length + numTokens > contextLimit)
       throw new ContextLengthException(contextLimit, (long) length + numTokens);
-    while ((long) numPages * PAGE_TOKENS < length + numTokens) addPage();
+    if ((long) numPages * PAGE_TOKENS >= (long) length + numTokens) return;
+    while ((long) numPages * PAGE_TOKENS < (long) length + numTokens) addPage();
+    keyPages.fromHost();
+    valuePages.fromHost();
   }
 
   /**
@@ -264,7 +311,7 @@ public final class KvCache implements AutoCloseable {
    *
    * @throws IllegalStateException if a layer lacks them
    */
-  public void advance(int numTokens) {
+  public synchronized void advance(int numTokens) {
     requireOpen();
     for (int layer = 0; layer < numLayers; layer++) {
       if (written[layer] != length + (long) numTokens) {
@@ -277,7 +324,7 @@ public final class KvCache implements AutoCloseable {
                 + written[layer]);
       }
     }
-    length += numTokens;
+    setLength(length + numTokens);
   }
 
   /**
@@ -285,12 +332,12 @@ public final class KvCache implements AutoCloseable {
    *
    * @throws IllegalArgumentException unless {@code 0 <= newLength <= length()}
    */
-  public void truncate(int newLength) {
+  public synchronized void truncate(int newLength) {
     requireOpen();
     if (newLength < 0 || newLength > length)
       throw new IllegalArgumentException(
           "newLength must lie in [0, " + length + "], found " + newLength);
-    length = newLength;
+    setLength(newLength);
     Arrays.fill(written, newLength);
   }
 
@@ -303,9 +350,15 @@ public final class KvCache implements AutoCloseable {
     }
     keyPages.close();
     valuePages.close();
+    position.close();
     for (Tensor page : pages) {
       if (page != null) page.close();
     }
+  }
+
+  void requireIn(TensorMemory expected) {
+    if (memory != expected)
+      throw new IllegalArgumentException("cache must lie in " + expected + ", found " + memory);
   }
 
   void requireLayer(int layer) {
@@ -334,16 +387,23 @@ public final class KvCache implements AutoCloseable {
   }
 
   private void addPage() {
-    Tensor page = Tensor.f32(numLayers, layerElements());
+    Tensor page = Tensor.allocate(memory, F32, numLayers, layerElements());
     pages[numPages] = page;
     long valuesOffset = (long) PAGE_TOKENS * numKvHeads * keyWidth * F32.sizeBytes();
     for (int layer = 0; layer < numLayers; layer++) {
       long keys = page.address() + layer * layerElements() * F32.sizeBytes();
       long entry = layer * (long) pages.length + numPages;
-      keyPages.setLong(entry, keys);
-      valuePages.setLong(entry, latent ? keys : keys + valuesOffset);
+      keyPages.longs().put((int) entry, keys);
+      valuePages.longs().put((int) entry, latent ? keys : keys + valuesOffset);
     }
     numPages++;
+  }
+
+  private void setLength(int newLength) {
+    if (newLength == length) return;
+    length = newLength;
+    position.longs().put(0, newLength);
+    position.fromHost();
   }
 
   private void requireOpen() {

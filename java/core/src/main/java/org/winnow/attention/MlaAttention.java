@@ -1,13 +1,13 @@
 package org.winnow.attention;
 
 import static org.winnow.DType.F32;
-import static org.winnow.DType.I32;
 import static org.winnow.Tensor.ANY;
 
 import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
 import org.winnow.Backend;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.attention.MlaWorkspace.Slot;
 import org.winnow.layer.Linear;
 import org.winnow.layer.RmsNorm;
@@ -114,12 +114,15 @@ public final class MlaAttention implements AutoCloseable {
       weights.queryNorm().require("queryNorm", F32, weights.queryDown().outputSize());
     }
     Tensor up = weights.latentUp();
+    TensorMemory memory = up.memory();
     expand = new Linear(up, null);
     keysTransposed = transposedKeys(up, heads, headRows);
     absorbKeys =
-        new ExpertMatrices(up.dtype(), heads, latentWidth, geometry.nopeWidth(), false, false);
+        new ExpertMatrices(
+            memory, up.dtype(), heads, latentWidth, geometry.nopeWidth(), false, false);
     absorbValues =
-        new ExpertMatrices(up.dtype(), heads, geometry.valueWidth(), latentWidth, false, false);
+        new ExpertMatrices(
+            memory, up.dtype(), heads, geometry.valueWidth(), latentWidth, false, false);
     long elementBytes = up.dtype().sizeBytes();
     for (int h = 0; h < heads; h++) {
       absorbKeys.set(
@@ -188,6 +191,8 @@ public final class MlaAttention implements AutoCloseable {
                   ? cache.valueWidth() + " + " + (cache.keyWidth() - cache.valueWidth())
                   : "keys and values"));
     }
+    hidden.requireIn("hidden", backend.memory());
+    workspace.use(backend.memory());
     if (hidden.dim(0) == 0) return;
     cache.reserve(Math.toIntExact(hidden.dim(0)));
     Tensor query = query(backend, hidden, cos, sin, workspace);
@@ -391,16 +396,27 @@ public final class MlaAttention implements AutoCloseable {
       Tensor output) {
     int heads = geometry.numHeads();
     long rowsPerHead = input.dim(0) / heads;
-    Tensor offsets = workspace.get(Slot.HEAD_OFFSETS, I32, heads + 1);
-    Tensor all = workspace.get(Slot.HEADS, I32, heads);
-    if (offsets.getInt(heads) != input.dim(0) || all.getInt(heads - 1) != heads - 1) {
-      for (int h = 0; h <= heads; h++) offsets.setInt(h, Math.toIntExact(h * rowsPerHead));
-      for (int h = 0; h < heads; h++) all.setInt(h, h);
-    }
-    GroupedGemm.run(backend, input, null, offsets, all, heads, matrices, Activation.NONE, output);
+    GroupedGemm.run(
+        backend,
+        input,
+        null,
+        workspace.headOffsets(heads, rowsPerHead),
+        workspace.heads(heads),
+        heads,
+        matrices,
+        Activation.NONE,
+        output);
   }
 
   private Tensor transposedKeys(Tensor up, int heads, long headRows) {
+    if (up.memory().isHost()) return transposedOnHost(up, heads, headRows);
+    try (Tensor copy = Tensor.allocate(up.dtype(), up.shape()).copyFrom(up);
+        Tensor transposed = transposedOnHost(copy, heads, headRows)) {
+      return Tensor.allocate(up.memory(), up.dtype(), transposed.shape()).copyFrom(transposed);
+    }
+  }
+
+  private Tensor transposedOnHost(Tensor up, int heads, long headRows) {
     int elementBytes = up.dtype().sizeBytes();
     int nope = geometry.nopeWidth();
     Tensor transposed = Tensor.allocate(up.dtype(), heads, latentWidth, nope);

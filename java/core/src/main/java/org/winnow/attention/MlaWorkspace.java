@@ -3,6 +3,7 @@ package org.winnow.attention;
 import java.util.Arrays;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 
 /**
  * Intermediate results of {@link MlaAttention}: grows to the largest call, is reused by the next.
@@ -29,8 +30,23 @@ public final class MlaWorkspace implements AutoCloseable {
 
   private final Tensor[] memory = new Tensor[Slot.values().length];
   private final Tensor[] views = new Tensor[Slot.values().length];
+  private TensorMemory tensorMemory; // where they lie: the last call's
   private KvCache expanded;
+  private Tensor filledOffsets; // what headOffsets wrote last, for how many rows
+  private long filledRows;
+  private Tensor filledHeads;
   private boolean closed;
+
+  /** Begins a call of a backend that computes in this memory; gives back what lies elsewhere. */
+  void use(TensorMemory backendMemory) {
+    if (closed) throw new IllegalStateException("workspace is closed");
+    if (tensorMemory == backendMemory) return;
+    free();
+    Arrays.fill(memory, null);
+    Arrays.fill(views, null);
+    expanded = null;
+    tensorMemory = backendMemory;
+  }
 
   /** The slot's memory under this shape; the same object as before where the shape is. */
   Tensor get(Slot slot, DType dtype, long... shape) {
@@ -42,10 +58,33 @@ public final class MlaWorkspace implements AutoCloseable {
     for (long extent : shape) size = Math.multiplyExact(size, extent);
     if (memory[i] == null || memory[i].dtype() != dtype || memory[i].size() < size) {
       if (memory[i] != null) memory[i].close();
-      memory[i] = Tensor.allocate(dtype, Math.max(size, 1));
+      memory[i] = Tensor.allocate(tensorMemory, dtype, Math.max(size, 1));
     }
     views[i] = memory[i].slice(0, size).reshape(shape);
     return views[i];
+  }
+
+  /** Rows of each head one after the other: [numHeads + 1] i32, multiples of rowsPerHead. */
+  Tensor headOffsets(int numHeads, long rowsPerHead) {
+    Tensor offsets = get(Slot.HEAD_OFFSETS, DType.I32, numHeads + 1L);
+    if (offsets != filledOffsets || rowsPerHead != filledRows) {
+      int[] begins = new int[numHeads + 1];
+      for (int h = 0; h <= numHeads; h++) begins[h] = Math.toIntExact(h * rowsPerHead);
+      filledOffsets = offsets.copyFrom(begins);
+      filledRows = rowsPerHead;
+    }
+    return offsets;
+  }
+
+  /** [numHeads] i32: 0 and so on. */
+  Tensor heads(int numHeads) {
+    Tensor heads = get(Slot.HEADS, DType.I32, numHeads);
+    if (heads != filledHeads) {
+      int[] all = new int[numHeads];
+      Arrays.setAll(all, h -> h);
+      filledHeads = heads.copyFrom(all);
+    }
+    return heads;
   }
 
   /** An empty cache of keys and values for one layer. */
@@ -57,7 +96,7 @@ public final class MlaWorkspace implements AutoCloseable {
         || expanded.valueWidth() != valueWidth
         || expanded.contextLimit() < contextLimit) {
       if (expanded != null) expanded.close();
-      expanded = new KvCache(1, numHeads, keyWidth, valueWidth, contextLimit);
+      expanded = new KvCache(tensorMemory, 1, numHeads, keyWidth, valueWidth, contextLimit);
     }
     expanded.truncate(0);
     return expanded;
@@ -67,6 +106,10 @@ public final class MlaWorkspace implements AutoCloseable {
   @Override
   public void close() {
     closed = true;
+    free();
+  }
+
+  private void free() {
     for (Tensor tensor : memory) {
       if (tensor != null) tensor.close();
     }

@@ -6,6 +6,7 @@ import static org.winnow.Tensor.ANY;
 import java.lang.ref.Reference;
 import org.winnow.Backend;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCalls;
 
 /**
@@ -43,9 +44,13 @@ public final class Rope {
       Backend backend, Tensor values, Tensor cos, Tensor sin, int rotaryOffset, Layout layout) {
     int ticket = NativeCalls.enter();
     try {
+      TensorMemory memory = backend.memory();
       values.require("values", F32, ANY, ANY, ANY);
+      values.requireIn("values", memory);
       cos.require("cos", F32, values.dim(0), ANY);
+      cos.requireIn("cos", memory);
       sin.require("sin", F32, cos.dim(0), cos.dim(1));
+      sin.requireIn("sin", memory);
       if (rotaryOffset < 0 || rotaryOffset + 2 * cos.dim(1) > values.dim(2)) {
         throw new IllegalArgumentException(
             "rotary part must lie in [0, "

@@ -164,6 +164,15 @@ public final class RopeFrequencies {
     if (firstPosition < 0)
       throw new IllegalArgumentException(
           "firstPosition must not be negative, found " + firstPosition);
+    if (!cos.memory().isHost() || !sin.memory().isHost()) {
+      try (Tensor hostCos = Tensor.f32(cos.shape());
+          Tensor hostSin = Tensor.f32(sin.shape())) {
+        angles(firstPosition, hostCos, hostSin);
+        cos.copyFrom(hostCos);
+        sin.copyFrom(hostSin);
+      }
+      return;
+    }
     FloatBuffer cosines = cos.asByteBuffer().asFloatBuffer();
     FloatBuffer sines = sin.asByteBuffer().asFloatBuffer();
     for (long position = firstPosition; position < firstPosition + cos.dim(0); position++) {

@@ -76,6 +76,8 @@ public final class StridedCopy {
           innerSize,
           width,
           empty);
+      source.requireIn("source", backend.memory());
+      destination.requireIn("destination", backend.memory());
       destination.requireDisjoint("destination", "source", source);
       if (empty) return;
       backend.stridedCopy(

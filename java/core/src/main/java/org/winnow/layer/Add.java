@@ -5,6 +5,7 @@ import static org.winnow.DType.F32;
 import java.lang.ref.Reference;
 import org.winnow.Backend;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCalls;
 
 /**
@@ -29,8 +30,11 @@ public final class Add {
   public static void run(Backend backend, Tensor accumulator, Tensor addend) {
     int ticket = NativeCalls.enter();
     try {
+      TensorMemory memory = backend.memory();
       accumulator.require("accumulator", F32, Tensor.ANY, Tensor.ANY);
+      accumulator.requireIn("accumulator", memory);
       addend.require("addend", F32, accumulator.dim(0), accumulator.dim(1));
+      addend.requireIn("addend", memory);
       backend.add(accumulator, addend);
     } finally {
       NativeCalls.exit(ticket);

@@ -6,6 +6,7 @@ import static org.winnow.Tensor.ANY;
 import java.lang.ref.Reference;
 import org.winnow.Backend;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCalls;
 
 /**
@@ -29,7 +30,9 @@ public final class Clamp {
   public static void run(Backend backend, Tensor values, float limit) {
     int ticket = NativeCalls.enter();
     try {
+      TensorMemory memory = backend.memory();
       values.require("values", F32, ANY, ANY);
+      values.requireIn("values", memory);
       if (!(limit >= 0))
         throw new IllegalArgumentException("limit must not be negative, found " + limit);
       backend.clamp(values, limit);

@@ -7,6 +7,7 @@ import static org.winnow.Tensor.ANY;
 import java.lang.ref.Reference;
 import org.winnow.Backend;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCalls;
 
 /**
@@ -32,9 +33,13 @@ public final class Embedding {
   public static void run(Backend backend, Tensor table, Tensor tokenIds, Tensor output) {
     int ticket = NativeCalls.enter();
     try {
+      TensorMemory memory = backend.memory();
       table.requireFloating("table", ANY, ANY);
+      table.requireIn("table", memory);
       tokenIds.require("tokenIds", I32, ANY);
+      tokenIds.requireIn("tokenIds", memory);
       output.require("output", F32, tokenIds.dim(0), table.dim(1));
+      output.requireIn("output", memory);
       output.requireDisjoint("output", "table", table);
       output.requireDisjoint("output", "tokenIds", tokenIds);
       long wrong = backend.embedding(table, tokenIds, output);

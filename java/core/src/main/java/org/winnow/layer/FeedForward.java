@@ -3,8 +3,8 @@ package org.winnow.layer;
 import static org.winnow.Tensor.ANY;
 
 import org.winnow.Backend;
-import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCalls;
 import org.winnow.moe.Activation;
 import org.winnow.moe.ExpertMatrices;
@@ -29,11 +29,14 @@ public final class FeedForward implements AutoCloseable {
    * @param gate [intermediateSize, hiddenSize]
    * @param up of the same shape and type
    * @param down [hiddenSize, intermediateSize]
-   * @throws IllegalArgumentException if the shapes or types do not fit together
+   * @throws IllegalArgumentException if the shapes, types or memories do not fit together
    */
   public FeedForward(Linear gate, Linear up, Linear down, Activation activation) {
     up.weight().require("up", gate.weight().dtype(), gate.outputSize(), gate.inputSize());
     down.weight().requireFloating("down", gate.inputSize(), gate.outputSize());
+    TensorMemory memory = gate.weight().memory();
+    up.weight().requireIn("up", memory);
+    down.weight().requireIn("down", memory);
     this.gate = gate;
     this.up = up;
     this.down = down;
@@ -41,7 +44,7 @@ public final class FeedForward implements AutoCloseable {
     boolean biased = gate.bias() != null || up.bias() != null;
     gateUp =
         new ExpertMatrices(
-            gate.weight().dtype(), 1, gate.outputSize(), gate.inputSize(), true, biased);
+            memory, gate.weight().dtype(), 1, gate.outputSize(), gate.inputSize(), true, biased);
     gateUp.set(
         0,
         gate.weight().address(),
@@ -50,6 +53,7 @@ public final class FeedForward implements AutoCloseable {
         address(up.bias()));
     downMatrix =
         new ExpertMatrices(
+            memory,
             down.weight().dtype(),
             1,
             down.outputSize(),
@@ -78,7 +82,8 @@ public final class FeedForward implements AutoCloseable {
     if (closed) throw new IllegalStateException("feed-forward block is closed");
     input.requireFloating("input", ANY, hiddenSize());
     output.requireFloating("output", input.dim(0), hiddenSize());
-    reserve(input.dtype(), input.dim(0));
+    input.requireIn("input", backend.memory());
+    reserve(input);
     // the matrices hold addresses only: the weights stay open until they have been read
     int ticket = NativeCalls.enter();
     try {
@@ -101,10 +106,13 @@ public final class FeedForward implements AutoCloseable {
     if (inner != null) inner.close();
   }
 
-  private void reserve(DType dtype, long numTokens) {
-    if (inner != null && inner.dtype() == dtype && inner.dim(0) >= numTokens) return;
+  private void reserve(Tensor input) {
+    if (inner != null
+        && inner.dtype() == input.dtype()
+        && inner.memory() == input.memory()
+        && inner.dim(0) >= input.dim(0)) return;
     if (inner != null) inner.close();
-    inner = Tensor.allocate(dtype, numTokens, intermediateSize());
+    inner = Tensor.allocate(input.memory(), input.dtype(), input.dim(0), intermediateSize());
   }
 
   private static long address(Tensor bias) {

@@ -6,6 +6,7 @@ import static org.winnow.Tensor.ANY;
 import java.lang.ref.Reference;
 import org.winnow.Backend;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCalls;
 
 /**
@@ -34,10 +35,17 @@ public final class LayerNorm {
       Backend backend, Tensor input, Tensor weight, Tensor bias, Tensor output, float epsilon) {
     int ticket = NativeCalls.enter();
     try {
+      TensorMemory memory = backend.memory();
       input.require("input", F32, ANY, ANY);
+      input.requireIn("input", memory);
       weight.require("weight", F32, input.dim(1));
-      if (bias != null) bias.require("bias", F32, input.dim(1));
+      weight.requireIn("weight", memory);
+      if (bias != null) {
+        bias.require("bias", F32, input.dim(1));
+        bias.requireIn("bias", memory);
+      }
       output.require("output", F32, input.dim(0), input.dim(1));
+      output.requireIn("output", memory);
       if (!(epsilon >= 0))
         throw new IllegalArgumentException("epsilon must not be negative, found " + epsilon);
       backend.layerNorm(input, weight, bias, output, epsilon);

@@ -23,18 +23,26 @@ public final class Linear implements AutoCloseable {
 
   /**
    * @param weight [outputSize, inputSize], f32, bf16 or f16; the caller's, open for as long as this
-   *     is used
+   *     is used, in the memory of the backend that runs it
    * @param bias [outputSize], floating, or null; the caller's if f32, copied to f32 otherwise
-   * @throws IllegalArgumentException naming the argument whose shape or type is wrong
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong, or if the
+   *     two lie in different memories
    */
   public Linear(Tensor weight, Tensor bias) {
     weight.requireFloating("weight", ANY, ANY);
-    if (bias != null) bias.requireFloating("bias", new long[] {weight.dim(0)});
+    if (bias != null) {
+      bias.requireFloating("bias", new long[] {weight.dim(0)});
+      bias.requireIn("bias", weight.memory());
+    }
     this.weight = weight;
     this.ownsBias = bias != null && bias.dtype() != F32;
-    this.bias = ownsBias ? Tensor.of(bias.toFloatArray(), bias.dim(0)) : bias;
+    this.bias =
+        ownsBias
+            ? Tensor.allocate(weight.memory(), F32, bias.dim(0)).copyFrom(bias.toFloatArray())
+            : bias;
     this.matrices =
-        new ExpertMatrices(weight.dtype(), 1, weight.dim(0), weight.dim(1), false, bias != null);
+        new ExpertMatrices(
+            weight.memory(), weight.dtype(), 1, weight.dim(0), weight.dim(1), false, bias != null);
     matrices.set(0, weight.address(), 0, this.bias == null ? 0 : this.bias.address(), 0);
   }
 

@@ -6,6 +6,7 @@ import static org.winnow.Tensor.ANY;
 import java.lang.ref.Reference;
 import org.winnow.Backend;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCalls;
 
 /**
@@ -33,9 +34,13 @@ public final class RmsNorm {
       Backend backend, Tensor input, Tensor weight, Tensor output, float epsilon) {
     int ticket = NativeCalls.enter();
     try {
+      TensorMemory memory = backend.memory();
       input.require("input", F32, ANY, ANY);
+      input.requireIn("input", memory);
       weight.require("weight", F32, input.dim(1));
+      weight.requireIn("weight", memory);
       output.require("output", F32, input.dim(0), input.dim(1));
+      output.requireIn("output", memory);
       if (!(epsilon >= 0))
         throw new IllegalArgumentException("epsilon must not be negative, found " + epsilon);
       backend.rmsNorm(input, weight, output, epsilon);

@@ -7,6 +7,7 @@ import java.lang.ref.Reference;
 import org.winnow.Backend;
 import org.winnow.InvalidLogitsException;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCalls;
 
 /**
@@ -61,7 +62,9 @@ public final class Sampler {
   public int sample(Backend backend, Tensor logits) {
     int ticket = NativeCalls.enter();
     try {
+      TensorMemory memory = backend.memory();
       logits.require("logits", F32, ANY);
+      logits.requireIn("logits", memory);
       if (logits.dim(0) < 1 || logits.dim(0) > Integer.MAX_VALUE) {
         throw new IllegalArgumentException(
             "logits must hold 1 to 2^31 - 1 values, found " + logits.dim(0));

@@ -2,7 +2,8 @@ package org.winnow.moe;
 
 import java.nio.LongBuffer;
 import org.winnow.DType;
-import org.winnow.Tensor;
+import org.winnow.TensorMemory;
+import org.winnow.internal.MirroredTensor;
 import org.winnow.internal.NativeCalls;
 
 /**
@@ -11,9 +12,10 @@ import org.winnow.internal.NativeCalls;
  * weight of the same shape and of f32 biases [outputSize]. An expert without addresses is not
  * resident.
  *
- * <p>It holds addresses only: whoever sets them keeps the memory valid until they are cleared and
- * no operation runs on them. Setting and clearing allocate nothing; they must not run beside an
- * operation that reads these tables.
+ * <p>The tables are kept in the host's memory; on a device they have a copy there, renewed when an
+ * operation asks for it after a change. It holds addresses only: whoever sets them keeps the memory
+ * valid until they are cleared and no operation runs on them. Setting and clearing allocate
+ * nothing; they must not run beside an operation that reads these tables.
  */
 public final class ExpertMatrices implements AutoCloseable {
   private final DType weightType;
@@ -22,10 +24,23 @@ public final class ExpertMatrices implements AutoCloseable {
   private final long inputSize;
   private final boolean gated;
   private final boolean biased;
-  private final Tensor tables; // [weights, up weights, biases, up biases] x numExperts
+  private final MirroredTensor tables; // [weights, up weights, biases, up biases] x numExperts
   private final LongBuffer entries;
+  private volatile boolean changed; // since the tables were handed to the device
+
+  /** Tables of matrices in the host's memory; see the other constructor. */
+  public ExpertMatrices(
+      DType weightType,
+      int numExperts,
+      long outputSize,
+      long inputSize,
+      boolean gated,
+      boolean biased) {
+    this(TensorMemory.host(), weightType, numExperts, outputSize, inputSize, gated, biased);
+  }
 
   /**
+   * @param memory where the matrices will lie, and the tables that operations read: the backend's
    * @param weightType f32, bf16 or f16
    * @param gated whether each expert has an up weight beside its weight: their products are
    *     combined as activation(gate, up)
@@ -33,6 +48,7 @@ public final class ExpertMatrices implements AutoCloseable {
    * @throws IllegalArgumentException if the type is not floating or a size is below 1
    */
   public ExpertMatrices(
+      TensorMemory memory,
       DType weightType,
       int numExperts,
       long outputSize,
@@ -51,8 +67,8 @@ public final class ExpertMatrices implements AutoCloseable {
     this.inputSize = inputSize;
     this.gated = gated;
     this.biased = biased;
-    this.tables = Tensor.allocate(DType.U64, 4, numExperts);
-    this.entries = tables.asByteBuffer().asLongBuffer();
+    this.tables = new MirroredTensor(memory, DType.U64, 4, numExperts);
+    this.entries = tables.longs();
   }
 
   private static void requirePositive(String name, long value) {
@@ -127,7 +143,7 @@ public final class ExpertMatrices implements AutoCloseable {
 
   /** Address of the weights' addresses [numExperts]. For backends, like the three below. */
   public long weightTable() {
-    return tables.address();
+    return table(0);
   }
 
   /** Address of the up weights' addresses [numExperts], or 0. */
@@ -143,6 +159,17 @@ public final class ExpertMatrices implements AutoCloseable {
   /** Address of the up biases' addresses [numExperts], or 0. */
   public long upBiasTable() {
     return biased && gated ? table(3) : 0;
+  }
+
+  /** Where the matrices and the tables lie. */
+  public TensorMemory memory() {
+    return tables.tensor().memory();
+  }
+
+  /** Checks that this argument lies where an operation computes. */
+  void requireIn(String name, TensorMemory expected) {
+    if (memory() != expected)
+      throw new IllegalArgumentException(name + " must lie in " + expected + ", found " + memory());
   }
 
   /** Releases the tables, not what they point to. May be called twice. */
@@ -166,7 +193,14 @@ public final class ExpertMatrices implements AutoCloseable {
   }
 
   private long table(int index) {
-    return tables.address() + (long) index * numExperts * Long.BYTES;
+    if (changed) handOver();
+    return tables.tensor().address() + (long) index * numExperts * Long.BYTES;
+  }
+
+  private synchronized void handOver() {
+    if (!changed) return;
+    changed = false;
+    tables.fromHost();
   }
 
   private void put(int expert, long weight, long up, long bias, long upBias) {
@@ -177,13 +211,14 @@ public final class ExpertMatrices implements AutoCloseable {
       entries.put(numExperts + expert, up);
       entries.put(2 * numExperts + expert, bias);
       entries.put(3 * numExperts + expert, upBias);
+      changed = true;
     } finally {
       NativeCalls.exit(ticket);
     }
   }
 
   private void requireExpert(int expert) {
-    if (tables.isClosed()) throw new IllegalStateException("expert matrices are closed");
+    if (tables.tensor().isClosed()) throw new IllegalStateException("expert matrices are closed");
     if (expert < 0 || expert >= numExperts)
       throw new IllegalArgumentException(
           "expert must lie in [0, " + numExperts + "), found " + expert);

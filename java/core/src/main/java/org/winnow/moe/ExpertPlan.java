@@ -5,6 +5,8 @@ import java.nio.IntBuffer;
 import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
+import org.winnow.internal.MirroredTensor;
 import org.winnow.internal.NativeCalls;
 
 /**
@@ -12,27 +14,43 @@ import org.winnow.internal.NativeCalls;
  * each expert computes. A counting sort; no activation is moved.
  *
  * <p>The tensors are as large as the largest batch so far. Reusable: building again overwrites, and
- * replaces a tensor that is too small. For one thread at a time. Native contract: {@code
+ * replaces a tensor that is too small. On a device nothing waits for the sort: which experts are
+ * active is fetched when it is first asked for. For one thread at a time. Native contract: {@code
  * expert_plan.h}.
  */
 public final class ExpertPlan implements AutoCloseable {
-  private Tensor expertOffsets = Tensor.allocate(DType.I32, 2);
-  private Tensor sourceRows = Tensor.allocate(DType.I32, 1);
-  private Tensor assignmentRows = Tensor.allocate(DType.I32, 1);
-  private Tensor activeExperts = Tensor.allocate(DType.I32, 1);
-  private IntBuffer active = activeExperts.asByteBuffer().asIntBuffer();
+  private Tensor expertOffsets;
+  private Tensor sourceRows;
+  private Tensor assignmentRows;
+  private MirroredTensor activeExperts;
   private int numTokens;
   private int numRows;
   private int numExperts = 1;
-  private int numActiveExperts;
+  private int numActiveExperts; // NOT_WAITED: not fetched yet
   private volatile boolean closed;
+
+  /** For backends that compute in the host's memory. */
+  public ExpertPlan() {
+    this(TensorMemory.host());
+  }
+
+  /**
+   * @param memory where the tensors lie: the backend's
+   */
+  public ExpertPlan(TensorMemory memory) {
+    expertOffsets = Tensor.allocate(memory, DType.I32, 2);
+    sourceRows = Tensor.allocate(memory, DType.I32, 1);
+    assignmentRows = Tensor.allocate(memory, DType.I32, 1);
+    activeExperts = new MirroredTensor(memory, DType.I32, 1);
+  }
 
   /**
    * Sorts a routing's pairs.
    *
    * @param numExperts more than any expert id of the routing
-   * @throws IllegalArgumentException naming the first expert id that is not below numExperts; the
-   *     plan is empty then
+   * @throws IllegalArgumentException naming the first expert id that is not below numExperts (a
+   *     device trusts the ids that lie in its memory), or the argument that lies in another memory
+   *     than the backend's; the plan is empty then
    * @throws IllegalStateException if the routing, the plan or the backend is closed
    */
   public void build(Backend backend, Routing routing, int numExperts) {
@@ -43,8 +61,11 @@ public final class ExpertPlan implements AutoCloseable {
     try {
       routing.requireOpen();
       requireOpen();
+      TensorMemory memory = backend.memory();
+      routing.requireIn(memory);
+      requireIn(memory);
       long active = backend.expertPlan(routing, this);
-      if (active < 0) throw refused(routing, (int) (-1 - active));
+      if (active < 0 && active != Backend.NOT_WAITED) throw refused(routing, (int) (-1 - active));
       numTokens = routing.numTokens();
       numRows = routing.numRows();
       numActiveExperts = (int) active;
@@ -84,40 +105,52 @@ public final class ExpertPlan implements AutoCloseable {
     return assignmentRows;
   }
 
-  /**
-   * [numExperts] i32, ascending: the experts that have rows; the first {@link #numActiveExperts()}
-   * count.
-   */
+  /** [numExperts] i32, ascending: the experts that have rows, then -1. */
   public Tensor activeExperts() {
-    return activeExperts;
+    return activeExperts.tensor();
   }
 
-  /** Experts that have rows. */
+  /** Experts that have rows. On a device the first call waits for the sort. */
   public int numActiveExperts() {
+    if (numActiveExperts == Backend.NOT_WAITED) readBack();
     return numActiveExperts;
+  }
+
+  /**
+   * How many entries of {@link #activeExperts()} an operation needs to look at: their number where
+   * it is known without waiting, otherwise the most that there can be.
+   */
+  public int maxActiveExperts() {
+    return isReadBack() ? numActiveExperts : Math.min(numRows, numExperts);
   }
 
   /** The i-th expert that has rows, in ascending order. */
   public int activeExpert(int i) {
-    if (i < 0 || i >= numActiveExperts)
+    if (i < 0 || i >= numActiveExperts())
       throw new IndexOutOfBoundsException(
           "i must lie in [0, " + numActiveExperts + "), found " + i);
     int ticket = NativeCalls.enter();
     try {
       requireOpen();
-      return active.get(i);
+      return activeExperts.ints().get(i);
     } finally {
       NativeCalls.exit(ticket);
     }
   }
 
+  /** Whether {@link #numActiveExperts} and the like answer without waiting. */
+  boolean isReadBack() {
+    return numActiveExperts != Backend.NOT_WAITED;
+  }
+
   /** Copies the experts that have rows, ascending, and returns their number. */
   int copyActiveExperts(int[] target) {
+    int count = numActiveExperts();
     int ticket = NativeCalls.enter();
     try {
       requireOpen();
-      active.get(0, target, 0, numActiveExperts);
-      return numActiveExperts;
+      activeExperts.ints().get(0, target, 0, count);
+      return count;
     } finally {
       NativeCalls.exit(ticket);
     }
@@ -138,7 +171,8 @@ public final class ExpertPlan implements AutoCloseable {
     return "plan of "
         + numRows
         + " rows for "
-        + numActiveExperts
+        + (isReadBack() ? "" : "at most ")
+        + maxActiveExperts()
         + " of "
         + numExperts
         + " experts";
@@ -148,23 +182,47 @@ public final class ExpertPlan implements AutoCloseable {
     if (closed) throw new IllegalStateException("expert plan is closed");
   }
 
+  void requireIn(TensorMemory expected) {
+    expertOffsets.requireIn("plan", expected);
+  }
+
+  private void readBack() {
+    int ticket = NativeCalls.enter();
+    try {
+      requireOpen();
+      activeExperts.toHost();
+      IntBuffer active = activeExperts.ints();
+      int count = 0;
+      while (count < numExperts && active.get(count) >= 0) count++;
+      numActiveExperts = count;
+    } finally {
+      NativeCalls.exit(ticket);
+    }
+  }
+
   private void reserve(int rows, int experts) {
     requireOpen();
     numTokens = 0;
     numRows = 0;
     numActiveExperts = 0;
-    if (sourceRows.dim(0) < rows) {
-      sourceRows = Routing.grown(sourceRows, rows);
-      assignmentRows = Routing.grown(assignmentRows, rows);
-    }
+    sourceRows = grown(sourceRows, rows);
+    assignmentRows = grown(assignmentRows, rows);
     if (numExperts != experts) {
+      TensorMemory memory = expertOffsets.memory();
       expertOffsets.close();
       activeExperts.close();
-      expertOffsets = Tensor.allocate(DType.I32, experts + 1L);
-      activeExperts = Tensor.allocate(DType.I32, experts);
-      active = activeExperts.asByteBuffer().asIntBuffer();
+      expertOffsets = Tensor.allocate(memory, DType.I32, experts + 1L);
+      activeExperts = new MirroredTensor(memory, DType.I32, experts);
       numExperts = experts;
     }
+  }
+
+  private static Tensor grown(Tensor tensor, long size) {
+    long capacity = tensor.dim(0);
+    if (capacity >= size) return tensor;
+    tensor.close();
+    return Tensor.allocate(
+        tensor.memory(), tensor.dtype(), Math.max(size, capacity + capacity / 2));
   }
 
   private IllegalArgumentException refused(Routing routing, int pair) {

@@ -1,36 +1,47 @@
 package org.winnow.moe;
 
-import java.nio.IntBuffer;
 import java.util.Arrays;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
+import org.winnow.internal.MirroredTensor;
 
 /**
  * Acquires the active experts of a plan in waves of as many as fit: first those that are resident,
- * so that none of them is evicted before its turn.
+ * so that none of them is evicted before its turn. Where all experts are always resident and a
+ * device has not said yet which are active, there is one wave of all, and nothing waits: kernels
+ * take the plan's own list.
  */
 final class ExpertWaves implements AutoCloseable {
   private final Experts source;
+  private final int[] all;
   private final int[] pending; // the experts of waves to come, in order
   private final int[] wave; // the experts of this wave, ascending
-  private final Tensor experts; // the same for the kernel
-  private final IntBuffer entries;
+  private final MirroredTensor list; // the same for the kernel
+  private ExpertPlan whole; // whose experts are one wave, none of which has run; or null
+  private Tensor experts;
   private int numPending;
   private int begin;
   private int numExperts;
 
-  ExpertWaves(Experts source) {
+  /**
+   * @param memory where the kernel reads
+   */
+  ExpertWaves(Experts source, TensorMemory memory) {
     this.source = source;
     pending = new int[source.numExperts()];
     wave = new int[source.numExperts()];
-    experts = Tensor.allocate(DType.I32, source.numExperts());
-    entries = experts.asByteBuffer().asIntBuffer();
+    all = new int[source.numExperts()];
+    Arrays.setAll(all, expert -> expert);
+    list = new MirroredTensor(memory, DType.I32, source.numExperts());
   }
 
   void begin(ExpertPlan plan) {
-    int numActive = plan.copyActiveExperts(wave);
     begin = 0;
     numPending = 0;
+    whole = source.isAlwaysResident() && !plan.isReadBack() ? plan : null;
+    if (whole != null) return;
+    int numActive = plan.copyActiveExperts(wave);
     if (numActive <= source.maxPinned()) {
       System.arraycopy(wave, 0, pending, 0, numActive);
       numPending = numActive;
@@ -49,27 +60,37 @@ final class ExpertWaves implements AutoCloseable {
 
   /** Acquires the next wave; the caller releases it. Returns false if there is none. */
   boolean next() {
+    if (whole != null) {
+      experts = whole.activeExperts();
+      numExperts = whole.maxActiveExperts();
+      whole = null;
+      source.acquire(all, all.length);
+      return true;
+    }
     numExperts = Math.min(source.maxPinned(), numPending - begin);
     if (numExperts == 0) return false;
     System.arraycopy(pending, begin, wave, 0, numExperts);
     Arrays.sort(wave, 0, numExperts);
-    entries.put(0, wave, 0, numExperts);
+    list.ints().put(0, wave, 0, numExperts);
+    list.fromHost();
+    experts = list.tensor();
     begin += numExperts;
     source.acquire(wave, numExperts);
     return true;
   }
 
-  /** [at least numExperts] i32, ascending: the experts of this wave. */
+  /** [at least numExperts] i32: the experts of this wave, ascending, then perhaps -1. */
   Tensor experts() {
     return experts;
   }
 
+  /** The most experts that this wave computes. */
   int numExperts() {
     return numExperts;
   }
 
   @Override
   public void close() {
-    experts.close();
+    list.close();
   }
 }

@@ -40,6 +40,14 @@ public interface Experts {
   boolean isResident(int expert);
 
   /**
+   * Whether every expert stays resident, and all can be acquired at once, for as long as this is
+   * open: then a device's choice of experts need not be fetched before they are computed.
+   */
+  default boolean isAlwaysResident() {
+    return false;
+  }
+
+  /**
    * Makes experts resident and keeps them so until {@link #release()}. Where this throws, nothing
    * is held.
    *

@@ -10,6 +10,7 @@ import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.ExpertNotResidentException;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCalls;
 
 /**
@@ -39,7 +40,7 @@ public final class GroupedGemm {
    * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
    *     run then
    * @throws ExpertNotResidentException naming the first active expert without weights; nothing was
-   *     written then
+   *     written then. A device that does not wait to find out fills its rows with NaN
    * @throws IllegalStateException if a tensor, the plan, the matrices or the backend is closed
    */
   public static void run(
@@ -65,7 +66,7 @@ public final class GroupedGemm {
         plan.sourceRows(),
         plan.expertOffsets(),
         plan.activeExperts(),
-        plan.numActiveExperts(),
+        plan.maxActiveExperts(),
         weights,
         activation,
         output);
@@ -77,8 +78,8 @@ public final class GroupedGemm {
    *     input row r
    * @param expertOffsets [numExperts + 1] i32: first row of each expert, ascending; the last is
    *     numRows
-   * @param activeExperts [at least numActive] i32, ascending: the experts to compute; rows of
-   *     others are left alone
+   * @param activeExperts [at least numActive] i32, ascending, then perhaps -1: the experts to
+   *     compute; rows of others are left alone
    * @param weights the resident experts' matrices, valid until this returns
    * @param output [at least numRows, outputSize], f32 or bf16; must not overlap the inputs
    * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
@@ -99,14 +100,20 @@ public final class GroupedGemm {
       Tensor output) {
     int ticket = NativeCalls.enter();
     try {
-      if (sourceRows != null) sourceRows.require("sourceRows", I32, ANY);
+      TensorMemory memory = backend.memory();
+      if (sourceRows != null) {
+        sourceRows.require("sourceRows", I32, ANY);
+        sourceRows.requireIn("sourceRows", memory);
+      }
       expertOffsets.require("expertOffsets", I32, weights.numExperts() + 1L);
+      expertOffsets.requireIn("expertOffsets", memory);
       activeExperts.require("activeExperts", I32, ANY);
+      activeExperts.requireIn("activeExperts", memory);
       if (numActive < 0 || numActive > activeExperts.dim(0)) {
         throw new IllegalArgumentException(
             "numActive must lie in [0, " + activeExperts.dim(0) + "], found " + numActive);
       }
-      check(input, weights, activation, output);
+      check(backend, input, weights, activation, output);
       int absent =
           backend.groupedGemm(
               input,
@@ -141,7 +148,7 @@ public final class GroupedGemm {
       Backend backend, Tensor input, ExpertMatrices weights, Activation activation, Tensor output) {
     int ticket = NativeCalls.enter();
     try {
-      check(input, weights, activation, output);
+      check(backend, input, weights, activation, output);
       if (backend.groupedGemm(input, null, null, null, 1, weights, activation, output) >= 0)
         throw new ExpertNotResidentException(0);
     } finally {
@@ -153,7 +160,11 @@ public final class GroupedGemm {
   }
 
   private static void check(
-      Tensor input, ExpertMatrices weights, Activation activation, Tensor output) {
+      Backend backend, Tensor input, ExpertMatrices weights, Activation activation, Tensor output) {
+    TensorMemory memory = backend.memory();
+    input.requireIn("input", memory);
+    weights.requireIn("weights", memory);
+    output.requireIn("output", memory);
     input.requireFloating("input", ANY, weights.inputSize());
     output.requireFloating("output", ANY, weights.outputSize());
     requireF32OrBf16("input", input.dtype());

@@ -7,6 +7,7 @@ import static org.winnow.Tensor.ANY;
 import java.lang.ref.Reference;
 import org.winnow.Backend;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCalls;
 
 /**
@@ -45,17 +46,22 @@ public final class MoeCombine {
       Tensor output) {
     int ticket = NativeCalls.enter();
     try {
+      TensorMemory memory = backend.memory();
       routing.requireOpen();
       plan.requireOpen();
+      routing.requireIn(memory);
+      plan.requireIn(memory);
       if (plan.numRows() != routing.numRows() || plan.numTokens() != routing.numTokens()) {
         throw new IllegalArgumentException(
             "plan must be built from the routing, found " + plan + " and " + routing);
       }
       output.requireFloating("output", routing.numTokens(), ANY);
+      output.requireIn("output", memory);
       if (output.dtype() != F32 && output.dtype() != BF16) {
         throw new IllegalArgumentException("output must be f32 or bf16, found " + output.dtype());
       }
       expertOutput.require("expertOutput", F32, ANY, output.dim(1));
+      expertOutput.requireIn("expertOutput", memory);
       if (expertOutput.dim(0) < plan.numRows()) {
         throw new IllegalArgumentException(
             "expertOutput must have at least "
@@ -66,6 +72,7 @@ public final class MoeCombine {
       output.requireDisjoint("output", "expertOutput", expertOutput);
       if (shared != null) {
         shared.require("shared", F32, output.dim(0), output.dim(1));
+        shared.requireIn("shared", memory);
         output.requireDisjoint("output", "shared", shared);
       }
       if (sharedGateLogits != null) {
@@ -73,6 +80,7 @@ public final class MoeCombine {
           throw new IllegalArgumentException(
               "sharedGateLogits must be null without shared, found " + sharedGateLogits);
         sharedGateLogits.require("sharedGateLogits", F32, output.dim(0), 1);
+        sharedGateLogits.requireIn("sharedGateLogits", memory);
         output.requireDisjoint("output", "sharedGateLogits", sharedGateLogits);
       }
       backend.moeCombine(expertOutput, routing, plan, shared, sharedGateLogits, output);

@@ -7,6 +7,7 @@ import static org.winnow.Tensor.ANY;
 import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.layer.FeedForward;
 import org.winnow.layer.Linear;
 
@@ -30,6 +31,8 @@ import org.winnow.layer.Linear;
  * }
  * }</pre>
  *
+ * <p>The layer's own tensors lie where the router's weight does; all others must too.
+ *
  * <p>A batch that needs more experts than can be acquired at once is computed in waves, those that
  * are resident first. The output has the same bits whatever the batch, the waves and the number of
  * threads. Calls from several threads are served one after the other. After the first call of a
@@ -43,14 +46,14 @@ public final class MoeLayer implements AutoCloseable {
   private final FeedForward shared;
   private final Linear sharedGate;
   private final boolean everyExpert;
-  private final Routing routing = new Routing();
-  private final ExpertPlan plan = new ExpertPlan();
+  private final Routing routing;
+  private final ExpertPlan plan;
   private final ExpertWaves waves;
-  private final Workspace logits = new Workspace();
-  private final Workspace inner = new Workspace();
-  private final Workspace expertOutput = new Workspace();
-  private final Workspace sharedOutput = new Workspace();
-  private final Workspace sharedGateLogits = new Workspace();
+  private final Workspace logits;
+  private final Workspace inner;
+  private final Workspace expertOutput;
+  private final Workspace sharedOutput;
+  private final Workspace sharedGateLogits;
   private boolean closed;
 
   private MoeLayer(Builder builder) {
@@ -61,7 +64,15 @@ public final class MoeLayer implements AutoCloseable {
     shared = builder.shared;
     sharedGate = builder.sharedGate;
     everyExpert = builder.everyExpert;
-    waves = new ExpertWaves(experts);
+    TensorMemory memory = router.weight().memory();
+    routing = new Routing(memory);
+    plan = new ExpertPlan(memory);
+    waves = new ExpertWaves(experts, memory);
+    logits = new Workspace(memory);
+    inner = new Workspace(memory);
+    expertOutput = new Workspace(memory);
+    sharedOutput = new Workspace(memory);
+    sharedGateLogits = new Workspace(memory);
   }
 
   /**
@@ -89,6 +100,7 @@ public final class MoeLayer implements AutoCloseable {
    */
   public synchronized void forward(Backend backend, Tensor hidden, Tensor output) {
     requireHidden(hidden);
+    hidden.requireIn("hidden", backend.memory());
     output.requireFloating("output", hidden.dim(0), hidden.dim(1));
     if (output.dtype() != F32 && output.dtype() != BF16) {
       throw new IllegalArgumentException("output must be f32 or bf16, found " + output.dtype());
@@ -215,16 +227,21 @@ public final class MoeLayer implements AutoCloseable {
 
   /** Memory that grows with the batch. */
   private static final class Workspace implements AutoCloseable {
-    private Tensor memory;
+    private final TensorMemory memory;
+    private Tensor tensor;
     private Tensor view;
+
+    Workspace(TensorMemory memory) {
+      this.memory = memory;
+    }
 
     /** Of this type and width, with at least so many rows. */
     Tensor atLeast(DType dtype, long rows, long columns) {
-      if (memory == null || memory.dtype() != dtype || memory.dim(0) < rows) {
+      if (tensor == null || tensor.dtype() != dtype || tensor.dim(0) < rows) {
         close();
-        memory = Tensor.allocate(dtype, Math.max(rows, 1), columns);
+        tensor = Tensor.allocate(memory, dtype, Math.max(rows, 1), columns);
       }
-      return memory;
+      return tensor;
     }
 
     /** The same with exactly so many rows; a new view only when their number changes. */
@@ -236,7 +253,7 @@ public final class MoeLayer implements AutoCloseable {
 
     @Override
     public void close() {
-      if (memory != null) memory.close();
+      if (tensor != null) tensor.close();
       view = null;
     }
   }

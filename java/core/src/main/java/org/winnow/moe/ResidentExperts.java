@@ -3,12 +3,13 @@ package org.winnow.moe;
 import java.util.concurrent.locks.ReentrantLock;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCalls;
 
 /**
- * Experts whose weights are the caller's tensors, all in memory. The tensors must be open while a
- * layer runs on them; closing one waits for the layer that runs, and a layer that needs a closed
- * one is refused.
+ * Experts whose weights are the caller's tensors, all in one memory. The tensors must be open while
+ * a layer runs on them (on a device all of them, chosen or not); closing one waits for the layer
+ * that runs, and a layer that needs a closed one is refused.
  */
 public final class ResidentExperts implements Experts, AutoCloseable {
   // [gate, up, down, gateBias, upBias, downBias][expert], each null where there is none
@@ -30,7 +31,8 @@ public final class ResidentExperts implements Experts, AutoCloseable {
    * @param gateBias per expert [intermediateSize] f32; null: none
    * @param upBias per expert [intermediateSize] f32; null: none
    * @param downBias per expert [hiddenSize] f32; null: none
-   * @throws IllegalArgumentException naming the tensor whose shape or type is wrong
+   * @throws IllegalArgumentException naming the tensor whose shape or type is wrong, or that lies
+   *     in another memory than the first
    */
   public ResidentExperts(
       Tensor[] gate,
@@ -46,20 +48,22 @@ public final class ResidentExperts implements Experts, AutoCloseable {
     long f = gate[0].dim(0);
     long d = gate[0].dim(1);
     DType type = gate[0].dtype();
+    TensorMemory memory = gate[0].memory();
     if (up == null && upBias != null)
       throw new IllegalArgumentException("upBias must be null without up");
     tensors =
         new Tensor[][] {
-          copy("gate", gate, gate.length, type, f, d),
-          copy("up", up, gate.length, type, f, d),
-          copy("down", down, gate.length, type, d, f),
-          copy("gateBias", gateBias, gate.length, DType.F32, f),
-          copy("upBias", upBias, gate.length, DType.F32, f),
-          copy("downBias", downBias, gate.length, DType.F32, d)
+          copy("gate", gate, gate.length, memory, type, f, d),
+          copy("up", up, gate.length, memory, type, f, d),
+          copy("down", down, gate.length, memory, type, d, f),
+          copy("gateBias", gateBias, gate.length, memory, DType.F32, f),
+          copy("upBias", upBias, gate.length, memory, DType.F32, f),
+          copy("downBias", downBias, gate.length, memory, DType.F32, d)
         };
     gateUp =
-        new ExpertMatrices(type, gate.length, f, d, up != null, gateBias != null || upBias != null);
-    this.down = new ExpertMatrices(type, gate.length, d, f, false, downBias != null);
+        new ExpertMatrices(
+            memory, type, gate.length, f, d, up != null, gateBias != null || upBias != null);
+    this.down = new ExpertMatrices(memory, type, gate.length, d, f, false, downBias != null);
     for (int e = 0; e < gate.length; e++) {
       gateUp.set(e, address(0, e), address(1, e), address(3, e), address(4, e));
       this.down.set(e, address(2, e), 0, address(5, e), 0);
@@ -105,6 +109,11 @@ public final class ResidentExperts implements Experts, AutoCloseable {
   @Override
   public boolean isResident(int expert) {
     return gateUp.isResident(expert);
+  }
+
+  @Override
+  public boolean isAlwaysResident() {
+    return true;
   }
 
   @Override
@@ -171,13 +180,21 @@ public final class ResidentExperts implements Experts, AutoCloseable {
   }
 
   private static Tensor[] copy(
-      String name, Tensor[] tensors, int numExperts, DType type, long... shape) {
+      String name,
+      Tensor[] tensors,
+      int numExperts,
+      TensorMemory memory,
+      DType type,
+      long... shape) {
     if (tensors == null) return null;
     if (tensors.length != numExperts) {
       throw new IllegalArgumentException(
           name + " must have " + numExperts + " experts, found " + tensors.length);
     }
-    for (int e = 0; e < numExperts; e++) tensors[e].require(name + "[" + e + "]", type, shape);
+    for (int e = 0; e < numExperts; e++) {
+      tensors[e].require(name + "[" + e + "]", type, shape);
+      tensors[e].requireIn(name + "[" + e + "]", memory);
+    }
     return tensors.clone();
   }
 

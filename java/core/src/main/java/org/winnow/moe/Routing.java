@@ -5,6 +5,8 @@ import java.nio.IntBuffer;
 import java.util.Arrays;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
+import org.winnow.internal.MirroredTensor;
 import org.winnow.internal.NativeCalls;
 
 /**
@@ -17,15 +19,27 @@ import org.winnow.internal.NativeCalls;
  * small. For one thread at a time.
  */
 public final class Routing implements AutoCloseable {
-  private Tensor tokenOffsets = Tensor.allocate(DType.I32, 1);
-  private Tensor expertIds = Tensor.allocate(DType.I32, 1);
-  private Tensor routingWeights = Tensor.allocate(DType.F32, 1);
-  private IntBuffer offsets = tokenOffsets.asByteBuffer().asIntBuffer();
-  private IntBuffer chosen = expertIds.asByteBuffer().asIntBuffer();
+  private MirroredTensor tokenOffsets;
+  private MirroredTensor expertIds;
+  private MirroredTensor routingWeights;
   private boolean[] listed = {};
   private int numTokens;
   private int numRows;
   private volatile boolean closed;
+
+  /** For backends that compute in the host's memory. */
+  public Routing() {
+    this(TensorMemory.host());
+  }
+
+  /**
+   * @param memory where the tensors lie: the backend's
+   */
+  public Routing(TensorMemory memory) {
+    tokenOffsets = new MirroredTensor(memory, DType.I32, 1);
+    expertIds = new MirroredTensor(memory, DType.I32, 1);
+    routingWeights = new MirroredTensor(memory, DType.F32, 1);
+  }
 
   /** Tokens of the last batch. */
   public int numTokens() {
@@ -39,17 +53,17 @@ public final class Routing implements AutoCloseable {
 
   /** [at least numTokens + 1] i32: exclusive prefix sum of choices per token. */
   public Tensor tokenOffsets() {
-    return tokenOffsets;
+    return tokenOffsets.tensor();
   }
 
   /** [at least numRows] i32: choices by token, best first. */
   public Tensor expertIds() {
-    return expertIds;
+    return expertIds.tensor();
   }
 
   /** [at least numRows] f32: their weights. */
   public Tensor routingWeights() {
-    return routingWeights;
+    return routingWeights.tensor();
   }
 
   /**
@@ -79,9 +93,9 @@ public final class Routing implements AutoCloseable {
         throw new IllegalArgumentException("expertIds must not be negative, found " + expert);
     }
     reserve(tokenOffsets.length - 1, rows);
-    this.tokenOffsets.slice(0, tokenOffsets.length).copyFrom(tokenOffsets);
-    this.expertIds.slice(0, rows).copyFrom(expertIds);
-    this.routingWeights.slice(0, rows).copyFrom(routingWeights);
+    this.tokenOffsets.tensor().slice(0, tokenOffsets.length).copyFrom(tokenOffsets);
+    this.expertIds.tensor().slice(0, rows).copyFrom(expertIds);
+    this.routingWeights.tensor().slice(0, rows).copyFrom(routingWeights);
     numTokens = tokenOffsets.length - 1;
     numRows = rows;
   }
@@ -98,6 +112,9 @@ public final class Routing implements AutoCloseable {
     int ticket = NativeCalls.enter();
     try {
       requireOpen();
+      readBack();
+      IntBuffer offsets = tokenOffsets.ints();
+      IntBuffer chosen = expertIds.ints();
       if (listed.length < ids.length) listed = new boolean[ids.length];
       Arrays.fill(listed, false);
       int count = 0;
@@ -140,24 +157,15 @@ public final class Routing implements AutoCloseable {
     requireOpen();
     numTokens = 0;
     numRows = 0;
-    if (tokenOffsets.dim(0) < tokens + 1L) {
-      tokenOffsets = grown(tokenOffsets, tokens + 1L);
-      offsets = tokenOffsets.asByteBuffer().asIntBuffer();
-    }
-    if (expertIds.dim(0) < rows) {
-      expertIds = grown(expertIds, rows);
-      chosen = expertIds.asByteBuffer().asIntBuffer();
-      routingWeights = grown(routingWeights, rows);
-    }
+    tokenOffsets = grown(tokenOffsets, tokens + 1L);
+    expertIds = grown(expertIds, rows);
+    routingWeights = grown(routingWeights, rows);
   }
 
-  /**
-   * After a native router has written the choices of this many tokens; inside its native call, so
-   * that the memory is valid.
-   */
-  void setNumTokens(int tokens) {
+  /** After a router has written the choices of this many tokens. */
+  void set(int tokens, int rows) {
     numTokens = tokens;
-    numRows = offsets.get(tokens);
+    numRows = rows;
   }
 
   /**
@@ -168,8 +176,10 @@ public final class Routing implements AutoCloseable {
     int ticket = NativeCalls.enter();
     try {
       requireOpen();
-      IntBuffer ids = chosen;
-      FloatBuffer weights = routingWeights.asByteBuffer().asFloatBuffer();
+      readBack();
+      IntBuffer offsets = tokenOffsets.ints();
+      IntBuffer ids = expertIds.ints();
+      FloatBuffer weights = routingWeights.floats();
       boolean[] isChosen = new boolean[numExperts];
       for (int t = numTokens - 1;
           t >= 0;
@@ -191,6 +201,9 @@ public final class Routing implements AutoCloseable {
         }
         offsets.put(t + 1, row);
       }
+      tokenOffsets.fromHost();
+      expertIds.fromHost();
+      routingWeights.fromHost();
       numRows = numTokens * numExperts;
     } finally {
       NativeCalls.exit(ticket);
@@ -201,11 +214,23 @@ public final class Routing implements AutoCloseable {
     if (closed) throw new IllegalStateException("routing is closed");
   }
 
-  /** A larger tensor of zeros in place of one whose contents no longer count. */
-  static Tensor grown(Tensor tensor, long size) {
-    Tensor larger =
-        Tensor.allocate(tensor.dtype(), Math.max(size, tensor.dim(0) + tensor.dim(0) / 2));
-    tensor.close();
-    return larger;
+  void requireIn(TensorMemory expected) {
+    tokenOffsets.tensor().requireIn("routing", expected);
+  }
+
+  private void readBack() {
+    tokenOffsets.toHost();
+    expertIds.toHost();
+    routingWeights.toHost();
+  }
+
+  /** This tensor, or a larger one of zeros in place of one whose contents no longer count. */
+  private static MirroredTensor grown(MirroredTensor present, long size) {
+    Tensor tensor = present.tensor();
+    long capacity = tensor.dim(0);
+    if (capacity >= size) return present;
+    present.close();
+    return new MirroredTensor(
+        tensor.memory(), tensor.dtype(), Math.max(size, capacity + capacity / 2));
   }
 }

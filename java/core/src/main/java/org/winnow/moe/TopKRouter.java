@@ -7,6 +7,7 @@ import java.lang.ref.Reference;
 import org.winnow.Backend;
 import org.winnow.InvalidLogitsException;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCalls;
 
 /**
@@ -125,12 +126,17 @@ public final class TopKRouter {
     output.reserve(numTokens, Math.multiplyExact(numTokens, topK(logits.dim(1))));
     int ticket = NativeCalls.enter();
     try {
+      TensorMemory memory = backend.memory();
+      logits.requireIn("logits", memory);
       output.requireOpen();
-      if (options.correctionBias != null)
+      output.requireIn(memory);
+      if (options.correctionBias != null) {
         options.correctionBias.require("correctionBias", F32, logits.dim(1));
-      long refused = backend.topKRouter(logits, this, output);
-      if (refused >= 0) throw new InvalidLogitsException(refused);
-      output.setNumTokens(numTokens);
+        options.correctionBias.requireIn("correctionBias", memory);
+      }
+      long numRows = backend.topKRouter(logits, this, output);
+      if (numRows < 0) throw new InvalidLogitsException(-1 - numRows);
+      output.set(numTokens, (int) numRows);
     } finally {
       NativeCalls.exit(ticket);
       Reference.reachabilityFence(logits);
@@ -269,10 +275,9 @@ public final class TopKRouter {
     public Builder correctionBias(Tensor bias) {
       requireScore("correctionBias", Score.SOFTMAX, Score.SIGMOID);
       bias.require("correctionBias", F32, ANY);
-      for (int e = 0; e < bias.size(); e++) {
-        if (!Float.isFinite(bias.getFloat(e)))
-          throw new IllegalArgumentException(
-              "correctionBias must be finite, found " + bias.getFloat(e));
+      for (float value : bias.toFloatArray()) {
+        if (!Float.isFinite(value))
+          throw new IllegalArgumentException("correctionBias must be finite, found " + value);
       }
       correctionBias = bias;
       return this;

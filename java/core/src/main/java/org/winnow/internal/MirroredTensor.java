@@ -1,0 +1,68 @@
+package org.winnow.internal;
+
+import java.nio.ByteBuffer;
+import java.nio.FloatBuffer;
+import java.nio.IntBuffer;
+import java.nio.LongBuffer;
+import org.winnow.DType;
+import org.winnow.Tensor;
+import org.winnow.TensorMemory;
+
+/**
+ * A tensor that both Java and operations read or write: on a device it has a copy in the host's
+ * memory, in the host's memory it is its own. Java uses the buffers, beside no operation and while
+ * this is open; {@link #fromHost} hands over what they hold, {@link #toHost} fetches what an
+ * operation wrote.
+ */
+public final class MirroredTensor implements AutoCloseable {
+  private final Tensor tensor;
+  private final Tensor host;
+  private final IntBuffer ints;
+  private final LongBuffer longs;
+  private final FloatBuffer floats;
+
+  /** Of zeros. */
+  public MirroredTensor(TensorMemory memory, DType dtype, long... shape) {
+    tensor = Tensor.allocate(memory, dtype, shape);
+    host = memory.isHost() ? tensor : Tensor.allocate(dtype, shape);
+    ByteBuffer bytes = host.asByteBuffer();
+    ints = bytes.asIntBuffer();
+    longs = bytes.asLongBuffer();
+    floats = bytes.asFloatBuffer();
+  }
+
+  /** What operations read and write. */
+  public Tensor tensor() {
+    return tensor;
+  }
+
+  /** The host's copy as i32, like the next two as their types. */
+  public IntBuffer ints() {
+    return ints;
+  }
+
+  public LongBuffer longs() {
+    return longs;
+  }
+
+  public FloatBuffer floats() {
+    return floats;
+  }
+
+  /** Makes the tensor what the buffers say. */
+  public void fromHost() {
+    if (host != tensor) tensor.copyFrom(host);
+  }
+
+  /** Makes the buffers what the tensor says, after the operations that write it. */
+  public void toHost() {
+    if (host != tensor) host.copyFrom(tensor);
+  }
+
+  /** Frees both, after operations that are running. May be called twice. */
+  @Override
+  public void close() {
+    tensor.close();
+    host.close();
+  }
+}

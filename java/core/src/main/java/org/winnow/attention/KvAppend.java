@@ -68,6 +68,8 @@ final class KvAppend {
           cache.numKvHeads(),
           width,
           empty);
+      source.requireIn("source", backend.memory());
+      cache.requireIn(backend.memory());
       if (empty) return;
       backend.kvAppend(
           source,

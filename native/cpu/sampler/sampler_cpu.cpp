@@ -33,14 +33,21 @@ float largest(const float* logits, int64_t size) {
   return *std::max_element(lanes, lanes + kNumLanes);
 }
 
+// 2^s of the contract.
+double weight_scale(int64_t vocabulary_size) {
+  int64_t scale = int64_t{1} << 62;
+  for (int64_t size = 1; size < vocabulary_size; size *= 2) scale /= 2;
+  return static_cast<double>(scale);
+}
+
 // Grows once per thread and vocabulary.
 struct Candidates {
-  std::vector<double> weights;  // by token
-  std::vector<int32_t> tokens;  // ascending
+  std::vector<uint64_t> weights;  // by token
+  std::vector<int32_t> tokens;    // ascending
 };
 
-double mass(const Candidates& candidates) {
-  double sum = 0;
+uint64_t mass(const Candidates& candidates) {
+  uint64_t sum = 0;
   for (int32_t i : candidates.tokens) sum += candidates.weights[i];
   return sum;
 }
@@ -57,15 +64,16 @@ template <typename Before>
 void keep_top_p(double top_p, const Before& before, Candidates* candidates) {
   auto& tokens = candidates->tokens;
   const auto& weights = candidates->weights;
-  const double total = mass(*candidates), needed = top_p * total;
+  const auto total = static_cast<double>(mass(*candidates));
+  const auto needed = static_cast<uint64_t>(std::ceil(top_p * total));
   // Tokens lighter than an even share of half the mass to be left out cannot all together tip the balance: they are
   // not even looked at.
-  const double negligible = (1 - top_p) * 0.5 * total / static_cast<double>(tokens.size());
+  const auto negligible = static_cast<uint64_t>((1 - top_p) * 0.5 * total / static_cast<double>(tokens.size()));
   tokens.erase(std::remove_if(tokens.begin(), tokens.end(), [&](int32_t i) { return weights[i] < negligible; }),
                tokens.end());
   auto after = [&](int32_t a, int32_t b) { return before(b, a); };  // the heap's top is the first in order
   std::make_heap(tokens.begin(), tokens.end(), after);
-  double sum = 0;
+  uint64_t sum = 0;
   auto end = tokens.end();
   while (end != tokens.begin() && (sum < needed || end == tokens.end())) {
     std::pop_heap(tokens.begin(), end--, after);
@@ -87,24 +95,23 @@ int64_t sampler_cpu(const float* logits, int64_t vocabulary_size, double tempera
   thread_local Candidates candidates;
   candidates.weights.resize(vocabulary_size);
   candidates.tokens.resize(vocabulary_size);
+  const double scale = weight_scale(vocabulary_size);
   const double max = logits[best];
   for (int64_t i = 0; i < vocabulary_size; ++i) {
-    candidates.weights[i] = exponential((logits[i] - max) / temperature);
+    // -infinity: the exponential stops at e^-708, far below 2^-62
+    candidates.weights[i] = static_cast<int64_t>(exponential((logits[i] - max) / temperature) * scale);
     candidates.tokens[i] = static_cast<int32_t>(i);
-  }
-  for (int64_t i = 0; i < vocabulary_size; ++i) {
-    if (logits[i] == -INFINITY) candidates.weights[i] = 0;  // the exponential stops at e^-708
   }
   auto before = [logits](int32_t a, int32_t b) { return logits[a] > logits[b] || (logits[a] == logits[b] && a < b); };
   if (top_k > 0 && top_k < vocabulary_size) keep_top_k(top_k, before, &candidates);
   if (top_p < 1) keep_top_p(top_p, before, &candidates);
-  const double target = uniform * mass(candidates);
-  double sum = 0;
+  const auto target = static_cast<uint64_t>(uniform * static_cast<double>(mass(candidates)));
+  uint64_t sum = 0;
   for (int32_t i : candidates.tokens) {
     sum += candidates.weights[i];
     if (sum > target) return i;
   }
-  return best;  // not reached: the last running sum is the mass itself, and uniform is below 1
+  return best;  // not reached: uniform is below 1, so target is below the mass
 }
 
 }  // namespace winnow

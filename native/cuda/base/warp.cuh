@@ -22,9 +22,10 @@ __device__ __forceinline__ float warp_max(float value) {
 }
 
 // Sum of the values of this lane and the lanes below.
-__device__ __forceinline__ int warp_inclusive_sum(int value, int lane) {
+template <typename T>
+__device__ __forceinline__ T warp_inclusive_sum(T value, int lane) {
   for (int distance = 1; distance < kWarpSize; distance *= 2) {
-    const int below = __shfl_up_sync(kAllLanes, value, distance);
+    const T below = __shfl_up_sync(kAllLanes, value, distance);
     if (lane >= distance) value += below;
   }
   return value;

@@ -1,0 +1,81 @@
+// output[t, i] = table[token_ids[t], i], widened to f32, see winnow/embedding.h.
+//
+// embedding_check finds the first token id outside the table; embedding_<type> gathers, and writes nothing if there is one. Few ids are checked
+// by every gathering block itself (check_here): one launch.
+//
+// Layout   row-major. Where rows begin at multiples of 16 bytes, a thread reads 16 bytes at once; else one element.
+// Grid     embedding_check: one block. embedding_<type>: x: token; y: columns, each thread strides over the row.
+// Block    any multiple of 32 threads.
+// Memory   reads each chosen row once, writes 4 bytes per element.
+// Order    no arithmetic; the only atomic is an integer minimum: the same result on every run.
+// Needs    num_tokens >= 1, below 2^31; *first_wrong is INT32_MAX before the first launch, and again after a wrong id was reported.
+#include <cstdint>
+
+#include "base/element.cuh"
+
+namespace winnow {
+
+namespace {
+
+struct Embedding {
+  const void* table;         // [vocabulary_size, hidden_size]
+  const int32_t* token_ids;  // [num_tokens]
+  float* output;             // [num_tokens, hidden_size]
+  int32_t* first_wrong;      // of the tokens with an id outside the table, the smallest
+  int64_t num_tokens, vocabulary_size, hidden_size;
+  int32_t check_here;
+};
+
+// The smallest of the tokens that this thread looks at whose id is wrong.
+__device__ int32_t first_wrong_of_thread(const Embedding& op) {
+  for (int64_t t = threadIdx.x; t < op.num_tokens; t += blockDim.x) {
+    if (op.token_ids[t] < 0 || op.token_ids[t] >= op.vocabulary_size) return static_cast<int32_t>(t);
+  }
+  return INT32_MAX;
+}
+
+template <typename Element>
+__device__ void gather(const Embedding& op) {
+  if (op.check_here) {
+    const int32_t wrong = first_wrong_of_thread(op);
+    if (wrong != INT32_MAX && blockIdx.x == 0 && blockIdx.y == 0) atomicMin(op.first_wrong, wrong);
+    if (__syncthreads_or(wrong != INT32_MAX)) return;
+  } else if (*op.first_wrong != INT32_MAX) {
+    return;
+  }
+  constexpr int64_t kWidth = sizeof(uint4) / sizeof(Element);
+  const int64_t token = blockIdx.x;
+  const auto* row = static_cast<const Element*>(op.table) + op.token_ids[token] * op.hidden_size;
+  float* output = op.output + token * op.hidden_size;
+  const int64_t first = int64_t{blockIdx.y} * blockDim.x + threadIdx.x, stride = int64_t{gridDim.y} * blockDim.x;
+  const uint64_t addresses = reinterpret_cast<uint64_t>(row) | reinterpret_cast<uint64_t>(output);
+  const int64_t vectors = addresses % sizeof(uint4) == 0 ? op.hidden_size / kWidth : 0;
+  for (int64_t v = first; v < vectors; v += stride) {
+    union {
+      uint4 bits;
+      Element elements[kWidth];
+    } loaded;
+    loaded.bits = reinterpret_cast<const uint4*>(row)[v];
+    for (int64_t i = 0; i < kWidth; i += 4) {
+      *reinterpret_cast<float4*>(output + v * kWidth + i) =
+          make_float4(to_f32(loaded.elements[i]), to_f32(loaded.elements[i + 1]), to_f32(loaded.elements[i + 2]),
+                      to_f32(loaded.elements[i + 3]));
+    }
+  }
+  for (int64_t i = vectors * kWidth + first; i < op.hidden_size; i += stride) output[i] = to_f32(row[i]);
+}
+
+}  // namespace
+
+}  // namespace winnow
+
+extern "C" __global__ void embedding_check(const winnow::Embedding op) {
+  const int32_t wrong = winnow::first_wrong_of_thread(op);
+  if (wrong != INT32_MAX) atomicMin(op.first_wrong, wrong);
+}
+
+extern "C" __global__ void embedding_f32(const winnow::Embedding op) { winnow::gather<float>(op); }
+
+extern "C" __global__ void embedding_bf16(const winnow::Embedding op) { winnow::gather<winnow::bf16>(op); }
+
+extern "C" __global__ void embedding_f16(const winnow::Embedding op) { winnow::gather<winnow::f16>(op); }

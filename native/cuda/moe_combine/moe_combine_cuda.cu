@@ -1,0 +1,86 @@
+// output[t, i] = sum_p routing_weights[p] * expert_output[assignment_rows[p], i] + sigmoid(shared_gate_logits[t]) * shared[t, i] over the pairs
+// p of token t, see winnow/moe_combine.h.
+//
+// Layout   row-major. Where hidden_size is a multiple of 4 and all rows are aligned to 16 bytes, a thread has four columns; else one.
+// Grid     x: token; y: columns, each thread strides over the row.
+// Block    any number of threads.
+// Memory   reads every expert row and the shared row once with 128-bit loads, writes the output once.
+// Order    slot order, the shared part last, each product and sum rounded (never contracted), no atomics: the CPU's bits.
+// Needs    num_tokens and hidden_size >= 1, num_tokens below 2^31. Contents of the indices are trusted.
+#include <cstdint>
+
+#include "base/element.cuh"
+#include "base/exponential_f64.cuh"
+
+namespace winnow {
+
+namespace {
+
+struct MoeCombine {
+  const float* expert_output;       // [num_rows, hidden_size]
+  const int32_t* token_offsets;     // [num_tokens + 1]
+  const int32_t* assignment_rows;   // [num_rows]
+  const float* routing_weights;     // [num_rows]
+  const float* shared;              // [num_tokens, hidden_size] or null
+  const float* shared_gate_logits;  // [num_tokens] or null
+  void* output;                     // [num_tokens, hidden_size]
+  int64_t hidden_size;
+};
+
+__device__ float plus_scaled(float sum, float weight, float value) { return __fadd_rn(sum, __fmul_rn(weight, value)); }
+
+__device__ float4 plus_scaled(float4 sum, float weight, float4 value) {
+  return make_float4(plus_scaled(sum.x, weight, value.x), plus_scaled(sum.y, weight, value.y),
+                     plus_scaled(sum.z, weight, value.z), plus_scaled(sum.w, weight, value.w));
+}
+
+__device__ void store(float* output, float value) { *output = value; }
+__device__ void store(float* output, float4 value) { *reinterpret_cast<float4*>(output) = value; }
+__device__ void store(bf16* output, float value) { *output = from_f32<bf16>(value); }
+__device__ void store(bf16* output, float4 value) {
+  *reinterpret_cast<uint2*>(output) = make_uint2(pack_bf16(value.x, value.y), pack_bf16(value.z, value.w));
+}
+
+// Value: float or float4, what one thread adds up at a time.
+template <typename Value, typename Output>
+__device__ void combine_columns(const MoeCombine& op, int64_t token, float gate) {
+  constexpr int64_t kWidth = sizeof(Value) / sizeof(float);
+  const int32_t begin = op.token_offsets[token], end = op.token_offsets[token + 1];
+  const int64_t stride = int64_t{gridDim.y} * blockDim.x * kWidth;
+  for (int64_t column = (int64_t{blockIdx.y} * blockDim.x + threadIdx.x) * kWidth; column < op.hidden_size;
+       column += stride) {
+    Value sum = {};
+    for (int32_t p = begin; p < end; ++p) {
+      const float* row = op.expert_output + op.assignment_rows[p] * op.hidden_size;
+      sum = plus_scaled(sum, op.routing_weights[p], *reinterpret_cast<const Value*>(row + column));
+    }
+    if (op.shared != nullptr) {
+      const float* row = op.shared + token * op.hidden_size;
+      sum = plus_scaled(sum, gate, *reinterpret_cast<const Value*>(row + column));
+    }
+    store(static_cast<Output*>(op.output) + token * op.hidden_size + column, sum);
+  }
+}
+
+template <typename Output>
+__device__ void combine(const MoeCombine& op) {
+  __shared__ float shared_gate;
+  const int64_t token = blockIdx.x;
+  if (threadIdx.x == 0) shared_gate = op.shared_gate_logits == nullptr ? 1 : sigmoid_f64(op.shared_gate_logits[token]);
+  __syncthreads();
+  const uint64_t addresses = reinterpret_cast<uint64_t>(op.expert_output) | reinterpret_cast<uint64_t>(op.shared) |
+                             reinterpret_cast<uint64_t>(op.output);
+  if (op.hidden_size % 4 == 0 && addresses % sizeof(float4) == 0) {
+    combine_columns<float4, Output>(op, token, shared_gate);
+  } else {
+    combine_columns<float, Output>(op, token, shared_gate);
+  }
+}
+
+}  // namespace
+
+}  // namespace winnow
+
+extern "C" __global__ void moe_combine_f32(const winnow::MoeCombine op) { winnow::combine<float>(op); }
+
+extern "C" __global__ void moe_combine_bf16(const winnow::MoeCombine op) { winnow::combine<winnow::bf16>(op); }

@@ -59,6 +59,24 @@ __device__ __forceinline__ float2 unpack_f16(uint32_t pair) {
   return make_float2(to_f32(f16{static_cast<uint16_t>(pair)}), to_f32(f16{static_cast<uint16_t>(pair >> 16)}));
 }
 
+// The same for a type known at compile time, and 16 bytes as 8 or 4 values.
+__device__ __forceinline__ float2 unpack(uint32_t pair, bf16) { return unpack_bf16(pair); }
+__device__ __forceinline__ float2 unpack(uint32_t pair, f16) { return unpack_f16(pair); }
+template <typename T>
+__device__ __forceinline__ void unpack(float* values, uint4 vector, T type) {
+  const uint32_t words[4] = {vector.x, vector.y, vector.z, vector.w};
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const float2 pair = unpack(words[i], type);
+    values[2 * i] = pair.x;
+    values[2 * i + 1] = pair.y;
+  }
+}
+__device__ __forceinline__ void unpack(float* values, uint4 vector, float) {
+  values[0] = __uint_as_float(vector.x), values[1] = __uint_as_float(vector.y);
+  values[2] = __uint_as_float(vector.z), values[3] = __uint_as_float(vector.w);
+}
+
 // One element of an array whose type is known at run time: f32, bf16 or f16.
 __device__ __forceinline__ float load_element(const void* array, DType type, int64_t index) {
   if (type == DType::f32) return static_cast<const float*>(array)[index];

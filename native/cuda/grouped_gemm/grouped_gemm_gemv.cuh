@@ -1,0 +1,139 @@
+// One row of a grouped product by a group of its expert's columns: a dot product per column, straight from the stored weights. Kernel and launch shape:
+// grouped_gemm_cuda.cu.
+#pragma once
+
+#include "base/activation.cuh"
+#include "base/element.cuh"
+#include "grouped_gemm/grouped_gemm_problem.cuh"
+
+namespace winnow {
+
+constexpr int kGemvThreads = 128;
+constexpr int kGemvWarps = kGemvThreads / kWarpSize;
+constexpr int kDots = 8;  // rows of weights per warp: a lane has 8 loads of 16 bytes in flight
+
+// kSize elements from an address that is a multiple of 16 bytes, or of 8 if that is all of them.
+template <int kSize, typename T>
+__device__ __forceinline__ void load_values(float (&values)[kSize], const T* from) {
+  if constexpr (kSize * sizeof(T) < 16) {  // 4 bf16 beside 4 f32 weights
+    const uint2 vector = __ldg(reinterpret_cast<const uint2*>(from));
+    const float2 low = unpack(vector.x, T{});
+    const float2 high = unpack(vector.y, T{});
+    values[0] = low.x, values[1] = low.y, values[2] = high.x, values[3] = high.y;
+  } else {
+    const uint4* vectors = reinterpret_cast<const uint4*>(from);
+    constexpr int kStep = 16 / sizeof(T);
+#pragma unroll
+    for (int i = 0; i < kSize / kStep; ++i) unpack(values + i * kStep, __ldg(vectors + i), T{});
+  }
+}
+
+// sums[i] += this thread's share of rows[i] * input: vectors `thread`, `thread` + `threads`, ... along k. Null rows add nothing. Both forms add the same
+// products in the same order.
+template <typename Weight, bool kAligned>
+__device__ __forceinline__ void add_products(float (&sums)[kDots], const Weight* const (&rows)[kDots],
+                                             const void* input, DType input_type, int thread, int threads, int size) {
+  constexpr int kSize = 16 / sizeof(Weight);
+  for (int64_t k = int64_t{thread} * kSize; k < size; k += threads * kSize) {
+    if constexpr (!kAligned) {
+#pragma unroll 1
+      for (int64_t i = k; i < min(k + kSize, int64_t{size}); ++i) {
+        const float x = load_element(input, input_type, i);
+#pragma unroll
+        for (int j = 0; j < kDots; ++j)
+          if (rows[j] != nullptr) sums[j] = __fmaf_rn(x, to_f32(rows[j][i]), sums[j]);
+      }
+    } else {
+      uint4 vectors[kDots];
+#pragma unroll
+      for (int i = 0; i < kDots; ++i)
+        vectors[i] = rows[i] == nullptr ? make_uint4(0, 0, 0, 0) : __ldg(reinterpret_cast<const uint4*>(rows[i] + k));
+      float x[kSize];
+      if (input_type == DType::f32)
+        load_values(x, static_cast<const float*>(input) + k);
+      else
+        load_values(x, static_cast<const bf16*>(input) + k);
+#pragma unroll
+      for (int i = 0; i < kDots; ++i) {
+        float weights[kSize];
+        unpack(weights, vectors[i], Weight{});
+#pragma unroll
+        for (int j = 0; j < kSize; ++j) sums[i] = __fmaf_rn(x[j], weights[j], sums[i]);
+      }
+    }
+  }
+}
+
+template <typename Weight>
+__device__ __forceinline__ void add_products(float (&sums)[kDots], const GroupedGemmProblem& op, const Expert& expert,
+                                             int64_t source_row, int first_column, int thread) {
+  const int columns = op.is_gated() ? kDots / 2 : kDots;
+  const Weight* rows[kDots];
+#pragma unroll
+  for (int i = 0; i < kDots; ++i) {
+    const bool is_up = i >= columns;
+    const int column = first_column + (is_up ? i - columns : i);
+    const auto* matrix = static_cast<const Weight*>(is_up ? expert.up : expert.weight);
+    rows[i] = column < op.output_size ? matrix + int64_t{column} * op.input_size : nullptr;
+  }
+  const int64_t input_element_bytes = op.input_type == DType::f32 ? sizeof(float) : sizeof(bf16);
+  const auto* input = static_cast<const uint8_t*>(op.input) + source_row * op.input_size * input_element_bytes;
+  const uint64_t addresses = reinterpret_cast<uint64_t>(expert.weight) | reinterpret_cast<uint64_t>(expert.up) |
+                             reinterpret_cast<uint64_t>(input) | op.input_size * sizeof(Weight);
+  if (addresses % 16 == 0)
+    add_products<Weight, true>(sums, rows, input, op.input_type, thread, op.threads_per_dot, op.input_size);
+  else
+    add_products<Weight, false>(sums, rows, input, op.input_type, thread, op.threads_per_dot, op.input_size);
+}
+
+// Block `block` of a problem: row block % num_rows, column group block / num_rows, so that blocks that run together read the same matrices.
+__device__ __forceinline__ void multiply_row(const GroupedGemmProblem& op, int block) {
+  __shared__ float partial_sums[kGemvWarps][kDots];
+  const int lane = threadIdx.x % kWarpSize;
+  const int warp = threadIdx.x / kWarpSize;
+  const int row = block % op.num_rows;
+  const int group = block / op.num_rows;
+  const int64_t source_row = op.source_row(row);
+  const int expert_id = find_expert(op, row, lane);
+  if (expert_id < 0) return;  // the same in every thread
+  const Expert expert(op, expert_id);
+  if (!expert.is_resident(op.is_gated())) return;
+
+  const bool is_split = op.threads_per_dot == kGemvThreads;
+  const int columns = op.is_gated() ? kDots / 2 : kDots;  // of a warp
+  const int first_column = (is_split ? group : group * kGemvWarps + warp) * columns;
+  float sums[kDots] = {};
+  if (first_column < op.output_size) {
+    const int thread = is_split ? threadIdx.x : lane;
+    if (op.weight_type == DType::f32)
+      add_products<float>(sums, op, expert, source_row, first_column, thread);
+    else if (op.weight_type == DType::bf16)
+      add_products<bf16>(sums, op, expert, source_row, first_column, thread);
+    else
+      add_products<f16>(sums, op, expert, source_row, first_column, thread);
+  }
+#pragma unroll
+  for (int i = 0; i < kDots; ++i) {
+    const float sum = warp_sum(sums[i]);
+    if (lane == 0) partial_sums[warp][i] = sum;
+  }
+  __syncthreads();
+  const int column = first_column + lane;
+  if ((is_split && warp > 0) || lane >= columns || column >= op.output_size) return;
+  const auto sum_of = [&](int i) {
+    return is_split ? (partial_sums[0][i] + partial_sums[1][i]) + (partial_sums[2][i] + partial_sums[3][i])
+                    : partial_sums[warp][i];
+  };
+  float value = sum_of(lane);
+  if (expert.bias != nullptr) value += expert.bias[column];
+  if (op.is_gated()) {
+    float up = sum_of(columns + lane);
+    if (expert.up_bias != nullptr) up += expert.up_bias[column];
+    value = activate(op.activation, value, up);
+  } else {
+    value = activate(op.activation, value);
+  }
+  store_element(op.output, op.output_type, int64_t{row} * op.output_size + column, value);
+}
+
+}  // namespace winnow

@@ -1,0 +1,166 @@
+// The steps of a tile product that do not depend on how it multiplies: which rows, filling shared memory, the pipeline along k, and what is stored.
+//
+// A block computes BLOCK_M rows of one expert by 128 rows of weights: 128 output columns, or 64 if gated (64 rows of the gate, then the 64 of up). A stage in
+// shared memory holds BLOCK_K elements of each of these rows. Rows are 64 or 128 bytes, cut into chunks of 16 bytes that are exchanged within the row so that
+// neither 8 rows at the same chunk (ldmatrix, 16 bytes per lane) nor 4 rows at two chunks (8 bytes per lane) meet in a bank.
+#pragma once
+
+#include "base/activation.cuh"
+#include "base/async_copy.cuh"
+#include "base/element.cuh"
+#include "grouped_gemm/grouped_gemm_problem.cuh"
+
+namespace winnow {
+
+constexpr int kTileThreads = 128;
+constexpr int BLOCK_M = 64;
+constexpr int BLOCK_K = 32;
+constexpr int kWeightRows = 128;
+constexpr int kSumsStride = kWeightRows + 8;  // f32 in a row of sums: 4 rows of 8 neighbours then lie in 32 banks
+
+template <bool kGated>
+constexpr int BLOCK_N = kGated ? kWeightRows / 2 : kWeightRows;
+
+// Byte offset in a stage of a chunk.
+template <int kRowBytes>
+__device__ __forceinline__ uint32_t chunk_offset(int row, int chunk) {
+  static_assert(kRowBytes == 64 || kRowBytes == 128, "BLOCK_K elements of 2 or 4 bytes");
+  const int exchange = kRowBytes == 64 ? (row >> 1) & 3 : (row & 3) << 1 | (row >> 2 & 1);
+  return row * kRowBytes + ((chunk ^ exchange) << 4);
+}
+
+template <typename Input, typename Weight, int kStages>
+struct TileShared {
+  static constexpr int kInputRowBytes = BLOCK_K * sizeof(Input);
+  static constexpr int kWeightRowBytes = BLOCK_K * sizeof(Weight);
+  static constexpr int kInputBytes = BLOCK_M * kInputRowBytes;
+  static constexpr int kStageBytes = kInputBytes + kWeightRows * kWeightRowBytes;
+  static constexpr int kSumsBytes = BLOCK_M * kSumsStride * sizeof(float);
+  static constexpr int kBytes = kStages * kStageBytes > kSumsBytes ? kStages* kStageBytes : kSumsBytes;
+};
+
+// This thread's part of filling kRows rows of a stage: the same chunk of every (kTileThreads / chunks)-th row.
+template <typename T, int kRows>
+struct RowCopies {
+  static constexpr int kRowBytes = BLOCK_K * sizeof(T);
+  static constexpr int kChunks = kRowBytes / 16;
+  static constexpr int kChunkElements = 16 / sizeof(T);
+  static constexpr int kRowStep = kTileThreads / kChunks;
+  static constexpr int kCopies = kRows / kRowStep;
+
+  const T* any_row;  // an address for copies that read nothing
+  bool is_aligned;   // of every row and of the rows' length
+
+  static __device__ int row(int copy) { return threadIdx.x / kChunks + copy * kRowStep; }
+
+  // address_of(copy): the row, or null past the last, zeros.
+  template <typename AddressOf>
+  __device__ __forceinline__ void issue(uint32_t stage, int k, int size, AddressOf address_of) const {
+    const int chunk = threadIdx.x % kChunks;
+    const int first = k + chunk * kChunkElements;
+#pragma unroll
+    for (int i = 0; i < kCopies; ++i) {
+      const uint32_t to = stage + chunk_offset<kRowBytes>(row(i), chunk);
+      const T* from = address_of(i);
+      const bool reads = from != nullptr && first < size;
+      if (is_aligned)
+        copy_async_16(to, reads ? from + first : any_row, reads ? 16 : 0);
+      else
+        copy_elements(to, from, reads ? min(size - first, kChunkElements) : 0, first);
+    }
+  }
+
+  static __device__ __forceinline__ void copy_elements(uint32_t to, const T* row, int count, int first) {
+#pragma unroll 1
+    for (int i = 0; i < kChunkElements; ++i) {
+      const T element = i < count ? row[first + i] : T{};
+      if constexpr (sizeof(T) == 4)
+        asm volatile("st.shared.f32 [%0], %1;" ::"r"(to + i * 4), "f"(element) : "memory");
+      else
+        asm volatile("st.shared.u16 [%0], %1;" ::"r"(to + i * 2), "h"(element.bits) : "memory");
+    }
+  }
+};
+
+// Bias, activation, rounding: from the sums in shared memory, a column per thread, neighbours side by side.
+template <bool kGated>
+__device__ __forceinline__ void store_tile(const GroupedGemmProblem& op, const Expert& expert, const RowTile& tile,
+                                           int first_column, const float* sums) {
+  constexpr int kColumns = BLOCK_N<kGated>;
+  const int column = threadIdx.x % kColumns;
+  const int output_column = first_column + column;
+  if (output_column >= op.output_size) return;
+  const float bias = expert.bias == nullptr ? 0.0f : expert.bias[output_column];
+  const float up_bias = expert.up_bias == nullptr ? 0.0f : expert.up_bias[output_column];
+  for (int r = threadIdx.x / kColumns; r < tile.num_rows; r += kTileThreads / kColumns) {
+    const float gate = sums[r * kSumsStride + column] + bias;
+    const float value = kGated ? activate(op.activation, gate, sums[r * kSumsStride + kColumns + column] + up_bias)
+                               : activate(op.activation, gate);
+    const int64_t index = int64_t{tile.first_row + r} * op.output_size + output_column;
+    store_element(op.output, op.output_type, index, value);
+  }
+}
+
+// The tile blockIdx.x by the columns blockIdx.y. Products has the sums in registers: add(input, weights), addresses in a stage, and store(sums).
+template <typename Input, typename Weight, bool kGated, int kStages, typename Products>
+__device__ __forceinline__ void multiply_tile(const GroupedGemmProblem& op) {
+  using Shared = TileShared<Input, Weight, kStages>;
+  __shared__ __align__(128) uint8_t shared[Shared::kBytes];
+  const RowTile tile = find_row_tile<BLOCK_M>(op, blockIdx.x, threadIdx.x % kWarpSize);
+  if (tile.num_rows <= 0) return;  // the same in every thread
+  const Expert expert(op, tile.expert);
+  if (!expert.is_resident(kGated)) return;
+  const int first_column = blockIdx.y * BLOCK_N<kGated>;
+  const int64_t size = op.input_size;
+
+  using Inputs = RowCopies<Input, BLOCK_M>;
+  const auto* input = static_cast<const Input*>(op.input);
+  const Inputs inputs{input, (reinterpret_cast<uint64_t>(input) | size * sizeof(Input)) % 16 == 0};
+  const Input* input_rows[Inputs::kCopies];
+#pragma unroll
+  for (int i = 0; i < Inputs::kCopies; ++i) {
+    const int r = Inputs::row(i);
+    input_rows[i] = r < tile.num_rows ? input + op.source_row(tile.first_row + r) * size : nullptr;
+  }
+  using Weights = RowCopies<Weight, kWeightRows>;
+  const int column = first_column + Weights::row(0);
+  const auto* weight_row = static_cast<const Weight*>(expert.weight) + column * size;
+  const auto* up_row = static_cast<const Weight*>(expert.up) + column * size;
+  const uint64_t alignment = reinterpret_cast<uint64_t>(expert.weight) | reinterpret_cast<uint64_t>(expert.up);
+  const Weights weights{static_cast<const Weight*>(expert.weight), (alignment | size * sizeof(Weight)) % 16 == 0};
+  const auto weight_row_of = [&](int copy) {
+    const bool is_up = kGated && copy * Weights::kRowStep >= BLOCK_N<kGated>;
+    const int columns = copy * Weights::kRowStep - (is_up ? BLOCK_N<kGated> : 0);
+    return column + columns < op.output_size ? (is_up ? up_row : weight_row) + columns * size : nullptr;
+  };
+
+  // Stage s is refilled after the barrier that all threads reach only when they have multiplied it.
+  const uint32_t stages = shared_address(shared);
+  const int num_steps = (op.input_size + BLOCK_K - 1) / BLOCK_K;
+  const auto fill = [&](int step) {
+    if (step < num_steps) {
+      const uint32_t stage = stages + step % kStages * Shared::kStageBytes;
+      inputs.issue(stage, step * BLOCK_K, op.input_size, [&](int copy) { return input_rows[copy]; });
+      weights.issue(stage + Shared::kInputBytes, step * BLOCK_K, op.input_size, weight_row_of);
+    }
+    commit_copies();  // an empty group too: the count that is waited for stays the same
+  };
+  Products products;
+#pragma unroll 1
+  for (int step = 0; step < kStages - 1; ++step) fill(step);
+#pragma unroll 1
+  for (int step = 0; step < num_steps; ++step) {
+    wait_copies<kStages - 2>();
+    __syncthreads();
+    fill(step + kStages - 1);
+    const uint8_t* stage = shared + step % kStages * Shared::kStageBytes;
+    products.add(stage, stage + Shared::kInputBytes);
+  }
+  wait_copies<0>();
+  __syncthreads();  // the sums take the place of the stages
+  products.store(reinterpret_cast<float*>(shared));
+  __syncthreads();
+  store_tile<kGated>(op, expert, tile, first_column, reinterpret_cast<const float*>(shared));
+}
+
+}  // namespace winnow

@@ -49,6 +49,7 @@ struct Options {
   bool check_races = true;  // shared and global memory
   bool check_initialised = true;
   bool count = true;    // memory counters and touched bytes; the instruction counters are always kept
+  bool count_lines = false;  // the same per source line
   int num_threads = 0;  // host threads that blocks are spread over; 0 = one per core
   uint64_t max_instructions = 1'000'000'000'000;  // thread instructions of one launch, error 702 beyond
 };
@@ -158,6 +159,19 @@ struct AllocationTraffic {
   uint64_t distinct_load_bytes = 0, distinct_store_bytes = 0;
 };
 
+// What the memory instructions of one source line did in one launch; meaning as in Counters.
+struct InstructionTraffic {
+  uint64_t global_load_requests = 0, global_load_bytes = 0, global_load_sectors = 0;
+  uint64_t global_store_requests = 0, global_store_bytes = 0, global_store_sectors = 0;
+  uint64_t async_copy_bytes = 0;
+  uint64_t shared_wavefronts = 0, shared_ideal_wavefronts = 0;
+};
+struct LineTraffic {
+  std::string source;  // empty without -lineinfo: `line` is then of the PTX
+  int line = 0;
+  InstructionTraffic traffic;
+};
+
 // Of one launch. Requests are warp instructions, bytes are those of the active lanes; cp.async and atomics that return count as
 // loads, stores and all atomics as stores.
 struct Counters {
@@ -167,7 +181,8 @@ struct Counters {
   uint64_t async_copy_bytes = 0;
   uint64_t shared_wavefronts = 0, shared_ideal_wavefronts = 0;
   uint64_t atomics = 0, barriers = 0;  // atomics: thread operations; barriers: warp instructions
-  std::vector<AllocationTraffic> allocations;
+  std::vector<AllocationTraffic> allocations;  // those that were accessed
+  std::vector<LineTraffic> lines;              // with Options::count_lines, those that accessed memory
 };
 
 struct LaunchReport {

@@ -25,6 +25,12 @@ std::string FindingLog::place_name(uint32_t instruction) const {
   return name;
 }
 
+std::pair<std::string, int> FindingLog::source_line(uint32_t instruction) const {
+  Finding found;
+  locate_(instruction, found);
+  return {found.source, found.source.empty() ? found.ptx_line : found.source_line};
+}
+
 void FindingLog::add(FindingKind kind, Dim3 block, uint32_t thread, uint32_t instruction, std::string message) {
   Finding finding;
   finding.kind = kind;

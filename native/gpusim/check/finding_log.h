@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "gpusim.h"
@@ -28,6 +29,9 @@ class FindingLog {
   std::string thread_name(uint32_t thread) const;
   // "ptx line 93, add_cuda.cu:6"
   std::string place_name(uint32_t instruction) const;
+  // Source file and line; without them "" and the line of the PTX.
+  std::pair<std::string, int> source_line(uint32_t instruction) const;
+  bool same_line(uint32_t a, uint32_t b) const { return source_line(a) == source_line(b); }
 
   // In the order of ptx lines, at most kMaxFindings; one that occurred more than once says how often.
   std::vector<Finding> take();

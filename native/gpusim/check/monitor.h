@@ -27,7 +27,8 @@ enum class AccessKind : uint8_t {
   kLoad,
   kMatrixLoad,  // ldmatrix: each lane names one row of 16 bytes, which the whole warp reads
   kStore,
-  kAtomic,       // atom and red
+  kAtomic,       // atom: reads and writes
+  kReduction,    // red: an atomic whose old value nobody sees
   kAsyncSource,  // cp.async reads global memory; at issue, whenever the bytes move
   kAsyncTarget,  // cp.async writes shared memory; at issue: pending until async_arrived
 };
@@ -84,7 +85,7 @@ class Monitor {
  public:
   virtual ~Monitor() = default;
   virtual std::unique_ptr<BlockMonitor> make_worker() = 0;  // thread-safe; the monitor outlives it
-  // After the last block, workers still alive or not: adds the memory counters and the findings.
+  // After the last block, when the workers are gone: sets the memory counters.
   virtual void finish(Counters& counters) = 0;
 };
 

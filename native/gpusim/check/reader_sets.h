@@ -1,0 +1,32 @@
+// Sets of readers of one piece of memory, from different warps and not ordered among each other.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "check/access_key.h"
+
+namespace winnow::gpusim {
+
+// Thread-safe. A set is named by a key with kReaderSet; at most one member per warp, each with kSeveralLanes.
+class ReaderSets {
+ public:
+  // The set of `readers` (a set or one key) and `reader`. Whoever reads the same way gets the same set.
+  AccessKey add(AccessKey readers, AccessKey reader);
+  const std::vector<AccessKey>& members(AccessKey set) const;  // no members: forgotten
+  void forget();  // every set so far holds only readers that are ordered before whatever follows
+
+ private:
+  static AccessKey name(uint64_t index) { return kReaderSet | index << kWarpShift; }
+  static uint64_t index_of(AccessKey set) { return (set & ~kReaderSet) >> kWarpShift; }
+  mutable std::mutex mutex_;
+  uint64_t first_ = 1;  // index of sets_[0]; smaller ones are forgotten
+  std::deque<std::vector<AccessKey>> sets_;
+  std::map<std::pair<AccessKey, AccessKey>, AccessKey> results_;
+};
+
+}  // namespace winnow::gpusim

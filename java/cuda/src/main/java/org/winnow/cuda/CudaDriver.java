@@ -118,22 +118,27 @@ final class CudaDriver {
       Loader.load(cudart.class);
       return null;
     } catch (LinkageError e) {
-      for (Throwable t = e; t != null; t = t.getCause()) {
-        if (t.getMessage() != null && t.getMessage().contains(RUNTIME_LIBRARY)) {
-          return RUNTIME_LIBRARY
-              + " is missing: install the CUDA toolkit 13, or add the jar "
-              + PRESETS
-              + ":linux-x86_64-redist (Maven: <classifier>linux-x86_64-redist</classifier>,"
-              + " <scope>runtime</scope>); cause: "
-              + t.getMessage();
-        }
-      }
-      return "the bindings of the CUDA driver cannot be loaded: add the jar "
-          + PRESETS
-          + ":linux-x86_64 (Maven: <classifier>linux-x86_64</classifier>,"
-          + " <scope>runtime</scope>); cause: "
-          + e;
+      return presetsCause(e);
     }
+  }
+
+  /** What to add, from what the loader said. */
+  static String presetsCause(LinkageError error) {
+    for (Throwable t = error; t != null; t = t.getCause()) {
+      if (t.getMessage() != null && t.getMessage().contains(RUNTIME_LIBRARY)) {
+        return RUNTIME_LIBRARY
+            + " is missing: install the CUDA toolkit 13, or add the jar "
+            + PRESETS
+            + ":linux-x86_64-redist (Maven: <classifier>linux-x86_64-redist</classifier>,"
+            + " <scope>runtime</scope>); cause: "
+            + t.getMessage();
+      }
+    }
+    return "the bindings of the CUDA driver cannot be loaded: add the jar "
+        + PRESETS
+        + ":linux-x86_64 (Maven: <classifier>linux-x86_64</classifier>,"
+        + " <scope>runtime</scope>); cause: "
+        + error;
   }
 
   private static String versionCause() {

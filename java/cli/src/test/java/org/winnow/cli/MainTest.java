@@ -23,9 +23,8 @@ class MainTest {
             "libjniwinnow.so, ABI ",
             "portable",
             "backends",
-            "cuda",
             "in " + directory.toRealPath(),
-            "GPU");
+            "GPU driver");
     assertThat(directory).isEmptyDirectory();
     assertThat(run.err()).isEmpty();
   }

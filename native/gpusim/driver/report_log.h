@@ -1,0 +1,29 @@
+// What has happened since the tests last asked: reports of launches, hazards found by the driver, calls that were refused and why.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "driver/cuda_api.h"
+#include "gpusim.h"
+
+namespace winnow::gpusim {
+
+// A call that returned an error. Not a finding: the caller has been told, and tests provoke errors on purpose.
+struct RefusedCall {
+  std::string call;
+  CUresult error;
+  std::string message;
+};
+
+struct ReportLog {
+  std::vector<LaunchReport> launches;
+  std::vector<Finding> findings;  // kHostMisuse; Finding::kernel holds the API function
+  std::vector<RefusedCall> refused;
+
+  void found(const std::string& call, const std::string& message);
+  // {"launches": [...], "findings": [...], "refused": [...]}: the findings are those of the driver and of every launch.
+  std::string take_json();
+};
+
+}  // namespace winnow::gpusim

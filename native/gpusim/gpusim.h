@@ -48,9 +48,9 @@ struct Options {
       true;  // cp.async moves its bytes at the wait (true) or at once (false); a correct kernel sees no difference
   bool check_races = true;  // shared and global memory
   bool check_initialised = true;
-  bool count = true;    // memory counters and touched bytes; the instruction counters are always kept
+  bool count = true;         // memory counters and touched bytes; the instruction counters are always kept
   bool count_lines = false;  // the same per source line
-  int num_threads = 0;  // host threads that blocks are spread over; 0 = one per core
+  int num_threads = 0;       // host threads that blocks are spread over; 0 = one per core
   uint64_t max_instructions = 1'000'000'000'000;  // thread instructions of one launch, error 702 beyond
 };
 
@@ -180,7 +180,7 @@ struct Counters {
   uint64_t global_store_requests = 0, global_store_bytes = 0, global_store_sectors = 0;
   uint64_t async_copy_bytes = 0;
   uint64_t shared_wavefronts = 0, shared_ideal_wavefronts = 0;
-  uint64_t atomics = 0, barriers = 0;  // atomics: thread operations; barriers: warp instructions
+  uint64_t atomics = 0, barriers = 0;          // atomics: thread operations; barriers: warp instructions
   std::vector<AllocationTraffic> allocations;  // those that were accessed
   std::vector<LineTraffic> lines;              // with Options::count_lines, those that accessed memory
 };

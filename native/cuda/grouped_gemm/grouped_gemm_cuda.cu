@@ -14,7 +14,8 @@
 //   Memory   the expert's weights once per row tile; 36 to 48 KiB of shared memory: 3 stages with tensor cores, 2 without.
 //   Order    f32, k ascending: a row has the same bits whatever the others. With tensor cores 16 products are added at once, in the device's order; f32 input
 //            is split into three bf16 (exact), and an infinite weight may then give NaN where the contract gives infinity. No atomics.
-// Needs    num_rows >= 1, input_size, output_size below 2^31. Contents of arrays are trusted. Blocks of an expert without weights exit.
+// Needs    num_rows >= 1, input_size, output_size below 2^31. Contents of arrays are trusted. Rows of an active expert
+//          without weights become NaN: a block has no other way to say so.
 #include "grouped_gemm/grouped_gemm_gemv.cuh"
 #include "grouped_gemm/grouped_gemm_products.cuh"
 

@@ -97,13 +97,13 @@ __device__ __forceinline__ void multiply_row(const GroupedGemmProblem& op, int b
   const int expert_id = find_expert(op, row, lane);
   if (expert_id < 0) return;  // the same in every thread
   const Expert expert(op, expert_id);
-  if (!expert.is_resident(op.is_gated())) return;
+  const bool is_resident = expert.is_resident(op.is_gated());
 
   const bool is_split = op.threads_per_dot == kGemvThreads;
   const int columns = op.is_gated() ? kDots / 2 : kDots;  // of a warp
   const int first_column = (is_split ? group : group * kGemvWarps + warp) * columns;
   float sums[kDots] = {};
-  if (first_column < op.output_size) {
+  if (is_resident && first_column < op.output_size) {
     const int thread = is_split ? threadIdx.x : lane;
     if (op.weight_type == DType::f32)
       add_products<float>(sums, op, expert, source_row, first_column, thread);
@@ -133,6 +133,7 @@ __device__ __forceinline__ void multiply_row(const GroupedGemmProblem& op, int b
   } else {
     value = activate(op.activation, value);
   }
+  if (!is_resident) value = kNoWeights;
   store_element(op.output, op.output_type, int64_t{row} * op.output_size + column, value);
 }
 

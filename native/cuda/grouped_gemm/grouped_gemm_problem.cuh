@@ -19,8 +19,9 @@ struct GroupedGemmProblem {
   const uint64_t* biases;          // [num_experts] or null
   const uint64_t* up_biases;       // [num_experts] or null
   const int32_t* expert_offsets;   // [num_experts + 1] or null
-  const int32_t* active_experts;   // [num_active] or null
-  void* output;                    // [num_rows, output_size]
+  const int32_t*
+      active_experts;  // [num_active] or null; may end in -1, which has no rows: the host need not know how many are active
+  void* output;        // [num_rows, output_size]
   int32_t num_rows;
   int32_t num_active;
   int32_t input_size;
@@ -36,6 +37,9 @@ struct GroupedGemmProblem {
   __device__ int64_t source_row(int row) const { return source_rows == nullptr ? row : source_rows[row]; }
 };
 static_assert(sizeof(GroupedGemmProblem) == 112, "packed so by CudaGroupedGemm.java");
+
+// What an output is set to where an active expert has no weights.
+constexpr float kNoWeights = __builtin_nanf("");
 
 // The matrices of one expert.
 struct Expert {
@@ -61,7 +65,7 @@ __device__ __forceinline__ int find_expert(const GroupedGemmProblem& op, int row
 #pragma unroll 4
   for (int i = lane; i < op.num_active; i += kWarpSize) {
     const int expert = op.active_experts == nullptr ? i : op.active_experts[i];
-    if (op.expert_offsets[expert] <= row && row < op.expert_offsets[expert + 1]) found = expert;
+    if (expert >= 0 && op.expert_offsets[expert] <= row && row < op.expert_offsets[expert + 1]) found = expert;
   }
   const uint32_t lanes = __ballot_sync(kAllLanes, found >= 0);
   return lanes == 0 ? -1 : __shfl_sync(kAllLanes, found, __ffs(lanes) - 1);
@@ -88,8 +92,10 @@ __device__ __forceinline__ RowTile find_row_tile(const GroupedGemmProblem& op, i
     int end_row = 0;
     if (base + lane < op.num_active) {
       expert = op.active_experts == nullptr ? base + lane : op.active_experts[base + lane];
-      first_row = op.expert_offsets[expert];
-      end_row = op.expert_offsets[expert + 1];
+      if (expert >= 0) {
+        first_row = op.expert_offsets[expert];
+        end_row = op.expert_offsets[expert + 1];
+      }
     }
     const int num_tiles = (end_row - first_row) / kBlockM + ((end_row - first_row) % kBlockM != 0);
     const int end_tile = before + warp_inclusive_sum(num_tiles, lane);

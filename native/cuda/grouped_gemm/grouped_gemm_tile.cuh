@@ -101,6 +101,14 @@ __device__ __forceinline__ void store_tile(const GroupedGemmProblem& op, const E
   }
 }
 
+template <bool kGated>
+__device__ __forceinline__ void store_no_weights(const GroupedGemmProblem& op, const RowTile& tile, int first_column) {
+  const int column = first_column + threadIdx.x % BLOCK_N<kGated>;
+  if (column >= op.output_size) return;
+  for (int r = threadIdx.x / BLOCK_N<kGated>; r < tile.num_rows; r += kTileThreads / BLOCK_N<kGated>)
+    store_element(op.output, op.output_type, int64_t{tile.first_row + r} * op.output_size + column, kNoWeights);
+}
+
 // The tile blockIdx.x by the columns blockIdx.y. Products has the sums in registers: add(input, weights), addresses in a stage, and store(sums).
 template <typename Input, typename Weight, bool kGated, int kStages, typename Products>
 __device__ __forceinline__ void multiply_tile(const GroupedGemmProblem& op) {
@@ -109,8 +117,11 @@ __device__ __forceinline__ void multiply_tile(const GroupedGemmProblem& op) {
   const RowTile tile = find_row_tile<BLOCK_M>(op, blockIdx.x, threadIdx.x % kWarpSize);
   if (tile.num_rows <= 0) return;  // the same in every thread
   const Expert expert(op, tile.expert);
-  if (!expert.is_resident(kGated)) return;
   const int first_column = blockIdx.y * BLOCK_N<kGated>;
+  if (!expert.is_resident(kGated)) {
+    store_no_weights<kGated>(op, tile, first_column);
+    return;
+  }
   const int64_t size = op.input_size;
 
   using Inputs = RowCopies<Input, BLOCK_M>;

@@ -26,6 +26,7 @@ public final class ExpertMatrices implements AutoCloseable {
   private final boolean biased;
   private final MirroredTensor tables; // [weights, up weights, biases, up biases] x numExperts
   private final LongBuffer entries;
+  private volatile int numResident;
   private volatile boolean changed; // since the tables were handed to the device
 
   /** Tables of matrices in the host's memory; see the other constructor. */
@@ -141,6 +142,11 @@ public final class ExpertMatrices implements AutoCloseable {
     }
   }
 
+  /** Whether every expert is resident. */
+  public boolean isComplete() {
+    return numResident == numExperts;
+  }
+
   /** Address of the weights' addresses [numExperts]. For backends, like the three below. */
   public long weightTable() {
     return table(0);
@@ -207,6 +213,7 @@ public final class ExpertMatrices implements AutoCloseable {
     int ticket = NativeCalls.enter(); // a close() on another thread waits
     try {
       requireExpert(expert);
+      count(expert, weight != 0);
       entries.put(expert, weight);
       entries.put(numExperts + expert, up);
       entries.put(2 * numExperts + expert, bias);
@@ -215,6 +222,10 @@ public final class ExpertMatrices implements AutoCloseable {
     } finally {
       NativeCalls.exit(ticket);
     }
+  }
+
+  private synchronized void count(int expert, boolean resident) {
+    numResident += (resident ? 1 : 0) - (entries.get(expert) != 0 ? 1 : 0);
   }
 
   private void requireExpert(int expert) {

@@ -40,7 +40,7 @@ public final class GroupedGemm {
    * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
    *     run then
    * @throws ExpertNotResidentException naming the first active expert without weights; nothing was
-   *     written then. A device that does not wait to find out fills its rows with NaN
+   *     written then. On a device this waits for the plan unless every expert has weights
    * @throws IllegalStateException if a tensor, the plan, the matrices or the backend is closed
    */
   public static void run(
@@ -85,7 +85,8 @@ public final class GroupedGemm {
    * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
    *     run then
    * @throws ExpertNotResidentException naming the first active expert that has rows and no weights;
-   *     nothing was written then
+   *     nothing was written then. On a device this waits for the indices unless every expert has
+   *     weights
    * @throws IllegalStateException if a tensor, the matrices or the backend is closed
    */
   public static void run(
@@ -98,6 +99,57 @@ public final class GroupedGemm {
       ExpertMatrices weights,
       Activation activation,
       Tensor output) {
+    multiply(
+        backend,
+        input,
+        sourceRows,
+        expertOffsets,
+        activeExperts,
+        numActive,
+        weights,
+        activation,
+        output,
+        !weights.isComplete());
+  }
+
+  /**
+   * As {@link #run}, where the active experts are known to have weights: never waits. Were there
+   * one without, a device would fill its rows with NaN.
+   */
+  static void runResident(
+      Backend backend,
+      Tensor input,
+      Tensor sourceRows,
+      Tensor expertOffsets,
+      Tensor activeExperts,
+      int numActive,
+      ExpertMatrices weights,
+      Activation activation,
+      Tensor output) {
+    multiply(
+        backend,
+        input,
+        sourceRows,
+        expertOffsets,
+        activeExperts,
+        numActive,
+        weights,
+        activation,
+        output,
+        false);
+  }
+
+  private static void multiply(
+      Backend backend,
+      Tensor input,
+      Tensor sourceRows,
+      Tensor expertOffsets,
+      Tensor activeExperts,
+      int numActive,
+      ExpertMatrices weights,
+      Activation activation,
+      Tensor output,
+      boolean someMayBeAbsent) {
     int ticket = NativeCalls.enter();
     try {
       TensorMemory memory = backend.memory();
@@ -114,6 +166,8 @@ public final class GroupedGemm {
             "numActive must lie in [0, " + activeExperts.dim(0) + "], found " + numActive);
       }
       check(backend, input, weights, activation, output);
+      if (someMayBeAbsent && !memory.isHost())
+        requireResident(expertOffsets, activeExperts.slice(0, numActive), weights);
       int absent =
           backend.groupedGemm(
               input,
@@ -149,6 +203,8 @@ public final class GroupedGemm {
     int ticket = NativeCalls.enter();
     try {
       check(backend, input, weights, activation, output);
+      if (!weights.isResident(0) && !backend.memory().isHost() && input.dim(0) > 0)
+        throw new ExpertNotResidentException(0);
       if (backend.groupedGemm(input, null, null, null, 1, weights, activation, output) >= 0)
         throw new ExpertNotResidentException(0);
     } finally {
@@ -156,6 +212,16 @@ public final class GroupedGemm {
       Reference.reachabilityFence(input);
       Reference.reachabilityFence(weights);
       Reference.reachabilityFence(output);
+    }
+  }
+
+  /** For devices, which do not say what they find: here, before anything runs. */
+  private static void requireResident(
+      Tensor expertOffsets, Tensor activeExperts, ExpertMatrices weights) {
+    int[] offsets = expertOffsets.toIntArray();
+    for (int expert : activeExperts.toIntArray()) {
+      if (expert >= 0 && offsets[expert] < offsets[expert + 1] && !weights.isResident(expert))
+        throw new ExpertNotResidentException(expert);
     }
   }
 

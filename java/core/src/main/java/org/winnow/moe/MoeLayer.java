@@ -113,8 +113,8 @@ public final class MoeLayer implements AutoCloseable {
     route(backend, hidden, routing);
     if (everyExpert) routing.addUnchosen(experts.numExperts());
     plan.build(backend, routing, experts.numExperts());
-    Tensor rows = expertOutput.atLeast(F32, plan.numRows(), experts.hiddenSize());
-    Tensor innerRows = inner.atLeast(hidden.dtype(), plan.numRows(), experts.intermediateSize());
+    Tensor rows = expertOutput.exactly(F32, plan.numRows(), experts.hiddenSize());
+    Tensor innerRows = inner.exactly(hidden.dtype(), plan.numRows(), experts.intermediateSize());
     for (waves.begin(plan); waves.next(); ) {
       try {
         multiply(backend, hidden, plan.sourceRows(), experts.gateUp(), activation, innerRows);
@@ -199,7 +199,7 @@ public final class MoeLayer implements AutoCloseable {
       ExpertMatrices weights,
       Activation act,
       Tensor output) {
-    GroupedGemm.run(
+    GroupedGemm.runResident(
         backend,
         input,
         sourceRows,

@@ -33,6 +33,7 @@ public final class CudaBackend extends Backend {
   private final CudaMemory memory;
   private final CudaAdd add;
   private final CudaClamp clamp;
+  private final CudaGroupedGemm groupedGemm;
 
   /** The first device, and as much of its memory as is free now. */
   public CudaBackend() {
@@ -46,6 +47,14 @@ public final class CudaBackend extends Backend {
    * @throws IllegalArgumentException if there is no such device, or the budget is negative
    */
   public CudaBackend(int device, long budgetBytes) {
+    this(device, budgetBytes, GroupedGemmPath.AUTOMATIC);
+  }
+
+  /**
+   * As {@link #CudaBackend(int, long)}, with one path for grouped products: the same bits whatever
+   * the batch.
+   */
+  public CudaBackend(int device, long budgetBytes, GroupedGemmPath groupedGemmPath) {
     if (budgetBytes < 0)
       throw new IllegalArgumentException("budgetBytes must not be negative, found " + budgetBytes);
     var devices = CudaDevice.all();
@@ -58,6 +67,7 @@ public final class CudaBackend extends Backend {
     memory = new CudaMemory(context, Math.min(budgetBytes, freeBytes()));
     add = new CudaAdd(context);
     clamp = new CudaClamp(context);
+    groupedGemm = new CudaGroupedGemm(context, groupedGemmPath);
   }
 
   private long freeBytes() {
@@ -166,7 +176,20 @@ public final class CudaBackend extends Backend {
       ExpertMatrices weights,
       Activation activation,
       Tensor output) {
-    throw new UnsupportedOperationException("groupedGemm");
+    var product =
+        new CudaGroupedGemm.Product(
+            input,
+            sourceRows,
+            expertOffsets,
+            activeExperts,
+            numActive,
+            weights,
+            activation,
+            output);
+    try (var entry = context.enter("groupedGemm")) {
+      groupedGemm.launch(entry.stream(), product);
+    }
+    return -1; // the op class has asked which experts are resident
   }
 
   @Override

@@ -34,6 +34,7 @@ final class CachedExperts implements Experts {
     this.held = new int[numExperts];
     this.gateUp =
         new ExpertMatrices(
+            cache.memory(),
             store.weightType(),
             numExperts,
             store.intermediateSize(),
@@ -42,6 +43,7 @@ final class CachedExperts implements Experts {
             store.isBiased());
     this.down =
         new ExpertMatrices(
+            cache.memory(),
             store.weightType(),
             numExperts,
             store.hiddenSize(),

@@ -39,6 +39,7 @@ public final class ExpertCache implements AutoCloseable {
   private static final int NUM_READERS = 3;
 
   private final ExpertStore store;
+  private final TensorMemory memory;
   private final long budgetBytes;
   private final ExpertSlots slots;
   private final EvictionPolicy policy;
@@ -91,6 +92,7 @@ public final class ExpertCache implements AutoCloseable {
     int numExperts = store.numExperts();
     int numSlots = (int) Math.min(numExperts, budgetBytes / slotBytes);
     this.store = store;
+    this.memory = memory;
     this.budgetBytes = budgetBytes;
     this.policy = policy;
     policy.begin(numExperts);
@@ -119,6 +121,11 @@ public final class ExpertCache implements AutoCloseable {
 
   public ExpertStore store() {
     return store;
+  }
+
+  /** Where experts are kept. */
+  public TensorMemory memory() {
+    return memory;
   }
 
   public long budgetBytes() {

@@ -8,12 +8,15 @@ import static org.bytedeco.cuda.global.cudart.cuMemsetD8Async;
 
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.bytedeco.cuda.global.cudart;
 import org.bytedeco.javacpp.BytePointer;
 import org.winnow.BudgetException;
 import org.winnow.TensorMemory;
+import org.winnow.TransferQueue;
 
 /**
  * A device's memory, as much of it as the budget says. Every tensor is an allocation of its own:
@@ -25,6 +28,7 @@ final class CudaMemory extends TensorMemory {
   private final Staging staging;
   private final Map<Long, Long> live = new HashMap<>(); // address -> bytes; used inside the context
   private final List<PinnedMemory> pinned = new ArrayList<>();
+  private final Set<CudaTransferQueue> transfers = new HashSet<>();
   private long usedBytes;
 
   CudaMemory(CudaContext context, long budgetBytes) {
@@ -110,6 +114,20 @@ final class CudaMemory extends TensorMemory {
     }
   }
 
+  @Override
+  public TransferQueue openTransfers() {
+    try (var entry = context.enter("opening a transfer queue")) {
+      CudaTransferQueue opened = new CudaTransferQueue(context, this);
+      transfers.add(opened);
+      return opened;
+    }
+  }
+
+  /** Called inside the context. */
+  void forget(CudaTransferQueue closed) {
+    transfers.remove(closed);
+  }
+
   /** Pinned host memory, released with the device's. */
   BytePointer pin(int sizeBytes) {
     try (var entry = context.enterOutsideCapture("allocating pinned memory")) {
@@ -122,6 +140,7 @@ final class CudaMemory extends TensorMemory {
   /** Releases what is left. Called inside the context, when the device is idle or lost. */
   void close() {
     staging.close();
+    transfers.forEach(CudaTransferQueue::destroy);
     pinned.forEach(PinnedMemory::close);
     live.keySet().forEach(cudart::cuMemFree);
     live.clear();

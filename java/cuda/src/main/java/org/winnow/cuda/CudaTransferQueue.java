@@ -1,0 +1,107 @@
+package org.winnow.cuda;
+
+import static org.bytedeco.cuda.global.cudart.cuMemcpyHtoDAsync;
+
+import java.util.HashMap;
+import java.util.Map;
+import org.winnow.TransferQueue;
+
+/**
+ * Copies on the context's copy stream. A mark is an event on the compute stream; there is a ring of
+ * them, and one that was recorded again since stands for a later point, which is late enough.
+ */
+final class CudaTransferQueue extends TransferQueue {
+  private static final int NUM_MARKS = 64;
+
+  private final CudaContext context;
+  private final CudaMemory memory;
+  private final CudaEvent[] marks = new CudaEvent[NUM_MARKS];
+  private final Map<Long, PinnedMemory> staging = new HashMap<>(); // by address
+  private long lastMark;
+  private boolean closed;
+
+  CudaTransferQueue(CudaContext context, CudaMemory memory) {
+    this.context = context;
+    this.memory = memory;
+  }
+
+  @Override
+  public long allocateStaging(long sizeBytes) {
+    try (var entry = context.enterOutsideCapture("allocating pinned memory")) {
+      requireOpen();
+      PinnedMemory block = new PinnedMemory(context, sizeBytes);
+      staging.put(block.address(), block);
+      return block.address();
+    }
+  }
+
+  @Override
+  public void freeStaging(long address, long sizeBytes) {
+    if (context.isClosed()) return; // which released it
+    try (var entry = context.enter("releasing pinned memory")) {
+      PinnedMemory block = staging.remove(address);
+      if (block != null) block.close();
+    }
+  }
+
+  @Override
+  public long mark() {
+    try (var entry = context.enterOutsideCapture("marking the end of operations")) {
+      requireOpen();
+      lastMark++;
+      int index = (int) (lastMark % NUM_MARKS);
+      if (marks[index] == null) marks[index] = new CudaEvent(context);
+      marks[index].record(entry.stream());
+      return lastMark;
+    }
+  }
+
+  @Override
+  public void copy(
+      long[] addresses, long[] hostAddresses, long[] sizesBytes, int numRanges, long afterMark) {
+    CudaEvent done;
+    try (var entry = context.enterOutsideCapture("copying weights to the device")) {
+      requireOpen();
+      CudaStream stream = context.copyStream();
+      if (afterMark > 0) stream.waitFor(marks[(int) (afterMark % NUM_MARKS)]);
+      for (int i = 0; i < numRanges; i++) {
+        context.check(
+            cuMemcpyHtoDAsync(
+                addresses[i], new HostPointer(hostAddresses[i]), sizesBytes[i], stream.handle()),
+            "cuMemcpyHtoDAsync");
+      }
+      done = new CudaEvent(context);
+      done.record(stream);
+    }
+    int status = done.await(); // outside: operations go on being issued meanwhile
+    try (var entry = context.enter("copying weights to the device")) {
+      done.close();
+      context.check(status, "cuEventSynchronize");
+    }
+  }
+
+  private void requireOpen() {
+    if (closed) throw new IllegalStateException("transfer queue is closed");
+  }
+
+  @Override
+  public void close() {
+    if (context.isClosed()) return; // which released everything
+    try (var entry = context.enter("closing a transfer queue")) {
+      context.copyStream().synchronize();
+      destroy();
+      memory.forget(this);
+    }
+  }
+
+  /** Called inside the context, when the device is idle or lost. */
+  void destroy() {
+    if (closed) return;
+    closed = true;
+    for (CudaEvent mark : marks) {
+      if (mark != null) mark.close();
+    }
+    staging.values().forEach(PinnedMemory::close);
+    staging.clear();
+  }
+}

@@ -1,7 +1,6 @@
 package org.winnow.cli;
 
 import com.sun.nio.file.ExtendedOpenOption;
-import java.io.File;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
@@ -15,6 +14,7 @@ import java.util.Locale;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.winnow.Backend;
+import org.winnow.BackendProvider;
 import org.winnow.cpu.InstructionSet;
 import org.winnow.cpu.NativeLibrary;
 import picocli.CommandLine.Command;
@@ -24,7 +24,7 @@ import picocli.CommandLine.Parameters;
 @Command(
     name = "doctor",
     description =
-        "Shows what Winnow finds on this machine: platform, natives, instruction sets, memory, disk, GPU driver.",
+        "Shows what Winnow finds on this machine: platform, natives, instruction sets, memory, disk, GPU.",
     footer = {"", "Example:", "  winnow doctor /models"})
 final class DoctorCommand extends Subcommand {
   @Parameters(
@@ -65,7 +65,7 @@ final class DoctorCommand extends Subcommand {
     facts.row("memory", memory());
     facts.row("huge pages", hugePages());
     facts.row("O_DIRECT", directReads(path));
-    facts.row("GPU driver", gpuDriver());
+    facts.row("GPU", gpu());
     facts.print(terminal.out());
     return cause == null ? ExitCode.DONE : ExitCode.MISSING;
   }
@@ -89,10 +89,7 @@ final class DoctorCommand extends Subcommand {
     return Backend.providers().stream()
         .map(
             provider ->
-                provider.name()
-                    + (provider.unavailabilityCause() == null
-                        ? ""
-                        : " (unavailable: " + provider.unavailabilityCause() + ")"))
+                provider.name() + (provider.unavailabilityCause() == null ? "" : " (unavailable)"))
         .collect(Collectors.joining(", "));
   }
 
@@ -168,17 +165,13 @@ final class DoctorCommand extends Subcommand {
     return caches.isEmpty() ? "unknown" : String.join(", ", caches);
   }
 
-  private static String gpuDriver() {
-    List<String> directories =
-        new ArrayList<>(
-            List.of("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/lib/wsl/lib"));
-    String extra = System.getenv("LD_LIBRARY_PATH");
-    if (extra != null) directories.addAll(0, List.of(extra.split(File.pathSeparator)));
-    for (String candidate : directories) {
-      Path driver = Path.of(candidate, "libcuda.so.1");
-      if (Files.exists(driver)) return driver.toString();
+  private static String gpu() {
+    for (BackendProvider provider : Backend.providers()) {
+      if (!provider.name().equals("cuda")) continue;
+      String cause = provider.unavailabilityCause();
+      return cause == null ? String.join("; ", provider.devices()) : cause;
     }
-    return "none (libcuda.so.1 not found); the CPU backend is used";
+    return "the jar org.winnow:winnow-cuda is not on the class path";
   }
 
   /** The first line of the file that begins like this. */

@@ -16,8 +16,8 @@ import com.tngtech.archunit.lang.ArchRule;
 import org.junit.jupiter.api.Test;
 
 /**
- * The floors of the house: the command line uses models, models use core, and nobody looks behind
- * core's public packages.
+ * The floors of the house: the command line uses models, models and the CUDA backend use core,
+ * nobody uses the CUDA backend, and nobody else looks behind core's public packages.
  */
 class FloorsTest {
   private static final JavaClasses WINNOW =
@@ -40,9 +40,20 @@ class FloorsTest {
           .should()
           .dependOnClassesThat()
           .resideInAnyPackage("org.winnow.cli..", "picocli..");
+  private static final DescribedPredicate<JavaClass> CUDA = resideInAPackage("org.winnow.cuda..");
+  private static final ArchRule NOBODY_USES_CUDA =
+      noClasses()
+          .that(DescribedPredicate.not(CUDA))
+          .should()
+          .dependOnClassesThat(resideInAnyPackage("org.winnow.cuda..", "org.bytedeco.cuda.."));
+  private static final ArchRule CUDA_USES_CORE_ONLY =
+      noClasses()
+          .that(CUDA)
+          .should()
+          .dependOnClassesThat(UPPER_FLOORS.and(DescribedPredicate.not(CUDA)));
   private static final ArchRule NOBODY_LOOKS_BEHIND_CORE =
       noClasses()
-          .that(UPPER_FLOORS)
+          .that(UPPER_FLOORS.and(DescribedPredicate.not(CUDA)))
           .should()
           .dependOnClassesThat()
           .resideInAnyPackage("org.winnow.internal..", "org.winnow.presets..", "org.bytedeco..");
@@ -51,7 +62,10 @@ class FloorsTest {
   void everyFloorIsLookedAt() {
     for (String name :
         new String[] {
-          "org.winnow.Tensor", "org.winnow.internal.NativeLoader", "org.winnow.cli.Main"
+          "org.winnow.Tensor",
+          "org.winnow.internal.NativeLoader",
+          "org.winnow.cuda.CudaBackend",
+          "org.winnow.cli.Main"
         }) {
       assertThat(WINNOW.contain(name)).as(name).isTrue();
     }
@@ -65,6 +79,21 @@ class FloorsTest {
   @Test
   void modelsUseNoCommandLine() {
     MODELS_USE_NO_COMMAND_LINE.allowEmptyShould(true).check(WINNOW);
+  }
+
+  @Test
+  void nobodyUsesCuda() {
+    NOBODY_USES_CUDA.check(WINNOW);
+    assertThat(
+            NOBODY_USES_CUDA
+                .evaluate(new ClassFileImporter().importClasses(UsesCuda.class))
+                .hasViolation())
+        .isTrue();
+  }
+
+  @Test
+  void cudaUsesCoreOnly() {
+    CUDA_USES_CORE_ONLY.check(WINNOW);
   }
 
   @Test
@@ -82,6 +111,12 @@ class FloorsTest {
     JavaClasses models = WINNOW.that(resideInAPackage("org.winnow.models.."));
     NO_CLASSES_SHOULD_ACCESS_STANDARD_STREAMS.allowEmptyShould(true).check(models);
     NO_CLASSES_SHOULD_USE_JAVA_UTIL_LOGGING.allowEmptyShould(true).check(models);
+  }
+
+  static final class UsesCuda {
+    Object provider() {
+      return new org.winnow.cuda.CudaBackendProvider();
+    }
   }
 
   static final class LooksBehindCore {

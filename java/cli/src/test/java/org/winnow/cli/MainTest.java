@@ -23,8 +23,9 @@ class MainTest {
             "libjniwinnow.so, ABI ",
             "portable",
             "backends",
+            "cuda",
             "in " + directory.toRealPath(),
-            "GPU driver");
+            "GPU");
     assertThat(directory).isEmptyDirectory();
     assertThat(run.err()).isEmpty();
   }

@@ -3,22 +3,32 @@ package org.winnow.layer;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.Random;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.winnow.Backend;
+import org.winnow.BackendsUnderTest;
+import org.winnow.ContractTest;
 import org.winnow.Tensor;
 import org.winnow.attention.AttentionProblem;
-import org.winnow.cpu.CpuBackend;
 
-class AddTest {
+@ContractTest
+public class AddTest {
+  private final Backend backend = BackendsUnderTest.shared();
+
+  static IntStream widths() {
+    return IntStream.of(0, 1, 7, 64, 20_001); // the last is cut between threads
+  }
+
   @ParameterizedTest
-  @ValueSource(ints = {0, 1, 7, 64, 20_001}) // the last is cut between threads
+  @MethodSource("widths")
   void everyElementIsRoundedOnce(int width) {
-    float[] a = AttentionProblem.gaussian(new java.util.Random(1), 2 * width);
-    float[] b = AttentionProblem.gaussian(new java.util.Random(2), 2 * width);
-    try (var backend = new CpuBackend();
-        Tensor accumulator = Tensor.of(a, 2, width);
-        Tensor addend = Tensor.of(b, 2, width)) {
+    float[] a = AttentionProblem.gaussian(new Random(1), 2 * width);
+    float[] b = AttentionProblem.gaussian(new Random(2), 2 * width);
+    try (Tensor accumulator = backend.of(a, 2, width);
+        Tensor addend = backend.of(b, 2, width)) {
       Add.run(backend, accumulator, addend);
       float[] found = accumulator.toFloatArray();
       for (int i = 0; i < a.length; i++) assertThat(found[i]).isEqualTo(a[i] + b[i]);
@@ -31,9 +41,8 @@ class AddTest {
 
   @Test
   void namesTheArgumentThatIsWrong() {
-    try (var backend = new CpuBackend();
-        Tensor accumulator = Tensor.f32(2, 4);
-        Tensor addend = Tensor.f32(2, 5)) {
+    try (Tensor accumulator = backend.f32(2, 4);
+        Tensor addend = backend.f32(2, 5)) {
       assertThatThrownBy(() -> Add.run(backend, accumulator, addend))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage("addend must be [2, 4], found [2, 5]");

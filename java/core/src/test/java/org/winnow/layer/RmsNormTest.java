@@ -4,21 +4,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.Random;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.winnow.Backend;
+import org.winnow.BackendsUnderTest;
+import org.winnow.ContractTest;
 import org.winnow.Tensor;
-import org.winnow.cpu.CpuBackend;
 
-class RmsNormTest {
-  private final Backend backend = new CpuBackend();
-
-  @AfterEach
-  void close() {
-    backend.close();
-  }
+@ContractTest
+public class RmsNormTest {
+  private final Backend backend = BackendsUnderTest.shared();
 
   @ParameterizedTest
   @ValueSource(ints = {1, 7, 8, 9, 256, 2880})
@@ -29,11 +25,12 @@ class RmsNormTest {
     float[] w = new float[hiddenSize];
     for (int i = 0; i < x.length; i++) x[i] = (float) random.nextGaussian();
     for (int i = 0; i < w.length; i++) w[i] = (float) random.nextGaussian();
-    try (Tensor input = Tensor.of(x, numRows, hiddenSize);
-        Tensor weight = Tensor.of(w, hiddenSize);
-        Tensor output = Tensor.f32(numRows, hiddenSize)) {
+    try (Tensor input = backend.of(x, numRows, hiddenSize);
+        Tensor weight = backend.of(w, hiddenSize);
+        Tensor output = backend.f32(numRows, hiddenSize)) {
       output.fill(Float.NaN);
       RmsNorm.run(backend, input, weight, output, 1e-6f);
+      float[] found = output.toFloatArray();
       for (int r = 0; r < numRows; r++) {
         double squares = 0;
         for (int i = hiddenSize - 1; i >= 0; i--)
@@ -42,7 +39,7 @@ class RmsNormTest {
         for (int i = 0; i < hiddenSize; i++) {
           double exact = w[i] * x[r * hiddenSize + i] * scale;
           // three f32 roundings: the scale, and two products
-          assertThat(Math.abs(output.getFloat(r * hiddenSize + i) - exact))
+          assertThat(Math.abs(found[r * hiddenSize + i] - exact))
               .isLessThanOrEqualTo(3.01 * 0x1p-24 * Math.abs(exact) + Float.MIN_VALUE);
         }
       }
@@ -51,9 +48,9 @@ class RmsNormTest {
 
   @Test
   void namesTheArgumentThatIsWrong() {
-    try (Tensor input = Tensor.f32(2, 4);
-        Tensor weight = Tensor.f32(5);
-        Tensor output = Tensor.f32(2, 4)) {
+    try (Tensor input = backend.f32(2, 4);
+        Tensor weight = backend.f32(5);
+        Tensor output = backend.f32(2, 4)) {
       assertThatThrownBy(() -> RmsNorm.run(backend, input, weight, output, 1e-6f))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage("weight must be [4], found [5]");
@@ -62,18 +59,23 @@ class RmsNormTest {
 
   @Test
   void refusesClosedTensorsAndClosedBackends() {
-    Tensor closed = Tensor.f32(2, 4);
+    Tensor closed = backend.f32(2, 4);
     closed.close();
     closed.close();
-    try (Tensor open = Tensor.f32(2, 4);
-        Tensor weight = Tensor.f32(4)) {
+    try (Tensor open = backend.f32(2, 4);
+        Tensor weight = backend.f32(4)) {
       assertThatThrownBy(() -> RmsNorm.run(backend, closed, weight, open, 0))
           .isInstanceOf(IllegalStateException.class)
           .hasMessage("input is closed");
-      backend.close();
-      assertThatThrownBy(() -> RmsNorm.run(backend, open, weight, open, 0))
+    }
+    Backend own = BackendsUnderTest.standard().opener().get();
+    try (Tensor open = own.f32(2, 4);
+        Tensor weight = own.f32(4)) {
+      own.close();
+      own.close();
+      assertThatThrownBy(() -> RmsNorm.run(own, open, weight, open, 0))
           .isInstanceOf(IllegalStateException.class)
-          .hasMessage("backend cpu is closed");
+          .hasMessage("backend " + own.name() + " is closed");
     }
   }
 }

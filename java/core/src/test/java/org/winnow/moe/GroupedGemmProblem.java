@@ -28,8 +28,10 @@ public final class GroupedGemmProblem implements AutoCloseable {
   /** The answer in double precision and how far f32 arithmetic may be from it. */
   public record Exact(double value, double bound) {}
 
+  private final Backend backend;
   private final Form form;
   private final int[] rowsPerExpert;
+  private final int[] source; // the token of each row
   private final int inputSize;
   private final int outputSize;
   private final Tensor input;
@@ -47,7 +49,14 @@ public final class GroupedGemmProblem implements AutoCloseable {
   }
 
   private GroupedGemmProblem(
-      Form form, Random random, Values values, int[] rowsPerExpert, int inputSize, int outputSize) {
+      Backend backend,
+      Form form,
+      Random random,
+      Values values,
+      int[] rowsPerExpert,
+      int inputSize,
+      int outputSize) {
+    this.backend = backend;
     this.form = form;
     this.rowsPerExpert = rowsPerExpert.clone();
     this.inputSize = inputSize;
@@ -62,27 +71,35 @@ public final class GroupedGemmProblem implements AutoCloseable {
       if (rowsPerExpert[e] > 0) active[numActive++] = e;
     }
     int numTokens = Math.max(1, numRows / 2 + 1);
-    int[] source = new int[numRows];
+    source = new int[numRows];
     for (int r = 0; r < numRows; r++) source[r] = random.nextInt(numTokens);
-    this.input = fill(Tensor.allocate(form.inputType, numTokens, inputSize), values);
-    this.sourceRows = Tensor.of(source, numRows);
-    this.expertOffsets = Tensor.of(offsets, offsets.length);
-    this.activeExperts = Tensor.of(java.util.Arrays.copyOf(active, numActive), numActive);
+    this.input = fill(backend.allocate(form.inputType, numTokens, inputSize), values);
+    this.sourceRows = backend.of(source, numRows);
+    this.expertOffsets = backend.of(offsets, offsets.length);
+    this.activeExperts = backend.of(java.util.Arrays.copyOf(active, numActive), numActive);
     this.output =
-        Tensor.allocate(form.outputType, numRows, outputSize)
+        backend
+            .allocate(form.outputType, numRows, outputSize)
             .fill(Float.NaN); // an element the kernel forgets stays NaN
     this.weights =
         new ExpertMatrices(
-            form.weightType, rowsPerExpert.length, outputSize, inputSize, form.gated, form.biased);
+            backend.memory(),
+            form.weightType,
+            rowsPerExpert.length,
+            outputSize,
+            inputSize,
+            form.gated,
+            form.biased);
     for (int e = 0; e < rowsPerExpert.length; e++) {
       Tensor[] of = new Tensor[4];
       experts.add(of);
       expertValues.add(new float[4][]);
       if (rowsPerExpert[e] == 0) continue; // never resident, never read
-      of[0] = fill(Tensor.allocate(form.weightType, outputSize, inputSize), values);
-      if (form.gated) of[1] = fill(Tensor.allocate(form.weightType, outputSize, inputSize), values);
-      if (form.biased) of[2] = fill(Tensor.f32(outputSize), values);
-      if (form.biased && form.gated) of[3] = fill(Tensor.f32(outputSize), values);
+      of[0] = fill(backend.allocate(form.weightType, outputSize, inputSize), values);
+      if (form.gated)
+        of[1] = fill(backend.allocate(form.weightType, outputSize, inputSize), values);
+      if (form.biased) of[2] = fill(backend.f32(outputSize), values);
+      if (form.biased && form.gated) of[3] = fill(backend.f32(outputSize), values);
       weights.set(e, of[0].address(), address(of[1]), address(of[2]), address(of[3]));
       for (int i = 0; i < 4; i++)
         expertValues.get(e)[i] = of[i] == null ? null : of[i].toFloatArray();
@@ -95,9 +112,14 @@ public final class GroupedGemmProblem implements AutoCloseable {
    * 2^24.
    */
   public static GroupedGemmProblem smallIntegers(
-      Form form, Random random, int[] rowsPerExpert, int inputSize, int outputSize) {
+      Backend backend,
+      Form form,
+      Random random,
+      int[] rowsPerExpert,
+      int inputSize,
+      int outputSize) {
     return new GroupedGemmProblem(
-        form, random, () -> random.nextInt(9) - 4, rowsPerExpert, inputSize, outputSize);
+        backend, form, random, () -> random.nextInt(9) - 4, rowsPerExpert, inputSize, outputSize);
   }
 
   /**
@@ -105,15 +127,26 @@ public final class GroupedGemmProblem implements AutoCloseable {
    * the types first.
    */
   public static GroupedGemmProblem reals(
-      Form form, Random random, int[] rowsPerExpert, int inputSize, int outputSize) {
+      Backend backend,
+      Form form,
+      Random random,
+      int[] rowsPerExpert,
+      int inputSize,
+      int outputSize) {
     double scale = 1.4 / Math.pow(inputSize, 0.25);
     return new GroupedGemmProblem(
+        backend,
         form,
         random,
         () -> (float) (random.nextGaussian() * scale),
         rowsPerExpert,
         inputSize,
         outputSize);
+  }
+
+  /** The token that a row reads. */
+  public int source(int row) {
+    return source[row];
   }
 
   public Form form() {
@@ -152,9 +185,15 @@ public final class GroupedGemmProblem implements AutoCloseable {
     return output;
   }
 
-  public GroupedGemmProblem run(Backend backend) {
+  /** On the backend in whose memory it lies. */
+  public GroupedGemmProblem run() {
+    return run(backend);
+  }
+
+  /** On another backend of the same memory. */
+  public GroupedGemmProblem run(Backend other) {
     GroupedGemm.run(
-        backend,
+        other,
         input,
         sourceRows,
         expertOffsets,
@@ -185,7 +224,7 @@ public final class GroupedGemmProblem implements AutoCloseable {
    * sum|ab|, to first order in U.
    */
   private Exact product(int row, int column, float[] weight, float[] bias) {
-    int token = sourceRows.getInt(row);
+    int token = source[row];
     double sum = bias == null ? 0 : bias[column];
     double magnitude = Math.abs(sum);
     for (int k = inputSize - 1; k >= 0; k--) {
@@ -245,8 +284,9 @@ public final class GroupedGemmProblem implements AutoCloseable {
   }
 
   private static Tensor fill(Tensor tensor, Values values) {
-    for (long i = 0; i < tensor.size(); i++) tensor.setFloat(i, values.next());
-    return tensor;
+    float[] numbers = new float[Math.toIntExact(tensor.size())];
+    for (int i = 0; i < numbers.length; i++) numbers[i] = values.next();
+    return tensor.copyFrom(numbers);
   }
 
   private static long address(Tensor tensor) {

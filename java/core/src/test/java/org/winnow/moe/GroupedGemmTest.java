@@ -6,83 +6,79 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.util.Arrays;
 import java.util.Random;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.winnow.AnotherMemory;
 import org.winnow.Backend;
+import org.winnow.BackendsUnderTest;
+import org.winnow.BackendsUnderTest.Variant;
+import org.winnow.ContractTest;
 import org.winnow.DType;
 import org.winnow.ExpertNotResidentException;
 import org.winnow.Tensor;
-import org.winnow.cpu.CpuBackend;
-import org.winnow.cpu.InstructionSet;
+import org.winnow.TensorMemory;
 import org.winnow.moe.GroupedGemmProblem.Exact;
 import org.winnow.moe.GroupedGemmProblem.Form;
 
-class GroupedGemmTest {
+@ContractTest
+public class GroupedGemmTest {
   /**
    * None, one, around tiles of 2 and 4 rows, enough for panels of every type, more than a block of
    * rows.
    */
-  private static final int[] ROWS = {1, 0, 2, 3, 4, 5, 12, 13, 33, 140};
+  private static final int[] ROWS =
+      BackendsUnderTest.sized(
+          new int[] {1, 0, 2, 3, 5, 33, 70}, new int[] {1, 0, 2, 3, 4, 5, 12, 13, 33, 140});
 
-  private final Backend backend = new CpuBackend();
+  private final Backend backend = BackendsUnderTest.shared();
 
-  @AfterEach
-  void close() {
-    backend.close();
-  }
-
-  static Stream<InstructionSet> instructionSets() {
-    return Stream.of(InstructionSet.values()).filter(InstructionSet::isSupported);
-  }
-
-  static Stream<Arguments> setsAndTypes() {
-    return instructionSets()
+  static Stream<Arguments> variantsAndTypes() {
+    return BackendsUnderTest.variants().stream()
         .flatMap(
-            set ->
+            variant ->
                 Stream.of(DType.F32, DType.BF16, DType.F16)
                     .flatMap(
                         weight ->
                             Stream.of(DType.F32, DType.BF16)
-                                .map(input -> Arguments.of(set, input, weight))));
+                                .map(input -> Arguments.of(variant, input, weight))));
   }
 
   /** inputSize 1 to a step and one more; outputSize around panels of 4 and 6. */
   private static final int[][] SIZES = {{1, 1}, {15, 6}, {33, 7}, {64, 13}};
 
+  private static final int LONG_SUM = BackendsUnderTest.sized(141, 1061);
+
   /** Few and many, where inputSize goes beyond one block along k. */
   private static final int[] ROWS_OF_LONG_SUMS = {3, 0, 13, 33};
 
   @ParameterizedTest
-  @MethodSource("setsAndTypes")
+  @MethodSource("variantsAndTypes")
   void smallIntegersAreExactInAnySummationOrder(
-      InstructionSet set, DType inputType, DType weightType) {
-    try (Backend forced = new CpuBackend(set, 2)) {
-      for (boolean gated : new boolean[] {false, true}) {
-        Form form = new Form(inputType, weightType, DType.F32, gated, true, Activation.RELU);
-        for (int[] size : SIZES) assertExact(forced, form, ROWS, size[0], size[1]);
-        assertExact(forced, form, ROWS_OF_LONG_SUMS, 1061, 5);
-        assertExact(forced, form, new int[] {2, 5}, 40, 200);
-      }
+      Variant variant, DType inputType, DType weightType) {
+    for (boolean gated : new boolean[] {false, true}) {
+      Form form = new Form(inputType, weightType, DType.F32, gated, true, Activation.RELU);
+      for (int[] size : SIZES) assertExact(variant.backend(), form, ROWS, size[0], size[1]);
+      assertExact(variant.backend(), form, ROWS_OF_LONG_SUMS, LONG_SUM, 5);
+      assertExact(variant.backend(), form, new int[] {2, 5}, 40, 200);
     }
   }
 
   private static void assertExact(
-      Backend forced, Form form, int[] rows, int inputSize, int outputSize) {
+      Backend backend, Form form, int[] rows, int inputSize, int outputSize) {
     try (var p =
-        GroupedGemmProblem.smallIntegers(form, new Random(42), rows, inputSize, outputSize)
-            .run(forced)) {
+        GroupedGemmProblem.smallIntegers(backend, form, new Random(42), rows, inputSize, outputSize)
+            .run()) {
       assertEveryElement(p, (exact, found) -> (float) exact.value() == found);
     }
   }
 
-  static Stream<Arguments> setsAndForms() {
-    return instructionSets()
+  static Stream<Arguments> variantsAndForms() {
+    return BackendsUnderTest.variants().stream()
         .flatMap(
-            set ->
+            variant ->
                 Stream.of(Activation.values())
                     .flatMap(
                         activation ->
@@ -90,7 +86,7 @@ class GroupedGemmTest {
                                 .map(
                                     weight ->
                                         Arguments.of(
-                                            set,
+                                            variant,
                                             new Form(
                                                 weight == DType.F32 ? DType.F32 : DType.BF16,
                                                 weight,
@@ -101,24 +97,23 @@ class GroupedGemmTest {
   }
 
   @ParameterizedTest
-  @MethodSource("setsAndForms")
-  void realsAreWithinTheBoundOfF32Arithmetic(InstructionSet set, Form gated) {
-    try (Backend forced = new CpuBackend(set, 2)) {
-      for (boolean pair :
-          gated.activation().needsGate() ? new boolean[] {true} : new boolean[] {true, false}) {
-        Form form =
-            new Form(
-                gated.inputType(),
-                gated.weightType(),
-                gated.outputType(),
-                pair,
-                gated.biased(),
-                gated.activation());
-        try (var p =
-            GroupedGemmProblem.reals(form, new Random(42), new int[] {2, 0, 1, 9, 17}, 67, 19)
-                .run(forced)) {
-          assertEveryElement(p, (exact, found) -> Math.abs(found - exact.value()) <= exact.bound());
-        }
+  @MethodSource("variantsAndForms")
+  void realsAreWithinTheBoundOfF32Arithmetic(Variant variant, Form gated) {
+    for (boolean pair :
+        gated.activation().needsGate() ? new boolean[] {true} : new boolean[] {true, false}) {
+      Form form =
+          new Form(
+              gated.inputType(),
+              gated.weightType(),
+              gated.outputType(),
+              pair,
+              gated.biased(),
+              gated.activation());
+      try (var p =
+          GroupedGemmProblem.reals(
+                  variant.backend(), form, new Random(42), new int[] {2, 0, 1, 9, 17}, 67, 19)
+              .run()) {
+        assertEveryElement(p, (exact, found) -> Math.abs(found - exact.value()) <= exact.bound());
       }
     }
   }
@@ -126,7 +121,8 @@ class GroupedGemmTest {
   @Test
   void theComparatorRefusesAnElementThatIsOffByMoreThanTheBound() {
     try (var p =
-        GroupedGemmProblem.reals(Form.plain(), new Random(42), new int[] {3}, 64, 5).run(backend)) {
+        GroupedGemmProblem.reals(backend, Form.plain(), new Random(42), new int[] {3}, 64, 5)
+            .run()) {
       p.output().setFloat(7, (float) (p.exact(1, 2).value() + 3 * p.exact(1, 2).bound()));
       assertThatThrownBy(
               () ->
@@ -144,29 +140,34 @@ class GroupedGemmTest {
   }
 
   @ParameterizedTest
-  @MethodSource("setsAndTypes")
+  @MethodSource("variantsAndTypes")
   void theBitsDependNeitherOnThreadsNorOnTheOtherRows(
-      InstructionSet set, DType inputType, DType weightType) {
+      Variant variant, DType inputType, DType weightType) {
     Form form = new Form(inputType, weightType, DType.F32, true, true, Activation.SILU);
-    try (Backend one = new CpuBackend(set, 1);
-        var p =
-            GroupedGemmProblem.reals(form, new Random(7), new int[] {140, 0, 3}, 1061, 125)
-                .run(one)) {
+    int[] rowsPerExpert = {BackendsUnderTest.sized(37, 140), 0, 3};
+    int columns = BackendsUnderTest.sized(37, 125);
+    Backend backend = variant.backend();
+    try (var p =
+        GroupedGemmProblem.reals(backend, form, new Random(7), rowsPerExpert, LONG_SUM, columns)
+            .run()) {
       float[] expected = p.output().toFloatArray();
-      for (int threads : new int[] {2, 3}) {
-        try (Backend team = new CpuBackend(set, threads)) {
+      for (var opener : variant.sameBits()) {
+        try (Backend other = opener.get()) {
           p.output().fill(Float.NaN);
-          assertThat(p.run(team).output().toFloatArray()).isEqualTo(expected);
+          assertThat(p.run(other).output().toFloatArray()).isEqualTo(expected);
         }
       }
+      p.output().fill(Float.NaN);
+      assertThat(p.run().output().toFloatArray()).isEqualTo(expected);
+      if (!variant.rowsAreIndependent()) return;
       for (int rows = 1;
           rows <= 33;
           rows = rows < 5 ? rows + 1 : rows * 2) { // expert 0 with its first rows only
-        try (Tensor offsets = Tensor.of(new int[] {0, rows, rows, rows}, 4);
-            Tensor active = Tensor.of(new int[] {0}, 1);
-            Tensor output = Tensor.f32(rows, 125)) {
+        try (Tensor offsets = backend.of(new int[] {0, rows, rows, rows}, 4);
+            Tensor active = backend.of(new int[] {0}, 1);
+            Tensor output = backend.f32(rows, columns)) {
           GroupedGemm.run(
-              one,
+              backend,
               p.input(),
               p.sourceRows(),
               offsets,
@@ -175,7 +176,7 @@ class GroupedGemmTest {
               p.weights(),
               form.activation(),
               output);
-          assertThat(output.toFloatArray()).isEqualTo(Arrays.copyOf(expected, rows * 125));
+          assertThat(output.toFloatArray()).isEqualTo(Arrays.copyOf(expected, rows * columns));
         }
       }
     }
@@ -183,8 +184,10 @@ class GroupedGemmTest {
 
   @Test
   void computesOnlyActiveExpertsAndReadsNothingOfOthers() {
-    try (var p = GroupedGemmProblem.reals(Form.plain(), new Random(3), new int[] {4, 5, 6}, 33, 9);
-        Tensor active = Tensor.of(new int[] {1, 9, 9}, 3)) {
+    try (var p =
+            GroupedGemmProblem.reals(
+                backend, Form.plain(), new Random(3), new int[] {4, 5, 6}, 33, 9);
+        Tensor active = backend.of(new int[] {1, 9, 9}, 3)) {
       p.weights().clear(0);
       p.weights().clear(2);
       GroupedGemm.run(
@@ -197,10 +200,10 @@ class GroupedGemmTest {
           p.weights(),
           Activation.NONE,
           p.output());
+      float[] found = p.output().toFloatArray();
       for (int row = 0; row < 15; row++) {
         for (int column = 0; column < 9; column++) {
-          assertThat(Float.isNaN(p.output().getFloat(row * 9L + column)))
-              .isEqualTo(row < 4 || row >= 9);
+          assertThat(Float.isNaN(found[row * 9 + column])).isEqualTo(row < 4 || row >= 9);
         }
       }
     }
@@ -208,8 +211,9 @@ class GroupedGemmTest {
 
   @Test
   void nothingToDoIsDone() {
-    try (var p = GroupedGemmProblem.reals(Form.plain(), new Random(3), new int[] {0, 0}, 4, 3)) {
-      p.run(backend);
+    try (var p =
+        GroupedGemmProblem.reals(backend, Form.plain(), new Random(3), new int[] {0, 0}, 4, 3)) {
+      p.run();
     }
   }
 
@@ -217,22 +221,23 @@ class GroupedGemmTest {
   @EnumSource(names = {"F32", "BF16"})
   void infinitiesAndNansInOneRowStayInThatRow(DType inputType) {
     Form form = new Form(inputType, inputType, DType.F32, true, false, Activation.SILU);
-    try (var p = GroupedGemmProblem.reals(form, new Random(5), new int[] {6}, 40, 7)) {
-      int poisoned = p.sourceRows().getInt(2);
+    try (var p = GroupedGemmProblem.reals(backend, form, new Random(5), new int[] {6}, 40, 7)) {
+      int poisoned = p.source(2);
       p.input().setFloat(poisoned * 40L + 39, Float.NaN);
-      p.run(backend);
+      p.run();
       for (int row = 0; row < 6; row++) {
         assertThat(Float.isNaN(p.output().getFloat(row * 7L + 6)))
-            .isEqualTo(p.sourceRows().getInt(row) == poisoned);
+            .isEqualTo(p.source(row) == poisoned);
       }
     }
   }
 
   @Test
   void takesAPlan() {
-    try (var p = GroupedGemmProblem.reals(Form.plain(), new Random(1), new int[] {2, 1}, 4, 3);
-        ExpertPlan empty = new ExpertPlan();
-        Tensor half = Tensor.f32(2, 3)) {
+    try (var p =
+            GroupedGemmProblem.reals(backend, Form.plain(), new Random(1), new int[] {2, 1}, 4, 3);
+        ExpertPlan empty = new ExpertPlan(backend.memory());
+        Tensor half = backend.f32(2, 3)) {
       assertThatThrownBy(
               () -> GroupedGemm.run(backend, p.input(), empty, p.weights(), Activation.NONE, half))
           .isInstanceOf(IllegalArgumentException.class)
@@ -246,10 +251,11 @@ class GroupedGemmTest {
 
   @Test
   void namesTheArgumentThatIsWrong() {
-    try (var p = GroupedGemmProblem.reals(Form.plain(), new Random(1), new int[] {2}, 4, 3);
-        Tensor tooWide = Tensor.f32(2, 5);
-        Tensor half = Tensor.allocate(DType.F16, 2, 4);
-        Tensor halfOutput = Tensor.allocate(DType.F16, 2, 3)) {
+    try (var p =
+            GroupedGemmProblem.reals(backend, Form.plain(), new Random(1), new int[] {2}, 4, 3);
+        Tensor tooWide = backend.f32(2, 5);
+        Tensor half = backend.allocate(DType.F16, 2, 4);
+        Tensor halfOutput = backend.allocate(DType.F16, 2, 3)) {
       refuses(
           "input must be [any, 4], found [2, 5]",
           () -> run(p, tooWide, 1, Activation.NONE, p.output()));
@@ -282,29 +288,53 @@ class GroupedGemmTest {
   }
 
   @Test
-  void refusesRowsOutsideTheInputAndExpertsOutsideTheLayer() {
-    try (var p = GroupedGemmProblem.reals(Form.plain(), new Random(1), new int[] {2}, 4, 3)) {
-      p.activeExperts().setInt(0, 1);
-      assertThatThrownBy(() -> p.run(backend))
-          .hasMessageContaining("active_experts must lie below num_experts, found 1");
-      p.activeExperts().setInt(0, 0);
-      p.sourceRows().setInt(1, 2);
-      assertThatThrownBy(() -> p.run(backend))
-          .hasMessageContaining("source_rows must lie below num_tokens, found 2");
-      assertThat(p.output().toFloatArray()).containsOnly(Float.NaN);
+  void anExpertThatIsAbsentIsNamedOrItsRowsAreNaN() {
+    try (var p =
+        GroupedGemmProblem.reals(
+            backend, Form.plain(), new Random(1), new int[] {2, 0, 3, 1}, 4, 3)) {
+      p.weights().clear(2);
+      p.weights().clear(3);
+      p.output().fill(7);
+      try {
+        p.run();
+        float[] found = p.output().toFloatArray();
+        for (int i = 0; i < found.length; i++) assertThat(Float.isNaN(found[i])).isEqualTo(i >= 6);
+      } catch (ExpertNotResidentException e) {
+        assertThat(e).hasMessageStartingWith("expert 2 has rows");
+        assertThat(p.output().toFloatArray()).containsOnly(7);
+      }
     }
   }
 
   @Test
-  void namesTheExpertThatIsAbsent() {
+  void aListMayEndWithNone() {
     try (var p =
-        GroupedGemmProblem.reals(Form.plain(), new Random(1), new int[] {2, 0, 3, 1}, 4, 3)) {
-      p.weights().clear(2);
-      p.weights().clear(3);
-      assertThatThrownBy(() -> p.run(backend))
-          .isInstanceOf(ExpertNotResidentException.class)
-          .hasMessageStartingWith("expert 2 has rows");
-      assertThat(p.output().toFloatArray()).containsOnly(Float.NaN);
+            GroupedGemmProblem.reals(
+                backend, Form.plain(), new Random(3), new int[] {0, 5, 0, 6}, 33, 9);
+        Tensor active = backend.of(new int[] {1, 3, -1, -1}, 4)) {
+      GroupedGemm.run(
+          backend,
+          p.input(),
+          p.sourceRows(),
+          p.expertOffsets(),
+          active,
+          4,
+          p.weights(),
+          Activation.NONE,
+          p.output());
+      assertEveryElement(p, (exact, found) -> Math.abs(found - exact.value()) <= exact.bound());
+    }
+  }
+
+  @Test
+  void refusesWhatLiesInAnotherMemory() {
+    TensorMemory elsewhere = new AnotherMemory();
+    try (var p =
+            GroupedGemmProblem.reals(backend, Form.plain(), new Random(1), new int[] {2}, 4, 3);
+        Tensor input = Tensor.allocate(elsewhere, DType.F32, 2, 4)) {
+      refuses(
+          "input must lie in " + backend.memory() + ", found elsewhere's memory",
+          () -> run(p, input, 1, Activation.NONE, p.output()));
     }
   }
 
@@ -313,9 +343,10 @@ class GroupedGemmTest {
   }
 
   private static void assertEveryElement(GroupedGemmProblem p, Accepts accepts) {
+    float[] elements = p.output().toFloatArray();
     for (int row = 0; row < p.numRows(); row++) {
       for (int column = 0; column < p.outputSize(); column++) {
-        float found = p.output().getFloat((long) row * p.outputSize() + column);
+        float found = elements[row * p.outputSize() + column];
         Exact exact = p.exact(row, column);
         if (!accepts.test(exact, found))
           throw new AssertionError(

@@ -13,9 +13,10 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.winnow.Backend;
+import org.winnow.BackendsUnderTest;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.cpu.CpuBackend;
+import org.winnow.TensorMemory;
 import org.winnow.layer.Linear;
 import org.winnow.memory.Checkpoint;
 import org.winnow.memory.EvictionPolicy;
@@ -35,7 +36,7 @@ class MoeLayerBudgetTest {
   private static final int NUM_TOKENS = 24; // together they need every expert
 
   @TempDir Path folder;
-  private final Backend backend = new CpuBackend();
+  private final Backend backend = BackendsUnderTest.shared();
   private Tensor hidden;
   private Tensor routerWeight;
   private Linear router;
@@ -57,8 +58,8 @@ class MoeLayerBudgetTest {
     checkpoint = new Checkpoint(experts.tensors(), RangeReader.direct());
     store = experts.store(checkpoint);
     Random random = new Random(6);
-    hidden = Tensor.f32(NUM_TOKENS, HIDDEN_SIZE);
-    routerWeight = Tensor.f32(NUM_EXPERTS, HIDDEN_SIZE);
+    hidden = backend.f32(NUM_TOKENS, HIDDEN_SIZE);
+    routerWeight = backend.f32(NUM_EXPERTS, HIDDEN_SIZE);
     for (int i = 0; i < hidden.size(); i++) hidden.setFloat(i, (float) random.nextGaussian());
     for (int i = 0; i < routerWeight.size(); i++)
       routerWeight.setFloat(i, (float) random.nextGaussian());
@@ -71,7 +72,6 @@ class MoeLayerBudgetTest {
     routerWeight.close();
     hidden.close();
     checkpoint.close();
-    backend.close();
   }
 
   @Test
@@ -89,10 +89,9 @@ class MoeLayerBudgetTest {
   @Test
   void wavesBeginWithWhatIsResident() {
     int slots = 4;
-    try (ExpertCache cache =
-            new ExpertCache(store, slots * store.slotBytes(), EvictionPolicy.lru());
+    try (ExpertCache cache = cache(slots, EvictionPolicy.lru());
         MoeLayer layer = layer(cache, 0);
-        Tensor output = Tensor.f32(NUM_TOKENS, HIDDEN_SIZE)) {
+        Tensor output = backend.f32(NUM_TOKENS, HIDDEN_SIZE)) {
       layer.forward(backend, hidden, output);
       assertThat(cache.counters().misses()).isEqualTo(NUM_EXPERTS);
       layer.forward(backend, hidden, output);
@@ -105,10 +104,10 @@ class MoeLayerBudgetTest {
   @Test
   void aCacheClosedDuringTheRunIsRefusedAfterwards() throws InterruptedException {
     for (int round = 0; round < 20; round++) {
-      ExpertCache cache = new ExpertCache(store, 3 * store.slotBytes(), EvictionPolicy.lru());
+      ExpertCache cache = cache(3, EvictionPolicy.lru());
       Thread closer = new Thread(cache::close);
       try (MoeLayer layer = layer(cache, 0);
-          Tensor output = Tensor.f32(NUM_TOKENS, HIDDEN_SIZE)) {
+          Tensor output = backend.f32(NUM_TOKENS, HIDDEN_SIZE)) {
         layer.forward(backend, hidden, output);
         closer.start();
         assertThatThrownBy(
@@ -127,11 +126,11 @@ class MoeLayerBudgetTest {
 
   /** Of two layers, one after the other, for the whole batch and then for its first token. */
   private float[][] outputs(int slots, EvictionPolicy policy) {
-    try (ExpertCache cache = new ExpertCache(store, slots * store.slotBytes(), policy);
+    try (ExpertCache cache = cache(slots, policy);
         MoeLayer first = layer(cache, 0);
         MoeLayer second = layer(cache, 1);
-        Tensor between = Tensor.f32(NUM_TOKENS, HIDDEN_SIZE);
-        Tensor output = Tensor.f32(NUM_TOKENS, HIDDEN_SIZE)) {
+        Tensor between = backend.f32(NUM_TOKENS, HIDDEN_SIZE);
+        Tensor output = backend.f32(NUM_TOKENS, HIDDEN_SIZE)) {
       float[][] outputs = new float[2][];
       for (int batch = 0; batch < 2; batch++) {
         int numTokens = batch == 0 ? NUM_TOKENS : 1;
@@ -143,6 +142,11 @@ class MoeLayerBudgetTest {
       assertThat(first.routing().numTokens()).isEqualTo(1);
       return outputs;
     }
+  }
+
+  private ExpertCache cache(int slots, EvictionPolicy policy) {
+    TensorMemory memory = backend.memory();
+    return new ExpertCache(store, memory, slots * store.slotBytes(memory), policy);
   }
 
   private MoeLayer layer(ExpertCache cache, int index) {

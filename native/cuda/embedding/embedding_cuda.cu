@@ -7,8 +7,8 @@
 // Grid     embedding_check: one block. embedding_<type>: x: token; y: columns, each thread strides over the row.
 // Block    any multiple of 32 threads.
 // Memory   reads each chosen row once, writes 4 bytes per element.
-// Order    no arithmetic; the only atomic is an integer minimum: the same result on every run.
-// Needs    num_tokens >= 1, below 2^31; *first_wrong is INT32_MAX before the first launch, and again after a wrong id was reported.
+// Order    no arithmetic; the only atomic is an integer maximum: the same result on every run.
+// Needs    num_tokens >= 1, below 2^31; *refused is 0 before the first launch, and again after a wrong id was reported.
 #include <cstdint>
 
 #include "base/element.cuh"
@@ -21,9 +21,9 @@ struct Embedding {
   const void* table;         // [vocabulary_size, hidden_size]
   const int32_t* token_ids;  // [num_tokens]
   float* output;             // [num_tokens, hidden_size]
-  int32_t* first_wrong;      // of the tokens with an id outside the table, the smallest
+  int32_t* refused;          // INT32_MAX - t for the first token t with an id outside the table; 0: none
   int64_t num_tokens, vocabulary_size, hidden_size;
-  int32_t check_here;
+  int64_t check_here;
 };
 
 // The smallest of the tokens that this thread looks at whose id is wrong.
@@ -38,9 +38,9 @@ template <typename Element>
 __device__ void gather(const Embedding& op) {
   if (op.check_here) {
     const int32_t wrong = first_wrong_of_thread(op);
-    if (wrong != INT32_MAX && blockIdx.x == 0 && blockIdx.y == 0) atomicMin(op.first_wrong, wrong);
+    if (wrong != INT32_MAX && blockIdx.x == 0 && blockIdx.y == 0) atomicMax(op.refused, INT32_MAX - wrong);
     if (__syncthreads_or(wrong != INT32_MAX)) return;
-  } else if (*op.first_wrong != INT32_MAX) {
+  } else if (*op.refused != 0) {
     return;
   }
   constexpr int64_t kWidth = sizeof(uint4) / sizeof(Element);
@@ -71,7 +71,7 @@ __device__ void gather(const Embedding& op) {
 
 extern "C" __global__ void embedding_check(const winnow::Embedding op) {
   const int32_t wrong = winnow::first_wrong_of_thread(op);
-  if (wrong != INT32_MAX) atomicMin(op.first_wrong, wrong);
+  if (wrong != INT32_MAX) atomicMax(op.refused, INT32_MAX - wrong);
 }
 
 extern "C" __global__ void embedding_f32(const winnow::Embedding op) { winnow::gather<float>(op); }

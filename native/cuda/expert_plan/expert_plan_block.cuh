@@ -22,7 +22,6 @@ struct BlockPlan {
   int32_t* source_rows;         // [num_rows]
   int32_t* assignment_rows;     // [num_rows]
   int32_t* active_experts;      // [num_experts]
-  int32_t* num_active;
   int32_t num_rows, num_experts;
 };
 
@@ -57,10 +56,8 @@ __device__ inline void plan_block(const BlockPlan& plan) {
       begin = __shfl_sync(kAllLanes, end, 31);
       num_active += __popc(active);
     }
-    if (lane == 0) {
-      plan.expert_offsets[plan.num_experts] = begin;
-      *plan.num_active = num_active;
-    }
+    for (int32_t i = num_active + lane; i < plan.num_experts; i += 32) plan.active_experts[i] = -1;
+    if (lane == 0) plan.expert_offsets[plan.num_experts] = begin;
   }
   __syncthreads();
   for (int32_t pair = threadIdx.x; pair < plan.num_rows; pair += blockDim.x) {

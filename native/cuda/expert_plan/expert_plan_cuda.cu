@@ -9,8 +9,8 @@
 // Grid     count, place: x: pairs in blocks. small, offsets: one block.
 // Block    multiples of 32 threads; small 256, offsets 1024.
 // Memory   dynamic shared: count num_experts i32; place the same per warp; small 3 * num_rows + num_experts i32.
-// Order    ranks by match and lane, sums of integers; atomics only on integers whose order does not matter: the same on every run.
-// Needs    num_rows >= 1; status holds {INT32_MAX, 0, any, any} before the first launch, and again after a wrong content was reported.
+// Order    ranks by match and lane, sums of integers; atomics only on integers, in an order that does not matter: the same on every run.
+// Needs    num_experts >= 1; *refused is 0 before the first launch, and again after it was reported.
 #include <cstdint>
 
 #include "expert_plan/expert_plan_block.cuh"
@@ -18,14 +18,6 @@
 namespace winnow {
 
 namespace {
-
-// What the host reads back; the order is that of CudaExpertPlan.java.
-struct PlanStatus {
-  int32_t wrong_pair;     // the first whose expert is outside, INT32_MAX: none
-  int32_t offsets_wrong;  // not 0: token_offsets do not ascend from 0 to num_rows
-  int32_t num_active;
-  int32_t unused;
-};
 
 struct ExpertPlan {
   const int32_t* token_offsets;  // [num_tokens + 1]
@@ -35,10 +27,12 @@ struct ExpertPlan {
   int32_t* assignment_rows;      // [num_rows]
   int32_t* active_experts;       // [num_experts]
   int32_t* block_counts;         // [num_experts, num_blocks]; not of expert_plan_small
-  PlanStatus* status;
+  int32_t* refused;              // 0: nothing; kOffsetsWrong; kOffsetsWrong - 1 - p for the first pair p that is wrong
   int64_t num_tokens;
   int32_t num_rows, num_experts, pairs_per_block, num_blocks;
 };
+
+constexpr int32_t kOffsetsWrong = INT32_MAX;
 
 extern __shared__ int32_t dynamic_shared[];
 
@@ -53,13 +47,17 @@ __device__ bool offsets_wrong(const ExpertPlan& op) {
 }
 
 // The token that the pair belongs to: the last whose offset is not above it.
-__device__ int32_t token_of(const ExpertPlan& op, int32_t pair) {
+__device__ int32_t token_of(const ExpertPlan& op, int64_t pair) {
   int64_t low = 0, high = op.num_tokens;  // offsets[low] <= pair < offsets[high]
   while (high - low > 1) {
     const int64_t middle = (low + high) / 2;
     (op.token_offsets[middle] <= pair ? low : high) = middle;
   }
   return static_cast<int32_t>(low);
+}
+
+__device__ void refuse(const ExpertPlan& op, int64_t pair) {
+  atomicMax(op.refused, static_cast<int32_t>(kOffsetsWrong - 1 - pair));
 }
 
 __device__ bool is_expert(const ExpertPlan& op, int32_t expert) { return expert >= 0 && expert < op.num_experts; }
@@ -74,11 +72,11 @@ extern "C" __global__ void expert_plan_small(const winnow::ExpertPlan op) {
   int32_t* const ranks = tokens + op.num_rows;
   int32_t* const counts = ranks + op.num_rows;
   bool wrong = winnow::offsets_wrong(op);
-  if (wrong) op.status->offsets_wrong = 1;
+  if (wrong) atomicMax(op.refused, winnow::kOffsetsWrong);
   for (int32_t pair = threadIdx.x; pair < op.num_rows; pair += blockDim.x) {
     experts[pair] = op.expert_ids[pair];
     if (winnow::is_expert(op, experts[pair])) continue;
-    atomicMin(&op.status->wrong_pair, pair);
+    winnow::refuse(op, pair);
     wrong = true;
   }
   if (__syncthreads_or(wrong)) return;
@@ -86,21 +84,22 @@ extern "C" __global__ void expert_plan_small(const winnow::ExpertPlan op) {
   for (int32_t e = threadIdx.x; e < op.num_experts; e += blockDim.x) counts[e] = 0;
   __syncthreads();
   winnow::plan_block({experts, tokens, ranks, counts, op.expert_offsets, op.source_rows, op.assignment_rows,
-                      op.active_experts, &op.status->num_active, op.num_rows, op.num_experts});
+                      op.active_experts, op.num_rows, op.num_experts});
 }
 
 extern "C" __global__ void expert_plan_count(const winnow::ExpertPlan op) {
   int32_t* const counts = winnow::dynamic_shared;
-  if (winnow::offsets_wrong(op)) atomicExch(&op.status->offsets_wrong, 1);
+  if (winnow::offsets_wrong(op)) atomicMax(op.refused, winnow::kOffsetsWrong);
   for (int32_t e = threadIdx.x; e < op.num_experts; e += blockDim.x) counts[e] = 0;
   __syncthreads();
-  const int32_t begin = blockIdx.x * op.pairs_per_block, end = min(begin + op.pairs_per_block, op.num_rows);
-  for (int32_t pair = begin + threadIdx.x; pair < end; pair += blockDim.x) {
+  const int64_t begin = int64_t{blockIdx.x} * op.pairs_per_block;
+  const int64_t end = min(begin + op.pairs_per_block, int64_t{op.num_rows});
+  for (int64_t pair = begin + threadIdx.x; pair < end; pair += blockDim.x) {
     const int32_t expert = op.expert_ids[pair];
     if (winnow::is_expert(op, expert)) {
       atomicAdd(&counts[expert], 1);
     } else {
-      atomicMin(&op.status->wrong_pair, pair);
+      winnow::refuse(op, pair);
     }
   }
   __syncthreads();
@@ -145,20 +144,20 @@ extern "C" __global__ void expert_plan_offsets(const winnow::ExpertPlan op) {
     const int32_t slot = exclusive_sum(active, &num_active);
     if (active) op.active_experts[slot] = expert;
   }
-  if (threadIdx.x != 0) return;
-  op.expert_offsets[op.num_experts] = before;
-  op.status->num_active = num_active;
+  for (int32_t i = num_active + threadIdx.x; i < op.num_experts; i += blockDim.x) op.active_experts[i] = -1;
+  if (threadIdx.x == 0) op.expert_offsets[op.num_experts] = before;
 }
 
 extern "C" __global__ void expert_plan_place(const winnow::ExpertPlan op) {
-  if (op.status->wrong_pair != INT32_MAX || op.status->offsets_wrong != 0) return;
+  if (*op.refused != 0) return;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, num_warps = blockDim.x / 32;
   int32_t* const counts = winnow::dynamic_shared + warp * op.num_experts;  // of this warp's pairs, then its next rows
   const int32_t per_warp = op.pairs_per_block / num_warps;
-  const int32_t begin = blockIdx.x * op.pairs_per_block + warp * per_warp, end = min(begin + per_warp, op.num_rows);
+  const int64_t begin = int64_t{blockIdx.x} * op.pairs_per_block + warp * per_warp;
+  const int64_t end = min(begin + per_warp, int64_t{op.num_rows});
   for (int32_t e = lane; e < op.num_experts; e += 32) counts[e] = 0;
   __syncwarp();
-  for (int32_t pair = begin + lane; pair < end; pair += 32) atomicAdd(&counts[op.expert_ids[pair]], 1);
+  for (int64_t pair = begin + lane; pair < end; pair += 32) atomicAdd(&counts[op.expert_ids[pair]], 1);
   __syncthreads();
   for (int32_t e = threadIdx.x; e < op.num_experts; e += blockDim.x) {
     int32_t next = op.block_counts[int64_t{e} * op.num_blocks + blockIdx.x];
@@ -170,8 +169,8 @@ extern "C" __global__ void expert_plan_place(const winnow::ExpertPlan op) {
     }
   }
   __syncthreads();
-  for (int32_t first = begin; first < end; first += 32) {
-    const int32_t pair = first + lane;
+  for (int64_t first = begin; first < end; first += 32) {
+    const int64_t pair = first + lane;
     const int32_t expert = pair < end ? op.expert_ids[pair] : -1;
     const uint32_t same = __match_any_sync(winnow::kAllLanes, expert);
     const int32_t before = __popc(same & winnow::lanes_below());

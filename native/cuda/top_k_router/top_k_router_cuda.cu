@@ -8,8 +8,8 @@
 // Grid     fixed, ragged: x: as many blocks as hold num_tokens warps. close_up: the same. offsets, plan: one block.
 // Block    multiples of 32 threads; a warp routes a token. offsets: 1024 threads.
 // Memory   logits are read once per use from cache; dynamic shared memory: WarpScratch per warp, and for plan what PlanScratch says.
-// Order    that of route_token.cuh; the only atomic is an integer minimum. The same bits on every run and on the CPU.
-// Needs    num_tokens >= 1, below 2^31 / top_k; status->refused_token is INT32_MAX before the first launch, and again after it was reported.
+// Order    that of route_token.cuh; the only atomic is an integer maximum. The same bits on every run and on the CPU.
+// Needs    num_tokens >= 1, below 2^31 / top_k; status->refused is 0 before the first launch, and again after it was reported.
 #include <cstdint>
 
 #include "expert_plan/expert_plan_block.cuh"
@@ -21,10 +21,8 @@ namespace {
 
 // What the host reads back; the order is that of CudaTopKRouter.java.
 struct RouterStatus {
-  int32_t refused_token;  // the first whose logits are refused, INT32_MAX: none
+  int32_t refused;  // INT32_MAX - t for the first token t whose logits are refused; 0: none
   int32_t num_rows;
-  int32_t num_active;  // top_k_router_plan: experts that have rows
-  int32_t unused;
 };
 
 struct Routing {
@@ -47,12 +45,23 @@ __device__ WarpScratch scratch_of_warp(const Router& op) {
   return WarpScratch(op, reinterpret_cast<char*>(dynamic_shared) + threadIdx.x / 32 * WarpScratch::size_bytes(op));
 }
 
+// Reports a token, and gives it top_k choices with weight NaN: a captured step goes on with them until the host waits. Returns top_k.
+__device__ int32_t refuse(const Router& op, const Routing& out, int64_t token, int32_t* ids, float* weights) {
+  if (threadIdx.x % 32 == 0) atomicMax(&out.status->refused, static_cast<int32_t>(INT32_MAX - token));
+  for (int32_t i = threadIdx.x % 32; i < op.top_k; i += 32) {
+    ids[i] = i;
+    weights[i] = __int_as_float(0x7fc00000);
+  }
+  return op.top_k;
+}
+
 // Returns how many choices the token of this warp has, in its stretch of ids and weights.
 __device__ int32_t route_to_stretch(const Router& op, const Routing& out, int64_t token) {
   const int32_t count = route_token(op, token, scratch_of_warp(op), out.expert_ids + token * op.top_k,
                                     out.routing_weights + token * op.top_k);
-  if (count < 0 && threadIdx.x % 32 == 0) atomicMin(&out.status->refused_token, static_cast<int32_t>(token));
-  return max(count, 0);
+  if (count < 0)
+    return refuse(op, out, token, out.expert_ids + token * op.top_k, out.routing_weights + token * op.top_k);
+  return count;
 }
 
 __device__ int64_t token_of_warp() { return int64_t{blockIdx.x} * (blockDim.x / 32) + threadIdx.x / 32; }
@@ -85,11 +94,11 @@ __device__ PlanScratch plan_scratch(const Router& op) {
 // Routes every token into its stretch; offsets[t + 1] gets its count.
 __device__ void route_block(const Router& op, const Routing& out, const PlanScratch& s) {
   for (int32_t token = threadIdx.x / 32; token < op.num_tokens; token += blockDim.x / 32) {
-    const int32_t count =
-        route_token(op, token, scratch_of_warp(op), s.ids + token * op.top_k, s.weights + token * op.top_k);
-    if (threadIdx.x % 32 != 0) continue;
-    if (count < 0) atomicMin(&out.status->refused_token, token);
-    s.offsets[token + 1] = max(count, 0);
+    int32_t* const ids = s.ids + token * op.top_k;
+    float* const weights = s.weights + token * op.top_k;
+    int32_t count = route_token(op, token, scratch_of_warp(op), ids, weights);
+    if (count < 0) count = refuse(op, out, token, ids, weights);
+    if (threadIdx.x % 32 == 0) s.offsets[token + 1] = count;
   }
 }
 
@@ -180,6 +189,5 @@ extern "C" __global__ void top_k_router_plan(const winnow::Router op, const winn
   winnow::close_up_block(op, out, s);
   __syncthreads();
   winnow::plan_block({s.experts, s.tokens, s.ranks, s.counts, plan.expert_offsets, plan.source_rows,
-                      plan.assignment_rows, plan.active_experts, &out.status->num_active, s.offsets[op.num_tokens],
-                      op.num_experts});
+                      plan.assignment_rows, plan.active_experts, s.offsets[op.num_tokens], op.num_experts});
 }

@@ -106,6 +106,9 @@ public abstract class Backend implements AutoCloseable {
   /** What {@link #expertPlan} returns where it has not waited for the device. */
   public static final int NOT_WAITED = Integer.MIN_VALUE;
 
+  /** What {@link #topKRouterWithPlan} returns where it has done nothing. */
+  public static final long NOT_FUSED = Long.MIN_VALUE;
+
   /** See {@link org.winnow.layer.Add}. */
   public abstract void add(Tensor accumulator, Tensor addend);
 
@@ -215,6 +218,18 @@ public abstract class Backend implements AutoCloseable {
    * first token whose logits are refused.
    */
   public abstract long topKRouter(Tensor logits, TopKRouter router, Routing output);
+
+  /**
+   * {@link #topKRouter} and {@link #expertPlan} of its choices at once, on a device that does this
+   * faster for a few tokens. The plan has room for topK rows per token.
+   *
+   * @return as topKRouter, the plan then being {@link #NOT_WAITED}; or {@link #NOT_FUSED}: this
+   *     batch takes the two operations
+   */
+  public long topKRouterWithPlan(
+      Tensor logits, TopKRouter router, Routing output, ExpertPlan plan) {
+    return NOT_FUSED;
+  }
 
   /** Waits for running operations, then releases the threads or the device. May be called twice. */
   @Override

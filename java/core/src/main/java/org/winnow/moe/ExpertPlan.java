@@ -66,9 +66,7 @@ public final class ExpertPlan implements AutoCloseable {
       requireIn(memory);
       long active = backend.expertPlan(routing, this);
       if (active < 0 && active != Backend.NOT_WAITED) throw refused(routing, (int) (-1 - active));
-      numTokens = routing.numTokens();
-      numRows = routing.numRows();
-      numActiveExperts = (int) active;
+      set(routing, (int) active);
     } finally {
       NativeCalls.exit(ticket);
       Reference.reachabilityFence(routing);
@@ -178,6 +176,13 @@ public final class ExpertPlan implements AutoCloseable {
         + " experts";
   }
 
+  /** After a backend has planned this routing. */
+  void set(Routing routing, int active) {
+    numTokens = routing.numTokens();
+    numRows = routing.numRows();
+    numActiveExperts = active;
+  }
+
   void requireOpen() {
     if (closed) throw new IllegalStateException("expert plan is closed");
   }
@@ -200,7 +205,10 @@ public final class ExpertPlan implements AutoCloseable {
     }
   }
 
-  private void reserve(int rows, int experts) {
+  /**
+   * Makes room; what was planned before is lost. Not from inside a native call: it may free memory.
+   */
+  void reserve(int rows, int experts) {
     requireOpen();
     numTokens = 0;
     numRows = 0;

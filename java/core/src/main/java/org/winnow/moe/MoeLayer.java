@@ -106,13 +106,7 @@ public final class MoeLayer implements AutoCloseable {
       throw new IllegalArgumentException("output must be f32 or bf16, found " + output.dtype());
     }
     output.requireDisjoint("output", "hidden", hidden);
-    if (everyExpert)
-      routing.reserve(
-          Math.toIntExact(hidden.dim(0)),
-          Math.multiplyExact((int) hidden.dim(0), experts.numExperts()));
-    route(backend, hidden, routing);
-    if (everyExpert) routing.addUnchosen(experts.numExperts());
-    plan.build(backend, routing, experts.numExperts());
+    routeAndPlan(backend, hidden);
     Tensor rows = expertOutput.exactly(F32, plan.numRows(), experts.hiddenSize());
     Tensor innerRows = inner.exactly(hidden.dtype(), plan.numRows(), experts.intermediateSize());
     for (waves.begin(plan); waves.next(); ) {
@@ -141,9 +135,7 @@ public final class MoeLayer implements AutoCloseable {
    */
   public synchronized void route(Backend backend, Tensor hidden, Routing output) {
     requireHidden(hidden);
-    Tensor scores = logits.exactly(F32, hidden.dim(0), experts.numExperts());
-    router.run(backend, hidden, scores);
-    rule.run(backend, scores, output);
+    rule.run(backend, score(backend, hidden), output);
   }
 
   /** What the last {@link #forward} chose; the next one overwrites it. */
@@ -190,6 +182,24 @@ public final class MoeLayer implements AutoCloseable {
     if (hidden.dtype() != F32 && hidden.dtype() != BF16) {
       throw new IllegalArgumentException("hidden must be f32 or bf16, found " + hidden.dtype());
     }
+  }
+
+  private void routeAndPlan(Backend backend, Tensor hidden) {
+    if (!everyExpert) {
+      rule.run(backend, score(backend, hidden), routing, plan);
+      return;
+    }
+    int numTokens = Math.toIntExact(hidden.dim(0));
+    routing.reserve(numTokens, Math.multiplyExact(numTokens, experts.numExperts()));
+    rule.run(backend, score(backend, hidden), routing);
+    routing.addUnchosen(experts.numExperts());
+    plan.build(backend, routing, experts.numExperts());
+  }
+
+  private Tensor score(Backend backend, Tensor hidden) {
+    Tensor scores = logits.exactly(F32, hidden.dim(0), experts.numExperts());
+    router.run(backend, hidden, scores);
+    return scores;
   }
 
   private void multiply(

@@ -23,6 +23,7 @@ public final class Routing implements AutoCloseable {
   private MirroredTensor expertIds;
   private MirroredTensor routingWeights;
   private boolean[] listed = {};
+  private boolean routed;
   private int numTokens;
   private int numRows;
   private volatile boolean closed;
@@ -49,6 +50,14 @@ public final class Routing implements AutoCloseable {
   /** Token-expert pairs of the last batch. */
   public int numRows() {
     return numRows;
+  }
+
+  /**
+   * Whether an operation of the backend made these choices, which it then trusts; those that were
+   * {@link #set(int[], int[], float[]) set} are checked where they are used.
+   */
+  public boolean isRouted() {
+    return routed;
   }
 
   /** [at least numTokens + 1] i32: exclusive prefix sum of choices per token. */
@@ -157,6 +166,7 @@ public final class Routing implements AutoCloseable {
     requireOpen();
     numTokens = 0;
     numRows = 0;
+    routed = false;
     tokenOffsets = grown(tokenOffsets, tokens + 1L);
     expertIds = grown(expertIds, rows);
     routingWeights = grown(routingWeights, rows);
@@ -164,6 +174,7 @@ public final class Routing implements AutoCloseable {
 
   /** After a router has written the choices of this many tokens. */
   void set(int tokens, int rows) {
+    routed = true;
     numTokens = tokens;
     numRows = rows;
   }

@@ -120,28 +120,70 @@ public final class TopKRouter {
    * @throws IllegalStateException if a tensor, the output or the backend is closed
    */
   public void run(Backend backend, Tensor logits, Routing output) {
-    logits.require("logits", F32, ANY, ANY);
-    int numTokens = Math.toIntExact(logits.dim(0));
-    requireExperts(logits.dim(1));
-    output.reserve(numTokens, Math.multiplyExact(numTokens, topK(logits.dim(1))));
+    int numTokens = reserve(logits, output);
     int ticket = NativeCalls.enter();
     try {
-      TensorMemory memory = backend.memory();
-      logits.requireIn("logits", memory);
-      output.requireOpen();
-      output.requireIn(memory);
-      if (options.correctionBias != null) {
-        options.correctionBias.require("correctionBias", F32, logits.dim(1));
-        options.correctionBias.requireIn("correctionBias", memory);
-      }
-      long numRows = backend.topKRouter(logits, this, output);
-      if (numRows < 0) throw new InvalidLogitsException(-1 - numRows);
-      output.set(numTokens, (int) numRows);
+      check(backend, logits, output);
+      finish(backend.topKRouter(logits, this, output), numTokens, output);
     } finally {
       NativeCalls.exit(ticket);
       Reference.reachabilityFence(logits);
       Reference.reachabilityFence(output);
     }
+  }
+
+  /**
+   * Routes every token and sorts the choices by expert, as {@link #run(Backend, Tensor, Routing)}
+   * and then {@link ExpertPlan#build} do; some backends do both at once for a few tokens.
+   *
+   * @param plan overwritten; for as many experts as there are logits
+   */
+  public void run(Backend backend, Tensor logits, Routing output, ExpertPlan plan) {
+    int numTokens = reserve(logits, output);
+    int numExperts = (int) logits.dim(1);
+    plan.reserve(numTokens * topK(numExperts), numExperts);
+    int ticket = NativeCalls.enter();
+    try {
+      check(backend, logits, output);
+      plan.requireOpen();
+      plan.requireIn(backend.memory());
+      long numRows = backend.topKRouterWithPlan(logits, this, output, plan);
+      if (numRows != Backend.NOT_FUSED) {
+        finish(numRows, numTokens, output);
+        plan.set(output, Backend.NOT_WAITED);
+        return;
+      }
+    } finally {
+      NativeCalls.exit(ticket);
+      Reference.reachabilityFence(logits);
+      Reference.reachabilityFence(output);
+      Reference.reachabilityFence(plan);
+    }
+    run(backend, logits, output);
+    plan.build(backend, output, numExperts);
+  }
+
+  private int reserve(Tensor logits, Routing output) {
+    logits.require("logits", F32, ANY, ANY);
+    int numTokens = Math.toIntExact(logits.dim(0));
+    requireExperts(logits.dim(1));
+    output.reserve(numTokens, Math.multiplyExact(numTokens, topK(logits.dim(1))));
+    return numTokens;
+  }
+
+  private void check(Backend backend, Tensor logits, Routing output) {
+    TensorMemory memory = backend.memory();
+    logits.requireIn("logits", memory);
+    output.requireOpen();
+    output.requireIn(memory);
+    if (options.correctionBias == null) return;
+    options.correctionBias.require("correctionBias", F32, logits.dim(1));
+    options.correctionBias.requireIn("correctionBias", memory);
+  }
+
+  private static void finish(long numRows, int numTokens, Routing output) {
+    if (numRows < 0) throw new InvalidLogitsException(-1 - numRows);
+    output.set(numTokens, (int) numRows);
   }
 
   /** Throws IllegalArgumentException if the rule does not fit this many experts. */

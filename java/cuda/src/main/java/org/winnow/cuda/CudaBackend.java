@@ -33,7 +33,12 @@ public final class CudaBackend extends Backend {
   private final CudaMemory memory;
   private final CudaAdd add;
   private final CudaClamp clamp;
+  private final CudaEmbedding embedding;
+  private final CudaExpertPlan expertPlan;
   private final CudaGroupedGemm groupedGemm;
+  private final CudaMoeCombine moeCombine;
+  private final CudaSampler sampler;
+  private final CudaTopKRouter topKRouter;
 
   /** The first device, and as much of its memory as is free now. */
   public CudaBackend() {
@@ -67,7 +72,12 @@ public final class CudaBackend extends Backend {
     memory = new CudaMemory(context, Math.min(budgetBytes, freeBytes()));
     add = new CudaAdd(context);
     clamp = new CudaClamp(context);
+    embedding = new CudaEmbedding(context, memory);
+    expertPlan = new CudaExpertPlan(context, memory);
     groupedGemm = new CudaGroupedGemm(context, groupedGemmPath);
+    moeCombine = new CudaMoeCombine(context);
+    sampler = new CudaSampler(context, memory);
+    topKRouter = new CudaTopKRouter(context, memory);
   }
 
   private long freeBytes() {
@@ -147,12 +157,16 @@ public final class CudaBackend extends Backend {
 
   @Override
   public long embedding(Tensor table, Tensor tokenIds, Tensor output) {
-    throw new UnsupportedOperationException("embedding");
+    try (var entry = context.enter("embedding")) {
+      return embedding.launch(entry.stream(), table, tokenIds, output);
+    }
   }
 
   @Override
   public long expertPlan(Routing routing, ExpertPlan plan) {
-    throw new UnsupportedOperationException("expertPlan");
+    try (var entry = context.enter("expertPlan")) {
+      return expertPlan.launch(entry.stream(), routing, plan);
+    }
   }
 
   @Override
@@ -163,7 +177,10 @@ public final class CudaBackend extends Backend {
       Tensor shared,
       Tensor sharedGateLogits,
       Tensor output) {
-    throw new UnsupportedOperationException("moeCombine");
+    try (var entry = context.enter("moeCombine")) {
+      moeCombine.launch(
+          entry.stream(), expertOutput, routing, plan, shared, sharedGateLogits, output);
+    }
   }
 
   @Override
@@ -224,7 +241,12 @@ public final class CudaBackend extends Backend {
 
   @Override
   public long sample(Tensor logits, double temperature, int topK, double topP, double uniform) {
-    throw new UnsupportedOperationException("sample");
+    try (var entry = context.enter("sample")) {
+      long token = sampler.launch(entry.stream(), logits, temperature, topK, topP, uniform);
+      embedding.reportCaptured(entry.stream());
+      topKRouter.reportCaptured(entry.stream());
+      return token;
+    }
   }
 
   @Override
@@ -245,7 +267,19 @@ public final class CudaBackend extends Backend {
 
   @Override
   public long topKRouter(Tensor logits, TopKRouter router, Routing output) {
-    throw new UnsupportedOperationException("topKRouter");
+    try (var entry = context.enter("topKRouter")) {
+      return topKRouter.launch(entry.stream(), logits, router, output);
+    }
+  }
+
+  @Override
+  public long topKRouterWithPlan(
+      Tensor logits, TopKRouter router, Routing output, ExpertPlan plan) {
+    try (var entry = context.enter("topKRouterWithPlan")) {
+      return topKRouter.canPlan(logits, router)
+          ? topKRouter.launchWithPlan(entry.stream(), logits, router, output, plan)
+          : NOT_FUSED;
+    }
   }
 
   @Override

@@ -1,14 +1,15 @@
 package org.winnow.cuda;
 
 import static org.bytedeco.cuda.global.cudart.cuMemcpyDtoHAsync;
+import static org.bytedeco.cuda.global.cudart.cuMemsetD8Async;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import org.bytedeco.javacpp.BytePointer;
 
 /**
- * A cell of device memory that a kernel writes a result into for the host, and its reading: what
- * makes an operation wait. One per operation, used inside the context.
+ * A cell of device memory that a kernel writes a result into for the host, zero at first, and its
+ * reading: what makes an operation wait. One per operation, used inside the context.
  */
 final class ReadBack {
   private final CudaContext context;
@@ -42,6 +43,12 @@ final class ReadBack {
   long readLong(CudaStream stream) {
     read(stream, Long.BYTES);
     return value.getLong(0);
+  }
+
+  /** Sets the cell to 0 again, after the operations so far. */
+  void clear(CudaStream stream) {
+    context.check(
+        cuMemsetD8Async(address, (byte) 0, Long.BYTES, stream.handle()), "cuMemsetD8Async");
   }
 
   private void read(CudaStream stream, int sizeBytes) {

@@ -49,6 +49,7 @@ public class MoeLayerBenchmark {
   public void setup() {
     problem =
         new MoeLayerProblem(
+            backend,
             new Random(42),
             numTokens,
             model.numExperts,

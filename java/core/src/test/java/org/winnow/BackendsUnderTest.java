@@ -44,8 +44,13 @@ public abstract class BackendsUnderTest {
   /** What users get who ask for nothing. */
   protected abstract Variant standardVariant();
 
-  /** Every way of computing that a test can force, at least one. */
+  /** Every way of computing that a test can force for all operations, at least one. */
   protected abstract List<Variant> allVariants();
+
+  /** Those that differ in products with matrices, where there are more. */
+  protected List<Variant> allMatrixVariants() {
+    return allVariants();
+  }
 
   /** Whether tests take the sizes of the large tier. */
   protected abstract boolean isLargeTier();
@@ -56,6 +61,15 @@ public abstract class BackendsUnderTest {
 
   public static List<Variant> variants() {
     return PROVIDED.allVariants();
+  }
+
+  public static List<Variant> matrixVariants() {
+    return PROVIDED.allMatrixVariants();
+  }
+
+  /** Those of them in which a row has the same bits in a batch of any size, at least one. */
+  public static List<Variant> variantsOfIndependentRows() {
+    return matrixVariants().stream().filter(Variant::rowsAreIndependent).toList();
   }
 
   /** The standard variant's backend, which stays open and belongs to all tests. */

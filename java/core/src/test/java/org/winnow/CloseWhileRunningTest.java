@@ -9,8 +9,6 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
-import org.winnow.cpu.CpuBackend;
-import org.winnow.cpu.InstructionSet;
 import org.winnow.layer.Linear;
 import org.winnow.layer.RmsNorm;
 import org.winnow.moe.MoeLayer;
@@ -21,13 +19,14 @@ import org.winnow.moe.TopKRouter;
 /**
  * One thread uses things over and over while another closes one of them: the user gets
  * IllegalStateException, never a crash, and close() returns only when nothing reads the memory any
- * more. Tensors are of 2 MiB and more, which are unmapped at once: a read after that would end this
- * JVM.
+ * more. On a CPU tensors are of 2 MiB and more, which are unmapped at once: a read after that would
+ * end this JVM.
  */
-class CloseWhileRunningTest {
-  private static final int ROUNDS = 40;
-  private static final int ROWS = 256;
-  private static final int COLUMNS = 2048; // 2 MiB of f32
+@ContractTest
+public class CloseWhileRunningTest {
+  private static final int ROUNDS = BackendsUnderTest.sized(4, 40);
+  private static final int ROWS = BackendsUnderTest.sized(16, 256);
+  private static final int COLUMNS = BackendsUnderTest.sized(128, 2048); // large: 2 MiB of f32
 
   private final Random random = new Random(17);
 
@@ -41,7 +40,8 @@ class CloseWhileRunningTest {
   void aTensorThatIsRead() {
     race(
         () -> {
-          Tensor tensor = Tensor.f32(ROWS, COLUMNS);
+          Backend backend = BackendsUnderTest.shared();
+          Tensor tensor = backend.f32(ROWS, COLUMNS);
           return new Scene(
               () -> tensor.getFloat(random.nextInt(ROWS * COLUMNS)), tensor, List.of(tensor));
         });
@@ -51,8 +51,9 @@ class CloseWhileRunningTest {
   void aTensorThatIsCopied() {
     race(
         () -> {
-          Tensor source = Tensor.f32(ROWS, COLUMNS);
-          Tensor target = Tensor.f32(ROWS, COLUMNS);
+          Backend backend = BackendsUnderTest.shared();
+          Tensor source = backend.f32(ROWS, COLUMNS);
+          Tensor target = backend.f32(ROWS, COLUMNS);
           return new Scene(
               () -> target.copyFrom(source),
               random.nextBoolean() ? source : target,
@@ -65,9 +66,9 @@ class CloseWhileRunningTest {
     race(
         () -> {
           Backend backend = backend();
-          Tensor input = Tensor.f32(ROWS, COLUMNS);
-          Tensor weight = Tensor.f32(COLUMNS);
-          Tensor output = Tensor.f32(ROWS, COLUMNS);
+          Tensor input = backend.f32(ROWS, COLUMNS);
+          Tensor weight = backend.f32(COLUMNS);
+          Tensor output = backend.f32(ROWS, COLUMNS);
           List<AutoCloseable> all = List.of(input, weight, output, backend);
           return new Scene(() -> RmsNorm.run(backend, input, weight, output, 1), any(all), all);
         });
@@ -78,9 +79,9 @@ class CloseWhileRunningTest {
     race(
         () -> {
           Backend backend = backend();
-          Tensor weight = Tensor.f32(ROWS, COLUMNS);
-          Tensor input = Tensor.f32(2, COLUMNS);
-          Tensor output = Tensor.f32(2, ROWS);
+          Tensor weight = backend.f32(ROWS, COLUMNS);
+          Tensor input = backend.f32(2, COLUMNS);
+          Tensor output = backend.f32(2, ROWS);
           Linear linear = new Linear(weight, null);
           List<AutoCloseable> all = List.of(weight, linear, input, output, backend);
           return new Scene(() -> linear.run(backend, input, output), any(all.subList(0, 2)), all);
@@ -92,8 +93,8 @@ class CloseWhileRunningTest {
     race(
         () -> {
           Backend backend = backend();
-          Tensor logits = Tensor.f32(2 * COLUMNS, ROWS);
-          Routing routing = new Routing();
+          Tensor logits = backend.f32(2 * COLUMNS, ROWS);
+          Routing routing = new Routing(backend.memory());
           TopKRouter router = TopKRouter.softmax(2).build();
           List<AutoCloseable> all = List.of(logits, routing, backend);
           return new Scene(() -> router.run(backend, logits, routing), any(all), all);
@@ -106,13 +107,13 @@ class CloseWhileRunningTest {
         () -> {
           Backend backend = backend();
           int experts = 4;
-          int width = 512;
-          Tensor routerWeight = Tensor.f32(experts, width);
-          Tensor gate = Tensor.f32(experts, width, width);
-          Tensor up = Tensor.f32(experts, width, width);
-          Tensor down = Tensor.f32(experts, width, width);
-          Tensor hidden = Tensor.f32(8, width);
-          Tensor output = Tensor.f32(8, width);
+          int width = BackendsUnderTest.sized(64, 512);
+          Tensor routerWeight = backend.f32(experts, width);
+          Tensor gate = backend.f32(experts, width, width);
+          Tensor up = backend.f32(experts, width, width);
+          Tensor down = backend.f32(experts, width, width);
+          Tensor hidden = backend.f32(8, width);
+          Tensor output = backend.f32(8, width);
           Linear router = new Linear(routerWeight, null);
           ResidentExperts resident = ResidentExperts.stacked(gate, up, down);
           MoeLayer layer =
@@ -156,7 +157,7 @@ class CloseWhileRunningTest {
   }
 
   private static Backend backend() {
-    return new CpuBackend(InstructionSet.best(), 2);
+    return BackendsUnderTest.standard().opener().get();
   }
 
   private static void close(AutoCloseable resource) {

@@ -23,6 +23,7 @@ public final class AttentionProblem implements AutoCloseable {
 
   private static final double U = 0x1p-24;
 
+  private final Backend backend;
   private final Shape shape;
   private final AttentionOptions options;
   private final float[] query;
@@ -33,6 +34,7 @@ public final class AttentionProblem implements AutoCloseable {
   private final Tensor output;
 
   public AttentionProblem(
+      Backend backend,
       Shape shape,
       float scale,
       int slidingWindow,
@@ -40,6 +42,7 @@ public final class AttentionProblem implements AutoCloseable {
       float[] keys,
       float[] values,
       float[] sinkLogits) {
+    this.backend = backend;
     this.shape = shape;
     this.query = query;
     this.keys = keys;
@@ -49,22 +52,28 @@ public final class AttentionProblem implements AutoCloseable {
         new AttentionOptions(
             scale,
             slidingWindow,
-            sinkLogits == null ? null : Tensor.of(sinkLogits, shape.numHeads()));
+            sinkLogits == null ? null : backend.of(sinkLogits, shape.numHeads()));
     cache =
         new KvCache(
-            1, shape.numKvHeads(), shape.keyWidth(), shape.valueWidth(), shape.numPositions());
-    output = Tensor.f32(shape.numTokens(), shape.numHeads(), shape.valueWidth());
+            backend.memory(),
+            1,
+            shape.numKvHeads(),
+            shape.keyWidth(),
+            shape.valueWidth(),
+            shape.numPositions());
+    output = backend.f32(shape.numTokens(), shape.numHeads(), shape.valueWidth());
   }
 
   /** Normal values; sinks where asked for. */
   public static AttentionProblem random(
-      Random random, Shape shape, int slidingWindow, boolean sinks) {
+      Backend backend, Random random, Shape shape, int slidingWindow, boolean sinks) {
     float[] query = gaussian(random, shape.numTokens() * shape.numHeads() * shape.keyWidth());
     float[] keys = gaussian(random, shape.numPositions() * shape.numKvHeads() * shape.keyWidth());
     float[] values =
         gaussian(random, shape.numPositions() * shape.numKvHeads() * shape.valueWidth());
     float scale = (float) (1 / Math.sqrt(shape.keyWidth()));
     return new AttentionProblem(
+        backend,
         shape,
         scale,
         slidingWindow,
@@ -81,28 +90,33 @@ public final class AttentionProblem implements AutoCloseable {
   }
 
   /** Writes all keys and values into the cache. */
-  public AttentionProblem fillCache(Backend backend) {
-    try (Tensor k = Tensor.of(keys, shape.numPositions(), shape.numKvHeads(), shape.keyWidth());
+  public AttentionProblem fillCache() {
+    try (Tensor k = backend.of(keys, shape.numPositions(), shape.numKvHeads(), shape.keyWidth());
         Tensor v =
-            Tensor.of(values, shape.numPositions(), shape.numKvHeads(), shape.valueWidth())) {
+            backend.of(values, shape.numPositions(), shape.numKvHeads(), shape.valueWidth())) {
       cache.append(backend, 0, k, v);
     }
     return this;
   }
 
   /** Runs all queries in one call, over an output that was NaN. */
-  public float[] run(Backend backend) {
-    return run(backend, shape.numTokens());
+  public float[] run() {
+    return run(backend);
+  }
+
+  /** The same on another backend of the same memory. */
+  public float[] run(Backend other) {
+    return run(other, shape.numTokens());
   }
 
   /** Runs the queries in calls of so many tokens. */
-  public float[] run(Backend backend, int tokensPerCall) {
+  public float[] run(Backend other, int tokensPerCall) {
     output.fill(Float.NaN);
-    try (Tensor q = Tensor.of(query, shape.numTokens(), shape.numHeads(), shape.keyWidth())) {
+    try (Tensor q = backend.of(query, shape.numTokens(), shape.numHeads(), shape.keyWidth())) {
       for (int t = 0; t < shape.numTokens(); t += tokensPerCall) {
         int end = Math.min(t + tokensPerCall, shape.numTokens());
         Attention.run(
-            backend, q.slice(t, end), cache, 0, firstPosition() + t, options, output.slice(t, end));
+            other, q.slice(t, end), cache, 0, firstPosition() + t, options, output.slice(t, end));
       }
     }
     return output.toFloatArray();

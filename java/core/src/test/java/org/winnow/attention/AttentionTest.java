@@ -3,68 +3,74 @@ package org.winnow.attention;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import java.util.Arrays;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.winnow.Backend;
+import org.winnow.BackendsUnderTest;
+import org.winnow.BackendsUnderTest.Variant;
+import org.winnow.ContractTest;
 import org.winnow.Tensor;
 import org.winnow.attention.AttentionProblem.Shape;
-import org.winnow.cpu.CpuBackend;
-import org.winnow.cpu.InstructionSet;
 
-class AttentionTest {
+@ContractTest
+public class AttentionTest {
+  private static final int MANY = BackendsUnderTest.sized(9, 130);
+  private static final int LONG = BackendsUnderTest.sized(520, 970);
+  private static final int LATENTS = BackendsUnderTest.sized(520, 1700);
+  private static final int HEADS = BackendsUnderTest.sized(4, 16);
+
+  private final Backend backend = BackendsUnderTest.shared();
+
   /**
    * Instruction set, shape, sliding window, sinks: one head and many, groups of 1 to 8, odd widths,
    * block and split edges.
    */
   static Stream<Arguments> problems() {
-    return instructionSets()
+    return BackendsUnderTest.variants().stream()
         .flatMap(
-            set ->
+            variant ->
                 Stream.of(
-                    Arguments.of(set, new Shape(1, 1, 1, 1, 1, 1), 0, false),
-                    Arguments.of(set, new Shape(1, 1, 2, 1, 5, 3), 0, true),
-                    Arguments.of(set, new Shape(48, 48, 4, 2, 16, 16), 0, false),
-                    Arguments.of(set, new Shape(48, 48, 4, 2, 32, 32), 16, true),
-                    Arguments.of(set, new Shape(65, 65, 3, 3, 17, 19), 0, false),
-                    Arguments.of(set, new Shape(64, 127, 5, 1, 33, 7), 63, true),
-                    Arguments.of(set, new Shape(1, 511, 8, 1, 128, 128), 0, false),
-                    Arguments.of(set, new Shape(2, 513, 14, 2, 64, 64), 0, true),
-                    Arguments.of(set, new Shape(130, 1100, 8, 2, 48, 40), 0, false),
-                    Arguments.of(set, new Shape(130, 1100, 4, 4, 24, 24), 300, false),
-                    Arguments.of(set, new Shape(1, 1700, 16, 1, 576, 512), 0, false)));
-  }
-
-  static Stream<InstructionSet> instructionSets() {
-    return Arrays.stream(InstructionSet.values()).filter(InstructionSet::isSupported);
+                    Arguments.of(variant, new Shape(1, 1, 1, 1, 1, 1), 0, false),
+                    Arguments.of(variant, new Shape(1, 1, 2, 1, 5, 3), 0, true),
+                    Arguments.of(variant, new Shape(48, 48, 4, 2, 16, 16), 0, false),
+                    Arguments.of(variant, new Shape(48, 48, 4, 2, 32, 32), 16, true),
+                    Arguments.of(variant, new Shape(65, 65, 3, 3, 17, 19), 0, false),
+                    Arguments.of(variant, new Shape(64, 127, 5, 1, 33, 7), 63, true),
+                    Arguments.of(variant, new Shape(1, 511, 8, 1, 128, 128), 0, false),
+                    Arguments.of(variant, new Shape(2, 513, 14, 2, 64, 64), 0, true),
+                    Arguments.of(variant, new Shape(MANY, LONG + MANY, 8, 2, 48, 40), 0, false),
+                    Arguments.of(variant, new Shape(MANY, LONG + MANY, 4, 4, 24, 24), 300, false),
+                    Arguments.of(variant, new Shape(1, LATENTS, HEADS, 1, 576, 512), 0, false)));
   }
 
   @ParameterizedTest
   @MethodSource("problems")
-  void agreesWithDoublePrecision(
-      InstructionSet set, Shape shape, int slidingWindow, boolean sinks) {
-    try (var backend = new CpuBackend(set, 2);
-        var p = AttentionProblem.random(new Random(42), shape, slidingWindow, sinks)) {
-      p.fillCache(backend).check(p.run(backend), shape.numTokens() > 100 ? 13 : 1, 3);
+  void agreesWithDoublePrecision(Variant variant, Shape shape, int slidingWindow, boolean sinks) {
+    try (var p =
+        AttentionProblem.random(variant.backend(), new Random(42), shape, slidingWindow, sinks)) {
+      p.fillCache().check(p.run(), shape.numTokens() > 100 ? 13 : 1, 3);
     }
   }
 
   @ParameterizedTest
   @MethodSource("problems")
   void hasTheSameBitsAloneAndInABatchAndOnAnyNumberOfThreads(
-      InstructionSet set, Shape shape, int slidingWindow, boolean sinks) {
-    try (var one = new CpuBackend(set, 1);
-        var two = new CpuBackend(set, 2);
-        var three = new CpuBackend(set, 3);
-        var p = AttentionProblem.random(new Random(7), shape, slidingWindow, sinks)) {
-      float[] expected = p.fillCache(one).run(one);
-      assertThat(p.run(two)).isEqualTo(expected);
-      assertThat(p.run(three)).isEqualTo(expected);
-      assertThat(p.run(three, 1)).isEqualTo(expected);
-      assertThat(p.run(two, 29)).isEqualTo(expected);
+      Variant variant, Shape shape, int slidingWindow, boolean sinks) {
+    Backend backend = variant.backend();
+    try (var p = AttentionProblem.random(backend, new Random(7), shape, slidingWindow, sinks)) {
+      float[] expected = p.fillCache().run();
+      assertThat(p.run(backend, 1)).isEqualTo(expected);
+      assertThat(p.run(backend, 29)).isEqualTo(expected);
+      for (var opener : variant.sameBits()) {
+        try (Backend other = opener.get()) {
+          assertThat(p.run(other)).isEqualTo(expected);
+          assertThat(p.run(other, 29)).isEqualTo(expected);
+        }
+      }
     }
   }
 
@@ -75,7 +81,7 @@ class AttentionTest {
   @ParameterizedTest
   @MethodSource("problems")
   void equalWeightsGiveTheExactMean(
-      InstructionSet set, Shape shape, int slidingWindow, boolean sinks) {
+      Variant variant, Shape shape, int slidingWindow, boolean sinks) {
     Random random = new Random(3);
     float[] values = new float[shape.numPositions() * shape.numKvHeads() * shape.valueWidth()];
     for (int i = 0; i < values.length; i++) values[i] = random.nextInt(9) - 4;
@@ -84,9 +90,10 @@ class AttentionTest {
     float[] keys =
         AttentionProblem.gaussian(
             random, shape.numPositions() * shape.numKvHeads() * shape.keyWidth());
-    try (var backend = new CpuBackend(set, 2);
-        var p = new AttentionProblem(shape, 0, slidingWindow, query, keys, values, null)) {
-      float[] result = p.fillCache(backend).run(backend);
+    try (var p =
+        new AttentionProblem(
+            variant.backend(), shape, 0, slidingWindow, query, keys, values, null)) {
+      float[] result = p.fillCache().run();
       for (int i = 0; i < result.length; i++) {
         int column = i % shape.valueWidth();
         int head = i / shape.valueWidth() % shape.numHeads();
@@ -110,22 +117,23 @@ class AttentionTest {
    * output is that position's value, bit for bit.
    */
   @ParameterizedTest
-  @MethodSource("instructionSets")
-  void findsTheOneKeyThatMatches(InstructionSet set) {
-    var shape = new Shape(200, 700, 2, 2, 64, 3);
+  @MethodSource(BackendsUnderTest.VARIANTS)
+  void findsTheOneKeyThatMatches(Variant variant) {
+    int numTokens = BackendsUnderTest.sized(20, 200);
+    var shape = new Shape(numTokens, 700, 2, 2, 64, 3);
     Random random = new Random(5);
     float[] keys = new float[700 * 2 * 64];
     for (int i = 0; i < keys.length; i++) keys[i] = random.nextBoolean() ? 1 : -1;
     float[] values = AttentionProblem.gaussian(random, 700 * 2 * 3);
-    float[] query = new float[200 * 2 * 64];
-    int[] target = new int[200 * 2];
+    float[] query = new float[numTokens * 2 * 64];
+    int[] target = new int[numTokens * 2];
     for (int row = 0; row < target.length; row++) {
-      target[row] = random.nextInt(501 + row / 2);
+      target[row] = random.nextInt(701 - numTokens + row / 2);
       System.arraycopy(keys, (target[row] * 2 + row % 2) * 64, query, row * 64, 64);
     }
-    try (var backend = new CpuBackend(set, 2);
-        var p = new AttentionProblem(shape, 200, 0, query, keys, values, null)) {
-      float[] result = p.fillCache(backend).run(backend);
+    try (var p =
+        new AttentionProblem(variant.backend(), shape, 200, 0, query, keys, values, null)) {
+      float[] result = p.fillCache().run();
       for (int row = 0; row < target.length; row++) {
         for (int c = 0; c < 3; c++) {
           assertThat(result[row * 3 + c])
@@ -138,9 +146,9 @@ class AttentionTest {
 
   @Test
   void comparatorFailsOnNaNAndOnOneWrongElement() {
-    try (var backend = new CpuBackend();
-        var p = AttentionProblem.random(new Random(1), new Shape(3, 9, 2, 1, 8, 8), 0, false)) {
-      float[] result = p.fillCache(backend).run(backend);
+    try (var p =
+        AttentionProblem.random(backend, new Random(1), new Shape(3, 9, 2, 1, 8, 8), 0, false)) {
+      float[] result = p.fillCache().run();
       p.check(result, 1, 1);
       float kept = result[17];
       result[17] = Float.NaN;
@@ -154,15 +162,15 @@ class AttentionTest {
 
   @Test
   void namesTheArgumentThatIsWrong() {
-    try (var backend = new CpuBackend();
-        var p = AttentionProblem.random(new Random(1), new Shape(2, 9, 4, 2, 8, 6), 0, false);
-        Tensor query = Tensor.f32(2, 4, 8);
-        Tensor threeHeads = Tensor.f32(2, 3, 8);
-        Tensor narrow = Tensor.f32(2, 4, 7);
-        Tensor output = Tensor.f32(2, 4, 6);
-        Tensor threeHeadsOutput = Tensor.f32(2, 3, 6);
-        Tensor sinks = Tensor.f32(3)) {
-      p.fillCache(backend);
+    try (var p =
+            AttentionProblem.random(backend, new Random(1), new Shape(2, 9, 4, 2, 8, 6), 0, false);
+        Tensor query = backend.f32(2, 4, 8);
+        Tensor threeHeads = backend.f32(2, 3, 8);
+        Tensor narrow = backend.f32(2, 4, 7);
+        Tensor output = backend.f32(2, 4, 6);
+        Tensor threeHeadsOutput = backend.f32(2, 3, 6);
+        Tensor sinks = backend.f32(3)) {
+      p.fillCache();
       var options = p.options();
       assertThatThrownBy(() -> Attention.run(backend, narrow, p.cache(), 0, 0, options, output))
           .isInstanceOf(IllegalArgumentException.class)

@@ -5,23 +5,19 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.Arrays;
 import java.util.Random;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.winnow.Backend;
+import org.winnow.BackendsUnderTest;
+import org.winnow.ContractTest;
 import org.winnow.Tensor;
-import org.winnow.cpu.CpuBackend;
 
-class KvAppendTest {
+@ContractTest
+public class KvAppendTest {
   private static final int HEADS = 3;
 
-  private final Backend backend = new CpuBackend();
-
-  @AfterEach
-  void close() {
-    backend.close();
-  }
+  private final Backend backend = BackendsUnderTest.shared();
 
   /** Widths with and without whole 16-byte pieces, a source that begins at any element. */
   @ParameterizedTest
@@ -32,9 +28,9 @@ class KvAppendTest {
     int stride = HEADS * width + 5;
     float[] source = AttentionProblem.gaussian(new Random(1), offset + numTokens * stride);
     for (boolean values : new boolean[] {false, true}) {
-      try (KvCache cache = new KvCache(2, HEADS, rowWidth, rowWidth, 200);
-          Tensor zeros = Tensor.f32(before, HEADS, rowWidth);
-          Tensor from = Tensor.of(source, source.length)) {
+      try (KvCache cache = new KvCache(backend.memory(), 2, HEADS, rowWidth, rowWidth, 200);
+          Tensor zeros = backend.f32(before, HEADS, rowWidth);
+          Tensor from = backend.of(source, source.length)) {
         for (int layer = 0; layer < 2; layer++) cache.append(backend, layer, zeros, zeros);
         cache.advance(before);
         cache.reserve(numTokens);
@@ -63,8 +59,8 @@ class KvAppendTest {
 
   @Test
   void refusesWhatDoesNotFit() {
-    try (KvCache cache = new KvCache(1, HEADS, 4, 2, 100);
-        Tensor source = Tensor.f32(10, HEADS, 4)) {
+    try (KvCache cache = new KvCache(backend.memory(), 1, HEADS, 4, 2, 100);
+        Tensor source = backend.f32(10, HEADS, 4)) {
       assertThatThrownBy(() -> append(source, cache, false, 0, 4, 10))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage("numTokens must lie in [0, 0], the room reserved, found 10");

@@ -4,25 +4,21 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.Random;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.winnow.Backend;
+import org.winnow.BackendsUnderTest;
 import org.winnow.ContextLengthException;
+import org.winnow.ContractTest;
 import org.winnow.Tensor;
-import org.winnow.cpu.CpuBackend;
 
-class KvCacheTest {
-  private final Backend backend = new CpuBackend();
-
-  @AfterEach
-  void close() {
-    backend.close();
-  }
+@ContractTest
+public class KvCacheTest {
+  private final Backend backend = BackendsUnderTest.shared();
 
   @Test
   void holdsEveryRowWhereverThePagesBreak() {
     int numLayers = 2;
-    try (KvCache cache = new KvCache(numLayers, 3, 5, 4, 300)) {
+    try (KvCache cache = new KvCache(backend.memory(), numLayers, 3, 5, 4, 300)) {
       float[][] keys = new float[numLayers][];
       float[][] values = new float[numLayers][];
       for (int layer = 0; layer < numLayers; layer++) {
@@ -35,9 +31,12 @@ class KvCacheTest {
         cache.advance(step);
       }
       assertThat(cache.length()).isEqualTo(300);
+      assertThat(cache.positionCell().getLong(0)).isEqualTo(300);
       for (int layer = 0; layer < numLayers; layer++) {
+        float[] page = {};
         for (int position = 0; position < 300; position++) {
-          float[] page = cache.page(position / 64).slice(layer, layer + 1).toFloatArray();
+          if (position % 64 == 0)
+            page = cache.page(position / 64).slice(layer, layer + 1).toFloatArray();
           int slot = position % 64;
           for (int head = 0; head < 3; head++) {
             for (int c = 0; c < 5; c++) {
@@ -56,9 +55,11 @@ class KvCacheTest {
 
   @Test
   void latentsAreKeysAndTheirOwnValues() {
-    try (KvCache cache = KvCache.ofLatents(1, 4, 2, 100);
-        Tensor c = Tensor.of(AttentionProblem.gaussian(new Random(1), 70 * 4), 70, 4);
-        Tensor rope = Tensor.of(AttentionProblem.gaussian(new Random(2), 70 * 6), 70, 6)) {
+    try (KvCache cache = KvCache.ofLatents(backend.memory(), 1, 4, 2, 100);
+        Tensor c = backend.of(AttentionProblem.gaussian(new Random(1), 70 * 4), 70, 4);
+        Tensor rope = backend.of(AttentionProblem.gaussian(new Random(2), 70 * 6), 70, 6)) {
+      float[] latents = c.toFloatArray();
+      float[] keys = rope.toFloatArray();
       cache.appendLatents(backend, 0, c, rope);
       cache.advance(70);
       assertThat(cache.keyPages().getLong(1)).isEqualTo(cache.valuePages().getLong(1)).isNotZero();
@@ -66,9 +67,7 @@ class KvCacheTest {
       for (int slot = 0; slot < 6; slot++) {
         for (int column = 0; column < 6; column++) {
           float expected =
-              column < 4
-                  ? c.getFloat((64 + slot) * 4 + column)
-                  : rope.getFloat((64 + slot) * 6 + column);
+              column < 4 ? latents[(64 + slot) * 4 + column] : keys[(64 + slot) * 6 + column];
           assertThat(page[slot * 6 + column]).isEqualTo(expected);
         }
       }
@@ -80,7 +79,7 @@ class KvCacheTest {
 
   @Test
   void allocatesPagesAsTheyAreNeededAndKeepsThemWhenTruncated() {
-    try (KvCache cache = new KvCache(2, 1, 8, 8, 1000)) {
+    try (KvCache cache = new KvCache(backend.memory(), 2, 1, 8, 8, 1000)) {
       long pageBytes = 2 * 64 * 16 * 4;
       assertThat(cache.sizeBytes()).isZero();
       cache.reserve(64);
@@ -95,6 +94,7 @@ class KvCacheTest {
       append(cache, 1, 65, rows, rows);
       cache.advance(65);
       cache.truncate(3);
+      assertThat(cache.positionCell().getLong(0)).isEqualTo(3);
       assertThat(cache.length()).isEqualTo(3);
       assertThat(cache.written(1)).isEqualTo(3);
       assertThat(cache.sizeBytes()).isEqualTo(2 * pageBytes);
@@ -105,7 +105,7 @@ class KvCacheTest {
 
   @Test
   void refusesToPassItsLimitAndStaysAsItWas() {
-    try (KvCache cache = new KvCache(1, 1, 2, 2, 65)) {
+    try (KvCache cache = new KvCache(backend.memory(), 1, 1, 2, 2, 65)) {
       float[] rows = new float[66 * 2];
       append(cache, 0, 65, rows, rows);
       cache.advance(65);
@@ -124,7 +124,7 @@ class KvCacheTest {
 
   @Test
   void refusesUseAfterClose() {
-    KvCache cache = new KvCache(1, 1, 2, 2, 65);
+    KvCache cache = new KvCache(backend.memory(), 1, 1, 2, 2, 65);
     cache.reserve(1);
     cache.close();
     cache.close();
@@ -134,7 +134,7 @@ class KvCacheTest {
     assertThatThrownBy(() -> cache.truncate(0))
         .isInstanceOf(IllegalStateException.class)
         .hasMessage("cache is closed");
-    assertThatThrownBy(() -> new KvCache(1, 0, 2, 2, 65))
+    assertThatThrownBy(() -> new KvCache(backend.memory(), 1, 0, 2, 2, 65))
         .hasMessage("numKvHeads must be positive, found 0");
   }
 
@@ -150,8 +150,8 @@ class KvCacheTest {
             values,
             cache.length() * heads * cache.valueWidth(),
             (cache.length() + numTokens) * heads * cache.valueWidth());
-    try (Tensor keyTensor = Tensor.of(k, numTokens, heads, cache.keyWidth());
-        Tensor valueTensor = Tensor.of(v, numTokens, heads, cache.valueWidth())) {
+    try (Tensor keyTensor = backend.of(k, numTokens, heads, cache.keyWidth());
+        Tensor valueTensor = backend.of(v, numTokens, heads, cache.valueWidth())) {
       cache.append(backend, layer, keyTensor, valueTensor);
     }
   }

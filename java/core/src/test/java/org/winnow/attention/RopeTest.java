@@ -7,10 +7,15 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.winnow.Backend;
+import org.winnow.BackendsUnderTest;
+import org.winnow.ContractTest;
 import org.winnow.Tensor;
-import org.winnow.cpu.CpuBackend;
 
-class RopeTest {
+@ContractTest
+public class RopeTest {
+  private final Backend backend = BackendsUnderTest.shared();
+
   /** Against complex numbers in double precision: a pair is x + iy, turned by e^(i angle). */
   @ParameterizedTest
   @CsvSource({
@@ -22,15 +27,14 @@ class RopeTest {
   })
   void turnsPairsByTheAngleOfTheirPosition(
       Rope.Layout layout, int headDim, int rotary, int offset) {
-    int numTokens = 37;
+    int numTokens = BackendsUnderTest.sized(5, 37);
     int numHeads = 3;
     int first = 1000;
     int pairs = rotary / 2;
     float[] x = AttentionProblem.gaussian(new Random(1), numTokens * numHeads * headDim);
-    try (var backend = new CpuBackend();
-        Tensor values = Tensor.of(x, numTokens, numHeads, headDim);
-        Tensor cos = Tensor.f32(numTokens, pairs);
-        Tensor sin = Tensor.f32(numTokens, pairs)) {
+    try (Tensor values = backend.of(x, numTokens, numHeads, headDim);
+        Tensor cos = backend.f32(numTokens, pairs);
+        Tensor sin = backend.f32(numTokens, pairs)) {
       RopeFrequencies.standard(rotary, 10_000).angles(first, cos, sin);
       Rope.run(backend, values, cos, sin, offset, layout);
       float[] found = values.toFloatArray();
@@ -59,11 +63,10 @@ class RopeTest {
 
   @Test
   void namesTheArgumentThatIsWrong() {
-    try (var backend = new CpuBackend();
-        Tensor values = Tensor.f32(2, 3, 8);
-        Tensor cos = Tensor.f32(2, 3);
-        Tensor sin = Tensor.f32(2, 4);
-        Tensor one = Tensor.f32(1, 3)) {
+    try (Tensor values = backend.f32(2, 3, 8);
+        Tensor cos = backend.f32(2, 3);
+        Tensor sin = backend.f32(2, 4);
+        Tensor one = backend.f32(1, 3)) {
       assertThatThrownBy(() -> Rope.run(backend, values, cos, sin, 0, Rope.Layout.HALF_SPLIT))
           .hasMessage("sin must be [2, 3], found [2, 4]");
       assertThatThrownBy(() -> Rope.run(backend, values, one, one, 0, Rope.Layout.HALF_SPLIT))

@@ -4,19 +4,23 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import org.junit.jupiter.api.Test;
+import org.winnow.Backend;
+import org.winnow.BackendsUnderTest;
+import org.winnow.ContractTest;
 import org.winnow.Tensor;
-import org.winnow.cpu.CpuBackend;
 
-class StridedCopyTest {
+@ContractTest
+public class StridedCopyTest {
+  private final Backend backend = BackendsUnderTest.shared();
+
   @Test
   void movesTheBlockAndNothingElse() {
-    int outer = 40;
+    int outer = BackendsUnderTest.sized(5, 40);
     int inner = 3;
     int width = 200; // large enough for several threads
     float[] values = AttentionProblem.gaussian(new java.util.Random(1), outer * inner * 210 + 5);
-    try (var backend = new CpuBackend();
-        Tensor source = Tensor.of(values, values.length);
-        Tensor target = Tensor.f32(inner * outer * 201L + 7)) {
+    try (Tensor source = backend.of(values, values.length);
+        Tensor target = backend.f32(inner * outer * 201L + 7)) {
       target.fill(-99);
       StridedCopy.run(
           backend, source, 5, inner * 210, 210, target, 7, 201, outer * 201, outer, inner, width);
@@ -34,9 +38,8 @@ class StridedCopyTest {
 
   @Test
   void refusesBlocksThatLeaveATensor() {
-    try (var backend = new CpuBackend();
-        Tensor ten = Tensor.f32(10);
-        Tensor six = Tensor.f32(6)) {
+    try (Tensor ten = backend.f32(10);
+        Tensor six = backend.f32(6)) {
       StridedCopy.run(backend, ten, 0, 5, 0, six, 0, 3, 0, 2, 1, 3);
       assertThatThrownBy(() -> StridedCopy.run(backend, ten, 1, 5, 0, six, 1, 3, 0, 2, 1, 3))
           .isInstanceOf(IllegalArgumentException.class)

@@ -7,11 +7,16 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.winnow.Backend;
+import org.winnow.BackendsUnderTest;
+import org.winnow.ContractTest;
 import org.winnow.Tensor;
 import org.winnow.attention.AttentionProblem;
-import org.winnow.cpu.CpuBackend;
 
-class LayerNormTest {
+@ContractTest
+public class LayerNormTest {
+  private final Backend backend = BackendsUnderTest.shared();
+
   private static final float EPSILON = 1e-5f;
 
   @ParameterizedTest
@@ -24,14 +29,14 @@ class LayerNormTest {
       x[i] += 1000; // a variance of squares minus the squared mean would lose half its digits
     float[] w = AttentionProblem.gaussian(random, hiddenSize);
     float[] b = AttentionProblem.gaussian(random, hiddenSize);
-    try (var one = new CpuBackend();
-        Tensor input = Tensor.of(x, numRows, hiddenSize);
-        Tensor weight = Tensor.of(w, hiddenSize);
-        Tensor bias = Tensor.of(b, hiddenSize);
-        Tensor output = Tensor.f32(numRows, hiddenSize)) {
+    try (Tensor input = backend.of(x, numRows, hiddenSize);
+        Tensor weight = backend.of(w, hiddenSize);
+        Tensor bias = backend.of(b, hiddenSize);
+        Tensor output = backend.f32(numRows, hiddenSize)) {
       for (Tensor shift : new Tensor[] {bias, null}) {
         output.fill(Float.NaN);
-        LayerNorm.run(one, input, weight, shift, output, EPSILON);
+        LayerNorm.run(backend, input, weight, shift, output, EPSILON);
+        float[] found = output.toFloatArray();
         for (int r = 0; r < numRows; r++) {
           double sum = 0;
           for (int i = hiddenSize - 1; i >= 0; i--) sum += x[r * hiddenSize + i];
@@ -52,23 +57,21 @@ class LayerNormTest {
                         * 1000
                         * Math.abs(w[i])
                         / Math.sqrt(squares / hiddenSize + EPSILON);
-            assertThat(Math.abs(output.getFloat((long) r * hiddenSize + i) - exact))
-                .isLessThanOrEqualTo(bound);
+            assertThat(Math.abs(found[r * hiddenSize + i] - exact)).isLessThanOrEqualTo(bound);
           }
         }
       }
       float[] apart = output.toFloatArray();
-      LayerNorm.run(one, input, weight, null, input, EPSILON);
+      LayerNorm.run(backend, input, weight, null, input, EPSILON);
       assertThat(input.toFloatArray()).isEqualTo(apart);
     }
   }
 
   @Test
   void namesTheArgumentThatIsWrong() {
-    try (var backend = new CpuBackend();
-        Tensor input = Tensor.f32(2, 4);
-        Tensor weight = Tensor.f32(4);
-        Tensor bias = Tensor.f32(3)) {
+    try (Tensor input = backend.f32(2, 4);
+        Tensor weight = backend.f32(4);
+        Tensor bias = backend.f32(3)) {
       assertThatThrownBy(() -> LayerNorm.run(backend, input, weight, bias, input, EPSILON))
           .hasMessage("bias must be [4], found [3]");
       assertThatThrownBy(() -> LayerNorm.run(backend, input, bias, null, input, EPSILON))

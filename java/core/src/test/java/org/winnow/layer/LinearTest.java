@@ -4,22 +4,18 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.Random;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.winnow.Backend;
+import org.winnow.BackendsUnderTest;
+import org.winnow.ContractTest;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.cpu.CpuBackend;
 import org.winnow.moe.Activation;
 
-class LinearTest {
+@ContractTest
+public class LinearTest {
   private final Random random = new Random(42);
-  private final Backend backend = new CpuBackend();
-
-  @AfterEach
-  void close() {
-    backend.close();
-  }
+  private final Backend backend = BackendsUnderTest.shared();
 
   @Test
   void addsABiasOfAnyTypeToTheProduct() {
@@ -27,12 +23,13 @@ class LinearTest {
       try (Tensor weight = integers(DType.BF16, 9, 35);
           Tensor bias = integers(biasType, 9);
           Tensor input = integers(DType.F32, 5, 35);
-          Tensor output = Tensor.f32(5, 9).fill(Float.NaN);
+          Tensor output = backend.f32(5, 9).fill(Float.NaN);
           Linear linear = new Linear(weight, bias)) {
         linear.run(backend, input, output);
+        float[] found = output.toFloatArray();
         for (int t = 0; t < 5; t++) {
           for (int n = 0; n < 9; n++)
-            assertThat(output.getFloat(t * 9 + n))
+            assertThat(found[t * 9 + n])
                 .isEqualTo((float) (bias.getFloat(n) + dot(input, t, weight, n, 35)));
         }
       }
@@ -50,8 +47,9 @@ class LinearTest {
         FeedForward block = new FeedForward(gateLinear, upLinear, downLinear, Activation.RELU)) {
       for (int numTokens : new int[] {3, 1, 7}) { // shrinks and grows its inner buffer
         try (Tensor input = integers(DType.F32, numTokens, 4);
-            Tensor output = Tensor.f32(numTokens, 4).fill(Float.NaN)) {
+            Tensor output = backend.f32(numTokens, 4).fill(Float.NaN)) {
           block.run(backend, input, output);
+          float[] found = output.toFloatArray();
           for (int t = 0; t < numTokens; t++) {
             for (int n = 0; n < 4; n++) {
               double expected = 0;
@@ -60,7 +58,7 @@ class LinearTest {
                     Math.max(dot(input, t, gate, i, 4), 0)
                         * dot(input, t, up, i, 4)
                         * down.getFloat(n * 6 + i);
-              assertThat(output.getFloat(t * 4 + n)).isEqualTo((float) expected);
+              assertThat(found[t * 4 + n]).isEqualTo((float) expected);
             }
           }
         }
@@ -70,10 +68,10 @@ class LinearTest {
 
   @Test
   void namesWhatDoesNotFit() {
-    try (Tensor weight = Tensor.f32(3, 4);
-        Tensor bias = Tensor.f32(4);
-        Tensor input = Tensor.f32(2, 4);
-        Tensor output = Tensor.f32(1, 3)) {
+    try (Tensor weight = backend.f32(3, 4);
+        Tensor bias = backend.f32(4);
+        Tensor input = backend.f32(2, 4);
+        Tensor output = backend.f32(1, 3)) {
       assertThatThrownBy(() -> new Linear(weight, bias))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage("bias must be [3], found [4]");
@@ -90,12 +88,12 @@ class LinearTest {
 
   @Test
   void refusesUseAfterClose() {
-    try (Tensor input = Tensor.f32(2, 4);
-        Tensor output = Tensor.f32(2, 3)) {
-      Tensor weight = Tensor.f32(3, 4);
+    try (Tensor input = backend.f32(2, 4);
+        Tensor output = backend.f32(2, 3)) {
+      Tensor weight = backend.f32(3, 4);
       Linear linear = new Linear(weight, null);
       FeedForward block =
-          new FeedForward(linear, linear, new Linear(Tensor.f32(4, 3), null), Activation.SILU);
+          new FeedForward(linear, linear, new Linear(backend.f32(4, 3), null), Activation.SILU);
       block.close();
       block.close();
       assertThatThrownBy(() -> block.run(backend, input, input))
@@ -120,8 +118,9 @@ class LinearTest {
   }
 
   private Tensor integers(DType type, long... shape) {
-    Tensor tensor = Tensor.allocate(type, shape);
-    for (long i = 0; i < tensor.size(); i++) tensor.setFloat(i, random.nextInt(9) - 4);
-    return tensor;
+    Tensor tensor = backend.allocate(type, shape);
+    float[] values = new float[Math.toIntExact(tensor.size())];
+    for (int i = 0; i < values.length; i++) values[i] = random.nextInt(9) - 4;
+    return tensor.copyFrom(values);
   }
 }

@@ -7,22 +7,18 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.Random;
 import java.util.stream.IntStream;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.winnow.Backend;
+import org.winnow.BackendsUnderTest;
+import org.winnow.ContractTest;
 import org.winnow.InvalidLogitsException;
 import org.winnow.Tensor;
-import org.winnow.cpu.CpuBackend;
 
-class SamplerTest {
-  private final Backend backend = new CpuBackend();
-
-  @AfterEach
-  void close() {
-    backend.close();
-  }
+@ContractTest
+public class SamplerTest {
+  private final Backend backend = BackendsUnderTest.shared();
 
   @Test
   void temperatureZeroIsTheLargestLogitAndOfEqualOnesTheFirst() {
@@ -48,7 +44,7 @@ class SamplerTest {
     Random random = new Random(42);
     long seed = 99;
     Sampler sampler = new Sampler(temperature, topK, topP, seed);
-    for (int round = 0; round < 50; round++) {
+    for (int round = 0; round < BackendsUnderTest.sized(5, 50); round++) {
       float[] logits = new float[97];
       for (int i = 0; i < logits.length; i++)
         logits[i] = Math.round(random.nextGaussian() * 8) / 4f; // many ties
@@ -106,16 +102,16 @@ class SamplerTest {
   @Test
   void frequenciesFollowTheProbabilities() {
     float[] logits = {0, (float) Math.log(2), (float) Math.log(5), Float.NEGATIVE_INFINITY};
+    int draws = BackendsUnderTest.sized(1_000, 40_000);
     int[] counts = new int[4];
     Sampler sampler = new Sampler(1, 0, 1, 7);
-    try (Tensor tensor = Tensor.of(logits, 4)) {
-      for (int i = 0; i < 40_000; i++) counts[sampler.sample(backend, tensor)]++;
+    try (Tensor tensor = backend.of(logits, 4)) {
+      for (int i = 0; i < draws; i++) counts[sampler.sample(backend, tensor)]++;
     }
     double[] probabilities = {0.125, 0.25, 0.625};
     for (int i = 0; i < 3; i++) { // five standard deviations of a binomial
-      double deviation = Math.sqrt(40_000 * probabilities[i] * (1 - probabilities[i]));
-      assertThat(Math.abs(counts[i] - 40_000 * probabilities[i]))
-          .isLessThanOrEqualTo(5 * deviation);
+      double deviation = Math.sqrt(draws * probabilities[i] * (1 - probabilities[i]));
+      assertThat(Math.abs(counts[i] - draws * probabilities[i])).isLessThanOrEqualTo(5 * deviation);
     }
     assertThat(counts[3]).isZero();
   }
@@ -151,7 +147,7 @@ class SamplerTest {
   }
 
   private int sample(Sampler sampler, float... logits) {
-    try (Tensor tensor = Tensor.of(logits, logits.length)) {
+    try (Tensor tensor = backend.of(logits, logits.length)) {
       return sampler.sample(backend, tensor);
     }
   }

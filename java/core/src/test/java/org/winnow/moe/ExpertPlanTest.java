@@ -11,19 +11,21 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.winnow.AnotherMemory;
 import org.winnow.Backend;
-import org.winnow.cpu.CpuBackend;
+import org.winnow.BackendsUnderTest;
+import org.winnow.ContractTest;
 
-class ExpertPlanTest {
-  private final Backend backend = new CpuBackend();
-  private final Routing routing = new Routing();
-  private final ExpertPlan plan = new ExpertPlan();
+@ContractTest
+public class ExpertPlanTest {
+  private final Backend backend = BackendsUnderTest.shared();
+  private final Routing routing = new Routing(backend.memory());
+  private final ExpertPlan plan = new ExpertPlan(backend.memory());
 
   @AfterEach
   void close() {
     plan.close();
     routing.close();
-    backend.close();
   }
 
   @ParameterizedTest
@@ -38,23 +40,31 @@ class ExpertPlanTest {
       for (int p = offsets[t]; p < offsets[t + 1]; p++) pairs.add(new int[] {t, ids[p], p});
     }
     pairs.sort((a, b) -> Integer.compare(a[1], b[1])); // stable
+    int[] sourceRows = plan.sourceRows().toIntArray();
+    int[] assignmentRows = plan.assignmentRows().toIntArray();
+    int[] expertOffsets = plan.expertOffsets().toIntArray();
+    int[] listed = plan.activeExperts().toIntArray();
     assertThat(plan.numRows()).isEqualTo(pairs.size());
     assertThat(plan.numTokens()).isEqualTo(numTokens);
     for (int row = 0; row < pairs.size(); row++) {
-      assertThat(plan.sourceRows().getInt(row)).isEqualTo(pairs.get(row)[0]);
-      assertThat(plan.assignmentRows().getInt(pairs.get(row)[2])).isEqualTo(row);
+      assertThat(sourceRows[row]).isEqualTo(pairs.get(row)[0]);
+      assertThat(assignmentRows[pairs.get(row)[2]]).isEqualTo(row);
     }
     List<Integer> active = new ArrayList<>();
     for (int e = 0; e <= numExperts; e++) {
       int expert = e;
-      assertThat(plan.expertOffsets().getInt(e))
+      assertThat(expertOffsets[e])
           .isEqualTo((int) pairs.stream().filter(pair -> pair[1] < expert).count());
       if (pairs.stream().anyMatch(pair -> pair[1] == expert)) active.add(e);
     }
+    assertThat(plan.maxActiveExperts())
+        .isBetween(active.size(), Math.min(pairs.size(), numExperts));
     assertThat(plan.numActiveExperts()).isEqualTo(active.size());
+    assertThat(plan.maxActiveExperts()).isEqualTo(active.size());
+    for (int i = active.size(); i < numExperts; i++) assertThat(listed[i]).isEqualTo(-1);
     for (int i = 0; i < active.size(); i++) {
       assertThat(plan.activeExpert(i)).isEqualTo(active.get(i));
-      assertThat(plan.activeExperts().getInt(i)).isEqualTo(active.get(i));
+      assertThat(listed[i]).isEqualTo(active.get(i));
     }
   }
 
@@ -66,19 +76,15 @@ class ExpertPlanTest {
 
   @Test
   void namesWhatIsWrong() {
-    routing.set(new int[] {0, 1, 3}, new int[] {0, 4, 2}, new float[3]);
-    assertThatThrownBy(() -> plan.build(backend, routing, 4))
-        .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage("expertIds must lie in [0, 4), found 4 at pair 1");
-    assertThat(plan.numRows()).isZero();
     assertThatThrownBy(() -> plan.build(backend, routing, 0))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("numExperts must be at least 1, found 0");
-    routing.tokenOffsets().setInt(1, 5);
-    assertThatThrownBy(() -> plan.build(backend, routing, 5))
-        .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage("tokenOffsets must ascend from 0 to 3");
     assertThatThrownBy(() -> plan.activeExpert(0)).isInstanceOf(IndexOutOfBoundsException.class);
+    try (Routing elsewhere = new Routing(new AnotherMemory())) {
+      assertThatThrownBy(() -> plan.build(backend, elsewhere, 2))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("routing must lie in " + backend.memory() + ", found elsewhere's memory");
+    }
   }
 
   @Test
@@ -88,7 +94,7 @@ class ExpertPlanTest {
     assertThatThrownBy(() -> plan.build(backend, routing, 2))
         .isInstanceOf(IllegalStateException.class)
         .hasMessage("expert plan is closed");
-    try (ExpertPlan open = new ExpertPlan()) {
+    try (ExpertPlan open = new ExpertPlan(backend.memory())) {
       routing.close();
       assertThatThrownBy(() -> open.build(backend, routing, 2))
           .isInstanceOf(IllegalStateException.class)

@@ -36,7 +36,7 @@ public class GroupedGemmTest {
   private final Backend backend = BackendsUnderTest.shared();
 
   static Stream<Arguments> variantsAndTypes() {
-    return BackendsUnderTest.variants().stream()
+    return BackendsUnderTest.matrixVariants().stream()
         .flatMap(
             variant ->
                 Stream.of(DType.F32, DType.BF16, DType.F16)
@@ -76,7 +76,7 @@ public class GroupedGemmTest {
   }
 
   static Stream<Arguments> variantsAndForms() {
-    return BackendsUnderTest.variants().stream()
+    return BackendsUnderTest.matrixVariants().stream()
         .flatMap(
             variant ->
                 Stream.of(Activation.values())

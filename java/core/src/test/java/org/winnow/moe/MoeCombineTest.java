@@ -9,27 +9,28 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.winnow.Backend;
+import org.winnow.BackendsUnderTest;
+import org.winnow.BackendsUnderTest.Variant;
+import org.winnow.ContractTest;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.cpu.CpuBackend;
-import org.winnow.cpu.InstructionSet;
 
-class MoeCombineTest {
+@ContractTest
+public class MoeCombineTest {
   private static final int NUM_EXPERTS = 6;
 
-  private final Backend backend = new CpuBackend();
-  private final Routing routing = new Routing();
-  private final ExpertPlan plan = new ExpertPlan();
+  private final Backend backend = BackendsUnderTest.shared();
+  private final Routing routing = new Routing(backend.memory());
+  private final ExpertPlan plan = new ExpertPlan(backend.memory());
 
   @AfterEach
   void close() {
     plan.close();
     routing.close();
-    backend.close();
   }
 
   @ParameterizedTest
-  @CsvSource({"1, 1, F32", "5, 15, F32", "5, 16, BF16", "40, 17, F32", "40, 2048, BF16"})
+  @CsvSource({"1, 1, F32", "5, 15, F32", "5, 16, BF16", "40, 17, F32", "9, 2048, BF16"})
   void agreesWithDoublePrecision(int numTokens, int hiddenSize, DType outputType) {
     Random random = new Random(3);
     int[] offsets = route(random, numTokens);
@@ -37,10 +38,12 @@ class MoeCombineTest {
     float[] x = values(random, numRows * hiddenSize);
     float[] s = values(random, numTokens * hiddenSize);
     float[] g = values(random, numTokens);
-    try (Tensor experts = Tensor.of(x, numRows, hiddenSize);
-        Tensor shared = Tensor.of(s, numTokens, hiddenSize);
-        Tensor gates = Tensor.of(g, numTokens, 1);
-        Tensor output = Tensor.allocate(outputType, numTokens, hiddenSize)) {
+    float[] weights = routing.routingWeights().toFloatArray();
+    int[] rows = plan.assignmentRows().toIntArray();
+    try (Tensor experts = backend.of(x, numRows, hiddenSize);
+        Tensor shared = backend.of(s, numTokens, hiddenSize);
+        Tensor gates = backend.of(g, numTokens, 1);
+        Tensor output = backend.allocate(outputType, numTokens, hiddenSize)) {
       for (int form = 0;
           form < 3;
           form++) { // without shared experts, with them, with them and their gate
@@ -53,15 +56,14 @@ class MoeCombineTest {
             form > 0 ? shared : null,
             form > 1 ? gates : null,
             output);
+        float[] found = output.toFloatArray();
         for (int t = 0; t < numTokens; t++) {
           for (int i = 0; i < hiddenSize; i++) {
             double exact =
                 form == 0 ? 0 : s[t * hiddenSize + i] * (form == 1 ? 1 : 1 / (1 + Math.exp(-g[t])));
             double magnitude = Math.abs(exact);
             for (int p = offsets[t + 1] - 1; p >= offsets[t]; p--) {
-              double term =
-                  (double) routing.routingWeights().getFloat(p)
-                      * x[plan.assignmentRows().getInt(p) * hiddenSize + i];
+              double term = (double) weights[p] * x[rows[p] * hiddenSize + i];
               exact += term;
               magnitude += Math.abs(term);
             }
@@ -69,7 +71,7 @@ class MoeCombineTest {
             double bound = (2 * (offsets[t + 1] - offsets[t]) + 3) * 0x1p-24 * magnitude;
             if (outputType == DType.BF16)
               bound += 0x1p-8 * (Math.abs(exact) + bound); // bf16 has 8 significant bits
-            assertThat(Math.abs(output.getFloat((long) t * hiddenSize + i) - exact))
+            assertThat(Math.abs(found[t * hiddenSize + i] - exact))
                 .as("form %d, token %d, column %d", form, t, i)
                 .isLessThanOrEqualTo(bound);
           }
@@ -79,19 +81,21 @@ class MoeCombineTest {
   }
 
   @Test
-  void givesTheSameBitsOnEveryInstructionSetAndNumberOfThreads() {
+  void givesTheSameBitsInEveryVariant() {
     Random random = new Random(4);
     int hiddenSize = 300;
-    int[] offsets = route(random, 200);
-    int numRows = offsets[200];
-    try (Tensor experts = Tensor.of(values(random, numRows * hiddenSize), numRows, hiddenSize);
-        Tensor output = Tensor.f32(200, hiddenSize)) {
+    int numTokens = BackendsUnderTest.sized(20, 200);
+    int numRows = route(random, numTokens)[numTokens];
+    try (Tensor experts = backend.of(values(random, numRows * hiddenSize), numRows, hiddenSize);
+        Tensor output = backend.f32(numTokens, hiddenSize)) {
       MoeCombine.run(backend, experts, routing, plan, null, null, output);
       float[] expected = output.toFloatArray();
-      for (InstructionSet set : InstructionSet.values()) {
-        if (!set.isSupported()) continue;
-        for (int threads = 1; threads <= 3; threads++) {
-          try (Backend other = new CpuBackend(set, threads)) {
+      for (Variant variant : BackendsUnderTest.variants()) {
+        output.fill(Float.NaN);
+        MoeCombine.run(variant.backend(), experts, routing, plan, null, null, output);
+        assertThat(output.toFloatArray()).isEqualTo(expected);
+        for (var opener : variant.sameBits()) {
+          try (Backend other = opener.get()) {
             output.fill(Float.NaN);
             MoeCombine.run(other, experts, routing, plan, null, null, output);
             assertThat(output.toFloatArray()).isEqualTo(expected);
@@ -105,8 +109,8 @@ class MoeCombineTest {
   void aTokenWithoutExpertsGetsZero() {
     routing.set(new int[] {0, 0, 1}, new int[] {2}, new float[] {3});
     plan.build(backend, routing, NUM_EXPERTS);
-    try (Tensor experts = Tensor.of(new float[] {5}, 1, 1);
-        Tensor output = Tensor.f32(2, 1).fill(Float.NaN)) {
+    try (Tensor experts = backend.of(new float[] {5}, 1, 1);
+        Tensor output = backend.f32(2, 1).fill(Float.NaN)) {
       MoeCombine.run(backend, experts, routing, plan, null, null, output);
       assertThat(output.toFloatArray()).containsExactly(0, 15);
     }
@@ -115,13 +119,13 @@ class MoeCombineTest {
   @Test
   void namesTheArgumentThatIsWrong() {
     int numRows = route(new Random(5), 2)[2];
-    try (Tensor experts = Tensor.f32(numRows, 4);
-        Tensor few = Tensor.f32(0, 4);
-        Tensor output = Tensor.f32(2, 4);
-        Tensor three = Tensor.f32(3, 4);
-        Tensor half = Tensor.allocate(DType.F16, 2, 4);
-        Tensor gates = Tensor.f32(2, 1);
-        Routing other = new Routing()) {
+    try (Tensor experts = backend.f32(numRows, 4);
+        Tensor few = backend.f32(0, 4);
+        Tensor output = backend.f32(2, 4);
+        Tensor three = backend.f32(3, 4);
+        Tensor half = backend.allocate(DType.F16, 2, 4);
+        Tensor gates = backend.f32(2, 1);
+        Routing other = new Routing(backend.memory())) {
       assertThatThrownBy(() -> MoeCombine.run(backend, experts, routing, plan, null, null, three))
           .hasMessage("output must be [2, any], found [3, 4]");
       assertThatThrownBy(() -> MoeCombine.run(backend, experts, routing, plan, null, null, half))

@@ -6,6 +6,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
+import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Float16;
 import org.winnow.Tensor;
@@ -20,6 +21,7 @@ public final class MoeLayerProblem implements AutoCloseable {
   private static final double U = 0x1p-24; // unit roundoff of f32
   private static final float[] POOL = pool();
 
+  private final Backend backend;
   public final int numTokens;
   public final int numExperts;
   public final int topK;
@@ -43,6 +45,7 @@ public final class MoeLayerProblem implements AutoCloseable {
    * @param hiddenType of hidden, output and the inner layer
    */
   public MoeLayerProblem(
+      Backend backend,
       Random random,
       int numTokens,
       int numExperts,
@@ -51,6 +54,7 @@ public final class MoeLayerProblem implements AutoCloseable {
       int intermediateSize,
       DType weightType,
       DType hiddenType) {
+    this.backend = backend;
     this.numTokens = numTokens;
     this.numExperts = numExperts;
     this.topK = topK;
@@ -74,9 +78,10 @@ public final class MoeLayerProblem implements AutoCloseable {
     sharedWeights[2] = random(random, weightType, hiddenSize, intermediateSize);
     sharedWeights[3] = random(random, weightType, 1, hiddenSize);
     hidden = random(random, hiddenType, numTokens, hiddenSize);
-    for (int i = 0; i < hidden.size(); i++)
-      hidden.setFloat(i, (float) (hidden.getFloat(i) * Math.sqrt(hiddenSize)));
-    output = keep(Tensor.allocate(hiddenType, numTokens, hiddenSize));
+    float[] scaled = hidden.toFloatArray();
+    for (int i = 0; i < scaled.length; i++) scaled[i] *= (float) Math.sqrt(hiddenSize);
+    hidden.copyFrom(scaled);
+    output = keep(backend.allocate(hiddenType, numTokens, hiddenSize));
     router = keep(new Linear(routerWeight, null));
     experts = keep(new ResidentExperts(gate, up, down));
     Linear sharedGateUp = keep(new Linear(sharedWeights[0], null));
@@ -150,10 +155,11 @@ public final class MoeLayerProblem implements AutoCloseable {
 
   /** Throws AssertionError if an element of some tokens of the output is not within its bound. */
   public void assertCorrect(int sharedExperts, int everyTokens) {
+    float[] found = output.toFloatArray();
     for (int t = 0; t < numTokens; t += everyTokens) {
       Exact[] exact = exact(t, sharedExperts);
       for (int i = 0; i < hiddenSize; i++) {
-        double error = Math.abs(output.getFloat((long) t * hiddenSize + i) - exact[i].value);
+        double error = Math.abs(found[t * hiddenSize + i] - exact[i].value);
         if (!(error <= exact[i].bound)) {
           throw new AssertionError(
               "token "
@@ -217,13 +223,14 @@ public final class MoeLayerProblem implements AutoCloseable {
   /** weight x, with inputs that are off by inputBound, from the last element to the first. */
   private static Exact[] product(double[] x, double[] inputBound, Tensor weight) {
     int columns = x.length;
+    float[] weights = weight.toFloatArray();
     Exact[] result = new Exact[(int) weight.dim(0)];
     for (int n = 0; n < result.length; n++) {
       double sum = 0;
       double magnitude = 0;
       double bound = 0;
       for (int k = columns - 1; k >= 0; k--) {
-        double w = weight.getFloat((long) n * columns + k);
+        double w = weights[n * columns + k];
         sum += w * x[k];
         magnitude += Math.abs(w) * (Math.abs(x[k]) + inputBound[k]);
         bound += Math.abs(w) * inputBound[k];
@@ -234,9 +241,9 @@ public final class MoeLayerProblem implements AutoCloseable {
   }
 
   private static double[] row(Tensor tensor, int row) {
-    int columns = (int) tensor.dim(1);
-    double[] values = new double[columns];
-    for (int i = 0; i < columns; i++) values[i] = tensor.getFloat((long) row * columns + i);
+    float[] elements = tensor.slice(row, row + 1).toFloatArray();
+    double[] values = new double[elements.length];
+    for (int i = 0; i < values.length; i++) values[i] = elements[i];
     return values;
   }
 
@@ -245,7 +252,7 @@ public final class MoeLayerProblem implements AutoCloseable {
    * a random place on.
    */
   private Tensor random(Random random, DType type, long rows, long columns) {
-    Tensor tensor = keep(Tensor.allocate(type, rows, columns));
+    Tensor tensor = Tensor.allocate(type, rows, columns);
     ByteBuffer bytes = tensor.asByteBuffer();
     float scale = (float) (1 / Math.sqrt(columns));
     int place = random.nextInt(POOL.length);
@@ -258,7 +265,10 @@ public final class MoeLayerProblem implements AutoCloseable {
       }
       if (++place == POOL.length) place = 0;
     }
-    return tensor;
+    if (backend.memory().isHost()) return keep(tensor);
+    try (tensor) {
+      return keep(backend.copyOf(tensor));
+    }
   }
 
   private static float[] pool() {

@@ -8,26 +8,22 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.winnow.Backend;
+import org.winnow.BackendsUnderTest;
+import org.winnow.BackendsUnderTest.Variant;
+import org.winnow.ContractTest;
 import org.winnow.DType;
 import org.winnow.ExpertReadException;
 import org.winnow.InvalidLogitsException;
 import org.winnow.Tensor;
-import org.winnow.cpu.CpuBackend;
-import org.winnow.cpu.InstructionSet;
 import org.winnow.layer.Linear;
 
-class MoeLayerTest {
-  private final Backend backend = new CpuBackend();
-
-  @AfterEach
-  void close() {
-    backend.close();
-  }
+@ContractTest
+public class MoeLayerTest {
+  private final Backend backend = BackendsUnderTest.shared();
 
   @ParameterizedTest
   @CsvSource({
@@ -47,6 +43,7 @@ class MoeLayerTest {
       DType hidden) {
     try (var p =
         new MoeLayerProblem(
+            backend,
             new Random(11),
             numTokens,
             numExperts,
@@ -85,22 +82,15 @@ class MoeLayerTest {
 
   @Test
   void givesTheSameBitsForOneTokenAndForManyAndForEveryNumberOfThreads() {
-    for (DType hiddenType : new DType[] {DType.F32, DType.BF16}) {
-      try (var p = problem(hiddenType)) {
-        for (InstructionSet set : InstructionSet.values()) {
-          if (!set.isSupported()) continue;
-          float[] expected = null;
-          for (int threads = 1; threads <= 3; threads++) {
-            try (Backend other = new CpuBackend(set, threads);
-                MoeLayer layer =
-                    p.layer(p.experts).shared(p.shared).sharedGate(p.sharedGate).build()) {
-              p.output.fill(Float.NaN);
-              layer.forward(other, p.hidden, p.output);
-              if (expected == null) expected = p.output.toFloatArray();
-              assertThat(p.output.toFloatArray()).isEqualTo(expected);
-              for (int t = 0; t < p.numTokens; t++)
-                layer.forward(other, p.hidden.slice(t, t + 1), p.output.slice(t, t + 1));
-              assertThat(p.output.toFloatArray()).isEqualTo(expected);
+    for (Variant variant : BackendsUnderTest.variantsOfIndependentRows()) {
+      for (DType hiddenType : new DType[] {DType.F32, DType.BF16}) {
+        try (var p = problem(variant.backend(), hiddenType)) {
+          float[] expected = bits(p, variant.backend(), p.numTokens);
+          assertThat(bits(p, variant.backend(), 1)).isEqualTo(expected);
+          for (var opener : variant.sameBits()) {
+            try (Backend other = opener.get()) {
+              assertThat(bits(p, other, p.numTokens)).isEqualTo(expected);
+              assertThat(bits(p, other, 1)).isEqualTo(expected);
             }
           }
         }
@@ -108,9 +98,20 @@ class MoeLayerTest {
     }
   }
 
+  private static float[] bits(MoeLayerProblem p, Backend other, int tokensPerCall) {
+    p.output.fill(Float.NaN);
+    try (MoeLayer layer = p.layer(p.experts).shared(p.shared).sharedGate(p.sharedGate).build()) {
+      for (int t = 0; t < p.numTokens; t += tokensPerCall)
+        layer.forward(
+            other, p.hidden.slice(t, t + tokensPerCall), p.output.slice(t, t + tokensPerCall));
+    }
+    return p.output.toFloatArray();
+  }
+
   @Test
   void givesTheSameBitsWhateverTheWavesAndTakesResidentExpertsFirst() {
-    try (var p = problem(DType.F32);
+    Backend backend = BackendsUnderTest.variantsOfIndependentRows().get(0).backend();
+    try (var p = problem(backend, DType.F32);
         MoeLayer whole = p.layer(p.experts).build()) {
       whole.forward(backend, p.hidden, p.output);
       float[] expected = p.output.toFloatArray();
@@ -140,7 +141,8 @@ class MoeLayerTest {
 
   @Test
   void givesTheSameBitsWithEveryExpertComputed() {
-    try (var p = problem(DType.F32);
+    Backend backend = BackendsUnderTest.variantsOfIndependentRows().get(0).backend();
+    try (var p = problem(backend, DType.F32);
         MoeLayer sparse = p.layer(p.experts).build();
         MoeLayer dense = p.layer(p.experts).everyExpert(true).build()) {
       sparse.forward(backend, p.hidden, p.output);
@@ -182,7 +184,7 @@ class MoeLayerTest {
   void routesWithoutComputing() {
     try (var p = problem(DType.F32);
         MoeLayer layer = p.layer(p.experts).build();
-        Routing ahead = new Routing()) {
+        Routing ahead = new Routing(backend.memory())) {
       assertThatThrownBy(layer::routerLogits)
           .isInstanceOf(IllegalStateException.class)
           .hasMessageContaining("routed no token");
@@ -218,9 +220,9 @@ class MoeLayerTest {
   void namesWhatIsWrong() {
     try (var p = problem(DType.F32);
         MoeLayer layer = p.layer(p.experts).build();
-        Tensor wide = Tensor.f32(2, 65);
-        Tensor narrow = Tensor.f32(5, 3);
-        Tensor half = Tensor.allocate(DType.F16, 2, 32);
+        Tensor wide = backend.f32(2, 65);
+        Tensor narrow = backend.f32(5, 3);
+        Tensor half = backend.allocate(DType.F16, 2, 32);
         Linear small = new Linear(narrow, null)) {
       assertThatThrownBy(() -> layer.forward(backend, wide, p.output))
           .isInstanceOf(IllegalArgumentException.class)
@@ -257,12 +259,12 @@ class MoeLayerTest {
           .isInstanceOf(IllegalStateException.class)
           .hasMessage("MoE layer is closed");
     }
-    Tensor gate = Tensor.f32(2, 3, 4);
-    try (Tensor up = Tensor.f32(2, 3, 4);
-        Tensor down = Tensor.f32(2, 4, 3);
-        Tensor weight = Tensor.f32(2, 4);
-        Tensor hidden = Tensor.f32(1, 4);
-        Tensor output = Tensor.f32(1, 4);
+    Tensor gate = backend.f32(2, 3, 4);
+    try (Tensor up = backend.f32(2, 3, 4);
+        Tensor down = backend.f32(2, 4, 3);
+        Tensor weight = backend.f32(2, 4);
+        Tensor hidden = backend.f32(1, 4);
+        Tensor output = backend.f32(1, 4);
         Linear router = new Linear(weight, null);
         ResidentExperts experts = ResidentExperts.stacked(gate, up, down);
         MoeLayer layer = MoeLayer.builder(router, TopKRouter.softmax(2).build(), experts).build()) {
@@ -275,10 +277,15 @@ class MoeLayerTest {
     }
   }
 
-  private static MoeLayerProblem problem(DType hiddenType) {
+  private MoeLayerProblem problem(DType hiddenType) {
+    return problem(backend, hiddenType);
+  }
+
+  private static MoeLayerProblem problem(Backend backend, DType hiddenType) {
     return new MoeLayerProblem(
+        backend,
         new Random(5),
-        30,
+        BackendsUnderTest.sized(12, 30),
         8,
         2,
         32,

@@ -5,12 +5,18 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
+import org.winnow.Backend;
+import org.winnow.BackendsUnderTest;
+import org.winnow.ContractTest;
 
 /** Choices as a whole; how they are made is in TopKRouterTest. */
-class RoutingTest {
+@ContractTest
+public class RoutingTest {
+  private final Backend backend = BackendsUnderTest.shared();
+
   @Test
   void distinctExpertsAreListedBestFirst() {
-    try (Routing routing = new Routing()) {
+    try (Routing routing = new Routing(backend.memory())) {
       int[] ids = new int[8];
       // best of each token: 3, none, 6, 1; second best: 1, none, 3, none; third: 0
       routing.set(new int[] {0, 2, 2, 5, 6}, new int[] {3, 1, 6, 3, 0, 1}, new float[6]);
@@ -34,7 +40,7 @@ class RoutingTest {
 
   @Test
   void afterCloseNothingIsListed() {
-    Routing routing = new Routing();
+    Routing routing = new Routing(backend.memory());
     routing.close();
     assertThatThrownBy(() -> routing.distinctExperts(new int[1]))
         .isInstanceOf(IllegalStateException.class);

@@ -3,6 +3,7 @@ package org.winnow.moe;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -13,31 +14,34 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.winnow.Backend;
+import org.winnow.BackendsUnderTest;
+import org.winnow.BackendsUnderTest.Variant;
+import org.winnow.ContractTest;
 import org.winnow.InvalidLogitsException;
 import org.winnow.Tensor;
-import org.winnow.cpu.CpuBackend;
-import org.winnow.cpu.InstructionSet;
 import org.winnow.moe.TopKRouter.EmptyPolicy;
 import org.winnow.moe.TopKRouter.GroupScore;
 import org.winnow.moe.TopKRouter.Score;
 
-class TopKRouterTest {
+@ContractTest
+public class TopKRouterTest {
   private static final float INFINITY = Float.POSITIVE_INFINITY;
 
-  private final Backend backend = new CpuBackend();
-  private final Routing routing = new Routing();
-  private final Tensor bias = Tensor.f32(128);
+  private final Backend backend = BackendsUnderTest.shared();
+  private final Routing routing = new Routing(backend.memory());
+  private final Tensor bias = backend.f32(128);
 
   TopKRouterTest() {
     Random random = new Random(1);
-    for (int e = 0; e < 128; e++) bias.setFloat(e, (float) (0.3 * random.nextGaussian()));
+    float[] values = new float[128];
+    for (int e = 0; e < 128; e++) values[e] = (float) (0.3 * random.nextGaussian());
+    bias.copyFrom(values);
   }
 
   @AfterEach
   void close() {
     bias.close();
     routing.close();
-    backend.close();
   }
 
   /** Every rule and option, for 8 or more experts. */
@@ -94,19 +98,22 @@ class TopKRouterTest {
   @ParameterizedTest
   @ValueSource(ints = {8, 24, 128})
   void agreesWithDoublePrecision(int numExperts) {
-    int numTokens = 150;
+    int numTokens = BackendsUnderTest.sized(17, 150);
     float[] z = logits(new Random(numExperts), numTokens * numExperts);
-    try (Tensor logits = Tensor.of(z, numTokens, numExperts)) {
+    try (Tensor logits = backend.of(z, numTokens, numExperts)) {
       rules(numExperts)
           .forEach(
               (name, rule) -> {
                 rule.run(backend, logits, routing);
                 assertThat(routing.numTokens()).isEqualTo(numTokens);
+                int[] offsets = routing.tokenOffsets().toIntArray();
+                int[] chosen = routing.expertIds().toIntArray();
+                float[] weights = routing.routingWeights().toFloatArray();
                 for (int t = 0; t < numTokens; t++) {
                   ExactRouting exact =
                       ExactRouting.of(
                           rule, Arrays.copyOfRange(z, t * numExperts, (t + 1) * numExperts));
-                  assertToken(name + ", token " + t, t, exact);
+                  assertToken(name + ", token " + t, t, offsets, chosen, weights, exact);
                 }
               });
     }
@@ -114,7 +121,7 @@ class TopKRouterTest {
 
   @Test
   void theRulesOfTheTestReachTheirCases() {
-    try (Tensor logits = Tensor.of(logits(new Random(8), 150 * 8), 150, 8)) {
+    try (Tensor logits = backend.of(logits(new Random(8), 150 * 8), 150, 8)) {
       Map<String, int[]> counts = new TreeMap<>();
       rules(8)
           .forEach(
@@ -135,12 +142,19 @@ class TopKRouterTest {
   }
 
   @Test
-  void givesTheSameBitsOnEveryInstructionSetNumberOfThreadsAndBatch() {
-    int numTokens = 300;
+  void givesTheSameBitsInEveryVariantAndBatch() {
+    int numTokens = BackendsUnderTest.sized(40, 300);
     int numExperts = 24;
+    List<Backend> own = new ArrayList<>();
+    List<Backend> others = new ArrayList<>();
+    for (Variant variant : BackendsUnderTest.variants()) {
+      others.add(variant.backend());
+      variant.sameBits().forEach(opener -> own.add(opener.get()));
+    }
+    others.addAll(own);
     try (Tensor logits =
-            Tensor.of(logits(new Random(2), numTokens * numExperts), numTokens, numExperts);
-        Routing one = new Routing()) {
+            backend.of(logits(new Random(2), numTokens * numExperts), numTokens, numExperts);
+        Routing one = new Routing(backend.memory())) {
       rules(numExperts)
           .forEach(
               (name, rule) -> {
@@ -149,21 +163,15 @@ class TopKRouterTest {
                 int[] offsets = routing.tokenOffsets().slice(0, numTokens + 1).toIntArray();
                 int[] ids = routing.expertIds().slice(0, rows).toIntArray();
                 float[] weights = routing.routingWeights().slice(0, rows).toFloatArray();
-                for (InstructionSet set : InstructionSet.values()) {
-                  for (int threads = 1; threads <= 3 && set.isSupported(); threads++) {
-                    try (Backend other = new CpuBackend(set, threads)) {
-                      rule.run(other, logits, one);
-                      assertThat(one.tokenOffsets().slice(0, numTokens + 1).toIntArray())
-                          .as(name)
-                          .isEqualTo(offsets);
-                      assertThat(one.expertIds().slice(0, rows).toIntArray())
-                          .as(name)
-                          .isEqualTo(ids);
-                      assertThat(one.routingWeights().slice(0, rows).toFloatArray())
-                          .as(name)
-                          .isEqualTo(weights);
-                    }
-                  }
+                for (Backend other : others) {
+                  rule.run(other, logits, one);
+                  assertThat(one.tokenOffsets().slice(0, numTokens + 1).toIntArray())
+                      .as(name)
+                      .isEqualTo(offsets);
+                  assertThat(one.expertIds().slice(0, rows).toIntArray()).as(name).isEqualTo(ids);
+                  assertThat(one.routingWeights().slice(0, rows).toFloatArray())
+                      .as(name)
+                      .isEqualTo(weights);
                 }
                 for (int t = 0; t < numTokens; t += 37) {
                   rule.run(backend, logits.slice(t, t + 1), one);
@@ -177,6 +185,8 @@ class TopKRouterTest {
                       .isEqualTo(Arrays.copyOfRange(weights, offsets[t], offsets[t + 1]));
                 }
               });
+    } finally {
+      own.forEach(Backend::close);
     }
   }
 
@@ -231,9 +241,10 @@ class TopKRouterTest {
 
   @Test
   void namesTheFirstTokenWhoseLogitsAreRefused() {
+    int numTokens = BackendsUnderTest.sized(40, 300);
     for (float wrong : new float[] {Float.NaN, INFINITY}) {
-      try (Tensor logits = Tensor.f32(300, 8)) {
-        for (int token : new int[] {299, 117, 60}) {
+      try (Tensor logits = backend.f32(numTokens, 8)) {
+        for (int token : new int[] {numTokens - 1, numTokens * 2 / 5, numTokens / 5}) {
           logits.setFloat(token * 8L + 5, wrong);
           rules(8)
               .forEach(
@@ -252,7 +263,7 @@ class TopKRouterTest {
         }
       }
     }
-    try (Tensor logits = Tensor.f32(1, 2).fill(-INFINITY)) {
+    try (Tensor logits = backend.f32(1, 2).fill(-INFINITY)) {
       assertThatThrownBy(() -> TopKRouter.softmax(1).build().run(backend, logits, routing))
           .isInstanceOf(InvalidLogitsException.class);
     }
@@ -260,9 +271,9 @@ class TopKRouterTest {
 
   @Test
   void refusesWhatDoesNotFit() {
-    try (Tensor logits = Tensor.f32(2, 6);
-        Tensor none = Tensor.f32(2, 0);
-        Tensor flat = Tensor.f32(6)) {
+    try (Tensor logits = backend.f32(2, 6);
+        Tensor none = backend.f32(2, 0);
+        Tensor flat = backend.f32(6)) {
       assertRefused(
           "topK must be at most the number of eligible experts, 6, found 7",
           () -> TopKRouter.softmax(7).build().run(backend, logits, routing));
@@ -325,7 +336,7 @@ class TopKRouterTest {
 
   @Test
   void takesAnEmptyBatch() {
-    try (Tensor logits = Tensor.f32(0, 6)) {
+    try (Tensor logits = backend.f32(0, 6)) {
       TopKRouter.softmax(2).build().run(backend, logits, routing);
       assertThat(routing.numTokens()).isZero();
       assertThat(routing.numRows()).isZero();
@@ -338,7 +349,7 @@ class TopKRouterTest {
   }
 
   private int[] idsOf(TopKRouter rule, float[] z) {
-    try (Tensor logits = Tensor.of(z, 1, z.length)) {
+    try (Tensor logits = backend.of(z, 1, z.length)) {
       rule.run(backend, logits, routing);
       return routing.expertIds().slice(0, routing.numRows()).toIntArray();
     }
@@ -346,21 +357,27 @@ class TopKRouterTest {
 
   private void assertRoutes(String name, TopKRouter rule, float[] z) {
     idsOf(rule, z);
-    assertToken(name, 0, ExactRouting.of(rule, z));
+    assertToken(
+        name,
+        0,
+        routing.tokenOffsets().toIntArray(),
+        routing.expertIds().toIntArray(),
+        routing.routingWeights().toFloatArray(),
+        ExactRouting.of(rule, z));
   }
 
-  private void assertToken(String name, int token, ExactRouting exact) {
-    int begin = routing.tokenOffsets().getInt(token);
-    int end = routing.tokenOffsets().getInt(token + 1L);
+  private void assertToken(
+      String name, int token, int[] offsets, int[] chosen, float[] weights, ExactRouting exact) {
+    int begin = offsets[token];
     List<Integer> ids =
-        Arrays.stream(routing.expertIds().slice(begin, end).toIntArray()).boxed().toList();
+        Arrays.stream(Arrays.copyOfRange(chosen, begin, offsets[token + 1])).boxed().toList();
     assertThat(ids).as(name).isEqualTo(exact.experts());
     for (int i = 0; i < ids.size(); i++) {
       double expected = exact.weights().get(i);
       // sigmoid: s is f32, then a sum of such, then the result: three roundings. The rest is f64
       // but for the last.
       double bound = 3.01 * 0x1p-24 * Math.abs(expected) + Float.MIN_VALUE;
-      assertThat(Math.abs(routing.routingWeights().getFloat(begin + i) - expected))
+      assertThat(Math.abs(weights[begin + i] - expected))
           .as("%s, slot %d, weight %s", name, i, expected)
           .isLessThanOrEqualTo(bound);
     }

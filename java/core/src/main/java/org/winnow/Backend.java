@@ -4,9 +4,8 @@ import java.util.List;
 import org.winnow.attention.AttentionOptions;
 import org.winnow.attention.KvCache;
 import org.winnow.attention.Rope;
-import org.winnow.moe.Activation;
-import org.winnow.moe.ExpertMatrices;
 import org.winnow.moe.ExpertPlan;
+import org.winnow.moe.GroupedGemm;
 import org.winnow.moe.Routing;
 import org.winnow.moe.TopKRouter;
 
@@ -147,21 +146,15 @@ public abstract class Backend implements AutoCloseable {
       Tensor output);
 
   /**
-   * See {@link org.winnow.moe.GroupedGemm}. Without offsets, expert 0 has as many rows as both
-   * input and output hold. Entries of -1 among the active experts are none.
+   * See {@link org.winnow.moe.GroupedGemm}. Products none of which reads what another writes; a
+   * device may compute them in one launch. Without offsets, expert 0 has as many rows as both input
+   * and output hold. Entries of -1 among the active experts are none.
    *
-   * @return the first active expert that has rows and no weights, or -1 when done; a backend that
-   *     does not wait for its device fills the rows of such an expert with NaN and returns -1
+   * @return the first active expert of a product that has rows and no weights, or -1 when done; a
+   *     backend that does not wait for its device fills the rows of such an expert with NaN and
+   *     returns -1
    */
-  public abstract int groupedGemm(
-      Tensor input,
-      Tensor sourceRows,
-      Tensor expertOffsets,
-      Tensor activeExperts,
-      int numActive,
-      ExpertMatrices weights,
-      Activation activation,
-      Tensor output);
+  public abstract int groupedGemm(GroupedGemm.Product... products);
 
   /**
    * Writes columns of new tokens' rows into a cache: what {@link KvCache#append} is made of. See

@@ -23,7 +23,7 @@ public final class FeedForward implements AutoCloseable {
   private final ExpertMatrices gateUp;
   private final ExpertMatrices downMatrix;
   private Tensor inner; // [capacity, intermediateSize], grows
-  private boolean closed;
+  private volatile boolean closed;
 
   /**
    * @param gate [intermediateSize, hiddenSize]
@@ -79,7 +79,7 @@ public final class FeedForward implements AutoCloseable {
    * @throws IllegalStateException if a tensor, this or the backend is closed
    */
   public synchronized void run(Backend backend, Tensor input, Tensor output) {
-    if (closed) throw new IllegalStateException("feed-forward block is closed");
+    requireOpen();
     input.requireFloating("input", ANY, hiddenSize());
     output.requireFloating("output", input.dim(0), hiddenSize());
     input.requireIn("input", backend.memory());
@@ -87,14 +87,37 @@ public final class FeedForward implements AutoCloseable {
     // the matrices hold addresses only: the weights stay open until they have been read
     int ticket = NativeCalls.enter();
     try {
-      gate.requireOpen();
-      up.requireOpen();
-      down.requireOpen();
+      requireOpen();
       GroupedGemm.runSingle(backend, input, gateUp, activation, inner);
       GroupedGemm.runSingle(backend, inner, downMatrix, Activation.NONE, output);
     } finally {
       NativeCalls.exit(ticket);
     }
+  }
+
+  /**
+   * The first of two products, for a layer that computes each together with others: {@code inner =
+   * activation(gate(x), up(x))}. The caller sees to it that this stays open.
+   *
+   * @param inner [T, intermediateSize], the caller's
+   */
+  public GroupedGemm.Product gateUp(Tensor input, Tensor inner) {
+    return GroupedGemm.Product.single(input, gateUp, activation, inner);
+  }
+
+  /** The second product: {@code output = down(inner)}. */
+  public GroupedGemm.Product down(Tensor inner, Tensor output) {
+    return GroupedGemm.Product.single(inner, downMatrix, Activation.NONE, output);
+  }
+
+  /**
+   * @throws IllegalStateException if this or one of the three linear maps is closed
+   */
+  public void requireOpen() {
+    if (closed) throw new IllegalStateException("feed-forward block is closed");
+    gate.requireOpen();
+    up.requireOpen();
+    down.requireOpen();
   }
 
   /** Releases what this made; the three linear maps stay the caller's. May be called twice. */

@@ -84,8 +84,18 @@ public final class Linear implements AutoCloseable {
     }
   }
 
-  /** Throws IllegalStateException if this, the weight or the bias is closed. */
-  void requireOpen() {
+  /**
+   * One product of {@link #run}, for an operation that computes it together with others. The caller
+   * sees to it that this stays open.
+   */
+  public GroupedGemm.Product product(Tensor input, Tensor output) {
+    return GroupedGemm.Product.single(input, matrices, Activation.NONE, output);
+  }
+
+  /**
+   * @throws IllegalStateException if this, the weight or the bias is closed
+   */
+  public void requireOpen() {
     weight.requireFloating("weight", ANY, ANY);
     if (bias != null) bias.require("bias", F32, ANY);
   }

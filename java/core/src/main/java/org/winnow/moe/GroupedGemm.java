@@ -31,6 +31,27 @@ public final class GroupedGemm {
   private GroupedGemm() {}
 
   /**
+   * The arguments of one grouped product, as {@link #run} says them; {@code sourceRows}, {@code
+   * expertOffsets} and {@code activeExperts} may be null as in {@link #runSingle}. Nothing is
+   * checked before it runs.
+   */
+  public record Product(
+      Tensor input,
+      Tensor sourceRows,
+      Tensor expertOffsets,
+      Tensor activeExperts,
+      int numActive,
+      ExpertMatrices weights,
+      Activation activation,
+      Tensor output) {
+    /** A plain product: see {@link #runSingle}. */
+    public static Product single(
+        Tensor input, ExpertMatrices weights, Activation activation, Tensor output) {
+      return new Product(input, null, null, null, 1, weights, activation, output);
+    }
+  }
+
+  /**
    * Tokens times the experts that a plan gives them, all active experts at once.
    *
    * @param input [numTokens, inputSize], f32 or bf16: row r reads the token {@code
@@ -99,94 +120,25 @@ public final class GroupedGemm {
       ExpertMatrices weights,
       Activation activation,
       Tensor output) {
-    multiply(
-        backend,
-        input,
-        sourceRows,
-        expertOffsets,
-        activeExperts,
-        numActive,
-        weights,
-        activation,
-        output,
-        !weights.isComplete());
-  }
-
-  /**
-   * As {@link #run}, where the active experts are known to have weights: never waits. Were there
-   * one without, a device would fill its rows with NaN.
-   */
-  static void runResident(
-      Backend backend,
-      Tensor input,
-      Tensor sourceRows,
-      Tensor expertOffsets,
-      Tensor activeExperts,
-      int numActive,
-      ExpertMatrices weights,
-      Activation activation,
-      Tensor output) {
-    multiply(
-        backend,
-        input,
-        sourceRows,
-        expertOffsets,
-        activeExperts,
-        numActive,
-        weights,
-        activation,
-        output,
-        false);
-  }
-
-  private static void multiply(
-      Backend backend,
-      Tensor input,
-      Tensor sourceRows,
-      Tensor expertOffsets,
-      Tensor activeExperts,
-      int numActive,
-      ExpertMatrices weights,
-      Activation activation,
-      Tensor output,
-      boolean someMayBeAbsent) {
+    var product =
+        new Product(
+            input,
+            sourceRows,
+            expertOffsets,
+            activeExperts,
+            numActive,
+            weights,
+            activation,
+            output);
     int ticket = NativeCalls.enter();
     try {
-      TensorMemory memory = backend.memory();
-      if (sourceRows != null) {
-        sourceRows.require("sourceRows", I32, ANY);
-        sourceRows.requireIn("sourceRows", memory);
-      }
-      expertOffsets.require("expertOffsets", I32, weights.numExperts() + 1L);
-      expertOffsets.requireIn("expertOffsets", memory);
-      activeExperts.require("activeExperts", I32, ANY);
-      activeExperts.requireIn("activeExperts", memory);
-      if (numActive < 0 || numActive > activeExperts.dim(0)) {
-        throw new IllegalArgumentException(
-            "numActive must lie in [0, " + activeExperts.dim(0) + "], found " + numActive);
-      }
-      check(backend, input, weights, activation, output);
-      if (someMayBeAbsent && !memory.isHost())
+      check(backend, product);
+      if (!weights.isComplete() && !backend.memory().isHost())
         requireResident(expertOffsets, activeExperts.slice(0, numActive), weights);
-      int absent =
-          backend.groupedGemm(
-              input,
-              sourceRows,
-              expertOffsets,
-              activeExperts,
-              numActive,
-              weights,
-              activation,
-              output);
-      if (absent >= 0) throw new ExpertNotResidentException(absent);
+      multiply(backend, product);
     } finally {
       NativeCalls.exit(ticket);
-      Reference.reachabilityFence(input);
-      Reference.reachabilityFence(sourceRows);
-      Reference.reachabilityFence(expertOffsets);
-      Reference.reachabilityFence(activeExperts);
-      Reference.reachabilityFence(weights);
-      Reference.reachabilityFence(output);
+      Reference.reachabilityFence(product);
     }
   }
 
@@ -200,19 +152,42 @@ public final class GroupedGemm {
    */
   public static void runSingle(
       Backend backend, Tensor input, ExpertMatrices weights, Activation activation, Tensor output) {
+    var product = Product.single(input, weights, activation, output);
     int ticket = NativeCalls.enter();
     try {
-      check(backend, input, weights, activation, output);
+      check(backend, product);
       if (!weights.isResident(0) && !backend.memory().isHost() && input.dim(0) > 0)
         throw new ExpertNotResidentException(0);
-      if (backend.groupedGemm(input, null, null, null, 1, weights, activation, output) >= 0)
-        throw new ExpertNotResidentException(0);
+      multiply(backend, product);
     } finally {
       NativeCalls.exit(ticket);
-      Reference.reachabilityFence(input);
-      Reference.reachabilityFence(weights);
-      Reference.reachabilityFence(output);
+      Reference.reachabilityFence(product);
     }
+  }
+
+  /**
+   * Products none of which reads what another writes, in one launch where the backend can. Their
+   * active experts are known to have weights: nothing waits. Were there one without, a device would
+   * fill its rows with NaN.
+   *
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
+   *     run then
+   * @throws IllegalStateException if a tensor, the matrices or the backend is closed
+   */
+  static void runTogether(Backend backend, Product... products) {
+    int ticket = NativeCalls.enter();
+    try {
+      for (Product product : products) check(backend, product);
+      multiply(backend, products);
+    } finally {
+      NativeCalls.exit(ticket);
+      Reference.reachabilityFence(products);
+    }
+  }
+
+  private static void multiply(Backend backend, Product... products) {
+    int absent = backend.groupedGemm(products);
+    if (absent >= 0) throw new ExpertNotResidentException(absent);
   }
 
   /** For devices, which do not say what they find: here, before anything runs. */
@@ -225,9 +200,13 @@ public final class GroupedGemm {
     }
   }
 
-  private static void check(
-      Backend backend, Tensor input, ExpertMatrices weights, Activation activation, Tensor output) {
+  private static void check(Backend backend, Product product) {
     TensorMemory memory = backend.memory();
+    Tensor input = product.input;
+    Tensor output = product.output;
+    ExpertMatrices weights = product.weights;
+    Activation activation = product.activation;
+    if (product.expertOffsets != null) checkIndices(memory, product);
     input.requireIn("input", memory);
     weights.requireIn("weights", memory);
     output.requireIn("output", memory);
@@ -242,6 +221,24 @@ public final class GroupedGemm {
               + ": the matrices are not gated");
     }
     output.requireDisjoint("output", "input", input);
+  }
+
+  private static void checkIndices(TensorMemory memory, Product product) {
+    if (product.sourceRows != null) {
+      product.sourceRows.require("sourceRows", I32, ANY);
+      product.sourceRows.requireIn("sourceRows", memory);
+    }
+    product.expertOffsets.require("expertOffsets", I32, product.weights.numExperts() + 1L);
+    product.expertOffsets.requireIn("expertOffsets", memory);
+    product.activeExperts.require("activeExperts", I32, ANY);
+    product.activeExperts.requireIn("activeExperts", memory);
+    if (product.numActive < 0 || product.numActive > product.activeExperts.dim(0)) {
+      throw new IllegalArgumentException(
+          "numActive must lie in [0, "
+              + product.activeExperts.dim(0)
+              + "], found "
+              + product.numActive);
+    }
   }
 
   private static void requireF32OrBf16(String name, DType dtype) {

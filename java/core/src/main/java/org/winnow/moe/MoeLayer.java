@@ -4,12 +4,16 @@ import static org.winnow.DType.BF16;
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
 
+import java.util.Arrays;
+import java.util.Objects;
 import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.internal.NativeCalls;
 import org.winnow.layer.FeedForward;
 import org.winnow.layer.Linear;
+import org.winnow.moe.GroupedGemm.Product;
 
 /**
  * A mixture-of-experts feed-forward layer: each token goes to the few experts that a router chooses
@@ -36,7 +40,7 @@ import org.winnow.layer.Linear;
  * <p>A batch that needs more experts than can be acquired at once is computed in waves, those that
  * are resident first. The output has the same bits whatever the batch, the waves and the number of
  * threads. Calls from several threads are served one after the other. After the first call of a
- * size nothing is allocated.
+ * size no tensor is allocated.
  */
 public final class MoeLayer implements AutoCloseable {
   private final Linear router;
@@ -52,6 +56,7 @@ public final class MoeLayer implements AutoCloseable {
   private final Workspace logits;
   private final Workspace inner;
   private final Workspace expertOutput;
+  private final Workspace sharedInner;
   private final Workspace sharedOutput;
   private final Workspace sharedGateLogits;
   private boolean closed;
@@ -71,6 +76,7 @@ public final class MoeLayer implements AutoCloseable {
     logits = new Workspace(memory);
     inner = new Workspace(memory);
     expertOutput = new Workspace(memory);
+    sharedInner = new Workspace(memory);
     sharedOutput = new Workspace(memory);
     sharedGateLogits = new Workspace(memory);
   }
@@ -106,25 +112,24 @@ public final class MoeLayer implements AutoCloseable {
       throw new IllegalArgumentException("output must be f32 or bf16, found " + output.dtype());
     }
     output.requireDisjoint("output", "hidden", hidden);
-    routeAndPlan(backend, hidden);
+    Tensor scores = score(backend, hidden);
+    routeAndPlan(backend, scores);
     Tensor rows = expertOutput.exactly(F32, plan.numRows(), experts.hiddenSize());
     Tensor innerRows = inner.exactly(hidden.dtype(), plan.numRows(), experts.intermediateSize());
-    for (waves.begin(plan); waves.next(); ) {
+    Product sharedDown = shared == null ? null : shared.down(sharedInner.view, sharedOutput.view);
+    for (waves.begin(plan); waves.next(); sharedDown = null) {
       try {
-        multiply(backend, hidden, plan.sourceRows(), experts.gateUp(), activation, innerRows);
-        multiply(backend, innerRows, null, experts.down(), Activation.NONE, rows);
+        multiply(
+            backend,
+            product(hidden, plan.sourceRows(), experts.gateUp(), activation, innerRows),
+            sharedDown);
+        multiply(backend, product(innerRows, null, experts.down(), Activation.NONE, rows));
       } finally {
         experts.release();
       }
     }
-    MoeCombine.run(
-        backend,
-        rows,
-        routing,
-        plan,
-        sharedPart(backend, hidden),
-        sharedGateLogits(backend, hidden),
-        output);
+    multiply(backend, sharedDown); // where no token had an expert
+    MoeCombine.run(backend, rows, routing, plan, sharedOutput.view, sharedGateLogits.view, output);
   }
 
   /**
@@ -135,7 +140,9 @@ public final class MoeLayer implements AutoCloseable {
    */
   public synchronized void route(Backend backend, Tensor hidden, Routing output) {
     requireHidden(hidden);
-    rule.run(backend, score(backend, hidden), output);
+    Tensor scores = logits.exactly(F32, hidden.dim(0), experts.numExperts());
+    router.run(backend, hidden, scores);
+    rule.run(backend, scores, output);
   }
 
   /** What the last {@link #forward} chose; the next one overwrites it. */
@@ -172,6 +179,7 @@ public final class MoeLayer implements AutoCloseable {
     logits.close();
     inner.close();
     expertOutput.close();
+    sharedInner.close();
     sharedOutput.close();
     sharedGateLogits.close();
   }
@@ -184,33 +192,40 @@ public final class MoeLayer implements AutoCloseable {
     }
   }
 
-  private void routeAndPlan(Backend backend, Tensor hidden) {
+  /** The router's logits, and beside them whatever else of the layer reads nothing but hidden. */
+  private Tensor score(Backend backend, Tensor hidden) {
+    long numTokens = hidden.dim(0);
+    Tensor scores = logits.exactly(F32, numTokens, experts.numExperts());
+    Product sharedGateUp = null;
+    Product gate = null;
+    if (shared != null) {
+      sharedOutput.exactly(F32, numTokens, hidden.dim(1));
+      sharedGateUp =
+          shared.gateUp(
+              hidden, sharedInner.exactly(hidden.dtype(), numTokens, shared.intermediateSize()));
+    }
+    if (sharedGate != null)
+      gate = sharedGate.product(hidden, sharedGateLogits.exactly(F32, numTokens, 1));
+    multiply(backend, router.product(hidden, scores), sharedGateUp, gate);
+    return scores;
+  }
+
+  private void routeAndPlan(Backend backend, Tensor scores) {
     if (!everyExpert) {
-      rule.run(backend, score(backend, hidden), routing, plan);
+      rule.run(backend, scores, routing, plan);
       return;
     }
-    int numTokens = Math.toIntExact(hidden.dim(0));
+    int numTokens = Math.toIntExact(scores.dim(0));
     routing.reserve(numTokens, Math.multiplyExact(numTokens, experts.numExperts()));
-    rule.run(backend, score(backend, hidden), routing);
+    rule.run(backend, scores, routing);
     routing.addUnchosen(experts.numExperts());
     plan.build(backend, routing, experts.numExperts());
   }
 
-  private Tensor score(Backend backend, Tensor hidden) {
-    Tensor scores = logits.exactly(F32, hidden.dim(0), experts.numExperts());
-    router.run(backend, hidden, scores);
-    return scores;
-  }
-
-  private void multiply(
-      Backend backend,
-      Tensor input,
-      Tensor sourceRows,
-      ExpertMatrices weights,
-      Activation act,
-      Tensor output) {
-    GroupedGemm.runResident(
-        backend,
+  /** Of the experts of this wave. */
+  private Product product(
+      Tensor input, Tensor sourceRows, ExpertMatrices weights, Activation act, Tensor output) {
+    return new Product(
         input,
         sourceRows,
         plan.expertOffsets(),
@@ -221,18 +236,20 @@ public final class MoeLayer implements AutoCloseable {
         output);
   }
 
-  private Tensor sharedPart(Backend backend, Tensor hidden) {
-    if (shared == null) return null;
-    Tensor part = sharedOutput.exactly(F32, hidden.dim(0), hidden.dim(1));
-    shared.run(backend, hidden, part);
-    return part;
-  }
-
-  private Tensor sharedGateLogits(Backend backend, Tensor hidden) {
-    if (sharedGate == null) return null;
-    Tensor gates = sharedGateLogits.exactly(F32, hidden.dim(0), 1);
-    sharedGate.run(backend, hidden, gates);
-    return gates;
+  /** Those that are not null, in one launch where the backend can. */
+  private void multiply(Backend backend, Product... products) {
+    Product[] present = Arrays.stream(products).filter(Objects::nonNull).toArray(Product[]::new);
+    if (present.length == 0) return;
+    // products hold addresses only: the weights stay open until they have been read
+    int ticket = NativeCalls.enter();
+    try {
+      router.requireOpen();
+      if (shared != null) shared.requireOpen();
+      if (sharedGate != null) sharedGate.requireOpen();
+      GroupedGemm.runTogether(backend, present);
+    } finally {
+      NativeCalls.exit(ticket);
+    }
   }
 
   /** Memory that grows with the batch. */

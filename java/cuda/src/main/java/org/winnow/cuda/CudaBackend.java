@@ -12,9 +12,8 @@ import org.winnow.attention.AttentionOptions;
 import org.winnow.attention.KvCache;
 import org.winnow.attention.Rope;
 import org.winnow.internal.NativeCalls;
-import org.winnow.moe.Activation;
-import org.winnow.moe.ExpertMatrices;
 import org.winnow.moe.ExpertPlan;
+import org.winnow.moe.GroupedGemm;
 import org.winnow.moe.Routing;
 import org.winnow.moe.TopKRouter;
 
@@ -184,27 +183,9 @@ public final class CudaBackend extends Backend {
   }
 
   @Override
-  public int groupedGemm(
-      Tensor input,
-      Tensor sourceRows,
-      Tensor expertOffsets,
-      Tensor activeExperts,
-      int numActive,
-      ExpertMatrices weights,
-      Activation activation,
-      Tensor output) {
-    var product =
-        new CudaGroupedGemm.Product(
-            input,
-            sourceRows,
-            expertOffsets,
-            activeExperts,
-            numActive,
-            weights,
-            activation,
-            output);
+  public int groupedGemm(GroupedGemm.Product... products) {
     try (var entry = context.enter("groupedGemm")) {
-      groupedGemm.launch(entry.stream(), product);
+      groupedGemm.launch(entry.stream(), products);
     }
     return -1; // the op class has asked which experts are resident
   }

@@ -2,8 +2,8 @@ package org.winnow.cuda;
 
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.moe.Activation;
 import org.winnow.moe.ExpertMatrices;
+import org.winnow.moe.GroupedGemm.Product;
 
 /** Launches grouped_gemm_cuda.cu: dot products for few rows per expert, tiles for many. */
 final class CudaGroupedGemm {
@@ -30,23 +30,6 @@ final class CudaGroupedGemm {
 
   private static final DType[] INPUT_TYPES = {DType.F32, DType.BF16};
   private static final DType[] WEIGHT_TYPES = {DType.F32, DType.BF16, DType.F16};
-
-  /** One grouped product, checked. Tensors may be null where the contract says so. */
-  record Product(
-      Tensor input,
-      Tensor sourceRows,
-      Tensor expertOffsets,
-      Tensor activeExperts,
-      int numActive,
-      ExpertMatrices weights,
-      Activation activation,
-      Tensor output) {
-    /** The most rows that there can be; the offsets, on the device, say how many there are. */
-    int maxRows() {
-      return Math.toIntExact(
-          Math.min(output.dim(0), sourceRows == null ? input.dim(0) : sourceRows.dim(0)));
-    }
-  }
 
   private final GroupedGemmPath path;
   private final Kernel gemv;
@@ -79,7 +62,7 @@ final class CudaGroupedGemm {
     int blocks = 0;
     int pending = 0;
     for (Product product : products) {
-      if (product.maxRows() == 0 || product.numActive == 0) continue;
+      if (maxRows(product) == 0 || product.numActive() == 0) continue;
       if (!isGemv(product)) continue;
       if (pending == MAX_TOGETHER) {
         launchGemv(stream, arguments, blocks, pending);
@@ -88,21 +71,28 @@ final class CudaGroupedGemm {
         pending = 0;
       }
       int own = gemvBlocks(product);
-      pack(arguments, product, own, threadsPerDot(product.weights));
+      pack(arguments, product, own, threadsPerDot(product.weights()));
       blocks = Math.addExact(blocks, own);
       pending++;
     }
     if (pending > 0) launchGemv(stream, arguments, blocks, pending);
     for (Product product : products) {
-      if (product.maxRows() > 0 && product.numActive > 0 && !isGemv(product))
+      if (maxRows(product) > 0 && product.numActive() > 0 && !isGemv(product))
         launchTiles(stream, product);
     }
+  }
+
+  /** The most rows that there can be; the offsets, on the device, say how many there are. */
+  private static int maxRows(Product product) {
+    Tensor sourceRows = product.sourceRows();
+    long sources = sourceRows == null ? product.input().dim(0) : sourceRows.dim(0);
+    return Math.toIntExact(Math.min(product.output().dim(0), sources));
   }
 
   private boolean isGemv(Product product) {
     return path == GroupedGemmPath.GEMV
         || path == GroupedGemmPath.AUTOMATIC
-            && product.maxRows() < (long) MIN_AVERAGE_ROWS * product.numActive;
+            && maxRows(product) < (long) MIN_AVERAGE_ROWS * product.numActive();
   }
 
   private void launchGemv(CudaStream stream, KernelArguments arguments, int blocks, int products) {
@@ -113,13 +103,13 @@ final class CudaGroupedGemm {
   }
 
   private void launchTiles(CudaStream stream, Product product) {
-    ExpertMatrices weights = product.weights;
-    int rows = product.maxRows();
+    ExpertMatrices weights = product.weights();
+    int rows = maxRows(product);
     int columns = weights.isGated() ? TILE_WEIGHT_ROWS / 2 : TILE_WEIGHT_ROWS;
     pack(stream.arguments().begin(), product, 0, 0);
-    tiles[index(product.input.dtype(), weights.weightType(), weights.isGated())].launch(
+    tiles[index(product.input().dtype(), weights.weightType(), weights.isGated())].launch(
         stream,
-        maxRowTiles(rows, product.expertOffsets == null ? 1 : product.numActive),
+        maxRowTiles(rows, product.expertOffsets() == null ? 1 : product.numActive()),
         Math.toIntExact(ceilDiv(weights.outputSize(), columns)),
         1,
         BLOCK,
@@ -133,9 +123,9 @@ final class CudaGroupedGemm {
   }
 
   private static int gemvBlocks(Product product) {
-    int columns = product.weights.isGated() ? DOTS / 2 : DOTS;
-    if (threadsPerDot(product.weights) == WARP) columns *= BLOCK / WARP;
-    return Math.toIntExact(product.maxRows() * ceilDiv(product.weights.outputSize(), columns));
+    int columns = product.weights().isGated() ? DOTS / 2 : DOTS;
+    if (threadsPerDot(product.weights()) == WARP) columns *= BLOCK / WARP;
+    return Math.toIntExact(maxRows(product) * ceilDiv(product.weights().outputSize(), columns));
   }
 
   private static int threadsPerDot(ExpertMatrices weights) {
@@ -145,25 +135,25 @@ final class CudaGroupedGemm {
 
   private static void pack(
       KernelArguments arguments, Product product, int numBlocks, int threadsPerDot) {
-    ExpertMatrices weights = product.weights;
+    ExpertMatrices weights = product.weights();
     arguments
-        .address(product.input.address())
-        .address(addressOrNull(product.sourceRows))
+        .address(product.input().address())
+        .address(addressOrNull(product.sourceRows()))
         .address(weights.weightTable())
         .address(weights.upTable())
         .address(weights.biasTable())
         .address(weights.upBiasTable())
-        .address(addressOrNull(product.expertOffsets))
-        .address(addressOrNull(product.activeExperts))
-        .address(product.output.address())
-        .i32(product.maxRows())
-        .i32(product.numActive)
+        .address(addressOrNull(product.expertOffsets()))
+        .address(addressOrNull(product.activeExperts()))
+        .address(product.output().address())
+        .i32(maxRows(product))
+        .i32(product.numActive())
         .i32(Math.toIntExact(weights.inputSize()))
         .i32(Math.toIntExact(weights.outputSize()))
-        .i32(product.input.dtype().code())
+        .i32(product.input().dtype().code())
         .i32(weights.weightType().code())
-        .i32(product.output.dtype().code())
-        .i32(product.activation.code())
+        .i32(product.output().dtype().code())
+        .i32(product.activation().code())
         .i32(numBlocks)
         .i32(threadsPerDot);
   }

@@ -13,6 +13,11 @@ __device__ __forceinline__ void copy_async_16(uint32_t shared, const void* sourc
                : "memory");
 }
 
+// The same for one f32, through L1: where rows are not multiples of 16 bytes.
+__device__ __forceinline__ void copy_async_4(uint32_t shared, const void* source, uint32_t source_bytes) {
+  asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(shared), "l"(source), "r"(source_bytes) : "memory");
+}
+
 __device__ __forceinline__ void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
 // Until at most kPending of this thread's groups, the latest, are not done.

@@ -31,12 +31,18 @@ public final class CudaBackend extends Backend {
   private final CudaContext context;
   private final CudaMemory memory;
   private final CudaAdd add;
+  private final CudaAttention attention;
   private final CudaClamp clamp;
   private final CudaEmbedding embedding;
   private final CudaExpertPlan expertPlan;
   private final CudaGroupedGemm groupedGemm;
+  private final CudaKvAppend kvAppend;
+  private final CudaLayerNorm layerNorm;
   private final CudaMoeCombine moeCombine;
+  private final CudaRmsNorm rmsNorm;
+  private final CudaRope rope;
   private final CudaSampler sampler;
+  private final CudaStridedCopy stridedCopy;
   private final CudaTopKRouter topKRouter;
 
   /** The first device, and as much of its memory as is free now. */
@@ -70,12 +76,18 @@ public final class CudaBackend extends Backend {
     context = new CudaContext(devices.get(device));
     memory = new CudaMemory(context, Math.min(budgetBytes, freeBytes()));
     add = new CudaAdd(context);
+    attention = new CudaAttention(context, memory);
     clamp = new CudaClamp(context);
     embedding = new CudaEmbedding(context, memory);
     expertPlan = new CudaExpertPlan(context, memory);
     groupedGemm = new CudaGroupedGemm(context, groupedGemmPath);
+    kvAppend = new CudaKvAppend(context);
+    layerNorm = new CudaLayerNorm(context);
     moeCombine = new CudaMoeCombine(context);
+    rmsNorm = new CudaRmsNorm(context);
+    rope = new CudaRope(context);
     sampler = new CudaSampler(context, memory);
+    stridedCopy = new CudaStridedCopy(context);
     topKRouter = new CudaTopKRouter(context, memory);
   }
 
@@ -144,7 +156,9 @@ public final class CudaBackend extends Backend {
       long firstPosition,
       AttentionOptions options,
       Tensor output) {
-    throw new UnsupportedOperationException("attention");
+    try (var entry = context.enter("attention")) {
+      attention.launch(entry.stream(), query, cache, layer, firstPosition, options, output);
+    }
   }
 
   @Override
@@ -202,22 +216,40 @@ public final class CudaBackend extends Backend {
       int column,
       int width,
       int numTokens) {
-    throw new UnsupportedOperationException("kvAppend");
+    try (var entry = context.enter("kvAppend")) {
+      kvAppend.launch(
+          entry.stream(),
+          source.address() + sourceOffset * Float.BYTES,
+          tokenStride,
+          headStride,
+          cache,
+          layer,
+          values,
+          column,
+          width,
+          numTokens);
+    }
   }
 
   @Override
   public void layerNorm(Tensor input, Tensor weight, Tensor bias, Tensor output, float epsilon) {
-    throw new UnsupportedOperationException("layerNorm");
+    try (var entry = context.enter("layerNorm")) {
+      layerNorm.launch(entry.stream(), input, weight, bias, output, epsilon);
+    }
   }
 
   @Override
   public void rmsNorm(Tensor input, Tensor weight, Tensor output, float epsilon) {
-    throw new UnsupportedOperationException("rmsNorm");
+    try (var entry = context.enter("rmsNorm")) {
+      rmsNorm.launch(entry.stream(), input, weight, output, epsilon);
+    }
   }
 
   @Override
   public void rope(Tensor values, Tensor cos, Tensor sin, int rotaryOffset, Rope.Layout layout) {
-    throw new UnsupportedOperationException("rope");
+    try (var entry = context.enter("rope")) {
+      rope.launch(entry.stream(), values, cos, sin, rotaryOffset, layout);
+    }
   }
 
   @Override
@@ -243,7 +275,19 @@ public final class CudaBackend extends Backend {
       long outerSize,
       long innerSize,
       long width) {
-    throw new UnsupportedOperationException("stridedCopy");
+    try (var entry = context.enter("stridedCopy")) {
+      stridedCopy.launch(
+          entry.stream(),
+          source.address() + sourceOffset * Float.BYTES,
+          sourceOuter,
+          sourceInner,
+          destination.address() + destinationOffset * Float.BYTES,
+          destinationOuter,
+          destinationInner,
+          outerSize,
+          innerSize,
+          width);
+    }
   }
 
   @Override

@@ -1,0 +1,497 @@
+// output[t, h] = sum_j e^(z[t, h, j] - m) * value[g, j] / (e^(sinks[h] - m) + sum_j e^(z[t, h, j] - m)), z[t, h, j] = scale * query[t, h] . key[g, j] over
+// the keys j <= p = *first_position + position_offset + t of a paged cache, with a window those after p - sliding_window: see winnow/attention.h. Online
+// softmax: Dao et al. 2022, arXiv:2205.14135, algorithm 1; splits and their merge as in Flash-Decoding; sinks: Xiao et al. 2023, arXiv:2309.17453.
+//
+// A row is a query of a kv head: row r is token r / group_size and the head r % group_size of the group. A block takes a tile of rows, so keys are read once
+// for all heads of a group, and goes over its keys in blocks of 64: scores from pieces of 32 elements of the 64 keys, online softmax in registers, weighted
+// values from pieces of 32 values by 64 columns. Pieces of keys and of values pass through one ring of buffers, copied ahead by cp.async.
+//
+// Layout   query, output row-major; pages as in the contract, addresses multiples of 16. Buffered keys are 36 floats apart: eight keys read as float4 then
+//          touch 32 different banks. Weights of odd rows have their 16-key halves swapped, for the two rows that a warp writes at once.
+// Grid     x: tile of rows, the longest first. y: kv head, and within it groups of COLUMN_BLOCKS * 64 value columns (scores are computed again for each).
+//          z: splits of 256 keys, taken in turn. Nothing of the grid depends on the position, which lies in device memory: a captured launch can be replayed.
+// Block    16 * ROW_LANES threads; 16 neighbouring threads share ROWS_PER_LANE rows: scores of keys lane, lane + 16, ... and columns 4 * lane, ... each.
+// Memory   per tile and key block reads the keys and values that a row of the tile sees, no other; shared: see AttentionTile.
+// Order    f32. A score is one chain of fused products along the elements; a row's weights are added per lane, then by a butterfly; a block's weighted values
+//          are one chain along the keys and then join the running sum; the splits of a row, at fixed absolute positions, are merged in ascending order:
+//          by the tile itself, through output, when it takes them all (parts null), else by attention_merge. Every form does the same operations
+//          on an element, so a row's bits depend on its own query, keys and values only: not on the form, the other rows, the grid. No atomics.
+//          Splits are half as long as on a CPU: a short context needs blocks more than it minds merges.
+// Needs    sizes >= 1; positions below 2^30, num_tokens * num_heads below 2^31; page_size a multiple of 64; page tables in device memory, their
+//          contents are trusted.
+#include <cstdint>
+
+#include "base/async_copy.cuh"
+#include "base/exponential.cuh"
+#include "base/row.cuh"
+
+namespace winnow {
+
+namespace {
+
+constexpr int kKeysPerBlock = 64;   // scores a row has at a time
+constexpr int kBlocksPerSplit = 4;  // 256 keys
+constexpr int kRowThreads = 16;     // threads that share rows
+constexpr int kKeysPerThread = kKeysPerBlock / kRowThreads;
+constexpr int kDepth = 32;                                 // elements of 64 keys in a buffer
+constexpr int kKeyStride = kDepth + 4;                     // floats between them
+constexpr int kColumns = 64;                               // columns of values in a buffer
+constexpr int kValues = 32;                                // values in a buffer
+constexpr int kPiecesPerColumn = kKeysPerBlock / kValues;  // of a column of buffers, for all values of a block
+constexpr int kBufferFloats = kKeysPerBlock * kKeyStride;  // 9 KiB, values need 8
+constexpr float kMinusInfinity = -INFINITY;
+
+}  // namespace
+
+// The arguments of all forms, in the order in which the host packs them.
+struct AttentionCall {
+  const float* query;             // [num_tokens, num_heads, key_width]
+  const uint64_t* key_pages;      // [number of pages] -> [num_kv_heads, page_size, key_width]
+  const uint64_t* value_pages;    // [number of pages] -> rows of value_width, value_row_stride apart
+  const float* sinks;             // [num_heads], or null
+  float* output;                  // [num_tokens, num_heads, value_width]
+  float* part_values;             // [splits, num_tokens, num_heads, value_width] sums of a split, or null: merged here
+  float2* part_softmax;           // [splits, num_tokens, num_heads] largest exponent and sum of weights of a split
+  const int64_t* first_position;  // [1]
+  int64_t position_offset;
+  int32_t num_tokens, sliding_window, num_heads, num_kv_heads, key_width, value_width, value_row_stride, page_size;
+  int32_t keys_aligned;    // key_width a multiple of 4 elements
+  int32_t values_aligned;  // value_row_stride a multiple of 4 elements
+  int32_t output_aligned;  // output a multiple of 16 bytes, value_width of 4 elements
+  float scale;
+};
+
+namespace {
+
+// What a row sees: [begin, end).
+struct Keys {
+  int begin, end;
+
+  __device__ static Keys of(int position, int sliding_window) {
+    const int begin = position + 1 - sliding_window;
+    return {sliding_window > 0 && begin > 0 ? begin : 0, position + 1};
+  }
+  __device__ int first_split() const { return begin / (kKeysPerBlock * kBlocksPerSplit); }
+  __device__ int last_split() const { return (end - 1) / (kKeysPerBlock * kBlocksPerSplit); }
+};
+
+// A softmax in progress: largest exponent and sum of weights, at first that of no key.
+struct Softmax {
+  float max = kMinusInfinity, sum = 0.0f;
+
+  // Only the sink, if there is one.
+  __device__ static Softmax of_sink(const float* sinks, int head) {
+    Softmax result;
+    if (sinks != nullptr) result = {sinks[head], 1.0f};
+    return result;
+  }
+  // Exponents are taken relative to this: the maximum, but for rows of -infinity alone.
+  __device__ static float shift(float max) { return max == kMinusInfinity ? 0.0f : max; }
+
+  // Takes in the keys of `part`; old values are to be multiplied by x, the part's by y.
+  __device__ float2 merge(Softmax part) {
+    const float larger = fmaxf(max, part.max), base = shift(larger);
+    const float keep = exponential(max - base), join = exponential(part.max - base);
+    max = larger;
+    sum = __fmaf_rn(sum, keep, __fmul_rn(part.sum, join));
+    return make_float2(keep, join);
+  }
+};
+
+__device__ __forceinline__ float4 scaled(float4 v, float factor) {
+  return make_float4(__fmul_rn(v.x, factor), __fmul_rn(v.y, factor), __fmul_rn(v.z, factor), __fmul_rn(v.w, factor));
+}
+
+__device__ __forceinline__ float4 multiply_add(float4 v, float factor, float4 addend) {
+  return make_float4(__fmaf_rn(v.x, factor, addend.x), __fmaf_rn(v.y, factor, addend.y),
+                     __fmaf_rn(v.z, factor, addend.z), __fmaf_rn(v.w, factor, addend.w));
+}
+
+__device__ __forceinline__ float4 divided(float4 v, float divisor) {
+  return make_float4(__fdiv_rn(v.x, divisor), __fdiv_rn(v.y, divisor), __fdiv_rn(v.z, divisor),
+                     __fdiv_rn(v.w, divisor));
+}
+
+// Copies ROWS x WIDTH floats of which rows [begin, end) and the first `width` columns exist; zeros elsewhere.
+template <int ROWS, int WIDTH, int THREADS>
+__device__ __forceinline__ void copy_rows(float* shared, int shared_stride, const float* source, int64_t stride,
+                                          int begin, int end, int width, bool aligned) {
+  const uint32_t target = shared_address(shared);
+  if (aligned) {
+    const int column = threadIdx.x % (WIDTH / 4) * 4, rest = min(max(width - column, 0), 4);
+#pragma unroll 2
+    for (int row = threadIdx.x / (WIDTH / 4); row < ROWS; row += THREADS / (WIDTH / 4)) {
+      const uint32_t bytes = row >= begin && row < end ? 4 * rest : 0;
+      copy_async_16(target + (row * shared_stride + column) * 4, bytes == 0 ? source : source + row * stride + column,
+                    bytes);
+    }
+  } else {
+    const int column = threadIdx.x % WIDTH;
+#pragma unroll 1
+    for (int row = threadIdx.x / WIDTH; row < ROWS; row += THREADS / WIDTH) {
+      const uint32_t bytes = row >= begin && row < end && column < width ? 4 : 0;
+      copy_async_4(target + (row * shared_stride + column) * 4, bytes == 0 ? source : source + row * stride + column,
+                   bytes);
+    }
+  }
+}
+
+template <int ROW_LANES, int ROWS_PER_LANE, int COLUMN_BLOCKS, int STAGES>
+struct AttentionTile {
+  static constexpr int THREADS = kRowThreads * ROW_LANES;
+  static constexpr int ROWS = ROW_LANES * ROWS_PER_LANE;
+
+  // Dynamic shared memory, f32: the queries [pieces of 32 elements, ROWS, 32], weights [ROWS, 64], the ring [STAGES, kBufferFloats].
+  const AttentionCall& call;
+  float* const queries;
+  float* const weights;
+  float* const ring;
+  const int lane = threadIdx.x % kRowThreads, row_lane = threadIdx.x / kRowThreads;
+  const int group_size = call.num_heads / call.num_kv_heads;
+  const int num_column_groups = (call.value_width + COLUMN_BLOCKS * kColumns - 1) / (COLUMN_BLOCKS * kColumns);
+  const int kv_head = blockIdx.y / num_column_groups;
+  const int first_column = blockIdx.y % num_column_groups * COLUMN_BLOCKS * kColumns;
+  const int num_columns = min(call.value_width - first_column, COLUMN_BLOCKS* kColumns);
+  const int num_rows = call.num_tokens * group_size;
+  const int first_row = static_cast<int>(gridDim.x - 1 - blockIdx.x) * ROWS;
+  const int first_position = static_cast<int>(*call.first_position + call.position_offset);
+  const Keys first_keys = keys_of(first_row), last_keys = keys_of(first_row + ROWS - 1);  // of the tile's rows
+  const int last_block = (last_keys.end - 1) / kKeysPerBlock;
+
+  // Where the ring is filled next: a key block, its first key and value, and the piece of it.
+  struct Source {
+    int block;
+    const float* key;
+    const float* value;
+    int piece;
+  } next;
+  int slot = 0;  // of the ring, taken next
+
+  float4 values[COLUMN_BLOCKS][ROWS_PER_LANE];  // weighted sums of the split
+  Softmax split[ROWS_PER_LANE];
+  Softmax total;  // of the splits before, for the row whose number is this thread's lane
+
+  __device__ AttentionTile(const AttentionCall& call, float* shared)
+      : call(call),
+        queries(shared),
+        weights(shared + num_key_pieces() * ROWS * kDepth),
+        ring(weights + ROWS * kKeysPerBlock) {}
+
+  __device__ int row(int r) const { return first_row + row_lane * ROWS_PER_LANE + r; }
+  // Rows behind the last are the last once more, and are not stored.
+  __device__ int existing(int row) const { return row < num_rows ? row : num_rows - 1; }
+  __device__ Keys keys_of(int row) const {
+    return Keys::of(first_position + existing(row) / group_size, call.sliding_window);
+  }
+  __device__ int flat(int row) const {
+    return row / group_size * call.num_heads + kv_head * group_size + row % group_size;
+  }
+
+  __device__ const float* page_row(const uint64_t* pages, int position, int64_t stride) const {
+    const int page = position / call.page_size, slot = position - page * call.page_size;
+    return reinterpret_cast<const float*>(pages[page]) + (kv_head * call.page_size + slot) * stride;
+  }
+
+  __device__ int num_key_pieces() const { return (call.key_width + kDepth - 1) / kDepth; }
+  __device__ int num_value_pieces() const { return (num_columns + kColumns - 1) / kColumns * kPiecesPerColumn; }
+
+  __device__ void seek(int block) {
+    next.block = block;
+    next.piece = 0;
+    if (block > last_block) return;
+    next.key = page_row(call.key_pages, block * kKeysPerBlock, call.key_width);
+    next.value = page_row(call.value_pages, block * kKeysPerBlock, call.value_row_stride) + first_column;
+  }
+
+  __device__ int block_after(int block) const {
+    const bool split_ends = (block + 1) % kBlocksPerSplit == 0;
+    return block + 1 + (split_ends ? static_cast<int>(gridDim.z - 1) * kBlocksPerSplit : 0);
+  }
+
+  // Starts to fill a buffer with the next piece of keys or values, if there is one; a group of copies in any case.
+  __device__ void fill(float* buffer) {
+    if (next.block <= last_block) {
+      const int block_begin = next.block * kKeysPerBlock;
+      const int begin = max(first_keys.begin - block_begin, 0);
+      const int end = min(last_keys.end - block_begin, kKeysPerBlock);
+      const int key_pieces = num_key_pieces();
+      if (next.piece < key_pieces) {
+        const int depth = next.piece * kDepth;
+        copy_rows<kKeysPerBlock, kDepth, THREADS>(buffer, kKeyStride, next.key + depth, call.key_width, begin, end,
+                                                  call.key_width - depth, call.keys_aligned);
+      } else {
+        const int piece = next.piece - key_pieces, column = piece / kPiecesPerColumn * kColumns,
+                  value = piece % kPiecesPerColumn * kValues;
+        copy_rows<kValues, kColumns, THREADS>(
+            buffer, kColumns, next.value + int64_t{value} * call.value_row_stride + column, call.value_row_stride,
+            begin - value, end - value, num_columns - column, call.values_aligned);
+      }
+      if (++next.piece == key_pieces + num_value_pieces()) seek(block_after(next.block));
+    }
+    commit_copies();
+  }
+
+  // The next piece, once it is there for all threads; the buffer of the one before is filled again meanwhile.
+  __device__ const float* take() {
+    wait_copies<STAGES - 2>();
+    __syncthreads();
+    const int before = slot == 0 ? STAGES - 1 : slot - 1;
+    fill(ring + before * kBufferFloats);
+    const float* buffer = ring + slot * kBufferFloats;
+    slot = slot == STAGES - 1 ? 0 : slot + 1;
+    return buffer;
+  }
+
+  __device__ void load_queries() {
+    for (int r = 0; r < ROWS; ++r) {
+      const float* source = call.query + int64_t{flat(existing(first_row + r))} * call.key_width;
+      for (int i = threadIdx.x; i < num_key_pieces() * kDepth; i += THREADS)
+        queries[(i / kDepth * ROWS + r) * kDepth + i % kDepth] = i < call.key_width ? source[i] : 0.0f;
+    }
+  }
+
+  // scores[r][k] += query r . key lane + 16 k over a piece.
+  __device__ void add_products(const float* keys, int piece, float (&scores)[ROWS_PER_LANE][kKeysPerThread]) const {
+    const float* query = queries + (piece * ROWS + row_lane * ROWS_PER_LANE) * kDepth;
+#pragma unroll 2
+    for (int d = 0; d < kDepth; d += 4) {
+      float4 key[kKeysPerThread];
+      for (int k = 0; k < kKeysPerThread; ++k)
+        key[k] = *reinterpret_cast<const float4*>(keys + (lane + k * kRowThreads) * kKeyStride + d);
+#pragma unroll
+      for (int r = 0; r < ROWS_PER_LANE; ++r) {
+        const float4 q = *reinterpret_cast<const float4*>(query + r * kDepth + d);
+        for (int k = 0; k < kKeysPerThread; ++k) {
+          float& score = scores[r][k];
+          score = __fmaf_rn(q.x, key[k].x, score);
+          score = __fmaf_rn(q.y, key[k].y, score);
+          score = __fmaf_rn(q.z, key[k].z, score);
+          score = __fmaf_rn(q.w, key[k].w, score);
+        }
+      }
+    }
+  }
+
+  // What a row sees of a block.
+  struct Range {
+    int begin, end;
+  };
+  // Most blocks are seen whole by all rows of the tile: only in the others (`masked`) rows are told apart.
+  __device__ bool is_masked(int block) const {
+    return last_keys.begin > block * kKeysPerBlock || first_keys.end < (block + 1) * kKeysPerBlock;
+  }
+  __device__ Range seen_of(int r, int block, bool masked) const {
+    if (!masked) return {0, kKeysPerBlock};
+    const Keys keys = keys_of(row(r));
+    const int first = block * kKeysPerBlock;
+    return {min(max(keys.begin - first, 0), kKeysPerBlock), min(max(keys.end - first, 0), kKeysPerBlock)};
+  }
+
+  // The weights of the lane's first row: of the first 16 keys of 32, or of the others. See Layout.
+  __device__ float* sixteen_weights(int which) const {
+    return weights + row_lane * ROWS_PER_LANE * kKeysPerBlock + (which ^ (row_lane & 1)) * 16;
+  }
+
+  // Writes the weights of one row, takes them into its softmax; returns what the row's values so far are multiplied by.
+  __device__ float weigh(int r, int block, bool masked, const float (&scores)[kKeysPerThread]) {
+    const Range seen = seen_of(r, block, masked);
+    float exponents[kKeysPerThread], largest = kMinusInfinity, sum = 0.0f;
+    for (int k = 0; k < kKeysPerThread; ++k) {
+      const int j = lane + k * kRowThreads;
+      exponents[k] = j >= seen.begin && j < seen.end ? __fmul_rn(scores[k], call.scale) : kMinusInfinity;
+      largest = fmaxf(largest, exponents[k]);
+    }
+    for (int distance = kRowThreads / 2; distance > 0; distance /= 2)
+      largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, distance));
+    largest = fmaxf(largest, split[r].max);
+    const float base = Softmax::shift(largest), keep = exponential(split[r].max - base);
+    for (int k = 0; k < kKeysPerThread; ++k) {
+      const float weight = exponential(exponents[k] - base);
+      sixteen_weights(k % 2)[r * kKeysPerBlock + k / 2 * 32 + lane] = weight;
+      sum += weight;
+    }
+    for (int distance = kRowThreads / 2; distance > 0; distance /= 2) sum += __shfl_xor_sync(kAllLanes, sum, distance);
+    split[r] = {largest, __fmaf_rn(split[r].sum, keep, sum)};
+    return keep;
+  }
+
+  // sums[r] += weights of row r times a piece of values.
+  __device__ void add_values(const float* piece, int first_value, float4 (&sums)[ROWS_PER_LANE]) const {
+    const float* const halves[2] = {sixteen_weights(0) + first_value, sixteen_weights(1) + first_value};
+#pragma unroll
+    for (int j = 0; j < kValues; j += 4) {
+      float4 value[4];
+      for (int k = 0; k < 4; ++k) value[k] = *reinterpret_cast<const float4*>(piece + (j + k) * kColumns + 4 * lane);
+#pragma unroll
+      for (int r = 0; r < ROWS_PER_LANE; ++r) {
+        const float4 weight = *reinterpret_cast<const float4*>(halves[j / 16] + r * kKeysPerBlock + j % 16);
+        sums[r] = multiply_add(value[0], weight.x, sums[r]);
+        sums[r] = multiply_add(value[1], weight.y, sums[r]);
+        sums[r] = multiply_add(value[2], weight.z, sums[r]);
+        sums[r] = multiply_add(value[3], weight.w, sums[r]);
+      }
+    }
+  }
+
+  // The same where rows see different keys: those that a row does not see are left out, for their values may be anything.
+  __device__ void add_seen_values(const float* piece, int first_value, int block, float4 (&sums)[ROWS_PER_LANE]) const {
+#pragma unroll
+    for (int r = 0; r < ROWS_PER_LANE; ++r) {
+      const Range seen = seen_of(r, block, true);
+#pragma unroll 1
+      for (int j = max(seen.begin - first_value, 0); j < min(seen.end - first_value, kValues); ++j) {
+        const float4 value = *reinterpret_cast<const float4*>(piece + j * kColumns + 4 * lane);
+        sums[r] = multiply_add(value, sixteen_weights(j / 16)[r * kKeysPerBlock + first_value + j % 16], sums[r]);
+      }
+    }
+  }
+
+  __device__ void attend_block(int block) {
+    const bool masked = is_masked(block);
+    float scores[ROWS_PER_LANE][kKeysPerThread] = {}, keep[ROWS_PER_LANE];
+    const int key_pieces = num_key_pieces();
+#pragma unroll 1
+    for (int piece = 0; piece < key_pieces; ++piece) add_products(take(), piece, scores);
+#pragma unroll
+    for (int r = 0; r < ROWS_PER_LANE; ++r) keep[r] = weigh(r, block, masked, scores[r]);
+
+    float4 sums[ROWS_PER_LANE];
+    const int value_pieces = num_value_pieces();
+#pragma unroll 1
+    for (int piece = 0; piece < value_pieces; ++piece) {
+      const float* buffer = take();
+      const int first_value = piece % kPiecesPerColumn * kValues;
+      if (first_value == 0) {
+#pragma unroll
+        for (float4& sum : sums) sum = make_float4(0, 0, 0, 0);
+      }
+      if (masked) {
+        add_seen_values(buffer, first_value, block, sums);
+      } else {
+        add_values(buffer, first_value, sums);
+      }
+      if (first_value + kValues == kKeysPerBlock) join(piece / kPiecesPerColumn, block, masked, keep, sums);
+    }
+  }
+
+  // values[c] = values[c] * keep + sums. The index must be known at compile time for values to stay in registers.
+  __device__ void join(int column_block, int block, bool masked, const float (&keep)[ROWS_PER_LANE],
+                       const float4 (&sums)[ROWS_PER_LANE]) {
+#pragma unroll
+    for (int c = 0; c < COLUMN_BLOCKS; ++c) {
+      if (c != column_block) continue;
+#pragma unroll
+      for (int r = 0; r < ROWS_PER_LANE; ++r) {
+        const Range seen = seen_of(r, block, masked);
+        if (seen.begin < seen.end) values[c][r] = multiply_add(values[c][r], keep[r], sums[r]);
+      }
+    }
+  }
+
+  // The row's split is complete: kept for attention_merge, or merged into what output holds of the splits before.
+  __device__ void finish_split(int index, int r) {
+    const int row = this->row(r);
+    const Keys keys = keys_of(row);
+    Softmax merged = {__shfl_sync(kAllLanes, total.max, r, kRowThreads),
+                      __shfl_sync(kAllLanes, total.sum, r, kRowThreads)};
+    const float2 factors = merged.merge(split[r]);
+    if (row >= num_rows || index < keys.first_split() || index > keys.last_split()) return;
+    if (lane == r) total = merged;
+    const bool keep = call.part_values != nullptr;
+    const int slot = index - Keys::of(first_position, call.sliding_window).first_split();
+    const int64_t part = int64_t{slot} * call.num_tokens * call.num_heads + flat(row);
+    if (keep && lane == 0 && first_column == 0) call.part_softmax[part] = make_float2(split[r].max, split[r].sum);
+    float* target =
+        keep ? call.part_values + part * call.value_width : call.output + int64_t{flat(row)} * call.value_width;
+#pragma unroll
+    for (int c = 0; c < COLUMN_BLOCKS; ++c) {
+      const int column = first_column + c * kColumns + 4 * lane;
+      if (column >= call.value_width) break;
+      float4 value = values[c][r];
+      if (!keep) {
+        float4 before = make_float4(0, 0, 0, 0);
+        if (index > keys.first_split()) before = load_piece(target, column / 4, call.value_width, call.output_aligned);
+        value = multiply_add(before, factors.x, scaled(value, factors.y));
+        if (index == keys.last_split()) value = divided(value, merged.sum);
+      }
+      store_piece(target, column / 4, call.value_width, call.output_aligned, value);
+    }
+  }
+
+  __device__ void run() {
+    const int first_split = first_keys.first_split() + blockIdx.z;
+    if (first_split > last_keys.last_split()) return;
+    seek(blockIdx.z == 0 ? first_keys.begin / kKeysPerBlock : first_split * kBlocksPerSplit);
+    int block = next.block;
+#pragma unroll 1
+    for (int stage = 0; stage < STAGES - 1; ++stage) fill(ring + stage * kBufferFloats);
+    load_queries();
+#pragma unroll
+    for (int r = 0; r < ROWS_PER_LANE; ++r) {
+      if (lane == r) total = Softmax::of_sink(call.sinks, flat(existing(row(r))) % call.num_heads);
+    }
+    for (int index = first_split; index <= last_keys.last_split(); index += gridDim.z) {
+#pragma unroll
+      for (int r = 0; r < ROWS_PER_LANE; ++r) {
+        split[r] = Softmax();
+        for (int c = 0; c < COLUMN_BLOCKS; ++c) values[c][r] = make_float4(0, 0, 0, 0);
+      }
+      for (; block <= last_block && block / kBlocksPerSplit == index; block = block_after(block)) attend_block(block);
+#pragma unroll
+      for (int r = 0; r < ROWS_PER_LANE; ++r) finish_split(index, r);
+    }
+    wait_copies<0>();
+  }
+};
+
+}  // namespace
+
+}  // namespace winnow
+
+#define WINNOW_ATTENTION(NAME, ROW_LANES, ROWS_PER_LANE, COLUMN_BLOCKS, STAGES, BLOCKS_PER_PROCESSOR)              \
+  extern "C" __global__ void __launch_bounds__(winnow::kRowThreads* ROW_LANES, BLOCKS_PER_PROCESSOR)               \
+      NAME(const __grid_constant__ winnow::AttentionCall call) {                                                   \
+    extern __shared__ float4 shared[];                                                                             \
+    winnow::AttentionTile<ROW_LANES, ROWS_PER_LANE, COLUMN_BLOCKS, STAGES>(call, reinterpret_cast<float*>(shared)) \
+        .run();                                                                                                    \
+  }
+
+// Named by the rows of a tile; the wide ones hold 512 columns of values, the others 128.
+WINNOW_ATTENTION(attention_4, 4, 1, 2, 4, 4)
+WINNOW_ATTENTION(attention_8, 8, 1, 2, 4, 4)
+WINNOW_ATTENTION(attention_16, 16, 1, 2, 4, 2)
+WINNOW_ATTENTION(attention_48, 8, 6, 2, 2, 2)
+WINNOW_ATTENTION(attention_wide_16, 16, 1, 8, 3, 1)
+WINNOW_ATTENTION(attention_wide_32, 16, 2, 8, 2, 1)
+
+// output = the splits of a row merged in ascending order.
+//
+// Grid     x: row of output.
+// Block    any number of threads: a thread takes every so many pieces of four columns.
+// Memory   reads value_width + 2 floats per split, writes value_width.
+extern "C" __global__ void attention_merge(const float* part_values, const float2* part_softmax,
+                                           const float* sinks,             // [num_heads], or null
+                                           float* output,                  // [num_tokens, num_heads, value_width]
+                                           const int64_t* first_position,  // [1]
+                                           int64_t position_offset, int sliding_window, int32_t num_heads,
+                                           int32_t value_width, int32_t output_aligned) {
+  using namespace winnow;
+  const int first = static_cast<int>(*first_position + position_offset), row = blockIdx.x;
+  const int first_slot = Keys::of(first, sliding_window).first_split();
+  const Keys keys = Keys::of(first + row / num_heads, sliding_window);
+  const int begin = keys.first_split() - first_slot, end = keys.last_split() + 1 - first_slot;
+  for (int piece = threadIdx.x; 4 * piece < value_width; piece += blockDim.x) {
+    Softmax total = Softmax::of_sink(sinks, row % num_heads);
+    float4 value = make_float4(0, 0, 0, 0);
+#pragma unroll 4
+    for (int slot = begin; slot < end; ++slot) {
+      const int64_t part = int64_t{slot} * gridDim.x + row;
+      const float2 softmax = part_softmax[part];
+      const float2 factors = total.merge({softmax.x, softmax.y});
+      const float4 joined =
+          scaled(load_piece(part_values + part * value_width, piece, value_width, output_aligned), factors.y);
+      value = multiply_add(value, factors.x, joined);
+    }
+    store_piece(output + int64_t{row} * value_width, piece, value_width, output_aligned, divided(value, total.sum));
+  }
+}

@@ -56,10 +56,18 @@ final class ModelOptions {
   private Policy policy;
 
   @Option(
+      names = "--backend",
+      paramLabel = "NAME",
+      defaultValue = "cpu",
+      description =
+          "where to compute, as winnow doctor lists them: cpu, cuda; default: ${DEFAULT-VALUE}")
+  private String backend;
+
+  @Option(
       names = "--threads",
       paramLabel = "N",
       defaultValue = "0",
-      description = "threads that compute; default: one per processor")
+      description = "threads that compute, on the CPU; default: one per processor")
   private int threads;
 
   @Option(
@@ -80,6 +88,7 @@ final class ModelOptions {
         .withEvictionPolicy(policy.supplier())
         .withReadAhead(readAhead)
         .withEveryExpert(everyExpert)
+        .withBackendName(backend)
         .withThreads(threads);
   }
 

@@ -21,7 +21,8 @@ public final class CpuBackend extends Backend {
   /** More than any machine has processors. */
   public static final int MAX_THREADS = 1024;
 
-  static final String NAME = "cpu";
+  /** As {@link Backend#require} takes it. */
+  public static final String NAME = "cpu";
 
   private final InstructionSet instructionSet;
   private final int numThreads;

@@ -4,6 +4,7 @@ import java.util.List;
 import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.attention.KvCache;
 import org.winnow.attention.RopeFrequencies;
 import org.winnow.layer.Add;
@@ -29,13 +30,13 @@ final class Decoder implements AutoCloseable {
   private final Linear output;
   private final float epsilon;
   private final boolean readAhead;
-  private final ReusableTensor tokenIds = new ReusableTensor(DType.I32);
-  private final ReusableTensor hidden = new ReusableTensor();
-  private final ReusableTensor normed = new ReusableTensor();
-  private final ReusableTensor branch = new ReusableTensor();
-  private final ReusableTensor cos = new ReusableTensor();
-  private final ReusableTensor sin = new ReusableTensor();
-  private final ReusableTensor logits = new ReusableTensor();
+  private final ReusableTensor tokenIds;
+  private final ReusableTensor hidden;
+  private final ReusableTensor normed;
+  private final ReusableTensor branch;
+  private final ReusableTensor cos;
+  private final ReusableTensor sin;
+  private final ReusableTensor logits;
 
   Decoder(
       Backend backend,
@@ -51,6 +52,14 @@ final class Decoder implements AutoCloseable {
     this.output = weights.linear(spec.output(), null);
     this.epsilon = spec.epsilon();
     this.readAhead = readAhead;
+    TensorMemory memory = backend.memory();
+    tokenIds = new ReusableTensor(memory, DType.I32);
+    hidden = new ReusableTensor(memory);
+    normed = new ReusableTensor(memory);
+    branch = new ReusableTensor(memory);
+    cos = new ReusableTensor(memory);
+    sin = new ReusableTensor(memory);
+    logits = new ReusableTensor(memory);
   }
 
   /**

@@ -6,6 +6,7 @@ import java.util.function.Consumer;
 import java.util.function.IntFunction;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.winnow.TensorMemory;
 import org.winnow.attention.KvCache;
 import org.winnow.attention.RopeFrequencies;
 import org.winnow.memory.ExpertStore;
@@ -231,14 +232,20 @@ record DecoderSpec(
     }
   }
 
-  /** An empty sequence for this decoder. */
-  KvCache newKvCache() {
+  /** An empty sequence for this decoder, in the memory of the backend that computes it. */
+  KvCache newKvCache(TensorMemory memory) {
     if (layers.get(0).attention() instanceof GroupedQueryAttention grouped) {
       return new KvCache(
-          layers.size(), grouped.numKvHeads(), grouped.headDim(), grouped.headDim(), contextLength);
+          memory,
+          layers.size(),
+          grouped.numKvHeads(),
+          grouped.headDim(),
+          grouped.headDim(),
+          contextLength);
     }
     LatentAttention latent = (LatentAttention) layers.get(0).attention();
-    return KvCache.ofLatents(layers.size(), latent.latentSize(), latent.ropeDim(), contextLength);
+    return KvCache.ofLatents(
+        memory, layers.size(), latent.latentSize(), latent.ropeDim(), contextLength);
   }
 
   /** All tensors but those of the experts. */

@@ -9,6 +9,7 @@ import java.util.Map;
 import org.winnow.CheckpointException;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.UnsupportedFormatException;
 import org.winnow.layer.Linear;
 import org.winnow.memory.Checkpoint;
@@ -24,14 +25,16 @@ final class DecoderWeights implements AutoCloseable {
   /**
    * Reads all of them, or throws and keeps none.
    *
+   * @param memory where they are kept; on the way to a device one at a time is in the host's
    * @throws org.winnow.ExpertReadException if a read fails
    */
-  static DecoderWeights read(Checkpoint checkpoint, Collection<DecoderSpec.Weight> weights) {
+  static DecoderWeights read(
+      Checkpoint checkpoint, Collection<DecoderSpec.Weight> weights, TensorMemory memory) {
     DecoderWeights read = new DecoderWeights();
     try {
       for (DecoderSpec.Weight weight : weights) {
         if (!read.tensors.containsKey(weight.name()))
-          read.tensors.put(weight.name(), read(checkpoint, weight));
+          read.tensors.put(weight.name(), read(checkpoint, weight, memory));
       }
       return read;
     } catch (RuntimeException | Error e) {
@@ -66,11 +69,15 @@ final class DecoderWeights implements AutoCloseable {
     }
   }
 
-  private static Tensor read(Checkpoint checkpoint, DecoderSpec.Weight weight) {
+  private static Tensor read(
+      Checkpoint checkpoint, DecoderSpec.Weight weight, TensorMemory memory) {
     Tensor stored = checkpoint.read(weight.name());
-    if (weight.shape().length > 1 || stored.dtype() == DType.F32) return stored;
+    boolean asStored = weight.shape().length > 1 || stored.dtype() == DType.F32;
+    if (asStored && memory.isHost()) return stored;
     try (stored) {
-      return Tensor.of(stored.toFloatArray(), weight.shape());
+      return asStored
+          ? Tensor.allocate(memory, stored.dtype(), stored.shape()).copyFrom(stored)
+          : Tensor.allocate(memory, DType.F32, weight.shape()).copyFrom(stored.toFloatArray());
     }
   }
 

@@ -2,6 +2,7 @@ package org.winnow.models;
 
 import org.winnow.Backend;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.layer.FeedForward;
 import org.winnow.moe.MoeLayer;
 import org.winnow.moe.Routing;
@@ -10,10 +11,11 @@ import org.winnow.moe.Routing;
 final class ExpertBlock implements MlpBlock {
   private final MoeLayer layer;
   private final FeedForward shared; // or null
-  private final Routing guess = new Routing();
+  private final Routing guess;
   private final int[] hints;
 
-  ExpertBlock(MoeLayer layer, FeedForward shared) {
+  ExpertBlock(MoeLayer layer, FeedForward shared, TensorMemory memory) {
+    guess = new Routing(memory);
     this.layer = layer;
     this.shared = shared;
     this.hints = new int[layer.experts().numExperts()];

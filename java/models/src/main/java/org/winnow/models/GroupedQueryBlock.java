@@ -2,6 +2,7 @@ package org.winnow.models;
 
 import org.winnow.Backend;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.attention.Attention;
 import org.winnow.attention.AttentionOptions;
 import org.winnow.attention.Rope;
@@ -16,10 +17,17 @@ import org.winnow.layer.RmsNorm;
 final class GroupedQueryBlock implements AttentionBlock {
   /** Working memory; one for all layers of a decoder. */
   static final class Scratch implements AutoCloseable {
-    private final ReusableTensor query = new ReusableTensor();
-    private final ReusableTensor key = new ReusableTensor();
-    private final ReusableTensor value = new ReusableTensor();
-    private final ReusableTensor attended = new ReusableTensor();
+    private final ReusableTensor query;
+    private final ReusableTensor key;
+    private final ReusableTensor value;
+    private final ReusableTensor attended;
+
+    Scratch(TensorMemory memory) {
+      query = new ReusableTensor(memory);
+      key = new ReusableTensor(memory);
+      value = new ReusableTensor(memory);
+      attended = new ReusableTensor(memory);
+    }
 
     @Override
     public void close() {

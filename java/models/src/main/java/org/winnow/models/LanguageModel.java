@@ -58,6 +58,7 @@ public final class LanguageModel implements AutoCloseable {
    *     open
    * @throws org.winnow.UnsupportedFormatException if the family or the type of the weights is not
    *     computed yet
+   * @throws org.winnow.BackendUnavailableException if the backend that is asked for cannot run here
    * @throws org.winnow.BudgetException if the budget is less than one expert, or with the other
    *     weights more than the memory of this machine or container
    */
@@ -108,7 +109,7 @@ public final class LanguageModel implements AutoCloseable {
   public Session newSession() {
     running.enter();
     try {
-      Session session = new Session(this, loaded.spec().newKvCache());
+      Session session = new Session(this, loaded.newKvCache());
       sessions.add(session);
       return session;
     } finally {
@@ -152,7 +153,7 @@ public final class LanguageModel implements AutoCloseable {
    */
   public void forward(int[] ids, int firstLogit, ForwardListener listener) {
     running.enter();
-    try (KvCache cache = loaded.spec().newKvCache()) {
+    try (KvCache cache = loaded.newKvCache()) {
       if (ids.length == 0) throw new IllegalArgumentException("ids must not be empty");
       if (ids.length > cache.contextLimit())
         throw new ContextLengthException(cache.contextLimit(), ids.length);

@@ -13,6 +13,8 @@ import org.winnow.Backend;
 import org.winnow.BudgetException;
 import org.winnow.CheckpointException;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
+import org.winnow.attention.KvCache;
 import org.winnow.attention.MlaWorkspace;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
@@ -54,14 +56,14 @@ final class LoadedModel implements AutoCloseable {
       ExpertStore store = expertStore(checkpoint);
       long fullBytes = store == null ? 0 : store.fullBudgetBytes();
       long budgetBytes = store == null ? 0 : options.budget().resolveBytes(fullBytes);
-      requireMemory(checkpoint, Math.min(budgetBytes, fullBytes));
+      backend = options.backend() != null ? options.backend() : keep(newBackend(options));
+      TensorMemory memory = backend.memory();
+      if (memory.isHost()) requireMemory(checkpoint, Math.min(budgetBytes, fullBytes));
       cache =
           store == null
               ? null
-              : keep(new ExpertCache(store, budgetBytes, options.evictionPolicy().get()));
-      weights = keep(DecoderWeights.read(checkpoint, spec.weights()));
-      backend =
-          options.backend() != null ? options.backend() : keep(newBackend(options.numThreads()));
+              : keep(new ExpertCache(store, memory, budgetBytes, options.evictionPolicy().get()));
+      weights = keep(DecoderWeights.read(checkpoint, spec.weights(), memory));
       decoder =
           keep(
               new Decoder(
@@ -77,8 +79,12 @@ final class LoadedModel implements AutoCloseable {
     return opened;
   }
 
-  private static Backend newBackend(int numThreads) {
-    return numThreads == 0 ? new CpuBackend() : new CpuBackend(InstructionSet.best(), numThreads);
+  private static Backend newBackend(LoadOptions options) {
+    if (!options.backendName().equals(CpuBackend.NAME))
+      return Backend.require(options.backendName());
+    return options.numThreads() == 0
+        ? new CpuBackend()
+        : new CpuBackend(InstructionSet.best(), options.numThreads());
   }
 
   /**
@@ -130,7 +136,7 @@ final class LoadedModel implements AutoCloseable {
   }
 
   private List<Decoder.Layer> layers(boolean everyExpert) {
-    GroupedQueryBlock.Scratch scratch = keep(new GroupedQueryBlock.Scratch());
+    GroupedQueryBlock.Scratch scratch = keep(new GroupedQueryBlock.Scratch(backend.memory()));
     MlaWorkspace workspace = keep(new MlaWorkspace());
     List<Decoder.Layer> layers = new ArrayList<>();
     int expertLayer = 0;
@@ -170,7 +176,7 @@ final class LoadedModel implements AutoCloseable {
     FeedForward shared = spec.shared() == null ? null : feedForward(spec.shared());
     if (shared != null) builder.shared(shared);
     if (spec.sharedGate() != null) builder.sharedGate(weights.linear(spec.sharedGate()));
-    return new ExpertBlock(builder.build(), shared);
+    return new ExpertBlock(builder.build(), shared, backend.memory());
   }
 
   private FeedForward feedForward(DecoderSpec.DenseMlp spec) {
@@ -187,6 +193,11 @@ final class LoadedModel implements AutoCloseable {
 
   DecoderSpec spec() {
     return spec;
+  }
+
+  /** An empty sequence, closed by the caller. */
+  KvCache newKvCache() {
+    return spec.newKvCache(backend.memory());
   }
 
   Backend backend() {

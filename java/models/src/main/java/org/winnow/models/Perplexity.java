@@ -1,6 +1,5 @@
 package org.winnow.models;
 
-import java.nio.FloatBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import org.winnow.Tensor;
@@ -83,10 +82,10 @@ public record Perplexity(int tokensScored, double nats, long textBytes) {
 
     @Override
     public void onLogits(int firstPosition, Tensor logits) {
-      float[] row = new float[(int) logits.dim(1)];
-      FloatBuffer values = logits.asByteBuffer().asFloatBuffer();
+      int width = (int) logits.dim(1);
+      float[] values = logits.toFloatArray();
       for (int r = 0; r < logits.dim(0) && firstPosition + r + 1 < ids.length; r++) {
-        values.get(r * row.length, row);
+        float[] row = Arrays.copyOfRange(values, r * width, (r + 1) * width);
         nats += logSumExp(row) - row[ids[firstPosition + r + 1]];
       }
     }

@@ -203,9 +203,9 @@ public final class Verifier {
             found + " at " + begin);
       }
       FloatBuffer expectedValues = expected.asByteBuffer().asFloatBuffer();
-      FloatBuffer foundValues = found.asByteBuffer().asFloatBuffer();
-      for (int i = 0; i < found.size(); i++) {
-        double error = Math.abs((double) foundValues.get(i) - expectedValues.get((int) begin + i));
+      float[] foundValues = found.toFloatArray();
+      for (int i = 0; i < foundValues.length; i++) {
+        double error = Math.abs((double) foundValues[i] - expectedValues.get((int) begin + i));
         if (error != error) error = Double.POSITIVE_INFINITY;
         if (error > largestError) {
           largestError = error;

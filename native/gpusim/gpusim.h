@@ -51,7 +51,7 @@ struct Options {
   bool count = true;         // memory counters and touched bytes; the instruction counters are always kept
   bool count_lines = false;  // the same per source line
   int num_threads = 0;       // host threads that blocks are spread over; 0 = one per core
-  uint64_t max_instructions = 1'000'000'000'000;  // thread instructions of one launch, error 702 beyond
+  uint64_t max_instructions = 200'000'000;  // warp instructions of one block, error 702 beyond: the kernel hangs
 };
 
 struct Allocation;  // mem/allocation.h

@@ -28,7 +28,8 @@ Layout place_variables(const SyntaxTree& tree, const Function& f, const Layout& 
     const Variable& v = f.variables[p];
     layout.variables[p] = align(parameter_end, v.alignment);
     parameter_end = layout.variables[p] + v.size_bytes;
-    program.parameters.push_back({static_cast<uint32_t>(layout.variables[p]), static_cast<uint32_t>(v.size_bytes), v.alignment});
+    program.parameters.push_back(
+        {static_cast<uint32_t>(layout.variables[p]), static_cast<uint32_t>(v.size_bytes), v.alignment});
   }
   uint64_t dynamic_alignment = 1;
   std::vector<std::string> dynamic;
@@ -77,10 +78,14 @@ Type operand_type(std::string_view name, const Match& match) {
   if (name == "t2") return match.type(1);
   if (name == "w") {
     switch (match.type()) {
-      case Type::kU16: return Type::kU32;
-      case Type::kS16: return Type::kS32;
-      case Type::kU32: return Type::kU64;
-      default: return Type::kS64;
+      case Type::kU16:
+        return Type::kU32;
+      case Type::kS16:
+        return Type::kS32;
+      case Type::kU32:
+        return Type::kU64;
+      default:
+        return Type::kS64;
     }
   }
   return *parse_type("." + std::string(name));
@@ -120,7 +125,8 @@ void encode(Decoding& decoding, uint32_t index, const Statement& s) {
   const Form* form = find_form(opcode, match);
   if (form == nullptr) throw PtxError(s.line, "unsupported instruction " + std::string(s.opcode));
   Instruction& out = decoding.program.code[index];
-  out.site = {s.line, s.source_file, s.source_line};
+  out.index = index;
+  decoding.program.sites.push_back({s.line, s.source_file, s.source_line});
   Encoder encoder(decoding, index, s, match);
   out.guard = kAlways;
   if (s.guard >= 0) {

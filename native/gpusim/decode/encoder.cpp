@@ -12,14 +12,30 @@ struct SpecialName {
 };
 
 constexpr SpecialName kSpecials[] = {
-    {"%tid.x", kTidX},           {"%tid.y", kTidY},           {"%tid.z", kTidZ},
-    {"%ntid.x", kNTidX},         {"%ntid.y", kNTidY},         {"%ntid.z", kNTidZ},
-    {"%ctaid.x", kCtaIdX},       {"%ctaid.y", kCtaIdY},       {"%ctaid.z", kCtaIdZ},
-    {"%nctaid.x", kNCtaIdX},     {"%nctaid.y", kNCtaIdY},     {"%nctaid.z", kNCtaIdZ},
-    {"%laneid", kLaneId},        {"%warpid", kWarpId},        {"%nwarpid", kNWarpId},
-    {"%smid", kSmId},            {"%nsmid", kNSmId},          {"%lanemask_eq", kLaneMaskEq},
-    {"%lanemask_lt", kLaneMaskLt}, {"%lanemask_le", kLaneMaskLe}, {"%lanemask_gt", kLaneMaskGt},
-    {"%lanemask_ge", kLaneMaskGe}, {"%dynamic_smem_size", kDynamicSharedBytes}, {"%total_smem_size", kTotalSharedBytes},
+    {"%tid.x", kTidX},
+    {"%tid.y", kTidY},
+    {"%tid.z", kTidZ},
+    {"%ntid.x", kNTidX},
+    {"%ntid.y", kNTidY},
+    {"%ntid.z", kNTidZ},
+    {"%ctaid.x", kCtaIdX},
+    {"%ctaid.y", kCtaIdY},
+    {"%ctaid.z", kCtaIdZ},
+    {"%nctaid.x", kNCtaIdX},
+    {"%nctaid.y", kNCtaIdY},
+    {"%nctaid.z", kNCtaIdZ},
+    {"%laneid", kLaneId},
+    {"%warpid", kWarpId},
+    {"%nwarpid", kNWarpId},
+    {"%smid", kSmId},
+    {"%nsmid", kNSmId},
+    {"%lanemask_eq", kLaneMaskEq},
+    {"%lanemask_lt", kLaneMaskLt},
+    {"%lanemask_le", kLaneMaskLe},
+    {"%lanemask_gt", kLaneMaskGt},
+    {"%lanemask_ge", kLaneMaskGe},
+    {"%dynamic_smem_size", kDynamicSharedBytes},
+    {"%total_smem_size", kTotalSharedBytes},
 };
 
 constexpr uint32_t kMaxListLength = 16;
@@ -65,7 +81,8 @@ void Encoder::bind(Slot* slot, const Operand& o, Type type, bool wider, bool def
     const Register& r = decoding_.function.registers[o.index];
     const uint32_t found = storage_bytes(r.type);
     const bool fits = (r.type == Type::kPred) == (type == Type::kPred) && (wider ? found >= width : found == width);
-    if (!fits) fail("register " + r.name + " has " + std::to_string(8 * found) + " bits, expected " + std::to_string(8 * width));
+    if (!fits)
+      fail("register " + r.name + " has " + std::to_string(8 * found) + " bits, expected " + std::to_string(8 * width));
     decoding_.references.push_back({index_, slot, o.index, defines});
     return;
   }
@@ -94,8 +111,10 @@ void Encoder::bind(Slot* slot, const Operand& o, Type type, bool wider, bool def
       return;
     }
     const bool is_double = o.literal == Operand::kFloat64;
-    if ((is_double && width != 8) || (o.literal == Operand::kFloat32 && width != 4)) fail("the constant has another width than the type");
-    if (o.literal == Operand::kInteger && (type == Type::kF32 || type == Type::kF64)) fail("an integer where a float is expected");
+    if ((is_double && width != 8) || (o.literal == Operand::kFloat32 && width != 4))
+      fail("the constant has another width than the type");
+    if (o.literal == Operand::kInteger && (type == Type::kF32 || type == Type::kF64))
+      fail("an integer where a float is expected");
     *slot = decoding_.constant(o.bits, width);
     return;
   }
@@ -131,9 +150,14 @@ bool Encoder::is_kernel_parameter(uint32_t variable) const {
 uint64_t Encoder::variable_address(const Operand& o, AddressSpace* space) const {
   if (o.kind == Operand::kVariable) {
     switch (decoding_.function.variables[o.index].space) {
-      case StateSpace::kShared: *space = AddressSpace::kShared; break;
-      case StateSpace::kParam: *space = is_kernel_parameter(o.index) ? AddressSpace::kParam : AddressSpace::kLocal; break;
-      default: *space = AddressSpace::kLocal;
+      case StateSpace::kShared:
+        *space = AddressSpace::kShared;
+        break;
+      case StateSpace::kParam:
+        *space = is_kernel_parameter(o.index) ? AddressSpace::kParam : AddressSpace::kLocal;
+        break;
+      default:
+        *space = AddressSpace::kLocal;
     }
     return decoding_.layout.variables[o.index];
   }
@@ -159,7 +183,8 @@ void Encoder::address(int i, const Operand& memory, AddressSpace space) {
       AddressSpace found;
       out.immediate += static_cast<int64_t>(variable_address(base, &found));
       if (found != space && space != AddressSpace::kGeneric) {
-        if (space != AddressSpace::kParam || found != AddressSpace::kLocal) fail(base.text + " lies in another state space");
+        if (space != AddressSpace::kParam || found != AddressSpace::kLocal)
+          fail(base.text + " lies in another state space");
       }
       out.space = found;  // parameters of a function that is called lie in local memory
       out.op[i] = kZero64;
@@ -169,7 +194,8 @@ void Encoder::address(int i, const Operand& memory, AddressSpace space) {
       out.immediate += static_cast<int64_t>(base.bits);
       out.op[i] = kZero64;
       break;
-    default: fail("an address of this kind is not permitted");
+    default:
+      fail("an address of this kind is not permitted");
   }
   new_cache();
 }

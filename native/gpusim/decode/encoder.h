@@ -14,9 +14,10 @@ namespace winnow::gpusim {
 
 // Where variables lie: addresses of the module's, offsets of the kernel's own.
 struct Layout {
-  std::map<std::string, uint64_t, std::less<>> symbols;  // global and const: addresses; module-wide shared: shared addresses
+  std::map<std::string, uint64_t, std::less<>>
+      symbols;  // global and const: addresses; module-wide shared: shared addresses
   std::map<std::string, AddressSpace, std::less<>> symbol_spaces;
-  std::vector<uint64_t> variables;                       // by index in the expanded function
+  std::vector<uint64_t> variables;  // by index in the expanded function
 };
 
 // A place in the code that names a register; the register's slot is chosen later.
@@ -60,8 +61,12 @@ class Encoder {
   void require_operands(size_t least, size_t most) const;
 
   // op[i] = the operand, read as or written as `type`; the register's width must be the type's, or larger if `wider`.
-  void use(int i, const Operand& operand, Type type, bool wider = false) { bind(&out.op[i], operand, type, wider, false); }
-  void define(int i, const Operand& operand, Type type, bool wider = false) { bind(&out.op[i], operand, type, wider, true); }
+  void use(int i, const Operand& operand, Type type, bool wider = false) {
+    bind(&out.op[i], operand, type, wider, false);
+  }
+  void define(int i, const Operand& operand, Type type, bool wider = false) {
+    bind(&out.op[i], operand, type, wider, true);
+  }
   // list = the operand's elements (or the operand itself), followed by those added before.
   void use_list(const Operand& operand, Type type, bool wider = false) { bind_list(operand, type, wider, false); }
   void define_list(const Operand& operand, Type type, bool wider = false) { bind_list(operand, type, wider, true); }

@@ -33,8 +33,10 @@ class Expansion {
   }
 
  private:
-  Frame enter(const Function& f, const std::vector<Operand>& arguments, const std::vector<Operand>& returns, int return_label) {
-    Frame frame{static_cast<uint32_t>(to_.registers.size()), static_cast<uint32_t>(to_.labels.size()), {}, return_label};
+  Frame enter(const Function& f, const std::vector<Operand>& arguments, const std::vector<Operand>& returns,
+              int return_label) {
+    Frame frame{
+        static_cast<uint32_t>(to_.registers.size()), static_cast<uint32_t>(to_.labels.size()), {}, return_label};
     to_.registers.insert(to_.registers.end(), f.registers.begin(), f.registers.end());
     to_.labels.insert(to_.labels.end(), f.labels.begin(), f.labels.end());
     for (uint32_t i = frame.first_label; i < to_.labels.size(); ++i) {

@@ -24,7 +24,7 @@ class Encoder;
 struct Match {
   std::string_view groups[16];  // what each group chose, in order; empty = left out
   int num_groups = 0;
-  uint32_t widths[8] = {};      // bytes per lane of each operand's register
+  uint32_t widths[8] = {};  // bytes per lane of each operand's register
   bool has(std::string_view modifier) const;
   std::string_view last(int back = 0) const { return groups[num_groups - 1 - back]; }
   Type type(int back = 0) const { return *parse_type(last(back)); }
@@ -32,8 +32,8 @@ struct Match {
 
 struct Form {
   const char* pattern;
-  const char* operands;                 // null: `encode` does all
-  Handler (*select)(const Match&);      // null result: unsupported after all
+  const char* operands;             // null: `encode` does all
+  Handler (*select)(const Match&);  // null result: unsupported after all
   void (*encode)(Encoder&) = nullptr;
 };
 

@@ -51,7 +51,8 @@ class LoadedModule : public Module {
     for (const Variable& v : tree_.variables) {
       for (const PointerInitialiser& p : v.pointers) {
         const auto target = globals_.find(p.symbol);
-        if (target == globals_.end()) throw PtxError(v.line, "the initialiser of " + v.name + " names unknown " + p.symbol);
+        if (target == globals_.end())
+          throw PtxError(v.line, "the initialiser of " + v.name + " names unknown " + p.symbol);
         const uint64_t value = target->second.address + static_cast<uint64_t>(p.addend);
         memory_.write(globals_[v.name].address + p.offset, &value, p.width);
       }

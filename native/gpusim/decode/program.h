@@ -23,37 +23,66 @@ constexpr Slot kConstantSlot = 0x8000'0000;
 
 enum class AddressSpace : uint8_t { kGlobal, kShared, kLocal, kParam, kGeneric };
 
+// Where an instruction comes from.
+struct Site {
+  int ptx_line, source_file, source_line;
+};
+
 struct Instruction {
   Handler run = nullptr;
-  Slot guard = 0;           // a predicate
-  uint32_t guard_flip = 0;  // all ones for !%p
-  Slot op[6] = {};          // in the order of the text: destination first; memory operands: the base
+  Slot guard = 0;              // a predicate
+  uint32_t guard_flip = 0;     // all ones for !%p
+  Slot op[6] = {};             // in the order of the text: destination first; memory operands: the base
   const Slot* list = nullptr;  // registers of a vector operand, or more than op holds
-  int64_t immediate = 0;    // displacement, branch target, barrier, MXCSR: as the handler says
+  int64_t immediate = 0;       // displacement, branch target, barrier, MXCSR: as the handler says
   AddressSpace space = AddressSpace::kGlobal;
   uint8_t num_list = 0;
   uint8_t bytes = 0;          // accessed per lane
   uint8_t address_bytes = 8;  // width of the base register: 4 or 8
   uint8_t flags = 0;          // as the handler says
   uint32_t cache = 0;         // index of this instruction's translation (memory instructions)
-  Site site{0, 0, 0};
+  uint32_t index = 0;         // in the program
+  MemoryOrder order = MemoryOrder::kWeak;
 };
 
 // Special registers lie before the first register, as lanes.
 enum Special : uint32_t {
-  kTidX, kTidY, kTidZ, kNTidX, kNTidY, kNTidZ, kCtaIdX, kCtaIdY, kCtaIdZ, kNCtaIdX, kNCtaIdY, kNCtaIdZ,
-  kLaneId, kWarpId, kNWarpId, kSmId, kNSmId, kLaneMaskEq, kLaneMaskLt, kLaneMaskLe, kLaneMaskGt, kLaneMaskGe,
-  kDynamicSharedBytes, kTotalSharedBytes, kNumSpecials
+  kTidX,
+  kTidY,
+  kTidZ,
+  kNTidX,
+  kNTidY,
+  kNTidZ,
+  kCtaIdX,
+  kCtaIdY,
+  kCtaIdZ,
+  kNCtaIdX,
+  kNCtaIdY,
+  kNCtaIdZ,
+  kLaneId,
+  kWarpId,
+  kNWarpId,
+  kSmId,
+  kNSmId,
+  kLaneMaskEq,
+  kLaneMaskLt,
+  kLaneMaskLe,
+  kLaneMaskGt,
+  kLaneMaskGe,
+  kDynamicSharedBytes,
+  kTotalSharedBytes,
+  kNumSpecials
 };
 constexpr uint32_t kSpecialStride = 128;  // 32 lanes of 4 bytes
 
 // Fixed places in the constants.
-constexpr Slot kAlways = kConstantSlot | 0;    // predicate: all lanes
+constexpr Slot kAlways = kConstantSlot | 0;  // predicate: all lanes
 constexpr Slot kNever = kConstantSlot | 4;
 constexpr Slot kZero64 = kConstantSlot | 256;  // 32 lanes of 64-bit zero
 
 struct Program : Kernel {
   std::vector<Instruction> code;
+  std::vector<Site> sites;  // of each instruction
   std::vector<uint8_t> constants;
   std::vector<std::vector<Slot>> lists;
   std::vector<std::vector<uint32_t>> branch_tables;

@@ -8,9 +8,15 @@ namespace {
 
 const char* kind_name(AccessKind kind) {
   switch (kind) {
-    case AccessKind::kLoad: case AccessKind::kAsyncSource: return "read";
-    case AccessKind::kAtomic: return "atomic";
-    default: return "write";
+    case AccessKind::kLoad:
+    case AccessKind::kMatrixLoad:
+    case AccessKind::kAsyncSource:
+      return "read";
+    case AccessKind::kAtomic:
+    case AccessKind::kReduction:
+      return "atomic";
+    default:
+      return "write";
   }
 }
 
@@ -21,23 +27,27 @@ std::string hex(uint64_t value) {
 }
 
 std::string access_name(AccessKind kind, const char* space, uint32_t bytes, uint64_t address) {
-  return std::string("invalid ") + space + " " + kind_name(kind) + " of " + std::to_string(bytes) + " bytes at " + hex(address);
+  return std::string("invalid ") + space + " " + kind_name(kind) + " of " + std::to_string(bytes) + " bytes at " +
+         hex(address);
 }
 
 // A window that all threads of the block share (shared, parameters) or that each has (local).
 struct Window {
   const char* name;
   uint64_t begin, end;
-  uint8_t* bytes;    // of begin, lane 0
-  uint64_t stride;   // from lane to lane
+  uint8_t* bytes;   // of begin, lane 0
+  uint64_t stride;  // from lane to lane
 };
 
 Window window_of(const Warp& w, AddressSpace space) {
   Block& b = *w.block;
   switch (space) {
-    case AddressSpace::kShared: return {"shared", kSharedBase, b.shared_end(), b.shared.data(), 0};
-    case AddressSpace::kLocal: return {"local", 0, b.program.local_bytes, w.local, b.program.local_bytes};
-    default: return {"parameter", 0, b.program.parameter_bytes, const_cast<uint8_t*>(b.launch.parameters), 0};
+    case AddressSpace::kShared:
+      return {"shared", kSharedBase, b.shared_end(), b.shared.data(), 0};
+    case AddressSpace::kLocal:
+      return {"local", 0, b.program.local_bytes, w.local, b.program.local_bytes};
+    default:
+      return {"parameter", 0, b.program.parameter_bytes, const_cast<uint8_t*>(b.launch.parameters), 0};
   }
 }
 
@@ -57,22 +67,27 @@ Window window_of(const Warp& w, AddressSpace space) {
   w.fault(freed ? FindingKind::kUseAfterFree : FindingKind::kIllegalAddress, 700, i, lane, message);
 }
 
-void tell(Warp& w, const Instruction& i, uint32_t lanes, uint32_t bytes, AccessKind kind, AddressSpace space,
-          const Lanes& to, Allocation* allocation, const uint8_t* values) {
+void tell(Warp& w, const Instruction& i, uint32_t lanes, uint32_t bytes, AccessKind kind, AddressSpace space, Lanes& to,
+          Allocation* allocation, const uint8_t* values) {
   if (space == AddressSpace::kParam) return;
   WarpAccess access;
-  access.space = space == AddressSpace::kGlobal ? Space::kGlobal : space == AddressSpace::kShared ? Space::kShared : Space::kLocal;
+  access.space = space == AddressSpace::kGlobal   ? Space::kGlobal
+                 : space == AddressSpace::kShared ? Space::kShared
+                                                  : Space::kLocal;
   access.kind = kind;
-  access.volatile_access = (i.flags & kVolatileAccess) != 0;
+  access.order = i.order;
+  access.instruction = i.index;
   access.warp = w.index;
   access.lanes = lanes;
   access.bytes = bytes;
   access.addresses = to.address;
   access.allocation = allocation;
-  access.memory = to.pointer;
   access.values = values;
-  access.site = &i.site;
-  w.block->monitor->access(access);
+  uint64_t apart = lanes == kAllLanes ? 0 : 1;
+  for (uint64_t l = 0; l < kWarpSize; ++l) apart |= to.address[l] - to.address[0] - l * bytes;
+  access.contiguous = apart == 0;
+  to.monitor = w.block->monitor.get();
+  to.held = to.monitor->before(access);
 }
 
 // Lanes that lie in different allocations, or do not lie in any. `lanes` may be a part of the warp's.
@@ -92,10 +107,16 @@ void resolve_global_each(Warp& w, const Instruction& i, uint32_t lanes, uint32_t
   for (uint32_t rest = lanes; rest != 0;) {
     Allocation* allocation = hit[__builtin_ctz(rest)];
     uint32_t same = 0;
-    for (uint32_t l = 0; l < kWarpSize; ++l) same |= static_cast<uint32_t>((rest >> l & 1) != 0 && hit[l] == allocation) << l;
+    for (uint32_t l = 0; l < kWarpSize; ++l)
+      same |= static_cast<uint32_t>((rest >> l & 1) != 0 && hit[l] == allocation) << l;
     rest &= ~same;
     w.block->translations[i.cache] = {allocation->address, allocation->size_bytes, allocation->bytes, allocation};
-    if (w.block->monitor) tell(w, i, same, bytes, kind, AddressSpace::kGlobal, to, allocation, values);
+    if (!w.block->monitor) continue;
+    tell(w, i, same, bytes, kind, AddressSpace::kGlobal, to, allocation, values);
+    if (same != lanes && to.held != 0) {  // no second lock beside a first
+      to.monitor->after(to.held);
+      to.held = 0;
+    }
   }
 }
 
@@ -122,11 +143,14 @@ void resolve_window(Warp& w, const Instruction& i, uint32_t lanes, uint32_t byte
       const uint64_t address = to.address[l];
       if (address < window.begin || address > window.end || bytes > window.end - address) {
         w.fault(FindingKind::kIllegalAddress, 700, i, l,
-                access_name(kind, window.name, bytes, address) + ": the " + window.name + " memory is [" + hex(window.begin) +
-                    ", " + hex(window.end) + ")");
+                access_name(kind, window.name, bytes, address) + ": the " + window.name + " memory is [" +
+                    hex(window.begin) + ", " + hex(window.end) + ")");
       }
       if (address % bytes != 0) misaligned(w, i, l, kind, window.name, bytes, address);
     }
+  }
+  if (space == AddressSpace::kShared) {
+    for (uint64_t& a : to.address) a -= kSharedBase;
   }
   if (w.block->monitor) tell(w, i, lanes, bytes, kind, space, to, nullptr, values);
 }
@@ -139,19 +163,25 @@ AddressSpace space_of(uint64_t generic) {
 
 void resolve_generic(Warp& w, const Instruction& i, uint32_t lanes, uint32_t bytes, AccessKind kind, Lanes& to,
                      const uint8_t* values) {
-  Lanes result = to;
+  Lanes result;
   result.space = AddressSpace::kGeneric;
   for (uint32_t rest = lanes; rest != 0;) {
     const int first = __builtin_ctz(rest);
     const AddressSpace space = space_of(to.address[first]);
     const uint64_t window = space == AddressSpace::kGlobal ? 0 : to.address[first] / kWindowBytes * kWindowBytes;
     uint32_t same = 0;
-    for (uint32_t l = 0; l < kWarpSize; ++l) same |= static_cast<uint32_t>((rest >> l & 1) != 0 && space_of(to.address[l]) == space) << l;
+    for (uint32_t l = 0; l < kWarpSize; ++l)
+      same |= static_cast<uint32_t>((rest >> l & 1) != 0 && space_of(to.address[l]) == space) << l;
     rest &= ~same;
     Lanes part;
-    for (int l = 0; l < kWarpSize; ++l) part.address[l] = ((same >> l & 1) != 0 ? to.address[l] : to.address[first]) - window;
+    for (int l = 0; l < kWarpSize; ++l)
+      part.address[l] = ((same >> l & 1) != 0 ? to.address[l] : to.address[first]) - window;
     resolve_addresses(w, i, same, bytes, kind, space, part, values);
-    if (same == lanes) result.space = space;
+    if (same == lanes) {
+      result.space = space;
+      std::swap(to.held, part.held);
+      to.monitor = part.monitor;
+    }
     for (int l = 0; l < kWarpSize; ++l) {
       if ((same >> l & 1) == 0 && same != lanes) continue;
       result.pointer[l] = part.pointer[l];
@@ -162,7 +192,9 @@ void resolve_generic(Warp& w, const Instruction& i, uint32_t lanes, uint32_t byt
   for (int l = 0; l < kWarpSize; ++l) {
     if ((lanes >> l & 1) == 0) result.pointer[l] = result.pointer[first];
   }
-  to = result;
+  to.space = result.space;
+  std::copy_n(result.pointer, kWarpSize, to.pointer);
+  std::copy_n(result.address, kWarpSize, to.address);
 }
 
 }  // namespace
@@ -174,7 +206,8 @@ void compute_addresses(Warp& w, const Instruction& i, uint32_t lanes, int base, 
     for (int l = 0; l < kWarpSize; ++l) to.address[l] = a[l] + displacement;
   } else {
     const uint32_t* a = w.at<uint32_t>(i.op[base]);
-    for (int l = 0; l < kWarpSize; ++l) to.address[l] = static_cast<uint32_t>(a[l] + static_cast<uint32_t>(displacement));
+    for (int l = 0; l < kWarpSize; ++l)
+      to.address[l] = static_cast<uint32_t>(a[l] + static_cast<uint32_t>(displacement));
   }
   if (lanes != kAllLanes) {
     const uint64_t active = to.address[__builtin_ctz(lanes)];
@@ -182,8 +215,8 @@ void compute_addresses(Warp& w, const Instruction& i, uint32_t lanes, int base, 
   }
 }
 
-void resolve_addresses(Warp& w, const Instruction& i, uint32_t lanes, uint32_t bytes, AccessKind kind, AddressSpace space,
-                       Lanes& to, const uint8_t* values) {
+void resolve_addresses(Warp& w, const Instruction& i, uint32_t lanes, uint32_t bytes, AccessKind kind,
+                       AddressSpace space, Lanes& to, const uint8_t* values) {
   to.space = space;
   if (space == AddressSpace::kGlobal) {
     const Translation& t = w.block->translations[i.cache];
@@ -212,7 +245,8 @@ const uint8_t* resolve_one(Warp& w, const Instruction& i, uint32_t lane, uint64_
   const AddressSpace space = space_of(address);
   if (space == AddressSpace::kGlobal) {
     const Allocation* a = w.block->launch.memory->find(address);
-    if (a == nullptr || !a->live || address - a->address + bytes > a->size_bytes) outside_global(w, i, lane, AccessKind::kLoad, bytes, address, a);
+    if (a == nullptr || !a->live || address - a->address + bytes > a->size_bytes)
+      outside_global(w, i, lane, AccessKind::kLoad, bytes, address, a);
     return a->bytes + (address - a->address);
   }
   const Window window = window_of(w, space);

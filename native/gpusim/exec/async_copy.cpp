@@ -13,7 +13,7 @@ void perform(Warp& w, const AsyncCopy& copy, uint32_t lanes) {
   uint8_t* shared = w.block->shared.data();
   for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
     const int l = __builtin_ctz(rest);
-    uint8_t* to = shared + (copy.target[l] - kSharedBase);
+    uint8_t* to = shared + copy.target[l];
     std::memcpy(to, copy.source[l], copy.source_bytes[l]);
     std::memset(to + copy.source_bytes[l], 0, copy.bytes - copy.source_bytes[l]);
   }
@@ -32,7 +32,9 @@ void copy_async(Warp& w, const Instruction& i, uint32_t lanes) {
   uint32_t full = 0, part = 0;
   for (uint32_t l = 0; l < kWarpSize; ++l) {
     const uint32_t wanted = (i.flags & 1) != 0 ? given[l] : bytes;
-    if (wanted > bytes && (lanes >> l & 1) != 0) w.fault(FindingKind::kIllegalInstruction, 719, i, l, "cp.async reads " + std::to_string(wanted) + " bytes to write " + std::to_string(bytes));
+    if (wanted > bytes && (lanes >> l & 1) != 0)
+      w.fault(FindingKind::kIllegalInstruction, 719, i, l,
+              "cp.async reads " + std::to_string(wanted) + " bytes to write " + std::to_string(bytes));
     copy.source_bytes[l] = wanted;
     full |= static_cast<uint32_t>(wanted == bytes) << l;
     part |= static_cast<uint32_t>(wanted != 0 && wanted != bytes) << l;
@@ -47,11 +49,11 @@ void copy_async(Warp& w, const Instruction& i, uint32_t lanes) {
   }
   for (uint32_t rest = part; rest != 0; rest &= rest - 1) {  // byte by byte: any number of them may be in bounds
     const int l = __builtin_ctz(rest);
-    Lanes one;
-    compute_addresses(w, i, 1u << l, 1, one);
-    const uint64_t begin = one.address[l];
     for (uint32_t k = 0; k < copy.source_bytes[l]; ++k) {
-      for (uint64_t& a : one.address) a = begin + k;
+      Lanes one;
+      compute_addresses(w, i, 1u << l, 1, one);
+      const uint64_t begin = one.address[l] + k;
+      for (uint64_t& a : one.address) a = begin;
       resolve_addresses(w, i, 1u << l, 1, AccessKind::kAsyncSource, AddressSpace::kGlobal, one);
       if (k == 0) copy.source[l] = one.pointer[l];
     }
@@ -80,7 +82,7 @@ void copy_async(Warp& w, const Instruction& i, uint32_t lanes) {
   uint8_t* shared = block.shared.data();
   for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
     const int l = __builtin_ctz(rest);
-    uint8_t* at = shared + (copy.target[l] - kSharedBase);
+    uint8_t* at = shared + copy.target[l];
     std::memcpy(at, copy.source[l], copy.source_bytes[l]);
     std::memset(at + copy.source_bytes[l], 0, bytes - copy.source_bytes[l]);
   }
@@ -98,7 +100,8 @@ void wait(Warp& w, const Instruction& i, uint32_t lanes) {
     AsyncCopy& copy = w.copies[k];
     uint32_t due = 0;
     for (uint32_t l = 0; l < kWarpSize; ++l) {
-      due |= static_cast<uint32_t>(i.immediate < 0 || copy.batch[l] + static_cast<uint64_t>(i.immediate) < w.batch[l]) << l;
+      due |= static_cast<uint32_t>(i.immediate < 0 || copy.batch[l] + static_cast<uint64_t>(i.immediate) < w.batch[l])
+             << l;
     }
     due &= copy.lanes & lanes;
     if (due != 0) {
@@ -122,7 +125,8 @@ void encode_copy(Encoder& e) {
   e.require_operands(3, 4);
   const uint64_t bytes = e.integer(e.operand(2));
   const bool cached_globally = e.match.has(".cg");
-  if (bytes != 16 && (cached_globally || (bytes != 4 && bytes != 8))) e.fail("copies of " + std::to_string(bytes) + " bytes are not permitted");
+  if (bytes != 16 && (cached_globally || (bytes != 4 && bytes != 8)))
+    e.fail("copies of " + std::to_string(bytes) + " bytes are not permitted");
   e.address(0, e.operand(0), AddressSpace::kShared);
   e.out.op[3] = static_cast<Slot>(static_cast<int32_t>(e.out.immediate));
   const uint8_t target_bytes = e.out.address_bytes;

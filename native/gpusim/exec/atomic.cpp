@@ -10,24 +10,82 @@
 namespace winnow::gpusim {
 namespace {
 
-struct Add { template <class T> static T apply(T a, T b, T) { return static_cast<T>(a + b); } };
-struct Min { template <class T> static T apply(T a, T b, T) { return a < b ? a : b; } };
-struct Max { template <class T> static T apply(T a, T b, T) { return a > b ? a : b; } };
-struct And { template <class T> static T apply(T a, T b, T) { return a & b; } };
-struct Or { template <class T> static T apply(T a, T b, T) { return a | b; } };
-struct Xor { template <class T> static T apply(T a, T b, T) { return a ^ b; } };
-struct Exchange { template <class T> static T apply(T, T b, T) { return b; } };
-struct CompareSwap { template <class T> static T apply(T a, T b, T c) { return a == b ? c : a; } };
-struct Increment { static uint32_t apply(uint32_t a, uint32_t b, uint32_t) { return a >= b ? 0 : a + 1; } };
-struct Decrement { static uint32_t apply(uint32_t a, uint32_t b, uint32_t) { return a == 0 || a > b ? b : a - 1; } };
-struct AddF32 { static uint32_t apply(uint32_t a, uint32_t b, uint32_t) { return bit_cast<uint32_t>(canonical(bit_cast<float>(a) + bit_cast<float>(b))); } };
-struct AddF64 { static uint64_t apply(uint64_t a, uint64_t b, uint64_t) { return bit_cast<uint64_t>(bit_cast<double>(a) + bit_cast<double>(b)); } };
-template <class H> struct AddHalf {
-  static uint16_t apply(uint16_t a, uint16_t b, uint16_t) { return narrow<H>(odd_multiply_add(H::widen(a), 1, H::widen(b))); }
+struct Add {
+  template <class T>
+  static T apply(T a, T b, T) {
+    return static_cast<T>(a + b);
+  }
 };
-template <class H> struct AddPair {
+struct Min {
+  template <class T>
+  static T apply(T a, T b, T) {
+    return a < b ? a : b;
+  }
+};
+struct Max {
+  template <class T>
+  static T apply(T a, T b, T) {
+    return a > b ? a : b;
+  }
+};
+struct And {
+  template <class T>
+  static T apply(T a, T b, T) {
+    return a & b;
+  }
+};
+struct Or {
+  template <class T>
+  static T apply(T a, T b, T) {
+    return a | b;
+  }
+};
+struct Xor {
+  template <class T>
+  static T apply(T a, T b, T) {
+    return a ^ b;
+  }
+};
+struct Exchange {
+  template <class T>
+  static T apply(T, T b, T) {
+    return b;
+  }
+};
+struct CompareSwap {
+  template <class T>
+  static T apply(T a, T b, T c) {
+    return a == b ? c : a;
+  }
+};
+struct Increment {
+  static uint32_t apply(uint32_t a, uint32_t b, uint32_t) { return a >= b ? 0 : a + 1; }
+};
+struct Decrement {
+  static uint32_t apply(uint32_t a, uint32_t b, uint32_t) { return a == 0 || a > b ? b : a - 1; }
+};
+struct AddF32 {
   static uint32_t apply(uint32_t a, uint32_t b, uint32_t) {
-    const auto one = [](uint32_t x, uint32_t y) { return uint32_t{AddHalf<H>::apply(static_cast<uint16_t>(x), static_cast<uint16_t>(y), 0)}; };
+    return bit_cast<uint32_t>(canonical(bit_cast<float>(a) + bit_cast<float>(b)));
+  }
+};
+struct AddF64 {
+  static uint64_t apply(uint64_t a, uint64_t b, uint64_t) {
+    return bit_cast<uint64_t>(bit_cast<double>(a) + bit_cast<double>(b));
+  }
+};
+template <class H>
+struct AddHalf {
+  static uint16_t apply(uint16_t a, uint16_t b, uint16_t) {
+    return narrow<H>(odd_multiply_add(H::widen(a), 1, H::widen(b)));
+  }
+};
+template <class H>
+struct AddPair {
+  static uint32_t apply(uint32_t a, uint32_t b, uint32_t) {
+    const auto one = [](uint32_t x, uint32_t y) {
+      return uint32_t{AddHalf<H>::apply(static_cast<uint16_t>(x), static_cast<uint16_t>(y), 0)};
+    };
     return one(a >> 16, b >> 16) << 16 | one(a, b);
   }
 };
@@ -36,7 +94,7 @@ template <class H> struct AddPair {
 template <class Op, class T, bool kReturns>
 void atomic(Warp& w, const Instruction& i, uint32_t lanes) {
   Lanes at;
-  resolve(w, i, lanes, 1, sizeof(T), AccessKind::kAtomic, at);
+  resolve(w, i, lanes, 1, sizeof(T), kReturns ? AccessKind::kAtomic : AccessKind::kReduction, at);
   w.block->counters.atomics += static_cast<uint64_t>(__builtin_popcount(lanes));
   const T *b = w.at<T>(i.op[2]), *c = w.at<T>(i.op[3]);
   T* d = kReturns ? w.at<T>(i.op[0]) : nullptr;
@@ -46,7 +104,8 @@ void atomic(Warp& w, const Instruction& i, uint32_t lanes) {
     T old;
     if (at.space == AddressSpace::kGlobal || at.space == AddressSpace::kGeneric) {
       old = __atomic_load_n(target, __ATOMIC_RELAXED);
-      while (!__atomic_compare_exchange_n(target, &old, Op::apply(old, b[l], c[l]), false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) {
+      while (!__atomic_compare_exchange_n(target, &old, Op::apply(old, b[l], c[l]), false, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_RELAXED)) {
       }
     } else {
       std::memcpy(&old, target, sizeof old);
@@ -57,34 +116,54 @@ void atomic(Warp& w, const Instruction& i, uint32_t lanes) {
   }
 }
 
-template <class Op, class T> Handler with(bool returns) { return returns ? atomic<Op, T, true> : atomic<Op, T, false>; }
+template <class Op, class T>
+Handler with(bool returns) {
+  return returns ? atomic<Op, T, true> : atomic<Op, T, false>;
+}
 
-template <class Op> Handler signed_or_not(Type type, bool returns) {
+template <class Op>
+Handler signed_or_not(Type type, bool returns) {
   switch (type) {
-    case Type::kU32: return with<Op, uint32_t>(returns);
-    case Type::kS32: return with<Op, int32_t>(returns);
-    case Type::kU64: return with<Op, uint64_t>(returns);
-    case Type::kS64: return with<Op, int64_t>(returns);
-    default: return nullptr;
+    case Type::kU32:
+      return with<Op, uint32_t>(returns);
+    case Type::kS32:
+      return with<Op, int32_t>(returns);
+    case Type::kU64:
+      return with<Op, uint64_t>(returns);
+    case Type::kS64:
+      return with<Op, int64_t>(returns);
+    default:
+      return nullptr;
   }
 }
-template <class Op> Handler of_width(Type type, bool returns) {
+template <class Op>
+Handler of_width(Type type, bool returns) {
   switch (size_bytes(type)) {
-    case 2: return with<Op, uint16_t>(returns);
-    case 4: return with<Op, uint32_t>(returns);
-    default: return with<Op, uint64_t>(returns);
+    case 2:
+      return with<Op, uint16_t>(returns);
+    case 4:
+      return with<Op, uint32_t>(returns);
+    default:
+      return with<Op, uint64_t>(returns);
   }
 }
 
 Handler add_of(Type type, bool returns) {
   switch (type) {
-    case Type::kF32: return with<AddF32, uint32_t>(returns);
-    case Type::kF64: return with<AddF64, uint64_t>(returns);
-    case Type::kF16: return with<AddHalf<F16>, uint16_t>(returns);
-    case Type::kBF16: return with<AddHalf<BF16>, uint16_t>(returns);
-    case Type::kF16x2: return with<AddPair<F16>, uint32_t>(returns);
-    case Type::kBF16x2: return with<AddPair<BF16>, uint32_t>(returns);
-    default: return of_width<Add>(type, returns);
+    case Type::kF32:
+      return with<AddF32, uint32_t>(returns);
+    case Type::kF64:
+      return with<AddF64, uint64_t>(returns);
+    case Type::kF16:
+      return with<AddHalf<F16>, uint16_t>(returns);
+    case Type::kBF16:
+      return with<AddHalf<BF16>, uint16_t>(returns);
+    case Type::kF16x2:
+      return with<AddPair<F16>, uint32_t>(returns);
+    case Type::kBF16x2:
+      return with<AddPair<BF16>, uint32_t>(returns);
+    default:
+      return of_width<Add>(type, returns);
   }
 }
 
@@ -118,6 +197,10 @@ void encode_atomic(Encoder& e) {
   e.out.op[3] = kZero64;
   if (op == ".cas") e.use(3, e.operand(first + 2), type);
   e.out.bytes = static_cast<uint8_t>(size_bytes(type));
+  e.out.order = m.has(".acquire")   ? MemoryOrder::kAcquire
+                : m.has(".release") ? MemoryOrder::kRelease
+                : m.has(".acq_rel") ? MemoryOrder::kAcquireRelease
+                                    : MemoryOrder::kRelaxed;
   e.out.run = handler_of(op, type, returns);
 }
 

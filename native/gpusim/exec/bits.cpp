@@ -8,28 +8,74 @@
 namespace winnow::gpusim {
 namespace {
 
-struct And { template <class T> static T apply(T a, T b) { return a & b; } };
-struct Or { template <class T> static T apply(T a, T b) { return a | b; } };
-struct Xor { template <class T> static T apply(T a, T b) { return a ^ b; } };
-struct Not { template <class T> static T apply(T a) { return static_cast<T>(~a); } };
-struct CNot { template <class T> static T apply(T a) { return a == 0; } };
+struct And {
+  template <class T>
+  static T apply(T a, T b) {
+    return a & b;
+  }
+};
+struct Or {
+  template <class T>
+  static T apply(T a, T b) {
+    return a | b;
+  }
+};
+struct Xor {
+  template <class T>
+  static T apply(T a, T b) {
+    return a ^ b;
+  }
+};
+struct Not {
+  template <class T>
+  static T apply(T a) {
+    return static_cast<T>(~a);
+  }
+};
+struct CNot {
+  template <class T>
+  static T apply(T a) {
+    return a == 0;
+  }
+};
 
 // Amounts beyond the width shift everything out.
-struct ShiftLeft { template <class T> static T apply(T a, uint32_t b) { return b < 8 * sizeof(T) ? static_cast<T>(a << b) : T{0}; } };
+struct ShiftLeft {
+  template <class T>
+  static T apply(T a, uint32_t b) {
+    return b < 8 * sizeof(T) ? static_cast<T>(a << b) : T{0};
+  }
+};
 struct ShiftRight {
-  template <class T> static T apply(T a, uint32_t b) {
+  template <class T>
+  static T apply(T a, uint32_t b) {
     constexpr uint32_t kWidth = 8 * sizeof(T);
     return static_cast<T>(b < kWidth ? a >> b : a >> (kWidth - 1) >> 1);
   }
 };
 uint64_t joined(uint32_t high, uint32_t low) { return uint64_t{high} << 32 | low; }
-struct FunnelLeftWrap { static uint32_t apply(uint32_t a, uint32_t b, uint32_t c) { return static_cast<uint32_t>(joined(b, a) << (c & 31) >> 32); } };
-struct FunnelLeftClamp { static uint32_t apply(uint32_t a, uint32_t b, uint32_t c) { return static_cast<uint32_t>(c >= 32 ? a : joined(b, a) << c >> 32); } };
-struct FunnelRightWrap { static uint32_t apply(uint32_t a, uint32_t b, uint32_t c) { return static_cast<uint32_t>(joined(b, a) >> (c & 31)); } };
-struct FunnelRightClamp { static uint32_t apply(uint32_t a, uint32_t b, uint32_t c) { return static_cast<uint32_t>(c >= 32 ? b : joined(b, a) >> c); } };
+struct FunnelLeftWrap {
+  static uint32_t apply(uint32_t a, uint32_t b, uint32_t c) {
+    return static_cast<uint32_t>(joined(b, a) << (c & 31) >> 32);
+  }
+};
+struct FunnelLeftClamp {
+  static uint32_t apply(uint32_t a, uint32_t b, uint32_t c) {
+    return static_cast<uint32_t>(c >= 32 ? a : joined(b, a) << c >> 32);
+  }
+};
+struct FunnelRightWrap {
+  static uint32_t apply(uint32_t a, uint32_t b, uint32_t c) { return static_cast<uint32_t>(joined(b, a) >> (c & 31)); }
+};
+struct FunnelRightClamp {
+  static uint32_t apply(uint32_t a, uint32_t b, uint32_t c) {
+    return static_cast<uint32_t>(c >= 32 ? b : joined(b, a) >> c);
+  }
+};
 
 struct BitFieldExtract {
-  template <class T> static T apply(T a, uint32_t b, uint32_t c) {
+  template <class T>
+  static T apply(T a, uint32_t b, uint32_t c) {
     constexpr uint32_t kWidth = 8 * sizeof(T);
     const uint32_t position = b & 0xFF, length = c & 0xFF;
     if (length == 0) return 0;
@@ -44,10 +90,21 @@ struct BitFieldExtract {
   }
 };
 
-struct LeadingZeros { template <class T> static uint32_t apply(T a) { return a == 0 ? 8 * sizeof(T) : static_cast<uint32_t>(__builtin_clzll(a)) - (64 - 8 * sizeof(T)); } };
-struct Ones { template <class T> static uint32_t apply(T a) { return static_cast<uint32_t>(__builtin_popcountll(a)); } };
+struct LeadingZeros {
+  template <class T>
+  static uint32_t apply(T a) {
+    return a == 0 ? 8 * sizeof(T) : static_cast<uint32_t>(__builtin_clzll(a)) - (64 - 8 * sizeof(T));
+  }
+};
+struct Ones {
+  template <class T>
+  static uint32_t apply(T a) {
+    return static_cast<uint32_t>(__builtin_popcountll(a));
+  }
+};
 struct Reverse {
-  template <class T> static T apply(T a) {
+  template <class T>
+  static T apply(T a) {
     T r = 0;
     for (size_t k = 0; k < 8 * sizeof(T); ++k) r = static_cast<T>(r << 1 | (a >> k & 1));
     return r;
@@ -55,14 +112,16 @@ struct Reverse {
 };
 // Position of the highest bit that differs from the sign; none: all ones.
 struct FindBit {
-  template <class T> static uint32_t apply(T a) {
+  template <class T>
+  static uint32_t apply(T a) {
     using U = std::make_unsigned_t<T>;
     const U bits = a < 0 ? static_cast<U>(~a) : static_cast<U>(a);
     return bits == 0 ? ~0u : 8 * sizeof(T) - 1 - LeadingZeros::apply(bits);
   }
 };
 struct FindShift {
-  template <class T> static uint32_t apply(T a) {
+  template <class T>
+  static uint32_t apply(T a) {
     const uint32_t position = FindBit::apply(a);
     return position == ~0u ? ~0u : 8 * sizeof(T) - 1 - position;
   }
@@ -83,13 +142,30 @@ struct Permute {
   }
 };
 
-template <class Op> Handler logic(const Match& m) { return for_width(m.type(), [](auto t) -> Handler { return binary<Op, decltype(t)>; }); }
-template <class Op> Handler logic_unary(const Match& m) { return for_width(m.type(), [](auto t) -> Handler { return unary<Op, decltype(t)>; }); }
-template <class Op> Handler shift(const Match& m) { return for_integer(m.type(), [](auto t) -> Handler { return binary<Op, decltype(t), decltype(t), uint32_t>; }); }
-template <class Op> Handler count(const Match& m) { return for_integer(m.type(), [](auto t) -> Handler { return unary<Op, uint32_t, decltype(t)>; }); }
-template <class Op> Handler fixed3(const Match&) { return ternary<Op, uint32_t>; }
+template <class Op>
+Handler logic(const Match& m) {
+  return for_width(m.type(), [](auto t) -> Handler { return binary<Op, decltype(t)>; });
+}
+template <class Op>
+Handler logic_unary(const Match& m) {
+  return for_width(m.type(), [](auto t) -> Handler { return unary<Op, decltype(t)>; });
+}
+template <class Op>
+Handler shift(const Match& m) {
+  return for_integer(m.type(), [](auto t) -> Handler { return binary<Op, decltype(t), decltype(t), uint32_t>; });
+}
+template <class Op>
+Handler count(const Match& m) {
+  return for_integer(m.type(), [](auto t) -> Handler { return unary<Op, uint32_t, decltype(t)>; });
+}
+template <class Op>
+Handler fixed3(const Match&) {
+  return ternary<Op, uint32_t>;
+}
 Handler bit_field_extract(const Match& m) {
-  return for_integer(m.type(), [](auto t) -> Handler { return ternary<BitFieldExtract, decltype(t), decltype(t), uint32_t, uint32_t>; });
+  return for_integer(m.type(), [](auto t) -> Handler {
+    return ternary<BitFieldExtract, decltype(t), decltype(t), uint32_t, uint32_t>;
+  });
 }
 
 // d = b with the field of `length` bits at `position` replaced by a's low bits.
@@ -124,8 +200,10 @@ void logic3(Warp& w, const Instruction& i, uint32_t lanes) {
   uint32_t term[8];
   for (int k = 0; k < 8; ++k) term[k] = (i.immediate >> k & 1) != 0 ? ~0u : 0;
   for_lanes(w, lanes, w.at<uint32_t>(i.op[0]), [=](int l) {
-    const uint32_t when_a = (b[l] & ((c[l] & term[7]) | (~c[l] & term[6]))) | (~b[l] & ((c[l] & term[5]) | (~c[l] & term[4])));
-    const uint32_t when_not = (b[l] & ((c[l] & term[3]) | (~c[l] & term[2]))) | (~b[l] & ((c[l] & term[1]) | (~c[l] & term[0])));
+    const uint32_t when_a =
+        (b[l] & ((c[l] & term[7]) | (~c[l] & term[6]))) | (~b[l] & ((c[l] & term[5]) | (~c[l] & term[4])));
+    const uint32_t when_not =
+        (b[l] & ((c[l] & term[3]) | (~c[l] & term[2]))) | (~b[l] & ((c[l] & term[1]) | (~c[l] & term[0])));
     return (a[l] & when_a) | (~a[l] & when_not);
   });
 }

@@ -6,9 +6,8 @@
 namespace winnow::gpusim {
 namespace {
 
-constexpr uint64_t kLongTurn = 4096;       // instructions: a warp's registers stay in the cache
+constexpr uint64_t kLongTurn = 4096;  // instructions: a warp's registers stay in the cache
 constexpr uint8_t kFreshByte = 0xA5;
-constexpr size_t kMaxFindings = 16;        // of one block
 constexpr size_t kRegisterAlignment = 64;  // one cache line
 
 Dim3 unravel(uint64_t index, Dim3 size) {
@@ -33,6 +32,7 @@ Block::Block(const Launch& launch)
       local_(warps.size() * kWarpSize * program.local_bytes) {
   void* aligned = registers_.data();
   size_t space = registers_.size();
+  if (launch.monitor != nullptr) monitor = launch.monitor->make_worker();
   std::align(kRegisterAlignment, space - kRegisterAlignment, aligned, space);
   const Dim3 size = launch.block;
   for (uint32_t i = 0; i < warps.size(); ++i) {
@@ -48,19 +48,25 @@ Block::Block(const Launch& launch)
     for (uint32_t l = 0; l < kWarpSize; ++l) {
       const Dim3 thread = unravel(i * kWarpSize + l, size);
       const uint32_t below = (1u << l) - 1, self = 1u << l;
-      const std::pair<Special, uint32_t> values[] = {{kTidX, thread.x},          {kTidY, thread.y},
-                                                     {kTidZ, thread.z},          {kLaneId, l},
-                                                     {kLaneMaskEq, self},        {kLaneMaskLt, below},
-                                                     {kLaneMaskLe, below | self}, {kLaneMaskGt, ~(below | self)},
-                                                     {kLaneMaskGe, ~below}};
+      const std::pair<Special, uint32_t> values[] = {
+          {kTidX, thread.x},    {kTidY, thread.y},    {kTidZ, thread.z},           {kLaneId, l},
+          {kLaneMaskEq, self},  {kLaneMaskLt, below}, {kLaneMaskLe, below | self}, {kLaneMaskGt, ~(below | self)},
+          {kLaneMaskGe, ~below}};
       for (const auto& [special, value] : values) w.at<uint32_t>(special * kSpecialStride)[l] = value;
     }
     const Dim3 grid = launch.grid;
-    const std::pair<Special, uint32_t> uniform[] = {
-        {kNTidX, size.x}, {kNTidY, size.y}, {kNTidZ, size.z}, {kNCtaIdX, grid.x},
-        {kNCtaIdY, grid.y}, {kNCtaIdZ, grid.z}, {kWarpId, i}, {kNWarpId, static_cast<uint32_t>(warps.size())},
-        {kSmId, 0}, {kNSmId, 1}, {kDynamicSharedBytes, launch.dynamic_shared_bytes},
-        {kTotalSharedBytes, launch.shared_bytes}};
+    const std::pair<Special, uint32_t> uniform[] = {{kNTidX, size.x},
+                                                    {kNTidY, size.y},
+                                                    {kNTidZ, size.z},
+                                                    {kNCtaIdX, grid.x},
+                                                    {kNCtaIdY, grid.y},
+                                                    {kNCtaIdZ, grid.z},
+                                                    {kWarpId, i},
+                                                    {kNWarpId, static_cast<uint32_t>(warps.size())},
+                                                    {kSmId, 0},
+                                                    {kNSmId, 1},
+                                                    {kDynamicSharedBytes, launch.dynamic_shared_bytes},
+                                                    {kTotalSharedBytes, launch.shared_bytes}};
     for (const auto& [special, value] : uniform) fill_lanes(w, special, value);
   }
 }
@@ -70,11 +76,10 @@ void Block::start(uint64_t index) {
   std::fill(shared.begin(), shared.end(), kFreshByte);
   std::fill(local_.begin(), local_.end(), kFreshByte);
   for (Barrier& b : barriers) b = Barrier{};
-  findings.clear();
   printed.clear();
   counters = Counters{};
   instructions_left = launch.options->max_instructions;
-  if (launch.monitor != nullptr) monitor = launch.monitor->begin_block(id, launch.shared_bytes, num_threads);
+  if (monitor) monitor->begin_block(id, shared.data(), launch.shared_bytes);
   for (Warp& w : warps) {
     w.live = w.lanes = w.started;
     w.pc = 0;
@@ -91,25 +96,23 @@ void Block::start(uint64_t index) {
   }
 }
 
-int Block::run(uint64_t index) {
+void Block::run(uint64_t index) {
   start(index);
-  int error = 0;
   try {
     schedule(index);
-  } catch (const Fault& fault) {
-    error = fault.error;
-    findings.push_back(finding(fault.kind, fault.warp, fault.lane, fault.site, fault.message));
+  } catch (const Fault&) {
+    finish();
+    throw;
   }
+  finish();
+}
+
+void Block::finish() {
   for (const Warp& w : warps) {
     counters.warp_instructions += w.warp_instructions;
     counters.thread_instructions += w.thread_instructions;
   }
-  if (monitor) {
-    const auto& observed = monitor->findings();
-    findings.insert(findings.begin(), observed.begin(), observed.end());
-    launch.monitor->end_block(std::move(monitor));
-  }
-  return error;
+  if (monitor) monitor->end_block();
 }
 
 // Warps take turns. Seed 0: in ascending order and long turns; otherwise both are random, the same for the same seed and block.
@@ -127,9 +130,9 @@ void Block::schedule(uint64_t index) {
       w.run(launch.options->seed == 0 ? kLongTurn : 16 + random() % 512);
       const uint64_t done = w.warp_instructions - before;
       if (done > instructions_left) {
-        w.fault(FindingKind::kTimeout, 702, w.code[w.pc < program.code.size() ? w.pc : 0], 0,
-                "the block has not ended after " + std::to_string(launch.options->max_instructions) +
-                    " warp instructions");
+        w.fault(
+            FindingKind::kTimeout, 702, w.code[w.pc < program.code.size() ? w.pc : 0], 0,
+            "the block has not ended after " + std::to_string(launch.options->max_instructions) + " warp instructions");
       }
       instructions_left -= done;
       progress |= done != 0;
@@ -148,34 +151,22 @@ void Block::deadlock() {
       std::string message = "waits for lanes that never arrive";
       if (at_barrier) {
         uint32_t arrived = 0;
-        for (const uint32_t lanes : barriers[g.barrier].arrived) arrived += static_cast<uint32_t>(__builtin_popcount(lanes));
+        for (const uint32_t lanes : barriers[g.barrier].arrived)
+          arrived += static_cast<uint32_t>(__builtin_popcount(lanes));
         message = "waits at barrier " + std::to_string(g.barrier) + ", where " + std::to_string(arrived) + " of " +
                   std::to_string(barriers[g.barrier].expected == 0 ? num_threads : barriers[g.barrier].expected) +
                   " threads have arrived and nobody else can";
       }
-      throw Fault{FindingKind::kDeadlock, 719, w.index, static_cast<uint32_t>(__builtin_ctz(g.lanes)), i.site, message};
+      throw Fault{
+          FindingKind::kDeadlock, 719, w.index, static_cast<uint32_t>(__builtin_ctz(g.lanes)), i.index, message};
     }
   }
+  throw Fault{FindingKind::kDeadlock, 719, 0, 0, 0, "no warp of the block can go on"};
 }
 
-Finding Block::finding(FindingKind kind, uint32_t warp, uint32_t lane, const Site& site,
-                       const std::string& message) const {
-  Finding f;
-  f.kind = kind;
-  f.kernel = program.name;
-  f.block = id;
-  f.thread = unravel(warp * kWarpSize + lane, launch.block);
-  f.ptx_line = site.ptx_line;
-  f.source_line = site.source_line;
-  if (static_cast<size_t>(site.source_file) < program.files.size()) f.source = program.files[static_cast<size_t>(site.source_file)];
-  f.message = message;
-  return f;
-}
-
-void Block::report(FindingKind kind, const Warp& warp, uint32_t lane, const Instruction& at, const std::string& message) {
-  const auto same = [&](const Finding& f) { return f.kind == kind && f.ptx_line == at.site.ptx_line; };
-  if (findings.size() >= kMaxFindings || std::any_of(findings.begin(), findings.end(), same)) return;
-  findings.push_back(finding(kind, warp.index, lane, at.site, message));
+void Block::report(FindingKind kind, const Warp& warp, uint32_t lane, const Instruction& at,
+                   const std::string& message) {
+  launch.log->add(kind, id, warp.index * kWarpSize + lane, at.index, message);
 }
 
 void Block::release_barriers() {
@@ -188,10 +179,11 @@ void Block::release_barriers() {
       const uint32_t arrived = b.arrived[w.index];
       all &= (w.live & ~arrived) == 0;
       // Counted barriers count whole warps: a last warp with fewer threads counts as 32.
-      if (arrived != 0) count += (w.live & ~arrived) == 0 ? kWarpSize : static_cast<uint32_t>(__builtin_popcount(arrived));
+      if (arrived != 0)
+        count += (w.live & ~arrived) == 0 ? kWarpSize : static_cast<uint32_t>(__builtin_popcount(arrived));
     }
     if (b.expected == 0 ? !all : count < b.expected) continue;
-    if (monitor) monitor->barrier(b.arrived.data(), static_cast<uint32_t>(warps.size()), all);
+    if (monitor) monitor->barrier_released(id);
     const Barrier done = b;
     b = Barrier{};
     for (Warp& w : warps) {
@@ -200,11 +192,6 @@ void Block::release_barriers() {
         g.state = Group::kReady;
         w.reschedule = true;
         const Instruction& i = program.code[g.pc - 1];
-        if (done.lines_differ) {
-          report(FindingKind::kDivergentBarrier, w, static_cast<uint32_t>(__builtin_ctz(g.lanes)), i,
-                 "barrier " + std::to_string(id) + " was released with threads at different instructions, one of them at PTX line " +
-                     std::to_string(done.first_line));
-        }
         if (i.num_list != 0) {  // bar.red: list[0] receives the result
           const Slot to = i.list[0];
           if (i.flags == 0) {

@@ -19,9 +19,7 @@ struct Barrier {
   std::vector<uint32_t> arrived;  // per warp, lanes
   uint32_t expected = 0;          // threads; 0 = all of the block
   bool in_use = false;
-  int first_line = 0;             // PTX line of the first arrival
-  bool lines_differ = false;
-  uint32_t votes = 0;             // bar.red: threads whose predicate is true
+  uint32_t votes = 0;  // bar.red: threads whose predicate is true
   bool all_votes = true;
 };
 
@@ -37,6 +35,7 @@ struct Launch {
   const Program* program;
   const Options* options;
   Monitor* monitor;  // or null
+  FindingLog* log;
   Dim3 grid, block;
   uint32_t shared_bytes;  // static and dynamic
   uint32_t dynamic_shared_bytes;
@@ -45,8 +44,8 @@ struct Launch {
 
 struct Block {
   explicit Block(const Launch& launch);
-  // Runs the block with this linear index to its end. Returns the error.
-  int run(uint64_t index);
+  // Runs the block with this linear index to its end. Throws Fault.
+  void run(uint64_t index);
 
   const Launch& launch;
   const Program& program;
@@ -56,20 +55,19 @@ struct Block {
   std::vector<uint8_t> shared;
   Barrier barriers[16];
   std::vector<Translation> translations;
-  std::unique_ptr<BlockMonitor> monitor;
-  std::vector<Finding> findings;  // of the interpreter itself
+  std::unique_ptr<BlockMonitor> monitor;  // or null
   std::string printed;
   Counters counters;
   uint64_t instructions_left;
 
   uint64_t shared_end() const { return kSharedBase + launch.shared_bytes; }
-  Finding finding(FindingKind kind, uint32_t warp, uint32_t lane, const Site& site, const std::string& message) const;
   void report(FindingKind kind, const Warp& warp, uint32_t lane, const Instruction& at, const std::string& message);
   void release_barriers();  // those whose threads have all arrived or exited
 
  private:
   void start(uint64_t index);
   void schedule(uint64_t index);
+  void finish();
   [[noreturn]] void deadlock();
   std::vector<uint8_t> registers_, local_;
 };

@@ -7,30 +7,94 @@
 namespace winnow::gpusim {
 namespace {
 
-struct Eq { template <class T> static bool apply(T a, T b) { return a == b; } };
-struct Ne { template <class T> static bool apply(T a, T b) { return (a < b) | (a > b); } };  // false when a float is NaN
-struct Lt { template <class T> static bool apply(T a, T b) { return a < b; } };
-struct Le { template <class T> static bool apply(T a, T b) { return a <= b; } };
-struct Gt { template <class T> static bool apply(T a, T b) { return a > b; } };
-struct Ge { template <class T> static bool apply(T a, T b) { return a >= b; } };
-struct Num { template <class T> static bool apply(T a, T b) { return (a == a) & (b == b); } };
-struct Nan { template <class T> static bool apply(T a, T b) { return (a != a) | (b != b); } };
-template <class Op> struct OrNan { template <class T> static bool apply(T a, T b) { return Op::apply(a, b) | Nan::apply(a, b); } };
-template <class Op> struct Flush { template <class T> static bool apply(T a, T b) { return Op::apply(flushed(a), flushed(b)); } };
+struct Eq {
+  template <class T>
+  static bool apply(T a, T b) {
+    return a == b;
+  }
+};
+struct Ne {
+  template <class T>
+  static bool apply(T a, T b) {
+    return (a < b) | (a > b);
+  }
+};  // false when a float is NaN
+struct Lt {
+  template <class T>
+  static bool apply(T a, T b) {
+    return a < b;
+  }
+};
+struct Le {
+  template <class T>
+  static bool apply(T a, T b) {
+    return a <= b;
+  }
+};
+struct Gt {
+  template <class T>
+  static bool apply(T a, T b) {
+    return a > b;
+  }
+};
+struct Ge {
+  template <class T>
+  static bool apply(T a, T b) {
+    return a >= b;
+  }
+};
+struct Num {
+  template <class T>
+  static bool apply(T a, T b) {
+    return (a == a) & (b == b);
+  }
+};
+struct Nan {
+  template <class T>
+  static bool apply(T a, T b) {
+    return (a != a) | (b != b);
+  }
+};
+template <class Op>
+struct OrNan {
+  template <class T>
+  static bool apply(T a, T b) {
+    return Op::apply(a, b) | Nan::apply(a, b);
+  }
+};
+template <class Op>
+struct Flush {
+  template <class T>
+  static bool apply(T a, T b) {
+    return Op::apply(flushed(a), flushed(b));
+  }
+};
 
-struct Identity { template <class T> static T load(T a) { return a; } };
-struct FromF16 { static float load(uint16_t a) { return F16::widen(a); } };
-struct FromBF16 { static float load(uint16_t a) { return BF16::widen(a); } };
+struct Identity {
+  template <class T>
+  static T load(T a) {
+    return a;
+  }
+};
+struct FromF16 {
+  static float load(uint16_t a) { return F16::widen(a); }
+};
+struct FromBF16 {
+  static float load(uint16_t a) { return BF16::widen(a); }
+};
 
 // op: d, a, b, c, q. Flags: bit 3: c is negated; immediate: how c is combined: 0 none, 1 and, 2 or, 3 xor.
 template <class Op, class T, class Load>
 void set_predicates(Warp& w, const Instruction& i, uint32_t lanes) {
   const T *a = w.at<T>(i.op[1]), *b = w.at<T>(i.op[2]);
   uint32_t compared = 0;
-  for (int l = 0; l < kWarpSize; ++l) compared |= static_cast<uint32_t>(Op::apply(Load::load(a[l]), Load::load(b[l]))) << l;
+  for (int l = 0; l < kWarpSize; ++l)
+    compared |= static_cast<uint32_t>(Op::apply(Load::load(a[l]), Load::load(b[l]))) << l;
   uint32_t c = i.immediate == 0 ? 0 : w.predicate(i.op[3]);
   if ((i.flags & 1u << 3) != 0) c = ~c;
-  const auto combined = [&](uint32_t bits) { return i.immediate == 1 ? bits & c : i.immediate == 2 ? bits | c : i.immediate == 3 ? bits ^ c : bits; };
+  const auto combined = [&](uint32_t bits) {
+    return i.immediate == 1 ? bits & c : i.immediate == 2 ? bits | c : i.immediate == 3 ? bits ^ c : bits;
+  };
   uint32_t& d = w.predicate(i.op[0]);
   uint32_t& q = w.predicate(i.op[4]);
   d = (d & ~lanes) | (combined(compared) & lanes);
@@ -39,8 +103,10 @@ void set_predicates(Warp& w, const Instruction& i, uint32_t lanes) {
 
 template <class T, class Load, bool kFlush, class Op>
 Handler setp_with() {
-  if constexpr (kFlush) return set_predicates<Flush<Op>, T, Load>;
-  else return set_predicates<Op, T, Load>;
+  if constexpr (kFlush)
+    return set_predicates<Flush<Op>, T, Load>;
+  else
+    return set_predicates<Op, T, Load>;
 }
 
 template <class T, class Load, bool kFlush>
@@ -67,11 +133,16 @@ Handler setp_of(std::string_view op) {
 
 Handler setp_handler(Type type, std::string_view op, bool flush) {
   switch (type) {
-    case Type::kF32: return flush ? setp_of<float, Identity, true>(op) : setp_of<float, Identity, false>(op);
-    case Type::kF64: return setp_of<double, Identity, false>(op);
-    case Type::kF16: return setp_of<uint16_t, FromF16, false>(op);
-    case Type::kBF16: return setp_of<uint16_t, FromBF16, false>(op);
-    default: return for_integer(type, [&](auto t) { return setp_of<decltype(t), Identity, false>(op); });
+    case Type::kF32:
+      return flush ? setp_of<float, Identity, true>(op) : setp_of<float, Identity, false>(op);
+    case Type::kF64:
+      return setp_of<double, Identity, false>(op);
+    case Type::kF16:
+      return setp_of<uint16_t, FromF16, false>(op);
+    case Type::kBF16:
+      return setp_of<uint16_t, FromBF16, false>(op);
+    default:
+      return for_integer(type, [&](auto t) { return setp_of<decltype(t), Identity, false>(op); });
   }
 }
 
@@ -102,18 +173,24 @@ void select(Warp& w, const Instruction& i, uint32_t lanes) {
   const uint32_t c = w.predicate(i.op[3]) ^ (i.flags != 0 ? kAllLanes : 0);
   for_lanes(w, lanes, w.at<T>(i.op[0]), [=](int l) { return (c >> l & 1) != 0 ? a[l] : b[l]; });
 }
-Handler select_of(const Match& m) { return for_width(m.type(), [](auto t) -> Handler { return select<decltype(t)>; }); }
+Handler select_of(const Match& m) {
+  return for_width(m.type(), [](auto t) -> Handler { return select<decltype(t)>; });
+}
 
 // set: the comparison as 1.0 (f32) or all ones (integers).
 template <class Op, class D, class A>
 struct SetValue {
-  static D apply(A a, A b) { return Op::apply(a, b) ? (std::is_floating_point_v<D> ? D{1} : static_cast<D>(~uint32_t{0})) : D{0}; }
+  static D apply(A a, A b) {
+    return Op::apply(a, b) ? (std::is_floating_point_v<D> ? D{1} : static_cast<D>(~uint32_t{0})) : D{0};
+  }
 };
-template <class A, class Op> Handler set_with(const Match& m) {
+template <class A, class Op>
+Handler set_with(const Match& m) {
   if (m.type(1) == Type::kF32) return binary<SetValue<Op, float, A>, float, A>;
   return binary<SetValue<Op, uint32_t, A>, uint32_t, A>;
 }
-template <class A> Handler set_of(const Match& m) {
+template <class A>
+Handler set_of(const Match& m) {
   const std::string_view op = m.groups[0];
   if (op == ".eq") return set_with<A, Eq>(m);
   if (op == ".ne") return set_with<A, Ne>(m);
@@ -124,9 +201,12 @@ template <class A> Handler set_of(const Match& m) {
 }
 Handler set_value(const Match& m) {
   switch (m.type()) {
-    case Type::kF32: return set_of<float>(m);
-    case Type::kU32: return set_of<uint32_t>(m);
-    default: return set_of<int32_t>(m);
+    case Type::kF32:
+      return set_of<float>(m);
+    case Type::kU32:
+      return set_of<uint32_t>(m);
+    default:
+      return set_of<int32_t>(m);
   }
 }
 
@@ -134,9 +214,12 @@ Handler set_value(const Match& m) {
 
 const Forms& compare_forms() {
   static const Forms forms = {
-      {"setp(.eq,.ne,.lt,.le,.gt,.ge,.lo,.ls,.hi,.hs){.and,.or,.xor}(.b16,.b32,.b64,.u16,.u32,.u64,.s16,.s32,.s64)", nullptr, nullptr, encode_setp},
-      {"setp(.eq,.ne,.lt,.le,.gt,.ge,.equ,.neu,.ltu,.leu,.gtu,.geu,.num,.nan){.and,.or,.xor}{.ftz}(.f32)", nullptr, nullptr, encode_setp},
-      {"setp(.eq,.ne,.lt,.le,.gt,.ge,.equ,.neu,.ltu,.leu,.gtu,.geu,.num,.nan){.and,.or,.xor}(.f64,.f16,.bf16)", nullptr, nullptr, encode_setp},
+      {"setp(.eq,.ne,.lt,.le,.gt,.ge,.lo,.ls,.hi,.hs){.and,.or,.xor}(.b16,.b32,.b64,.u16,.u32,.u64,.s16,.s32,.s64)",
+       nullptr, nullptr, encode_setp},
+      {"setp(.eq,.ne,.lt,.le,.gt,.ge,.equ,.neu,.ltu,.leu,.gtu,.geu,.num,.nan){.and,.or,.xor}{.ftz}(.f32)", nullptr,
+       nullptr, encode_setp},
+      {"setp(.eq,.ne,.lt,.le,.gt,.ge,.equ,.neu,.ltu,.leu,.gtu,.geu,.num,.nan){.and,.or,.xor}(.f64,.f16,.bf16)", nullptr,
+       nullptr, encode_setp},
       {"selp(.b16,.b32,.b64,.u16,.u32,.u64,.s16,.s32,.s64,.f32,.f64)", "t t t !pred", select_of},
       {"set(.eq,.ne,.lt,.le,.gt,.ge)(.u32,.s32,.f32)(.u32,.s32,.f32)", "t2 t t", set_value},
   };

@@ -53,9 +53,11 @@ void branch_indexed(Warp& w, const Instruction& i, uint32_t lanes) {
   w.lanes = 0;
   while (rest != 0) {
     const auto first = static_cast<uint32_t>(__builtin_ctz(rest));
-    if (index[first] >= table.size()) w.fault(FindingKind::kIllegalInstruction, 719, i, first, "brx.idx beyond its table");
+    if (index[first] >= table.size())
+      w.fault(FindingKind::kIllegalInstruction, 719, i, first, "brx.idx beyond its table");
     uint32_t same = 0;
-    for (uint32_t l = 0; l < kWarpSize; ++l) same |= static_cast<uint32_t>((rest >> l & 1) != 0 && index[l] == index[first]) << l;
+    for (uint32_t l = 0; l < kWarpSize; ++l)
+      same |= static_cast<uint32_t>((rest >> l & 1) != 0 && index[l] == index[first]) << l;
     w.groups.push_back({table[index[first]], same, Group::kReady});
     rest &= ~same;
     ++groups;
@@ -69,7 +71,8 @@ void encode_branch_indexed(Encoder& e) {
   if (e.operand(1).kind != Operand::kLabel) e.fail("expected the label of .branchtargets");
   const Label& list = e.function().labels[e.operand(1).index];
   std::vector<uint32_t> targets;
-  for (const int t : list.targets) targets.push_back(static_cast<uint32_t>(e.function().labels[static_cast<size_t>(t)].position));
+  for (const int t : list.targets)
+    targets.push_back(static_cast<uint32_t>(e.function().labels[static_cast<size_t>(t)].position));
   if (targets.empty()) e.fail("expected the label of .branchtargets");
   e.out.immediate = static_cast<int64_t>(e.program().branch_tables.size());
   e.program().branch_tables.push_back(targets);
@@ -102,7 +105,8 @@ void barrier(Warp& w, const Instruction& i, uint32_t lanes) {
   const uint32_t threads = i.immediate != 0 ? w.at<uint32_t>(i.op[1])[first] : 0;
   if (id > 15) w.fault(FindingKind::kIllegalInstruction, 719, i, first, "there is no barrier " + std::to_string(id));
   if (i.immediate != 0 && (threads == 0 || threads % kWarpSize != 0)) {
-    w.fault(FindingKind::kIllegalInstruction, 719, i, first, "a barrier's thread count must be a multiple of 32, found " + std::to_string(threads));
+    w.fault(FindingKind::kIllegalInstruction, 719, i, first,
+            "a barrier's thread count must be a multiple of 32, found " + std::to_string(threads));
   }
   ++block.counters.barriers;
   Barrier& b = block.barriers[id];
@@ -110,16 +114,17 @@ void barrier(Warp& w, const Instruction& i, uint32_t lanes) {
     b.in_use = true;
     b.arrived.assign(block.warps.size(), 0);
     b.expected = threads;
-    b.first_line = i.site.ptx_line;
   }
   if (b.expected != threads) {
-    w.fault(FindingKind::kIllegalInstruction, 719, i, first, "barrier " + std::to_string(id) + " is in use with another number of threads");
+    w.fault(FindingKind::kIllegalInstruction, 719, i, first,
+            "barrier " + std::to_string(id) + " is in use with another number of threads");
   }
   if ((b.arrived[w.index] & lanes) != 0) {
-    w.fault(FindingKind::kDeadlock, 719, i, first, "a thread arrives at barrier " + std::to_string(id) + " for the second time before its release");
+    w.fault(FindingKind::kDeadlock, 719, i, first,
+            "a thread arrives at barrier " + std::to_string(id) + " for the second time before its release");
   }
-  if (threads == 0) b.lines_differ |= b.first_line != i.site.ptx_line;
   b.arrived[w.index] |= lanes;
+  if (block.monitor) block.monitor->barrier_arrived(id, w.index, lanes, kWaits, i.immediate != 0, i.index);
   if (i.num_list != 0) {
     const uint32_t votes = w.predicate(i.op[2]) & lanes;
     b.votes += static_cast<uint32_t>(__builtin_popcount(votes));
@@ -178,9 +183,14 @@ void encode_sync_warp(Encoder& e) {
 }
 
 void no_effect(Warp&, const Instruction&, uint32_t) {}
+// Blocks see each other's writes at once: only the race check listens.
+void fence(Warp& w, const Instruction& i, uint32_t lanes) {
+  if (w.block->monitor) w.block->monitor->fence(w.index, lanes, i.flags != 0);
+}
 void encode_fence(Encoder& e) {
   e.require_operands(0, 0);
-  e.out.run = no_effect;  // blocks see each other's writes at once
+  e.out.flags = e.match.has(".cta") ? 0 : 1;
+  e.out.run = fence;
 }
 void encode_sleep(Encoder& e) {
   e.require_operands(1, 1);
@@ -200,7 +210,8 @@ std::string text_at(Warp& w, const Instruction& i, uint32_t lane, uint64_t addre
 }
 
 // One conversion with its argument, at `position` of the argument buffer, where each is aligned to its size.
-std::string formatted(Warp& w, const Instruction& i, uint32_t lane, std::string specification, uint64_t buffer, uint64_t& position) {
+std::string formatted(Warp& w, const Instruction& i, uint32_t lane, std::string specification, uint64_t buffer,
+                      uint64_t& position) {
   const auto fetch = [&](auto value) {
     position = (position + sizeof value - 1) / sizeof value * sizeof value;
     std::memcpy(&value, resolve_one(w, i, lane, buffer + position, sizeof value), sizeof value);
@@ -225,6 +236,7 @@ std::string formatted(Warp& w, const Instruction& i, uint32_t lane, std::string 
 }
 
 void print(Warp& w, const Instruction& i, uint32_t lanes) {
+  int32_t counts[kWarpSize] = {};
   for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
     const auto lane = static_cast<uint32_t>(__builtin_ctz(rest));
     const uint8_t* frame = w.local + lane * w.block->program.local_bytes;
@@ -248,7 +260,16 @@ void print(Warp& w, const Instruction& i, uint32_t lanes) {
         k = end;
       }
     }
-    if (i.immediate >= 0) std::memcpy(w.local + lane * w.block->program.local_bytes + i.immediate, &count, sizeof count);
+    counts[lane] = count;
+  }
+  if (i.immediate < 0) return;
+  Lanes result;
+  for (uint64_t& a : result.address) a = static_cast<uint64_t>(i.immediate);
+  resolve_addresses(w, i, lanes, sizeof(int32_t), AccessKind::kStore, AddressSpace::kLocal, result,
+                    reinterpret_cast<const uint8_t*>(counts));
+  for (uint32_t rest = lanes; rest != 0; rest &= rest - 1) {
+    const int lane = __builtin_ctz(rest);
+    std::memcpy(result.pointer[lane], &counts[lane], sizeof(int32_t));
   }
 }
 
@@ -261,7 +282,8 @@ void assertion_failed(Warp& w, const Instruction& i, uint32_t lanes) {
   std::memcpy(&file, frame + i.op[1], sizeof file);
   std::memcpy(&line, frame + i.op[2], sizeof line);
   w.fault(FindingKind::kAssertion, 710, i, lane,
-          "assertion `" + text_at(w, i, lane, message) + "` failed at " + text_at(w, i, lane, file) + ":" + std::to_string(line));
+          "assertion `" + text_at(w, i, lane, message) + "` failed at " + text_at(w, i, lane, file) + ":" +
+              std::to_string(line));
 }
 
 // Arguments lie in the thread's parameter variables: op holds their offsets in local memory.

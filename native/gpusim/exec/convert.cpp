@@ -13,9 +13,15 @@ namespace {
 constexpr unsigned kKeepFraction = 0xFF;  // no rounding to an integral value
 
 // What a cvt does, beyond its types.
-struct Flags { static constexpr uint8_t kSaturate = 1, kFlush = 2, kRelu = 4; };
+struct Flags {
+  static constexpr uint8_t kSaturate = 1, kFlush = 2, kRelu = 4;
+};
 
-template <class T> struct Half { using Format = T; uint16_t bits; };
+template <class T>
+struct Half {
+  using Format = T;
+  uint16_t bits;
+};
 
 template <class D, class A>
 D clamp_to(A a) {
@@ -29,12 +35,20 @@ D clamp_to(A a) {
     return static_cast<D>(a);
   } else {
     const auto wide = static_cast<__int128>(a);
-    return wide > static_cast<__int128>(L::max()) ? L::max() : wide < static_cast<__int128>(L::min()) ? L::min() : static_cast<D>(a);
+    return wide > static_cast<__int128>(L::max())   ? L::max()
+           : wide < static_cast<__int128>(L::min()) ? L::min()
+                                                    : static_cast<D>(a);
   }
 }
 
-template <class T> T load(const T* p) { return *p; }
-template <class H> float load(const Half<H>* p) { return H::widen(p->bits); }
+template <class T>
+T load(const T* p) {
+  return *p;
+}
+template <class H>
+float load(const Half<H>* p) {
+  return H::widen(p->bits);
+}
 
 // One lane; `round` is the rounding of floats to integral values, as for roundss.
 template <class D, class A>
@@ -47,11 +61,20 @@ struct Convert {
     }
     if constexpr (std::is_floating_point_v<From>) {
       switch (round) {
-        case _MM_FROUND_TO_NEAREST_INT: a = std::nearbyint(a); break;
-        case _MM_FROUND_TO_NEG_INF: a = std::floor(a); break;
-        case _MM_FROUND_TO_POS_INF: a = std::ceil(a); break;
-        case _MM_FROUND_TO_ZERO: a = std::trunc(a); break;
-        default: break;
+        case _MM_FROUND_TO_NEAREST_INT:
+          a = std::nearbyint(a);
+          break;
+        case _MM_FROUND_TO_NEG_INF:
+          a = std::floor(a);
+          break;
+        case _MM_FROUND_TO_POS_INF:
+          a = std::ceil(a);
+          break;
+        case _MM_FROUND_TO_ZERO:
+          a = std::trunc(a);
+          break;
+        default:
+          break;
       }
     }
     if constexpr (std::is_integral_v<D>) {
@@ -92,8 +115,10 @@ void convert(Warp& w, const Instruction& i, uint32_t lanes) {
       std::memcpy(d + l * i.bytes, &extended, i.bytes);
     } else {
       const std::conditional_t<sizeof(D) == 2, uint64_t, D> wide = [&] {
-        if constexpr (sizeof(D) == 2) return uint64_t{r.bits};
-        else return r;
+        if constexpr (sizeof(D) == 2)
+          return uint64_t{r.bits};
+        else
+          return r;
       }();
       std::memcpy(d + l * i.bytes, &wide, sizeof(D) == 2 ? i.bytes : sizeof(D));
     }
@@ -110,7 +135,8 @@ void convert_plain(Warp& w, const Instruction& i, uint32_t lanes) {
 template <class D, class A>
 Handler choose(bool plain, bool nearest) {
   constexpr bool kVectorises = std::is_arithmetic_v<D> && std::is_arithmetic_v<A> && sizeof(D) > 1 && sizeof(A) > 1 &&
-                               !(std::is_integral_v<D> && std::is_floating_point_v<A>) && !(std::is_floating_point_v<D> && std::is_floating_point_v<A>);
+                               !(std::is_integral_v<D> && std::is_floating_point_v<A>)&&!(std::is_floating_point_v<D> &&
+                                                                                          std::is_floating_point_v<A>);
   if constexpr (kVectorises) {
     if (plain) return convert_plain<D, A>;
   }
@@ -120,18 +146,27 @@ Handler choose(bool plain, bool nearest) {
 template <class F>
 Handler for_type(Type type, F f) {
   switch (type) {
-    case Type::kU8: return f(uint8_t{});
-    case Type::kS8: return f(int8_t{});
-    case Type::kF16: return f(Half<F16>{});
-    case Type::kBF16: return f(Half<BF16>{});
-    case Type::kF32: return f(float{});
-    case Type::kF64: return f(double{});
-    default: return for_integer(type, f);
+    case Type::kU8:
+      return f(uint8_t{});
+    case Type::kS8:
+      return f(int8_t{});
+    case Type::kF16:
+      return f(Half<F16>{});
+    case Type::kBF16:
+      return f(Half<BF16>{});
+    case Type::kF32:
+      return f(float{});
+    case Type::kF64:
+      return f(double{});
+    default:
+      return for_integer(type, f);
   }
 }
 
 Handler pick(Type d, Type a, bool plain, bool nearest) {
-  return for_type(d, [&](auto to) { return for_type(a, [&](auto from) { return choose<decltype(to), decltype(from)>(plain, nearest); }); });
+  return for_type(d, [&](auto to) {
+    return for_type(a, [&](auto from) { return choose<decltype(to), decltype(from)>(plain, nearest); });
+  });
 }
 
 void encode_convert(Encoder& e) {
@@ -144,7 +179,8 @@ void encode_convert(Encoder& e) {
   const uint32_t source = e.register_bytes(e.operand(1));
   e.out.address_bytes = static_cast<uint8_t>(source != 0 ? source : storage_bytes(from));
   if (e.out.bytes == 0) e.out.bytes = static_cast<uint8_t>(storage_bytes(to));
-  e.out.flags = static_cast<uint8_t>((m.has(".sat") ? Flags::kSaturate : 0) | (m.has(".ftz") ? Flags::kFlush : 0) | (m.has(".relu") ? Flags::kRelu : 0));
+  e.out.flags = static_cast<uint8_t>((m.has(".sat") ? Flags::kSaturate : 0) | (m.has(".ftz") ? Flags::kFlush : 0) |
+                                     (m.has(".relu") ? Flags::kRelu : 0));
   unsigned integral = kKeepFraction;
   if (m.has(".rni")) integral = _MM_FROUND_TO_NEAREST_INT;
   if (m.has(".rmi")) integral = _MM_FROUND_TO_NEG_INF;
@@ -152,7 +188,8 @@ void encode_convert(Encoder& e) {
   if (m.has(".rzi")) integral = _MM_FROUND_TO_ZERO;
   unsigned mode = kNearest | (m.has(".rm") ? kDown : m.has(".rp") ? kUp : m.has(".rz") ? kTowardsZero : 0);
   e.out.immediate = static_cast<int64_t>(mode) | static_cast<int64_t>(integral) << 32;
-  const bool plain = e.out.flags == 0 && mode == kNearest && e.out.bytes == size_bytes(to) && e.out.address_bytes == size_bytes(from);
+  const bool plain =
+      e.out.flags == 0 && mode == kNearest && e.out.bytes == size_bytes(to) && e.out.address_bytes == size_bytes(from);
   e.out.run = pick(to, from, plain, mode == kNearest);
 }
 
@@ -162,16 +199,21 @@ void convert_pair(Warp& w, const Instruction& i, uint32_t lanes) {
   const float *a = w.at<float>(i.op[1]), *b = w.at<float>(i.op[2]);
   const auto one = [](float x) -> uint32_t {
     if (kRelu && x < 0) x = 0;
-    if constexpr (std::is_same_v<H, BF16>) return narrow_bf16(x);
-    else return narrow_f16(x);
+    if constexpr (std::is_same_v<H, BF16>)
+      return narrow_bf16(x);
+    else
+      return narrow_f16(x);
   };
   for_lanes(w, lanes, w.at<uint32_t>(i.op[0]), [=](int l) { return one(a[l]) << 16 | one(b[l]); });
 }
-template <class H> void convert_narrow(Warp& w, const Instruction& i, uint32_t lanes) {
+template <class H>
+void convert_narrow(Warp& w, const Instruction& i, uint32_t lanes) {
   const float* a = w.at<float>(i.op[1]);
   for_lanes(w, lanes, w.at<uint16_t>(i.op[0]), [=](int l) {
-    if constexpr (std::is_same_v<H, BF16>) return narrow_bf16(a[l]);
-    else return narrow_f16(a[l]);
+    if constexpr (std::is_same_v<H, BF16>)
+      return narrow_bf16(a[l]);
+    else
+      return narrow_f16(a[l]);
   });
 }
 void convert_widen_f16(Warp& w, const Instruction& i, uint32_t lanes) {
@@ -187,15 +229,21 @@ void convert_tf32(Warp& w, const Instruction& i, uint32_t lanes) {
   });
 }
 
-template <class H> Handler pair_of(const Match& m) { return m.has(".relu") ? convert_pair<H, true> : convert_pair<H, false>; }
+template <class H>
+Handler pair_of(const Match& m) {
+  return m.has(".relu") ? convert_pair<H, true> : convert_pair<H, false>;
+}
 
 }  // namespace
 
 const Forms& convert_forms() {
   static const Forms forms = {
-      {"cvt{.sat}(.u8,.u16,.u32,.u64,.s8,.s16,.s32,.s64)(.u8,.u16,.u32,.u64,.s8,.s16,.s32,.s64)", nullptr, nullptr, encode_convert},
-      {"cvt(.rn,.rz,.rm,.rp){.sat}(.f32,.f64,.f16,.bf16)(.u8,.u16,.u32,.u64,.s8,.s16,.s32,.s64)", nullptr, nullptr, encode_convert},
-      {"cvt(.rni,.rzi,.rmi,.rpi){.ftz}{.sat}(.u8,.u16,.u32,.u64,.s8,.s16,.s32,.s64)(.f32,.f64,.f16,.bf16)", nullptr, nullptr, encode_convert},
+      {"cvt{.sat}(.u8,.u16,.u32,.u64,.s8,.s16,.s32,.s64)(.u8,.u16,.u32,.u64,.s8,.s16,.s32,.s64)", nullptr, nullptr,
+       encode_convert},
+      {"cvt(.rn,.rz,.rm,.rp){.sat}(.f32,.f64,.f16,.bf16)(.u8,.u16,.u32,.u64,.s8,.s16,.s32,.s64)", nullptr, nullptr,
+       encode_convert},
+      {"cvt(.rni,.rzi,.rmi,.rpi){.ftz}{.sat}(.u8,.u16,.u32,.u64,.s8,.s16,.s32,.s64)(.f32,.f64,.f16,.bf16)", nullptr,
+       nullptr, encode_convert},
       {"cvt{.rni,.rzi,.rmi,.rpi}{.ftz}{.sat}(.f32)(.f32)", nullptr, nullptr, encode_convert},
       {"cvt{.rni,.rzi,.rmi,.rpi}{.sat}(.f64)(.f64)", nullptr, nullptr, encode_convert},
       {"cvt{.rni,.rzi,.rmi,.rpi}{.sat}(.f16)(.f16)", nullptr, nullptr, encode_convert},

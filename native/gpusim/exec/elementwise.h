@@ -31,13 +31,23 @@ void ternary(Warp& w, const Instruction& i, uint32_t lanes) {
 template <class F>
 Handler for_integer(Type type, F f) {
   switch (type) {
-    case Type::kU16: case Type::kB16: return f(uint16_t{});
-    case Type::kS16: return f(int16_t{});
-    case Type::kU32: case Type::kB32: return f(uint32_t{});
-    case Type::kS32: return f(int32_t{});
-    case Type::kU64: case Type::kB64: return f(uint64_t{});
-    case Type::kS64: return f(int64_t{});
-    default: return nullptr;
+    case Type::kU16:
+    case Type::kB16:
+      return f(uint16_t{});
+    case Type::kS16:
+      return f(int16_t{});
+    case Type::kU32:
+    case Type::kB32:
+      return f(uint32_t{});
+    case Type::kS32:
+      return f(int32_t{});
+    case Type::kU64:
+    case Type::kB64:
+      return f(uint64_t{});
+    case Type::kS64:
+      return f(int64_t{});
+    default:
+      return nullptr;
   }
 }
 
@@ -45,10 +55,14 @@ Handler for_integer(Type type, F f) {
 template <class F>
 Handler for_width(Type type, F f) {
   switch (size_bytes(type)) {
-    case 2: return f(uint16_t{});
-    case 4: return f(uint32_t{});
-    case 8: return f(uint64_t{});
-    default: return nullptr;
+    case 2:
+      return f(uint16_t{});
+    case 4:
+      return f(uint32_t{});
+    case 8:
+      return f(uint64_t{});
+    default:
+      return nullptr;
   }
 }
 

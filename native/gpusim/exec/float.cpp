@@ -6,35 +6,99 @@
 namespace winnow::gpusim {
 namespace {
 
-struct Add { template <class T> static T apply(T a, T b) { return canonical(a + b); } };
-struct Sub { template <class T> static T apply(T a, T b) { return canonical(a - b); } };
-struct Mul { template <class T> static T apply(T a, T b) { return canonical(a * b); } };
-struct Div { template <class T> static T apply(T a, T b) { return canonical(a / b); } };
+struct Add {
+  template <class T>
+  static T apply(T a, T b) {
+    return canonical(a + b);
+  }
+};
+struct Sub {
+  template <class T>
+  static T apply(T a, T b) {
+    return canonical(a - b);
+  }
+};
+struct Mul {
+  template <class T>
+  static T apply(T a, T b) {
+    return canonical(a * b);
+  }
+};
+struct Div {
+  template <class T>
+  static T apply(T a, T b) {
+    return canonical(a / b);
+  }
+};
 struct Fma {
   static float apply(float a, float b, float c) { return canonical(__builtin_fmaf(a, b, c)); }
   static double apply(double a, double b, double c) { return __builtin_fma(a, b, c); }
 };
-struct Reciprocal { template <class T> static T apply(T a) { return canonical(T{1} / a); } };
+struct Reciprocal {
+  template <class T>
+  static T apply(T a) {
+    return canonical(T{1} / a);
+  }
+};
 struct SquareRoot {
   static float apply(float a) { return canonical(__builtin_sqrtf(a)); }
   static double apply(double a) { return __builtin_sqrt(a); }
 };
-struct Abs { template <class T> static T apply(T a) { return std::fabs(a); } };
-struct Neg { template <class T> static T apply(T a) { return -a; } };
-template <bool kNaN> struct Min { template <class T> static T apply(T a, T b) { return minimum<kNaN>(a, b); } };
-template <bool kNaN> struct Max { template <class T> static T apply(T a, T b) { return maximum<kNaN>(a, b); } };
-struct CopySign { template <class T> static T apply(T a, T b) { return std::copysign(b, a); } };  // the sign of a, the value of b
+struct Abs {
+  template <class T>
+  static T apply(T a) {
+    return std::fabs(a);
+  }
+};
+struct Neg {
+  template <class T>
+  static T apply(T a) {
+    return -a;
+  }
+};
+template <bool kNaN>
+struct Min {
+  template <class T>
+  static T apply(T a, T b) {
+    return minimum<kNaN>(a, b);
+  }
+};
+template <bool kNaN>
+struct Max {
+  template <class T>
+  static T apply(T a, T b) {
+    return maximum<kNaN>(a, b);
+  }
+};
+struct CopySign {
+  template <class T>
+  static T apply(T a, T b) {
+    return std::copysign(b, a);
+  }
+};  // the sign of a, the value of b
 
-template <class Op> struct Saturate {
-  template <class... T> static auto apply(T... operands) { return saturated(Op::apply(operands...)); }
+template <class Op>
+struct Saturate {
+  template <class... T>
+  static auto apply(T... operands) {
+    return saturated(Op::apply(operands...));
+  }
 };
 // For instructions that move bits, which MXCSR does not flush.
-template <class Op> struct Flush {
-  template <class... T> static auto apply(T... operands) { return flushed(Op::apply(flushed(operands)...)); }
+template <class Op>
+struct Flush {
+  template <class... T>
+  static auto apply(T... operands) {
+    return flushed(Op::apply(flushed(operands)...));
+  }
 };
 
-template <class Op, class T> Handler arithmetic1(const Match& m) { return with_mode<unary<Op, T>>(m); }
-template <class Op> Handler arithmetic2(const Match& m) {
+template <class Op, class T>
+Handler arithmetic1(const Match& m) {
+  return with_mode<unary<Op, T>>(m);
+}
+template <class Op>
+Handler arithmetic2(const Match& m) {
   if (m.has(".f64")) return with_mode<binary<Op, double>>(m);
   return m.has(".sat") ? with_mode<binary<Saturate<Op>, float>>(m) : with_mode<binary<Op, float>>(m);
 }
@@ -42,11 +106,13 @@ Handler multiply_add(const Match& m) {
   if (m.has(".f64")) return with_mode<ternary<Fma, double>>(m);
   return m.has(".sat") ? with_mode<ternary<Saturate<Fma>, float>>(m) : with_mode<ternary<Fma, float>>(m);
 }
-template <class Op> Handler move1(const Match& m) {
+template <class Op>
+Handler move1(const Match& m) {
   if (m.has(".f64")) return unary<Op, double>;
   return m.has(".ftz") ? unary<Flush<Op>, float> : unary<Op, float>;
 }
-template <template <bool> class Op> Handler select2(const Match& m) {
+template <template <bool> class Op>
+Handler select2(const Match& m) {
   if (m.has(".f64")) return binary<Op<false>, double>;
   if (m.has(".NaN")) return m.has(".ftz") ? binary<Flush<Op<true>>, float> : binary<Op<true>, float>;
   return m.has(".ftz") ? binary<Flush<Op<false>>, float> : binary<Op<false>, float>;
@@ -58,12 +124,18 @@ void test_property(Warp& w, const Instruction& i, uint32_t lanes) {
   const float* a = w.at<float>(i.op[1]);
   set_predicate(w.predicate(i.op[0]), lanes, [=](int l) -> bool {
     switch (kKind) {
-      case 0: return std::isfinite(a[l]);
-      case 1: return std::isinf(a[l]);
-      case 2: return !std::isnan(a[l]);
-      case 3: return std::isnan(a[l]);
-      case 4: return std::isnormal(a[l]);
-      default: return std::fpclassify(a[l]) == FP_SUBNORMAL;
+      case 0:
+        return std::isfinite(a[l]);
+      case 1:
+        return std::isinf(a[l]);
+      case 2:
+        return !std::isnan(a[l]);
+      case 3:
+        return std::isnan(a[l]);
+      case 4:
+        return std::isnormal(a[l]);
+      default:
+        return std::fpclassify(a[l]) == FP_SUBNORMAL;
     }
   });
 }

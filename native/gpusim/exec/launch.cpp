@@ -12,13 +12,11 @@ namespace winnow::gpusim {
 namespace {
 
 constexpr uint32_t kMaxThreads = 1024, kMaxSharedBytes = 227 * 1024;
-constexpr size_t kMaxFindings = 64;
 constexpr unsigned kDefaultMxcsr = 0x1F80;  // round to nearest even, denormals kept, no traps
 
-struct BlockResult {
-  uint64_t index;
-  std::vector<Finding> findings;
-  std::string printed;
+struct Printed {
+  uint64_t turn;
+  std::string text;
 };
 
 void add(Counters& to, const Counters& from) {
@@ -37,7 +35,9 @@ void add(Counters& to, const Counters& from) {
 class Blocks {
  public:
   Blocks(const Launch& launch, uint64_t num_blocks)
-      : launch_(launch), num_blocks_(num_blocks), first_(launch.options->seed == 0 ? 0 : launch.options->seed % num_blocks) {}
+      : launch_(launch),
+        num_blocks_(num_blocks),
+        first_(launch.options->seed == 0 ? 0 : launch.options->seed % num_blocks) {}
 
   void work() {
     const unsigned mxcsr = _mm_getcsr();
@@ -46,32 +46,40 @@ class Blocks {
     Counters counters;
     for (uint64_t turn; (turn = next_++) < num_blocks_ && turn < failed_;) {
       const uint64_t index = (first_ + turn) % num_blocks_;
-      const int error = block.run(index);
-      add(counters, block.counters);
-      if (error == 0 && block.findings.empty() && block.printed.empty()) continue;
-      const std::lock_guard<std::mutex> lock(mutex_);
-      results_.push_back({turn, std::move(block.findings), std::move(block.printed)});
-      if (error != 0 && turn < failed_) {
-        failed_ = turn;
-        error_ = error;
+      try {
+        block.run(index);
+      } catch (const Fault& fault) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (turn < failed_) {
+          failed_ = turn;
+          fault_ = std::make_unique<Fault>(fault);
+          fault_block_ = block.id;
+        }
       }
+      add(counters, block.counters);
+      if (block.printed.empty()) continue;
+      const std::lock_guard<std::mutex> lock(mutex_);
+      printed_.push_back({turn, std::move(block.printed)});
     }
     _mm_setcsr(mxcsr);
     const std::lock_guard<std::mutex> lock(mutex_);
     add(counters_, counters);
   }
 
-  void report(LaunchReport& to) {
-    std::sort(results_.begin(), results_.end(), [](const auto& a, const auto& b) { return a.index < b.index; });
-    for (BlockResult& r : results_) {
-      if (r.index > failed_) break;
-      to.printed += r.printed;
-      for (Finding& f : r.findings) {
-        if (to.findings.size() < kMaxFindings || r.index == failed_) to.findings.push_back(std::move(f));
-      }
+  void report(LaunchReport& to, FindingLog& log) {
+    std::sort(printed_.begin(), printed_.end(), [](const Printed& a, const Printed& b) { return a.turn < b.turn; });
+    for (const Printed& p : printed_) {
+      if (p.turn <= failed_) to.printed += p.text;
     }
-    to.error = error_;
     to.counters = counters_;
+    std::vector<Finding> others = log.take();
+    if (fault_ != nullptr) {  // first: it is why the kernel ended
+      log.add(fault_->kind, fault_block_, fault_->warp * kWarpSize + fault_->lane, fault_->instruction,
+              fault_->message);
+      to.findings = log.take();
+      to.error = fault_->error;
+    }
+    to.findings.insert(to.findings.end(), others.begin(), others.end());
   }
 
  private:
@@ -79,9 +87,10 @@ class Blocks {
   const uint64_t num_blocks_, first_;
   std::atomic<uint64_t> next_{0}, failed_{std::numeric_limits<uint64_t>::max()};
   std::mutex mutex_;  // guards what follows
-  std::vector<BlockResult> results_;
+  std::vector<Printed> printed_;
   Counters counters_;
-  int error_ = 0;
+  std::unique_ptr<Fault> fault_;
+  Dim3 fault_block_;
 };
 
 void require(bool condition, const std::string& message) {
@@ -105,18 +114,31 @@ LaunchReport run(Memory& memory, const Module&, const Kernel& kernel, Dim3 grid,
   require(bytes == program.parameter_bytes, program.name + " takes " + std::to_string(program.parameter_bytes) +
                                                 " bytes of arguments, found " + std::to_string(bytes));
 
-  const Launch launch{&memory, &program, &options, nullptr, grid, block, program.static_shared_bytes + dynamic_shared_bytes,
-                      dynamic_shared_bytes, static_cast<const uint8_t*>(packed_arguments)};
-  Launch observed = launch;
-  std::unique_ptr<Monitor> monitor;
-  if (options.check_races || options.check_initialised || options.count) {
-    monitor = make_monitor(options, memory, kernel, program.files, grid, block);
-    observed.monitor = monitor.get();
-  }
-  Blocks blocks(observed, num_blocks);
-  uint64_t num_workers = options.num_threads > 0 ? static_cast<uint64_t>(options.num_threads)
-                                                 : std::max(1u, std::thread::hardware_concurrency());
-  num_workers = std::min(num_workers, num_blocks);
+  const uint64_t num_cores = std::max(1u, std::thread::hardware_concurrency());
+  const uint64_t num_workers =
+      std::min(options.num_threads > 0 ? static_cast<uint64_t>(options.num_threads) : num_cores, num_blocks);
+  FindingLog log(program.name, grid, block, [&](uint32_t instruction, Finding& finding) {
+    const Site& site = program.sites[instruction];
+    const auto file = static_cast<size_t>(site.source_file);
+    finding.ptx_line = site.ptx_line;
+    finding.source_line = site.source_line;
+    if (site.source_line != 0 && file < program.files.size()) finding.source = program.files[file];
+  });
+  const std::unique_ptr<Monitor> monitor = make_monitor(
+      options, memory,
+      {grid, block, program.local_bytes, static_cast<uint32_t>(program.code.size()), static_cast<int>(num_workers)},
+      log);
+  const Launch launch{&memory,
+                      &program,
+                      &options,
+                      monitor.get(),
+                      &log,
+                      grid,
+                      block,
+                      program.static_shared_bytes + dynamic_shared_bytes,
+                      dynamic_shared_bytes,
+                      static_cast<const uint8_t*>(packed_arguments)};
+  Blocks blocks(launch, num_blocks);
   std::vector<std::thread> workers;
   for (uint64_t i = 1; i < num_workers; ++i) workers.emplace_back([&] { blocks.work(); });
   blocks.work();
@@ -127,9 +149,10 @@ LaunchReport run(Memory& memory, const Module&, const Kernel& kernel, Dim3 grid,
   report.grid = grid;
   report.block = block;
   report.shared_bytes = launch.shared_bytes;
-  blocks.report(report);
-  if (monitor) monitor->add_counts(report.counters);
-  if (!options.check_initialised) {  // what the kernel wrote is not known exactly: nothing may be called uninitialised later
+  blocks.report(report, log);
+  if (monitor) {
+    monitor->finish(report.counters);
+  } else {  // what the kernel wrote is not known: nothing may be called uninitialised later
     for (const auto& [address, allocation] : memory.allocations()) {
       if (allocation->live) allocation->written.add(0, allocation->size_bytes);
     }

@@ -45,7 +45,8 @@ template <class H, int kDepth>
 void multiply(Warp& w, const Instruction& i, uint32_t lanes) {
   constexpr int kParts = kDepth / kPart;
   if (lanes != kAllLanes) {
-    w.fault(FindingKind::kIllegalInstruction, 719, i, static_cast<uint32_t>(__builtin_ctz(~lanes)), "mma.sync without all 32 lanes");
+    w.fault(FindingKind::kIllegalInstruction, 719, i, static_cast<uint32_t>(__builtin_ctz(~lanes)),
+            "mma.sync without all 32 lanes");
   }
   ++w.block->counters.mma;
   alignas(32) float a[kRows][kDepth];
@@ -53,7 +54,8 @@ void multiply(Warp& w, const Instruction& i, uint32_t lanes) {
   for (int part = 0; part < kParts; ++part) {
     for (int half = 0; half < 2; ++half) {
       const auto* quarter = w.at<__m128i>(i.list[4 + 2 * part + half]);
-      for (int g = 0; g < 8; ++g) _mm256_store_ps(&a[8 * half + g][kPart * part], widen(_mm_loadu_si128(quarter + g), H{}));
+      for (int g = 0; g < 8; ++g)
+        _mm256_store_ps(&a[8 * half + g][kPart * part], widen(_mm_loadu_si128(quarter + g), H{}));
     }
     const auto* columns = w.at<__m128i>(i.list[4 + 2 * kParts + part]);
     for (int n = 0; n < kColumns; ++n) b[kPart * part + n] = widen(_mm_loadu_si128(columns + n), H{});
@@ -79,7 +81,8 @@ void multiply(Warp& w, const Instruction& i, uint32_t lanes) {
   for (int half = 0; half < 2; ++half) {
     float *even = w.at<float>(i.list[2 * half]), *odd = w.at<float>(i.list[2 * half + 1]);
     for (int g = 0; g < 8; ++g) {
-      const __m128 low = _mm256_castps256_ps128(sums[8 * half + g]), high = _mm256_extractf128_ps(sums[8 * half + g], 1);
+      const __m128 low = _mm256_castps256_ps128(sums[8 * half + g]),
+                   high = _mm256_extractf128_ps(sums[8 * half + g], 1);
       _mm_storeu_ps(even + 4 * g, _mm_shuffle_ps(low, high, 0x88));
       _mm_storeu_ps(odd + 4 * g, _mm_shuffle_ps(low, high, 0xDD));
     }
@@ -92,7 +95,8 @@ void encode_multiply(Encoder& e) {
   const size_t expected[] = {4, deep ? 4u : 2u, deep ? 2u : 1u, 4};
   for (size_t k = 0; k < 4; ++k) {
     const Operand& o = e.operand(k);
-    if (o.kind != Operand::kVector || o.elements.size() != expected[k]) e.fail("operand " + std::to_string(k + 1) + " must be a vector of " + std::to_string(expected[k]));
+    if (o.kind != Operand::kVector || o.elements.size() != expected[k])
+      e.fail("operand " + std::to_string(k + 1) + " must be a vector of " + std::to_string(expected[k]));
     if (k == 0) {
       e.define_list(o, Type::kB32);
     } else {
@@ -110,7 +114,8 @@ void encode_multiply(Encoder& e) {
 template <bool kTransposed>
 void load_matrices(Warp& w, const Instruction& i, uint32_t lanes) {
   if (lanes != kAllLanes) {
-    w.fault(FindingKind::kIllegalInstruction, 719, i, static_cast<uint32_t>(__builtin_ctz(~lanes)), "ldmatrix without all 32 lanes");
+    w.fault(FindingKind::kIllegalInstruction, 719, i, static_cast<uint32_t>(__builtin_ctz(~lanes)),
+            "ldmatrix without all 32 lanes");
   }
   Lanes rows;
   compute_addresses(w, i, lanes, 0, rows);
@@ -119,15 +124,8 @@ void load_matrices(Warp& w, const Instruction& i, uint32_t lanes) {
   if (i.space == AddressSpace::kGeneric) {
     for (uint64_t& a : rows.address) a -= kSharedWindow;
   }
-  const std::unique_ptr<BlockMonitor> monitor = std::move(w.block->monitor);  // it hears of whole matrices instead
-  try {
-    resolve_addresses(w, i, lanes, 16, AccessKind::kLoad, AddressSpace::kShared, rows);
-  } catch (...) {
-    w.block->monitor = std::move(const_cast<std::unique_ptr<BlockMonitor>&>(monitor));
-    throw;
-  }
-  w.block->monitor = std::move(const_cast<std::unique_ptr<BlockMonitor>&>(monitor));
-  if (w.block->monitor) w.block->monitor->matrix_load(w.index, lanes, i.num_list, rows.address, w.block->shared.data(), i.site);
+  const uint32_t named = num_rows == kWarpSize ? kAllLanes : (1u << num_rows) - 1;
+  resolve_addresses(w, i, named, 16, AccessKind::kMatrixLoad, AddressSpace::kShared, rows);
   for (int m = 0; m < i.num_list; ++m) {
     uint16_t* d = w.at<uint16_t>(i.list[m]);  // 8 x 8, row-major
     if (!kTransposed) {
@@ -146,9 +144,11 @@ void encode_load_matrices(Encoder& e) {
   e.require_operands(2, 2);
   const size_t num = e.match.has(".x1") ? 1 : e.match.has(".x2") ? 2 : 4;
   const Operand& d = e.operand(0);
-  if ((d.kind == Operand::kVector ? d.elements.size() : 1) != num) e.fail("expected " + std::to_string(num) + " registers");
+  if ((d.kind == Operand::kVector ? d.elements.size() : 1) != num)
+    e.fail("expected " + std::to_string(num) + " registers");
   e.define_list(d, Type::kB32);
-  e.address(0, e.operand(1), e.match.has(".shared") || e.match.has(".shared::cta") ? AddressSpace::kShared : AddressSpace::kGeneric);
+  e.address(0, e.operand(1),
+            e.match.has(".shared") || e.match.has(".shared::cta") ? AddressSpace::kShared : AddressSpace::kGeneric);
   e.out.run = e.match.has(".trans") ? load_matrices<true> : load_matrices<false>;
 }
 
@@ -158,7 +158,8 @@ const Forms& matrix_forms() {
   static const Forms forms = {
       {"mma.sync.aligned(.m16n8k16,.m16n8k8).row.col.f32(.bf16).bf16.f32", nullptr, nullptr, encode_multiply},
       {"mma.sync.aligned(.m16n8k16,.m16n8k8).row.col.f32(.f16).f16.f32", nullptr, nullptr, encode_multiply},
-      {"ldmatrix.sync.aligned.m8n8(.x1,.x2,.x4){.trans}{.shared,.shared::cta}.b16", nullptr, nullptr, encode_load_matrices},
+      {"ldmatrix.sync.aligned.m8n8(.x1,.x2,.x4){.trans}{.shared,.shared::cta}.b16", nullptr, nullptr,
+       encode_load_matrices},
   };
   return forms;
 }

@@ -31,7 +31,9 @@ void load_one(Warp& w, const Instruction& i, uint32_t lanes) {
   T* d = w.at<T>(i.list[0]);
   if (lanes == kAllLanes) {
     uintptr_t apart = 0;
-    for (uintptr_t l = 0; l < kWarpSize; ++l) apart |= reinterpret_cast<uintptr_t>(from.pointer[l]) - reinterpret_cast<uintptr_t>(from.pointer[0]) - l * sizeof(T);
+    for (uintptr_t l = 0; l < kWarpSize; ++l)
+      apart |=
+          reinterpret_cast<uintptr_t>(from.pointer[l]) - reinterpret_cast<uintptr_t>(from.pointer[0]) - l * sizeof(T);
     if (apart == 0) {
       std::memcpy(d, from.pointer[0], kWarpSize * sizeof(T));
       return;
@@ -93,11 +95,17 @@ void store(Warp& w, const Instruction& i, uint32_t lanes) {
 template <class F>
 Handler for_memory_type(Type type, F f) {
   switch (type) {
-    case Type::kU8: case Type::kB8: return f(uint8_t{});
-    case Type::kS8: return f(int8_t{});
-    case Type::kF32: return f(uint32_t{});
-    case Type::kF64: return f(uint64_t{});
-    default: return for_integer(type, f);
+    case Type::kU8:
+    case Type::kB8:
+      return f(uint8_t{});
+    case Type::kS8:
+      return f(int8_t{});
+    case Type::kF32:
+      return f(uint32_t{});
+    case Type::kF64:
+      return f(uint64_t{});
+    default:
+      return for_integer(type, f);
   }
 }
 
@@ -138,14 +146,19 @@ AddressSpace space_of(const Match& m) {
 // How many registers the vector modifier asks for.
 size_t elements_of(const Match& m) { return m.has(".v2") ? 2 : m.has(".v4") ? 4 : 1; }
 
+MemoryOrder order_of(const Match& m) {
+  if (m.has(".acquire")) return MemoryOrder::kAcquire;
+  if (m.has(".release")) return MemoryOrder::kRelease;
+  return m.has(".relaxed") || m.has(".volatile") ? MemoryOrder::kRelaxed : MemoryOrder::kWeak;
+}
+
 void set_width(Encoder& e, const Operand& data, Type type) {
   const size_t elements = elements_of(e.match);
   const size_t found = data.kind == Operand::kVector ? data.elements.size() : 1;
   if (found != elements) e.fail("expected " + std::to_string(elements) + " registers, found " + std::to_string(found));
   if (elements * size_bytes(type) > 16) e.fail("a vector has at most 16 bytes");
   e.out.bytes = static_cast<uint8_t>(elements * size_bytes(type));
-  const bool is_volatile = e.match.has(".volatile") || e.match.has(".relaxed") || e.match.has(".acquire") || e.match.has(".release");
-  if (is_volatile) e.out.flags |= kVolatileAccess;
+  e.out.order = order_of(e.match);
 }
 
 uint32_t data_bytes(const Encoder& e, const Operand& data, Type type) {
@@ -174,7 +187,8 @@ void encode_load(Encoder& e) {
   if (size_bytes(type) > bytes) e.fail("the register is narrower than the type");
   e.define_list(data, storage);
   const bool parameter = e.out.space == AddressSpace::kParam && e.out.op[0] == kZero64;
-  if (parameter && static_cast<uint64_t>(e.out.immediate) + e.out.bytes > e.program().parameter_bytes) e.fail("reads past the parameters");
+  if (parameter && static_cast<uint64_t>(e.out.immediate) + e.out.bytes > e.program().parameter_bytes)
+    e.fail("reads past the parameters");
   const int elements = e.out.num_list;
   e.out.run = for_memory_type(type, [&](auto t) {
     return for_register(bytes, [&](auto d) { return choose_load<decltype(t), decltype(d)>(parameter, elements); });
@@ -190,7 +204,10 @@ void encode_store(Encoder& e) {
   if (e.out.space == AddressSpace::kParam) e.fail("a kernel's parameters cannot be written");
   const uint32_t bytes = data_bytes(e, data, type);
   if (size_bytes(type) > bytes) e.fail("the register is narrower than the type");
-  const Type storage = type == Type::kF32 || type == Type::kF64 ? type : bytes == 2 ? Type::kB16 : bytes == 4 ? Type::kB32 : Type::kB64;
+  const Type storage = type == Type::kF32 || type == Type::kF64 ? type
+                       : bytes == 2                             ? Type::kB16
+                       : bytes == 4                             ? Type::kB32
+                                                                : Type::kB64;
   e.use_list(data, storage);
   e.out.run = for_width(size_bytes(type) == 1 ? Type::kB16 : type, [&](auto t) {
     return for_register(bytes, [&](auto s) -> Handler {
@@ -211,18 +228,24 @@ void encode_hint(Encoder& e) {
 }  // namespace
 
 #define WINNOW_TYPES "(.b8,.b16,.b32,.b64,.u8,.u16,.u32,.u64,.s8,.s16,.s32,.s64,.f32,.f64)"
-#define WINNOW_HINTS \
+#define WINNOW_HINTS                                                                           \
   "{.L1::evict_normal,.L1::evict_unchanged,.L1::evict_first,.L1::evict_last,.L1::no_allocate}" \
   "{.L2::cache_hint}{.L2::64B,.L2::128B,.L2::256B}"
 
 const Forms& memory_forms() {
   static const Forms forms = {
-      {"ld{.volatile}{.global,.const,.shared,.shared::cta,.local,.param,.param::entry,.param::func}{.ca,.cg,.cs,.lu,.cv}" WINNOW_HINTS "{.v2,.v4}" WINNOW_TYPES, nullptr, nullptr, encode_load},
-      {"ld(.relaxed,.acquire)(.cta,.gpu,.sys){.global,.shared,.shared::cta}" WINNOW_HINTS "{.v2,.v4}" WINNOW_TYPES, nullptr, nullptr, encode_load},
+      {"ld{.volatile}{.global,.const,.shared,.shared::cta,.local,.param,.param::entry,.param::func}{.ca,.cg,.cs,.lu,."
+       "cv}" WINNOW_HINTS "{.v2,.v4}" WINNOW_TYPES,
+       nullptr, nullptr, encode_load},
+      {"ld(.relaxed,.acquire)(.cta,.gpu,.sys){.global,.shared,.shared::cta}" WINNOW_HINTS "{.v2,.v4}" WINNOW_TYPES,
+       nullptr, nullptr, encode_load},
       {"ld(.global){.ca,.cg,.cs}.nc" WINNOW_HINTS "{.v2,.v4}" WINNOW_TYPES, nullptr, nullptr, encode_load},
       {"ldu(.global){.v2,.v4}" WINNOW_TYPES, nullptr, nullptr, encode_load},
-      {"st{.volatile}{.global,.shared,.shared::cta,.local,.param,.param::func}{.wb,.cg,.cs,.wt}" WINNOW_HINTS "{.v2,.v4}" WINNOW_TYPES, nullptr, nullptr, encode_store},
-      {"st(.relaxed,.release)(.cta,.gpu,.sys){.global,.shared,.shared::cta}" WINNOW_HINTS "{.v2,.v4}" WINNOW_TYPES, nullptr, nullptr, encode_store},
+      {"st{.volatile}{.global,.shared,.shared::cta,.local,.param,.param::func}{.wb,.cg,.cs,.wt}" WINNOW_HINTS
+       "{.v2,.v4}" WINNOW_TYPES,
+       nullptr, nullptr, encode_store},
+      {"st(.relaxed,.release)(.cta,.gpu,.sys){.global,.shared,.shared::cta}" WINNOW_HINTS "{.v2,.v4}" WINNOW_TYPES,
+       nullptr, nullptr, encode_store},
       {"prefetch{.global,.local}(.L1,.L2)", nullptr, nullptr, encode_hint},
       {"prefetch.global(.L2::evict_last,.L2::evict_normal)", nullptr, nullptr, encode_hint},
       {"prefetchu.L1", nullptr, nullptr, encode_hint},

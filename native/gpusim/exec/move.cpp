@@ -6,8 +6,15 @@
 namespace winnow::gpusim {
 namespace {
 
-struct Same { template <class T> static T apply(T a) { return a; } };
-Handler move_of(const Match& m) { return for_width(m.type(), [](auto t) -> Handler { return unary<Same, decltype(t)>; }); }
+struct Same {
+  template <class T>
+  static T apply(T a) {
+    return a;
+  }
+};
+Handler move_of(const Match& m) {
+  return for_width(m.type(), [](auto t) -> Handler { return unary<Same, decltype(t)>; });
+}
 
 void move_predicate(Warp& w, const Instruction& i, uint32_t lanes) {
   uint32_t& d = w.predicate(i.op[0]);
@@ -22,7 +29,8 @@ void pack(Warp& w, const Instruction& i, uint32_t lanes) {
   for (int k = 0; k < kParts; ++k) part[k] = w.at<Part>(i.list[k]);
   for_lanes(w, lanes, w.at<D>(i.op[0]), [&](int l) {
     D d = 0;
-    for (int k = 0; k < kParts; ++k) d = static_cast<D>(d | static_cast<D>(part[k][l]) << (8 * sizeof(Part) * static_cast<size_t>(k)));
+    for (int k = 0; k < kParts; ++k)
+      d = static_cast<D>(d | static_cast<D>(part[k][l]) << (8 * sizeof(Part) * static_cast<size_t>(k)));
     return d;
   });
 }
@@ -30,7 +38,8 @@ template <class D, class Part>
 void unpack(Warp& w, const Instruction& i, uint32_t lanes) {
   const D* a = w.at<D>(i.op[0]);
   for (size_t k = 0; k < sizeof(D) / sizeof(Part); ++k) {
-    for_lanes(w, lanes, w.at<Part>(i.list[k]), [=](int l) { return static_cast<Part>(a[l] >> (8 * sizeof(Part) * k)); });
+    for_lanes(w, lanes, w.at<Part>(i.list[k]),
+              [=](int l) { return static_cast<Part>(a[l] >> (8 * sizeof(Part) * k)); });
   }
 }
 
@@ -57,13 +66,18 @@ void encode_move(Encoder& e) {
     const Type part = part_type(a);
     e.define(0, d, type);
     e.use_list(a, part);
-    e.out.run = !wide ? pack<uint32_t, uint16_t> : part == Type::kB32 ? pack<uint64_t, uint32_t> : pack<uint64_t, uint16_t>;
+    e.out.run = !wide                ? pack<uint32_t, uint16_t>
+                : part == Type::kB32 ? pack<uint64_t, uint32_t>
+                                     : pack<uint64_t, uint16_t>;
   } else if (d.kind == Operand::kVector) {
     const Type part = part_type(d);
     e.use(0, a, type);
     e.define_list(d, part);
-    e.out.run = !wide ? unpack<uint32_t, uint16_t> : part == Type::kB32 ? unpack<uint64_t, uint32_t> : unpack<uint64_t, uint16_t>;
-  } else if (a.kind == Operand::kSpecial && (a.text == "%clock" || a.text == "%clock64" || a.text == "%globaltimer" || a.text == "%clock_hi")) {
+    e.out.run = !wide                ? unpack<uint32_t, uint16_t>
+                : part == Type::kB32 ? unpack<uint64_t, uint32_t>
+                                     : unpack<uint64_t, uint16_t>;
+  } else if (a.kind == Operand::kSpecial &&
+             (a.text == "%clock" || a.text == "%clock64" || a.text == "%globaltimer" || a.text == "%clock_hi")) {
     e.define(0, d, type);
     e.out.run = wide ? read_clock<uint64_t> : read_clock<uint32_t>;
   } else {

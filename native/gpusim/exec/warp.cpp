@@ -187,7 +187,7 @@ bool Warp::revive() {
 
 void Warp::fault(FindingKind kind, int error, const Instruction& instruction, uint32_t lane,
                  const std::string& message) const {
-  throw Fault{kind, error, index, lane, instruction.site, message};
+  throw Fault{kind, error, index, lane, instruction.index, message};
 }
 
 }  // namespace winnow::gpusim

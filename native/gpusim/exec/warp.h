@@ -23,8 +23,7 @@ constexpr uint32_t kAllLanes = 0xFFFF'FFFF;
 struct Fault {
   FindingKind kind;
   int error;
-  uint32_t warp, lane;
-  Site site;
+  uint32_t warp, lane, instruction;
   std::string message;
 };
 
@@ -44,10 +43,10 @@ struct Group {
 // Copies of one cp.async that have not happened yet.
 struct AsyncCopy {
   uint32_t lanes, bytes;
-  uint32_t batch[kWarpSize];      // the thread's commits before it: complete when enough newer ones exist
+  uint32_t batch[kWarpSize];         // the thread's commits before it: complete when enough newer ones exist
   uint32_t source_bytes[kWarpSize];  // the rest is zeros
   const uint8_t* source[kWarpSize];
-  uint64_t target[kWarpSize];     // shared address
+  uint64_t target[kWarpSize];  // offset in shared memory
 };
 
 constexpr int kMembers = 5;  // the operand that holds the member mask of a .sync instruction
@@ -64,8 +63,8 @@ struct Warp {
   uint64_t thread_instructions, warp_instructions;
   uint32_t started;  // lanes that exist
   uint32_t index;
-  uint32_t impatience;  // branches taken while another group was ready
-  bool insists;         // runs although a group with a lower program counter is ready: its turn
+  uint32_t impatience;        // branches taken while another group was ready
+  bool insists;               // runs although a group with a lower program counter is ready: its turn
   std::vector<Group> groups;  // all but the running one
   uint8_t* local;
   uint32_t batch[kWarpSize];  // cp.async.commit_group so far

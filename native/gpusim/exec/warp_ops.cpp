@@ -21,10 +21,22 @@ void shuffle(Warp& w, const Instruction& i, uint32_t arrived) {
     uint32_t source;
     bool valid;
     switch (kMode) {
-      case Shuffle::kUp: source = l - distance; valid = static_cast<int32_t>(source) >= static_cast<int32_t>(last); break;
-      case Shuffle::kDown: source = l + distance; valid = source <= last; break;
-      case Shuffle::kButterfly: source = l ^ distance; valid = source <= last; break;
-      default: source = first | (distance & ~segment); valid = source <= last; break;
+      case Shuffle::kUp:
+        source = l - distance;
+        valid = static_cast<int32_t>(source) >= static_cast<int32_t>(last);
+        break;
+      case Shuffle::kDown:
+        source = l + distance;
+        valid = source <= last;
+        break;
+      case Shuffle::kButterfly:
+        source = l ^ distance;
+        valid = source <= last;
+        break;
+      default:
+        source = first | (distance & ~segment);
+        valid = source <= last;
+        break;
     }
     if (!valid) source = l;
     result[l] = a[source & 31];
@@ -36,7 +48,8 @@ void shuffle(Warp& w, const Instruction& i, uint32_t arrived) {
     const auto lane = static_cast<uint32_t>(__builtin_ctz(absent));
     // Lanes that the block does not have read as anything: a reduction over a last, partial warp discards them.
     const uint32_t gone = w.started & ~lanes;
-    if (gone != 0) w.block->report(FindingKind::kWarpSync, w, lane, i, "reads the register of a lane that does not take part");
+    if (gone != 0)
+      w.block->report(FindingKind::kWarpSync, w, lane, i, "reads the register of a lane that does not take part");
   }
   for_lanes(w, lanes, w.at<uint32_t>(i.op[0]), [&](int l) { return result[l]; });
   uint32_t& p = w.predicate(i.op[4]);
@@ -53,11 +66,16 @@ void encode_shuffle(Encoder& e) {
   for (int k = 0; k < 3; ++k) e.use(k + 1, e.operand(first + static_cast<size_t>(k)), Type::kB32);
   e.use(kMembers, e.operand(first + 3), Type::kB32);
   const std::string_view mode = e.match.groups[0];
-  e.out.run = mode == ".up" ? shuffle<Shuffle::kUp> : mode == ".down" ? shuffle<Shuffle::kDown> : mode == ".bfly" ? shuffle<Shuffle::kButterfly> : shuffle<Shuffle::kIndex>;
+  e.out.run = mode == ".up"     ? shuffle<Shuffle::kUp>
+              : mode == ".down" ? shuffle<Shuffle::kDown>
+              : mode == ".bfly" ? shuffle<Shuffle::kButterfly>
+                                : shuffle<Shuffle::kIndex>;
 }
 
 // Lanes of one vote: those of `lanes` that the lane's member mask names. Masks mostly agree.
-uint32_t voters(Warp& w, const Instruction& i, uint32_t lanes, int lane) { return w.at<uint32_t>(i.op[kMembers])[lane] & lanes; }
+uint32_t voters(Warp& w, const Instruction& i, uint32_t lanes, int lane) {
+  return w.at<uint32_t>(i.op[kMembers])[lane] & lanes;
+}
 
 enum class Vote { kAll, kAny, kUniform, kBallot };
 
@@ -88,7 +106,10 @@ void encode_vote(Encoder& e) {
   e.define(0, e.operand(0), ballot ? Type::kB32 : Type::kPred);
   e.predicate(1, e.operand(1));
   e.use(kMembers, e.operand(2), Type::kB32);
-  e.out.run = ballot ? vote<Vote::kBallot> : kind == ".all" ? vote<Vote::kAll> : kind == ".any" ? vote<Vote::kAny> : vote<Vote::kUniform>;
+  e.out.run = ballot           ? vote<Vote::kBallot>
+              : kind == ".all" ? vote<Vote::kAll>
+              : kind == ".any" ? vote<Vote::kAny>
+                               : vote<Vote::kUniform>;
 }
 
 template <class T, bool kAll>
@@ -126,12 +147,42 @@ void encode_match(Encoder& e) {
   }
 }
 
-struct Add { template <class T> static T apply(T a, T b) { return static_cast<T>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b)); } };
-struct Min { template <class T> static T apply(T a, T b) { return a < b ? a : b; } };
-struct Max { template <class T> static T apply(T a, T b) { return a > b ? a : b; } };
-struct And { template <class T> static T apply(T a, T b) { return a & b; } };
-struct Or { template <class T> static T apply(T a, T b) { return a | b; } };
-struct Xor { template <class T> static T apply(T a, T b) { return a ^ b; } };
+struct Add {
+  template <class T>
+  static T apply(T a, T b) {
+    return static_cast<T>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));
+  }
+};
+struct Min {
+  template <class T>
+  static T apply(T a, T b) {
+    return a < b ? a : b;
+  }
+};
+struct Max {
+  template <class T>
+  static T apply(T a, T b) {
+    return a > b ? a : b;
+  }
+};
+struct And {
+  template <class T>
+  static T apply(T a, T b) {
+    return a & b;
+  }
+};
+struct Or {
+  template <class T>
+  static T apply(T a, T b) {
+    return a | b;
+  }
+};
+struct Xor {
+  template <class T>
+  static T apply(T a, T b) {
+    return a ^ b;
+  }
+};
 
 template <class Op, class T>
 void reduce(Warp& w, const Instruction& i, uint32_t arrived) {

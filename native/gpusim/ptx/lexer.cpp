@@ -9,7 +9,9 @@
 namespace winnow::gpusim {
 namespace {
 
-bool starts_word(char c) { return std::isalpha(static_cast<unsigned char>(c)) || c == '_' || c == '$' || c == '%' || c == '.'; }
+bool starts_word(char c) {
+  return std::isalpha(static_cast<unsigned char>(c)) || c == '_' || c == '$' || c == '%' || c == '.';
+}
 bool continues_word(char c) { return starts_word(c) || std::isdigit(static_cast<unsigned char>(c)); }
 
 class Lexer {
@@ -83,7 +85,8 @@ class Lexer {
       bits = digits(at(0) == '0' ? 8 : 10);
     }
     if (at(0) == 'U') ++position_;
-    if (continues_word(at(0)) && at(0) != '.') throw PtxError(line_, "decimal float constants are not supported, use 0f or 0d");
+    if (continues_word(at(0)) && at(0) != '.')
+      throw PtxError(line_, "decimal float constants are not supported, use 0f or 0d");
     return {Token::kInteger, text_.substr(begin, position_ - begin), line_, bits};
   }
 

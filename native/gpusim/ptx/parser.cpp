@@ -145,7 +145,7 @@ class Parser {
 
   // ".align 4 .b8 table[16] = {1, 2}"; after a comma only the name and what follows it.
   Variable variable(StateSpace space, bool is_extern) {
-    for (; !directive().empty(); ) {
+    for (; !directive().empty();) {
       if (accept_directive(".align")) {
         declared_.alignment = static_cast<uint32_t>(integer());
       } else if (accept_directive(".ptr") || accept_directive(".global") || accept_directive(".const") ||
@@ -384,7 +384,8 @@ class Parser {
   }
   void resolve_labels() {
     const auto resolved = [&](uint32_t use) {
-      if (label_uses_[use].label < 0) throw PtxError(label_uses_[use].line, "there is no label " + label_uses_[use].name);
+      if (label_uses_[use].label < 0)
+        throw PtxError(label_uses_[use].line, "there is no label " + label_uses_[use].name);
       return static_cast<uint32_t>(label_uses_[use].label);
     };
     for (Statement& s : current_.statements) {

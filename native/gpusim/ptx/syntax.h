@@ -29,7 +29,7 @@ struct Variable {
   uint64_t size_bytes;
   bool is_extern_array = false;  // extern .shared x[]: begins where the static variables end
   bool is_extern = false;
-  std::vector<uint8_t> bytes;    // initialiser; shorter than size_bytes: the rest is zero
+  std::vector<uint8_t> bytes;  // initialiser; shorter than size_bytes: the rest is zero
   std::vector<PointerInitialiser> pointers;
   int line;
 };
@@ -72,7 +72,7 @@ struct Statement {
 
 struct Label {
   std::string name;
-  int position = -1;  // index of the statement that follows
+  int position = -1;         // index of the statement that follows
   std::vector<int> targets;  // .branchtargets: labels
 };
 

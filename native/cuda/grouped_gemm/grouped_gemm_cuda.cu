@@ -23,7 +23,7 @@ using winnow::bf16;
 using winnow::f16;
 using winnow::GroupedGemmProblem;
 
-extern "C" __global__ void __launch_bounds__(winnow::kGemvThreads, 6)
+extern "C" __global__ void __launch_bounds__(winnow::kGemvThreads, 5)
     grouped_gemm_gemv(const GroupedGemmProblem first, const GroupedGemmProblem second, const GroupedGemmProblem third) {
   int block = blockIdx.x;
   GroupedGemmProblem op = first;

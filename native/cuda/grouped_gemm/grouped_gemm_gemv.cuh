@@ -12,6 +12,15 @@ constexpr int kGemvThreads = 128;
 constexpr int kGemvWarps = kGemvThreads / kWarpSize;
 constexpr int kDots = 8;  // rows of weights per warp: a lane has 8 loads of 16 bytes in flight
 
+// 16 bytes of weights: read once by this block, so that they need not take the place of the input row in L1.
+__device__ __forceinline__ uint4 load_weights(const void* address) {
+  uint4 v;
+  asm("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
+      : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+      : "l"(__cvta_generic_to_global(address)));
+  return v;
+}
+
 // kSize elements from an address that is a multiple of 16 bytes, or of 8 if that is all of them.
 template <int kSize, typename T>
 __device__ __forceinline__ void load_values(float (&values)[kSize], const T* from) {
@@ -47,7 +56,7 @@ __device__ __forceinline__ void add_products(float (&sums)[kDots], const Weight*
       uint4 vectors[kDots];
 #pragma unroll
       for (int i = 0; i < kDots; ++i)
-        vectors[i] = rows[i] == nullptr ? make_uint4(0, 0, 0, 0) : __ldg(reinterpret_cast<const uint4*>(rows[i] + k));
+        vectors[i] = rows[i] == nullptr ? make_uint4(0, 0, 0, 0) : load_weights(rows[i] + k);
       float x[kSize];
       if (input_type == DType::f32)
         load_values(x, static_cast<const float*>(input) + k);

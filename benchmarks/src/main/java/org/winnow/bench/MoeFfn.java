@@ -5,6 +5,7 @@ import java.util.Random;
 import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.moe.Activation;
 import org.winnow.moe.ExpertMatrices;
 import org.winnow.moe.GroupedGemm;
@@ -36,42 +37,74 @@ final class MoeFfn implements AutoCloseable {
   private long cursor;
 
   /** Values for weights: 1 MiB of normal ones, repeated over huge pages. */
-  static Tensor pool(DType dtype) {
-    Tensor pool = Tensor.allocate(dtype, POOL_BYTES / dtype.sizeBytes());
-    Random random = new Random(42);
-    long pattern = (1L << 20) / dtype.sizeBytes();
-    for (long i = 0; i < pattern; i++) pool.setFloat(i, (float) (random.nextGaussian() * 0.03));
+  static Tensor pool(TensorMemory memory, DType dtype) {
+    Tensor pool = Tensor.allocate(memory, dtype, POOL_BYTES / dtype.sizeBytes());
+    int pattern = (1 << 20) / dtype.sizeBytes();
+    pool.slice(0, pattern).copyFrom(normal(new Random(42), pattern, 0.03));
     for (long at = pattern; at < pool.size(); at += pattern)
       pool.slice(at, at + pattern).copyFrom(pool.slice(0, pattern));
     return pool;
   }
 
+  private static float[] normal(Random random, int size, double scale) {
+    float[] values = new float[size];
+    for (int i = 0; i < size; i++) values[i] = (float) (random.nextGaussian() * scale);
+    return values;
+  }
+
+  /**
+   * @param pool {@link #pool}, in whose memory everything else lies too; not closed here
+   */
   MoeFfn(MoeShape shape, DType dtype, int numTokens, Tensor pool, Random random) {
+    TensorMemory memory = pool.memory();
     this.shape = shape;
     this.dtype = dtype;
     this.pool = pool;
     int numRows = numTokens * shape.topK;
-    input = Tensor.allocate(dtype, numTokens, shape.hiddenSize);
-    for (long i = 0; i < input.size(); i++) input.setFloat(i, (float) random.nextGaussian());
-    inner = Tensor.allocate(dtype, numRows, shape.intermediateSize);
-    output = Tensor.f32(numRows, shape.hiddenSize);
+    input =
+        Tensor.allocate(memory, dtype, numTokens, shape.hiddenSize)
+            .copyFrom(normal(random, numTokens * shape.hiddenSize, 1));
+    inner = Tensor.allocate(memory, dtype, numRows, shape.intermediateSize);
+    output = Tensor.allocate(memory, DType.F32, numRows, shape.hiddenSize);
     offsets = new int[shape.numExperts + 1];
     source = new int[numRows];
     firstElement = new long[shape.numExperts];
     route(numTokens, random);
-    sourceRows = Tensor.of(source, numRows);
-    expertOffsets = Tensor.of(offsets, offsets.length);
+    sourceRows = Tensor.allocate(memory, DType.I32, numRows).copyFrom(source);
+    expertOffsets = Tensor.allocate(memory, DType.I32, offsets.length).copyFrom(offsets);
     int[] active = new int[shape.numExperts];
     for (int e = 0; e < shape.numExperts; e++) {
       if (offsets[e + 1] > offsets[e]) active[numActive++] = e;
     }
-    activeExperts = Tensor.of(active, active.length);
+    activeExperts = Tensor.allocate(memory, DType.I32, active.length).copyFrom(active);
     gateUp =
         new ExpertMatrices(
-            dtype, shape.numExperts, shape.intermediateSize, shape.hiddenSize, true, false);
+            memory,
+            dtype,
+            shape.numExperts,
+            shape.intermediateSize,
+            shape.hiddenSize,
+            true,
+            false);
     down =
         new ExpertMatrices(
-            dtype, shape.numExperts, shape.hiddenSize, shape.intermediateSize, false, false);
+            memory,
+            dtype,
+            shape.numExperts,
+            shape.hiddenSize,
+            shape.intermediateSize,
+            false,
+            false);
+    setAll();
+  }
+
+  /** All are resident, as in a model: a device need not be asked which have rows. */
+  private void setAll() {
+    long matrixBytes = (long) shape.hiddenSize * shape.intermediateSize * dtype.sizeBytes();
+    for (int e = 0; e < shape.numExperts; e++) {
+      gateUp.set(e, pool.address(), pool.address() + matrixBytes, 0, 0);
+      down.set(e, pool.address() + 2 * matrixBytes, 0, 0, 0);
+    }
   }
 
   private void route(int numTokens, Random random) {
@@ -183,12 +216,13 @@ final class MoeFfn implements AutoCloseable {
 
   /** Sum of products, and how far f32 arithmetic may be from it. */
   private double[] dot(Tensor rows, int row, long weight, int column, int size) {
+    float[] left = rows.slice(row, row + 1L).toFloatArray();
+    long first = weight + (long) column * size;
+    float[] right = pool.slice(first, first + size).toFloatArray();
     double sum = 0;
     double magnitude = 0;
     for (int k = 0; k < size; k++) {
-      double term =
-          (double) rows.getFloat((long) row * size + k)
-              * pool.getFloat(weight + (long) column * size + k);
+      double term = (double) left[k] * right[k];
       sum += term;
       magnitude += Math.abs(term);
     }

@@ -7,6 +7,7 @@ import java.util.Locale;
 import java.util.Random;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
 import org.winnow.cpu.Probe;
@@ -35,7 +36,7 @@ public final class MoeFfnShare {
     this.dtype = dtype;
     this.backend = new CpuBackend(InstructionSet.best(), numThreads);
     this.numRuns = numRuns;
-    this.pool = MoeFfn.pool(dtype);
+    this.pool = MoeFfn.pool(TensorMemory.host(), dtype);
   }
 
   public static void main(String[] args) {

@@ -138,8 +138,8 @@ __device__ uint64_t cutoff_for(const Sampler& op, uint64_t needed, uint64_t lowe
     __syncthreads();
     if (histogram->complete) break;
   }
-  const uint64_t cutoff = histogram->prefix;
-  __syncthreads();  // the histogram has been read
+  const uint64_t cutoff = Max()(histogram->prefix, lowest);  // a digit taken whole may begin below
+  __syncthreads();                                           // the histogram has been read
   return cutoff;
 }
 

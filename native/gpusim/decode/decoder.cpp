@@ -133,7 +133,6 @@ void encode(Decoding& decoding, uint32_t index, const Statement& s) {
     Operand guard(Operand::kRegister, static_cast<uint32_t>(s.guard));
     const Type type = decoding.function.registers[guard.index].type;
     if (type != Type::kPred) encoder.fail("the guard must be a predicate");
-    decoding.references.push_back({index, &out.guard, guard.index, false});
     out.guard = 0;  // not kAlways: assign_registers sees a guarded write
     out.guard_flip = s.guard_negated ? kAllLanes : 0;
   }
@@ -145,6 +144,10 @@ void encode(Decoding& decoding, uint32_t index, const Statement& s) {
     out.run = form->select(match);
   }
   if (out.run == nullptr) throw PtxError(s.line, "unsupported instruction " + std::string(s.opcode));
+  // A branch takes its guard as an operand and runs for all lanes.
+  if (s.guard >= 0 && out.guard != kAlways) {
+    decoding.references.push_back({index, &out.guard, static_cast<uint32_t>(s.guard), false});
+  }
 }
 
 }  // namespace

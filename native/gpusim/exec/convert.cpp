@@ -1,4 +1,4 @@
-// cvt. Integers wrap or saturate; floats to integers clamp, NaN becomes zero; a destination register may be wider than the type:
+// cvt. Integers wrap or saturate; floats to integers clamp; a destination register may be wider than the type:
 // it then receives the value sign- or zero-extended.
 #include <limits>
 
@@ -27,7 +27,8 @@ template <class D, class A>
 D clamp_to(A a) {
   using L = std::numeric_limits<D>;
   if constexpr (std::is_floating_point_v<A>) {
-    if (a != a) return D{0};
+    // The manual: zero, but the top bit alone when either type has 64 bits.
+    if (a != a) return sizeof(D) == 8 || sizeof(A) == 8 ? static_cast<D>(uint64_t{1} << (8 * sizeof(D) - 1)) : D{0};
     // 2^(bits) as a float is exact; the largest value may not be.
     const A above = std::ldexp(A{1}, L::digits);
     if (a >= above) return L::max();

@@ -21,16 +21,24 @@ GlobalShadow::GlobalShadow(const Memory& memory) {
     if (!allocation->live) continue;
     if (index_.size() <= allocation->id) index_.resize(allocation->id + 1);
     index_[allocation->id] = allocations_.size();
-    const uint64_t num_pages = (allocation->size_bytes + kPageBytes - 1) / kPageBytes;
-    auto* pages = static_cast<GlobalPage**>(std::calloc(std::max<uint64_t>(num_pages, 1), sizeof(GlobalPage*)));
-    if (pages == nullptr) throw std::bad_alloc();
-    allocations_.emplace_back(allocation.get(), pages);
+    allocations_.emplace_back(allocation.get());
   }
+}
+
+GlobalPage** GlobalShadow::OfAllocation::all_pages() {
+  GlobalPage** known = pages.load(std::memory_order_acquire);
+  if (known != nullptr) return known;
+  const uint64_t num_pages = (allocation->size_bytes + kPageBytes - 1) / kPageBytes;
+  auto* made = static_cast<GlobalPage**>(std::calloc(num_pages, sizeof(GlobalPage*)));
+  if (made == nullptr) throw std::bad_alloc();
+  if (pages.compare_exchange_strong(known, made, std::memory_order_acq_rel)) return made;
+  std::free(made);  // another host thread was faster
+  return known;
 }
 
 GlobalPage& GlobalShadow::page(size_t allocation, uint64_t offset) {
   OfAllocation& of = allocations_[allocation];
-  GlobalPage*& page = of.pages[offset / kPageBytes];
+  GlobalPage*& page = of.all_pages()[offset / kPageBytes];
   if (page == nullptr) {
     auto made = std::make_unique<GlobalPage>();
     made->keys.shift = of.finest_shift.load(std::memory_order_relaxed);

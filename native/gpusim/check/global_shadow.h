@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <deque>
 #include <memory>
 #include <vector>
 
@@ -44,22 +45,21 @@ class GlobalShadow {
 
  private:
   static constexpr uint64_t kNumLocks = 64;
-  struct Free {
-    void operator()(void* pages) const { std::free(pages); }
-  };
   struct OfAllocation {
+    explicit OfAllocation(Allocation* allocation) : allocation(allocation) {}
+    ~OfAllocation() { std::free(pages.load()); }
+    GlobalPage** all_pages();
+
     Allocation* allocation;
-    std::unique_ptr<GlobalPage*[], Free> pages;     // zeroed by calloc: what is not accessed costs no memory
+    std::atomic<GlobalPage**> pages{nullptr};       // zeroed by calloc: what is not accessed costs no memory
     std::atomic<int> finest_shift{kCoarsestShift};  // new pages start with it
-    OfAllocation(Allocation* allocation, GlobalPage** pages) : allocation(allocation), pages(pages) {}
-    OfAllocation(OfAllocation&& other) noexcept : allocation(other.allocation), pages(std::move(other.pages)) {}
   };
   struct alignas(64) Lock {
     std::atomic_flag held = ATOMIC_FLAG_INIT;
     std::vector<std::pair<std::pair<size_t, uint64_t>, std::unique_ptr<GlobalPage>>>
         pages;  // made under it: allocation, page
   };
-  std::vector<OfAllocation> allocations_;
+  std::deque<OfAllocation> allocations_;
   std::vector<size_t> index_;  // by Allocation::id
   std::array<Lock, kNumLocks> locks_;
 };

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <unordered_set>
 
-#include "driver/cuda_api.h"
 #include "driver/simulator.h"
 
 namespace winnow::gpusim {

@@ -1,6 +1,5 @@
 // Contexts: the primary ones, created ones, and which is current in a thread.
 #include "driver/architecture.h"
-#include "driver/cuda_api.h"
 #include "driver/simulator.h"
 
 namespace winnow::gpusim {

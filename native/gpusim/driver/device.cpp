@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "driver/architecture.h"
-#include "driver/cuda_api.h"
 #include "driver/simulator.h"
 
 namespace winnow::gpusim {

@@ -3,7 +3,6 @@
 #include <cstring>
 #include <unordered_map>
 
-#include "driver/cuda_api.h"
 #include "driver/launch.h"
 #include "driver/simulator.h"
 

@@ -240,12 +240,6 @@ public final class LanguageModel implements AutoCloseable {
 
   void forget(Session session) {
     sessions.remove(session);
-    steps.lock();
-    try {
-      loaded.decoder().forget(session.cache());
-    } finally {
-      steps.unlock();
-    }
   }
 
   /**

@@ -129,7 +129,9 @@ void encode(Decoding& decoding, uint32_t index, const Statement& s) {
   decoding.program.sites.push_back({s.line, s.source_file, s.source_line});
   Encoder encoder(decoding, index, s, match);
   out.guard = kAlways;
-  if (s.guard >= 0) {
+  // A branch reads its guard itself: it has to see the lanes that do not branch as well.
+  const bool is_branch = s.opcode == "bra" || s.opcode == "bra.uni";
+  if (s.guard >= 0 && !is_branch) {
     Operand guard(Operand::kRegister, static_cast<uint32_t>(s.guard));
     const Type type = decoding.function.registers[guard.index].type;
     if (type != Type::kPred) encoder.fail("the guard must be a predicate");

@@ -51,9 +51,10 @@ bool Match::has(std::string_view modifier) const {
 const Form* find_form(std::string_view opcode, Match& match) {
   static const auto* forms = [] {
     auto* by_base = new std::unordered_map<std::string_view, std::vector<const Form*>>;
-    for (const Forms* family : {&integer_forms(), &bit_forms(), &float_forms(), &half_forms(), &approximate_forms(),
-                                &compare_forms(), &convert_forms(), &move_forms(), &memory_forms(), &atomic_forms(),
-                                &async_copy_forms(), &control_forms(), &warp_forms(), &matrix_forms()}) {
+    for (const Forms* family :
+         {&integer_forms(), &carry_forms(), &bit_forms(), &float_forms(), &half_forms(), &approximate_forms(),
+          &compare_forms(), &convert_forms(), &move_forms(), &memory_forms(), &atomic_forms(), &async_copy_forms(),
+          &control_forms(), &warp_forms(), &matrix_forms()}) {
       for (const Form& form : *family) (*by_base)[base_of(form.pattern)].push_back(&form);
     }
     return by_base;

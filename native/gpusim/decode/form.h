@@ -41,6 +41,7 @@ using Forms = std::vector<Form>;
 
 // One table per family, each beside its handlers in exec/.
 const Forms& integer_forms();
+const Forms& carry_forms();
 const Forms& bit_forms();
 const Forms& float_forms();
 const Forms& half_forms();

@@ -85,7 +85,7 @@ void Block::start(uint64_t index) {
     w.pc = 0;
     w.stop_pc = UINT32_MAX;
     w.reschedule = w.insists = false;
-    w.impatience = 0;
+    w.impatience = w.carry = 0;
     w.thread_instructions = w.warp_instructions = 0;
     w.groups.clear();
     w.copies.clear();

@@ -36,8 +36,6 @@ void encode_branch(Encoder& e) {
     Operand guard(Operand::kRegister, static_cast<uint32_t>(e.statement.guard));
     guard.negated = e.statement.guard_negated;
     e.predicate(0, guard);
-    e.out.guard = kAlways;
-    e.out.guard_flip = 0;
   }
   e.branches_to({target}, e.statement.guard >= 0);
   e.out.run = branch;

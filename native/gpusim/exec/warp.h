@@ -57,6 +57,7 @@ struct Warp {
   uint32_t lanes;    // of the running group
   uint32_t pc;       // of the next instruction
   uint32_t stop_pc;  // where the running group meets another or has to let it run
+  uint32_t carry;    // flag of each lane, for add.cc and the like
   bool reschedule;   // the running group stopped, or other groups became ready
   Block* block;
   const Instruction* code;

@@ -79,13 +79,7 @@ final class MoeFfn implements AutoCloseable {
     activeExperts = Tensor.allocate(memory, DType.I32, active.length).copyFrom(active);
     gateUp =
         new ExpertMatrices(
-            memory,
-            dtype,
-            shape.numExperts,
-            shape.intermediateSize,
-            shape.hiddenSize,
-            true,
-            false);
+            memory, dtype, shape.numExperts, shape.intermediateSize, shape.hiddenSize, true, false);
     down =
         new ExpertMatrices(
             memory,

@@ -1,0 +1,194 @@
+// What the loader accepts and refuses, and how control flows; results of single instructions are in opcode_test.cpp.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "gpusim.h"
+
+namespace winnow::gpusim {
+namespace {
+
+// A module with one kernel that writes its result, a 32-bit value per thread, to the array that its parameter names.
+std::string kernel(const std::string& body, const std::string& before = "") {
+  return ".version 9.0\n.target sm_80\n.address_size 64\n" + before +
+         ".visible .entry k(.param .u64 out) {\n"
+         ".reg .pred %p<9>; .reg .b16 %h<9>; .reg .b32 %r<30>; .reg .f32 %f<9>; .reg .b64 %d<9>;\n"
+         "ld.param.u64 %d1, [out]; mov.u32 %r1, %tid.x; mov.u32 %r2, 0;\n" +
+         body + "\nmul.wide.u32 %d2, %r1, 4; add.s64 %d3, %d1, %d2; st.global.u32 [%d3], %r2; ret; }\n";
+}
+
+struct Outcome {
+  LaunchReport report;
+  std::vector<uint32_t> out;
+};
+
+Outcome run_kernel(const std::string& ptx, uint32_t num_threads = 32, Options options = {}) {
+  Memory memory;
+  const auto module = Module::load(ptx, memory);
+  const uint64_t out = memory.allocate(4 * num_threads);
+  Outcome r;
+  r.report = run(memory, *module, *module->kernel("k"), {}, {num_threads}, 0, &out, sizeof out, options);
+  r.out.resize(num_threads);
+  memory.read(out, r.out.data(), 4 * num_threads);
+  return r;
+}
+
+// The message with which the module is refused; "" when it loads.
+std::string refusal(const std::string& ptx) {
+  Memory memory;
+  try {
+    Module::load(ptx, memory);
+    return "";
+  } catch (const PtxError& error) {
+    return error.what();
+  }
+}
+
+TEST(Ptx, UnknownModifiersAreRefusedAtLoad) {
+  EXPECT_EQ(refusal(kernel("add.s32 %r2, %r1, 1;")), "");
+  for (const char* text : {"cvt.rn.f16x2.e4m3x2", "add.sat.u32", "mul.lo.f32", "fma.f32", "ld.global.nc.weird.u32",
+                           "mma.sync.aligned.m16n8k16.row.row.f32.bf16.bf16.f32", "shfl.bfly.b32", "frobnicate.u32"}) {
+    EXPECT_EQ(refusal(kernel(std::string(text) + " %r2, %r1, %r1;")),
+              "PTX line 7: unsupported instruction " + std::string(text));
+  }
+}
+
+TEST(Ptx, OperandsMustFitTheType) {
+  EXPECT_EQ(refusal(kernel("add.s32 %r2, %d1, 1;")), "PTX line 7: add.s32: register %d1 has 64 bits, expected 32");
+  EXPECT_EQ(refusal(kernel("add.s32 %r2, %r1;")), "PTX line 7: add.s32: operand 3 is missing");
+  EXPECT_EQ(refusal(kernel("add.f32 %f1, %f2, 1;")), "PTX line 7: add.f32: an integer where a float is expected");
+  EXPECT_EQ(refusal(kernel("bra nowhere;")), "PTX line 7: there is no label nowhere");
+  EXPECT_EQ(refusal(kernel("ld.param.u64 %d2, [out+8];")), "PTX line 7: ld.param.u64: reads past the parameters");
+}
+
+TEST(Ptx, NamesOfInnerScopesHideOuterOnes) {
+  const Outcome r =
+      run_kernel(kernel("mov.u32 %r2, 1;\n"
+                        "{.reg .b32 t,%r3;\n mov.u32 t, 5;\n mov.u32 %r3, t;\n add.u32 %r2,%r2,%r3;\n"
+                        "{.reg .b32 t; bra skip; mov.u32 %r2, 99; skip: mov.u32 t, 7; add.u32 %r2,%r2,t;}\n"
+                        "add.u32 %r2,%r2,t;}\n"
+                        "{ bra skip; mov.u32 %r2, 98; skip: add.u32 %r2,%r2,100; }"));
+  EXPECT_EQ(r.out[3], 1u + 5 + 7 + 5 + 100);
+}
+
+TEST(Ptx, CallsAreExpandedEachWithItsOwnRegisters) {
+  const std::string function =
+      ".func (.param .b32 result) square_plus(.param .b32 a, .param .b32 b)\n"
+      "{ .reg .b32 %r<4>; .reg .pred %p;\n ld.param.u32 %r0, [a]; ld.param.u32 %r1, [b];\n"
+      "setp.gt.u32 %p, %r0, 9; mov.u32 %r2, 1000; @%p bra big; mad.lo.u32 %r2, %r0, %r0, %r1; big:\n"
+      "st.param.b32 [result], %r2; ret; }\n";
+  const std::string call =
+      "{ .param .b32 x; st.param.b32 [x+0], %r1; .param .b32 y; st.param.b32 [y+0], %r2; .param .b32 z;\n"
+      "call.uni (z), square_plus, (x, y); ld.param.b32 %r2, [z+0]; }\n";
+  const Outcome r = run_kernel(kernel("mov.u32 %r2, 3;" + call + call, function));
+  EXPECT_EQ(r.out[5], 25u + 25 + 3);
+  EXPECT_EQ(r.out[9], 81u + 81 + 3);
+  EXPECT_EQ(r.out[10], 1000u);
+  EXPECT_TRUE(r.report.findings.empty());
+}
+
+TEST(Ptx, RecursionIsRefused) {
+  const std::string function = ".func again()\n{ call.uni again; ret; }\n";
+  EXPECT_EQ(refusal(kernel("call.uni again;", function)), "PTX line 4: recursion is not supported: again");
+}
+
+TEST(Ptx, BranchTablesSplitTheWarp) {
+  const Outcome r =
+      run_kernel(kernel("and.b32 %r3, %r1, 3;\n"
+                        "table: .branchtargets one, two, three, one;\n"
+                        "brx.idx %r3, table;\n"
+                        "one: add.u32 %r2, %r2, 1; bra end;\n"
+                        "two: add.u32 %r2, %r2, 20; bra end;\n"
+                        "three: add.u32 %r2, %r2, 300;\n"
+                        "end: add.u32 %r2, %r2, 5000;"));
+  const uint32_t expected[] = {5001, 5020, 5300, 5001};
+  for (uint32_t t = 0; t < 32; ++t) EXPECT_EQ(r.out[t], expected[t % 4]) << t;
+}
+
+TEST(Ptx, LoopsOfDifferentLengthMeetAgain) {
+  const Outcome r =
+      run_kernel(kernel("mov.u32 %r3, 0;\n"
+                        "loop: setp.ge.u32 %p1, %r3, %r1; @%p1 bra done;\n"
+                        "add.u32 %r2, %r2, %r3; add.u32 %r3, %r3, 1; bra loop;\n"
+                        "done: activemask.b32 %r4; shl.b32 %r4, %r4, 16; add.u32 %r2, %r2, %r4;"));
+  for (uint32_t t = 0; t < 32; ++t) EXPECT_EQ(r.out[t], t * (t - 1) / 2 + 0xFFFF0000) << t;
+  EXPECT_EQ(r.report.counters.divergent_branches, 31u);
+}
+
+// Lane 0 waits for a flag that lane 1 sets further down: only fair turns let lane 1 get there.
+TEST(Ptx, ASpinningLaneLetsTheOthersRun) {
+  Options options;
+  options.max_instructions = 100'000;
+  options.check_initialised = false;  // lane 0 may look before lane 1 has written
+  const Outcome r = run_kernel(kernel("mov.u64 %d4, flag; setp.eq.u32 %p1, %r1, 0; @!%p1 bra set;\n"
+                                  "wait: ld.volatile.shared.u32 %r2, [%d4]; setp.ne.u32 %p2, %r2, 7; @%p2 bra wait;\n"
+                                  "bra end;\n"
+                                  "set: setp.ne.u32 %p2, %r1, 1; @%p2 bra end; mov.u32 %r5, 7;\n"
+                                  "st.volatile.shared.u32 [%d4], %r5;\n"
+                                  "end: ",
+                                  ".shared .align 4 .u32 flag;\n"),
+                           32, options);
+  EXPECT_EQ(r.report.error, 0);
+  EXPECT_EQ(r.out[0], 7u);
+}
+
+TEST(Ptx, AnEndlessLoopIsATimeout) {
+  Options options;
+  options.max_instructions = 10'000;
+  const Outcome r = run_kernel(kernel("again: add.u32 %r2, %r2, 1; bra again;"), 32, options);
+  EXPECT_EQ(r.report.error, 702);
+  ASSERT_EQ(r.report.findings.size(), 1u);
+  EXPECT_EQ(r.report.findings[0].kind, FindingKind::kTimeout);
+}
+
+TEST(Ptx, GlobalsHoldTheirInitialisers) {
+  const Outcome r =
+      run_kernel(kernel("ld.global.u64 %d4, [pointer]; ld.u32 %r2, [%d4]; ld.const.f32 %f1, [half+4];\n"
+                        "cvt.rzi.u32.f32 %r3, %f1; add.u32 %r2, %r2, %r3;",
+                        ".global .align 4 .u32 table[3] = {1, 20, 0x12C};\n"
+                        ".global .align 8 .u64 pointer = generic(table)+8;\n"
+                        ".const .align 4 .f32 half[2] = {0f3F000000, 0f42280000};\n"));
+  EXPECT_EQ(r.out[0], 300u + 42);
+}
+
+TEST(Ptx, CountedBarriersOrderProducersAndConsumers) {
+  // Warps 0 and 1 fill, warps 2 and 3 read: 128 threads meet at barrier 1, of which the producers do not wait.
+  const std::string body =
+      "mov.u64 %d4, data; and.b32 %r3, %r1, 63; mul.wide.u32 %d5, %r3, 4; add.s64 %d6, %d4, %d5;\n"
+      "setp.ge.u32 %p1, %r1, 64; @%p1 bra read;\n"
+      "st.shared.u32 [%d6], %r3; bar.arrive 1, 128; bra end;\n"
+      "read: bar.sync 1, 128; ld.shared.u32 %r2, [%d6];\n"
+      "end: ";
+  for (const uint64_t seed : {0, 1, 2, 3}) {
+    Options options;
+    options.seed = seed;
+    const Outcome r = run_kernel(kernel(body, ".shared .align 4 .b8 data[256];\n"), 128, options);
+    EXPECT_EQ(r.report.error, 0);
+    EXPECT_TRUE(r.report.findings.empty());
+    for (uint32_t t = 64; t < 128; ++t) EXPECT_EQ(r.out[t], t - 64) << t;
+  }
+}
+
+TEST(Ptx, CarriesReachTheNextWord) {
+  const Outcome r = run_kernel(
+      kernel("mov.u32 %r3, 0xFFFFFFFF; add.cc.u32 %r4, %r3, %r1; addc.cc.u32 %r5, %r3, 0; addc.u32 %r2, 0, 0;"));
+  EXPECT_EQ(r.out[0], 0u);
+  EXPECT_EQ(r.out[1], 1u);
+}
+
+TEST(Ptx, AddressesOfEverySpaceAreGeneric) {
+  const Outcome r =
+      run_kernel(kernel(".local .align 4 .b8 mine[4];\n"
+                        "mov.u64 %d4, data; cvta.shared.u64 %d5, %d4; mov.u64 %d6, mine; cvta.local.u64 %d7, %d6;\n"
+                        "and.b32 %r3, %r1, 1; setp.eq.u32 %p1, %r3, 0; selp.b64 %d8, %d5, %d7, %p1;\n"
+                        "setp.lt.u32 %p2, %r1, 2; @!%p2 bra end;\n"
+                        "add.u32 %r4, %r1, 40; st.u32 [%d8], %r4; ld.u32 %r2, [%d8]; end: ",
+                        ".shared .align 4 .b8 data[4];\n"));
+  EXPECT_EQ(r.out[0], 40u);
+  EXPECT_EQ(r.out[1], 41u);
+  EXPECT_TRUE(r.report.findings.empty());
+}
+
+}  // namespace
+}  // namespace winnow::gpusim

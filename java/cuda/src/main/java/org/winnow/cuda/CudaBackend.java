@@ -307,6 +307,10 @@ public final class CudaBackend extends Backend {
     }
   }
 
+  CudaContext context() {
+    return context;
+  }
+
   @Override
   public void close() {
     if (context.isClosed()) return;

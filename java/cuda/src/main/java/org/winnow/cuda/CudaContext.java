@@ -30,7 +30,7 @@ final class CudaContext {
   private final CudaStream copy;
 
   private String operation = "opening"; // what the thread in the context is about
-  private CudaException poison;
+  private volatile CudaException poison;
   private boolean capturing;
   private volatile boolean closed;
 
@@ -115,6 +115,11 @@ final class CudaContext {
 
   boolean isClosed() {
     return closed;
+  }
+
+  /** Whether nothing of the device can be used any more: closed, or lost to an error. */
+  boolean isGone() {
+    return closed || poison != null;
   }
 
   boolean isCapturing() {

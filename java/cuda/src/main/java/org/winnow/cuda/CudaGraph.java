@@ -67,7 +67,7 @@ public final class CudaGraph implements CapturedStep {
 
   @Override
   public void close() {
-    if (context.isClosed()) return; // which closed this too
+    if (context.isGone()) return; // the context closes what is left
     try (var entry = context.enterOutsideCapture("closing a captured step")) {
       entry.stream().synchronize();
       destroy();

@@ -73,10 +73,10 @@ final class CudaMemory extends TensorMemory {
     }
   }
 
-  /** Does nothing after the backend was closed, which released everything. */
+  /** Does nothing once the backend is closed or its context lost, and everything with it. */
   @Override
   public void free(long address, long sizeBytes) {
-    if (context.isClosed()) return;
+    if (context.isGone()) return;
     try (var entry = context.enterOutsideCapture("releasing device memory")) {
       if (!live.containsKey(address)) return;
       context.synchronize();

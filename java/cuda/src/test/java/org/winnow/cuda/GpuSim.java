@@ -22,6 +22,9 @@ public final class GpuSim {
    */
   static native void configure(long seed, boolean lazyAsyncCopies, boolean checks);
 
+  /** Other devices from now on: contexts and memory of those before are lost. */
+  static native void configureDevices(int numDevices, int computeCapability, long memoryBytes);
+
   /** JSON of what happened since the last call, see {@link GpuReport}. */
   static native String takeReports();
 

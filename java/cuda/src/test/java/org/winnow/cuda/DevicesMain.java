@@ -1,0 +1,39 @@
+package org.winnow.cuda;
+
+import org.winnow.DType;
+import org.winnow.Tensor;
+import org.winnow.layer.Add;
+
+/**
+ * Run in a process of its own by {@link CudaBackendTest}, on a stand-in with two small devices:
+ * prints what there is of them, and what a tensor of one is told on the other.
+ */
+final class DevicesMain {
+  private static final long MIB = 1L << 20;
+
+  private DevicesMain() {}
+
+  public static void main(String[] arguments) {
+    if (!GpuSim.isLoaded()) throw new IllegalStateException(GpuSim.cause());
+    GpuSim.configureDevices(2, 90, 64 * MIB);
+    for (CudaDevice device : CudaDevice.all()) System.out.println(device);
+    try (var first = new CudaBackend();
+        var second = new CudaBackend(1, Long.MAX_VALUE);
+        var other = new CudaBackend(1, Long.MAX_VALUE)) {
+      Tensor tensor = first.f32(1, 4);
+      print(() -> Add.run(second, tensor, tensor));
+      second.allocate(DType.I8, 40 * MIB);
+      print(() -> other.allocate(DType.I8, 40 * MIB));
+      print(() -> first.allocate(DType.I8, 40 * MIB));
+    }
+  }
+
+  private static void print(Runnable call) {
+    try {
+      call.run();
+      System.out.println("done");
+    } catch (IllegalArgumentException | OutOfMemoryError e) {
+      System.out.println(e.getMessage());
+    }
+  }
+}

@@ -1,0 +1,36 @@
+package org.winnow.cuda;
+
+import org.winnow.DType;
+import org.winnow.Tensor;
+import org.winnow.layer.Add;
+
+/**
+ * Run in a process of its own by {@link CudaBackendTest}: has a kernel write where no tensor is,
+ * prints what the calls after it throw, closes.
+ */
+final class PoisonMain {
+  private PoisonMain() {}
+
+  public static void main(String[] arguments) {
+    GpuSim.isLoaded();
+    var backend = new CudaBackend();
+    Tensor good = backend.f32(1, 4);
+    Tensor bad = Tensor.wrap(backend.memory(), good.address() + (1L << 40), DType.F32, 1, 4);
+    Add.run(backend, bad, good);
+    print(good::toFloatArray);
+    print(() -> Add.run(backend, good, good));
+    print(() -> backend.f32(1));
+    good.close();
+    backend.close();
+    System.out.println("closed");
+  }
+
+  private static void print(Runnable call) {
+    try {
+      call.run();
+      System.out.println("done");
+    } catch (CudaException e) {
+      System.out.println(e.getMessage());
+    }
+  }
+}

@@ -43,7 +43,7 @@ GlobalPage& GlobalShadow::page(size_t allocation, uint64_t offset) {
     auto made = std::make_unique<GlobalPage>();
     made->keys.shift = of.finest_shift.load(std::memory_order_relaxed);
     page = made.get();
-    const uint64_t lock = __builtin_ctzll(lock_bit(of.allocation->address + offset));
+    const uint64_t lock = __builtin_ctzll(lock_bit(offset));
     locks_[lock].pages.emplace_back(std::make_pair(allocation, offset / kPageBytes), std::move(made));
   } else if (page->keys.shift < of.finest_shift.load(std::memory_order_relaxed)) {
     of.finest_shift.store(page->keys.shift, std::memory_order_relaxed);  // only a hint: it spares dividing new pages

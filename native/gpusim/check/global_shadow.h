@@ -36,7 +36,7 @@ class GlobalShadow {
 
   // Locks the pages in which the ranges [offset, offset + bytes) begin, in an order that cannot deadlock. Pages share 64 locks:
   // bit i of the result, and of what unlock takes, is lock i.
-  static uint64_t lock_bit(uint64_t address) { return uint64_t{1} << (address / kPageBytes % kNumLocks); }
+  static uint64_t lock_bit(uint64_t offset) { return uint64_t{1} << (offset / kPageBytes % kNumLocks); }
   void lock(uint64_t bits);
   void unlock(uint64_t bits);
 

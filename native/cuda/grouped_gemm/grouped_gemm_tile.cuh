@@ -164,6 +164,7 @@ __device__ __forceinline__ void multiply_tile(const GroupedGemmProblem& op) {
     wait_copies<kStages - 2>();
     __syncthreads();
     fill(step + kStages - 1);
+    __syncwarp();  // copies element by element take lanes apart; tensor cores need them together
     const uint8_t* stage = shared + step % kStages * Shared::kStageBytes;
     products.add(stage, stage + Shared::kInputBytes);
   }

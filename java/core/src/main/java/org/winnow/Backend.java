@@ -4,6 +4,8 @@ import java.util.List;
 import org.winnow.attention.AttentionOptions;
 import org.winnow.attention.KvCache;
 import org.winnow.attention.Rope;
+import org.winnow.moe.Activation;
+import org.winnow.moe.ExpertMatrices;
 import org.winnow.moe.ExpertPlan;
 import org.winnow.moe.GroupedGemm;
 import org.winnow.moe.Routing;
@@ -155,6 +157,28 @@ public abstract class Backend implements AutoCloseable {
    *     returns -1
    */
   public abstract int groupedGemm(GroupedGemm.Product... products);
+
+  /** The same for one product: overridden where a call is not to allocate. */
+  public int groupedGemm(
+      Tensor input,
+      Tensor sourceRows,
+      Tensor expertOffsets,
+      Tensor activeExperts,
+      int numActive,
+      ExpertMatrices weights,
+      Activation activation,
+      Tensor output) {
+    return groupedGemm(
+        new GroupedGemm.Product(
+            input,
+            sourceRows,
+            expertOffsets,
+            activeExperts,
+            numActive,
+            weights,
+            activation,
+            output));
+  }
 
   /**
    * Writes columns of new tokens' rows into a cache: what {@link KvCache#append} is made of. See

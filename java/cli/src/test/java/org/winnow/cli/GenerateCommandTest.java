@@ -50,6 +50,23 @@ class GenerateCommandTest {
   }
 
   @Test
+  void namesTheBackendThatIsNotThereAndWhatDoesNotGoWithOne() {
+    CapturedRun unknown =
+        CapturedRun.of("generate", Shipped.MODEL, "--prompt", PROMPT, "--backend", "abacus");
+    assertThat(unknown.exitCode()).isEqualTo(ExitCode.MISSING);
+    assertThat(unknown.err()).contains("abacus", "no jar on the class or module path provides it");
+    CapturedRun threads =
+        CapturedRun.of(
+            "generate", Shipped.MODEL, "--prompt", PROMPT, "--backend", "cuda", "--threads", 2);
+    assertThat(threads.exitCode()).isEqualTo(ExitCode.USAGE);
+    assertThat(threads.err()).contains("numThreads must be 0 for backend cuda, found 2");
+    CapturedRun cpu =
+        CapturedRun.of(
+            "generate", Shipped.MODEL, "--prompt", PROMPT, "--max-tokens", 2, "--backend", "cpu");
+    assertThat(cpu.exitCode()).as(cpu.err()).isZero();
+  }
+
+  @Test
   void theTextDependsOnTheSeedAndOnNothingElse() {
     List<List<?>> ways =
         List.of(

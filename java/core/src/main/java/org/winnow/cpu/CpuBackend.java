@@ -10,6 +10,7 @@ import org.winnow.attention.Rope;
 import org.winnow.internal.NativeCalls;
 import org.winnow.internal.NativeCpu;
 import org.winnow.internal.NativeLoader;
+import org.winnow.moe.Activation;
 import org.winnow.moe.ExpertMatrices;
 import org.winnow.moe.ExpertPlan;
 import org.winnow.moe.GroupedGemm;
@@ -181,17 +182,31 @@ public final class CpuBackend extends Backend {
   @Override
   public int groupedGemm(GroupedGemm.Product... products) {
     for (GroupedGemm.Product product : products) {
-      int absent = multiply(product);
+      int absent =
+          groupedGemm(
+              product.input(),
+              product.sourceRows(),
+              product.expertOffsets(),
+              product.activeExperts(),
+              product.numActive(),
+              product.weights(),
+              product.activation(),
+              product.output());
       if (absent >= 0) return absent;
     }
     return -1;
   }
 
-  private int multiply(GroupedGemm.Product product) {
-    Tensor input = product.input();
-    Tensor sourceRows = product.sourceRows();
-    Tensor output = product.output();
-    ExpertMatrices weights = product.weights();
+  @Override
+  public int groupedGemm(
+      Tensor input,
+      Tensor sourceRows,
+      Tensor expertOffsets,
+      Tensor activeExperts,
+      int numActive,
+      ExpertMatrices weights,
+      Activation activation,
+      Tensor output) {
     long numRows = Math.min(output.dim(0), sourceRows == null ? input.dim(0) : sourceRows.dim(0));
     return (int)
         NativeCpu.grouped_gemm_cpu(
@@ -203,15 +218,15 @@ public final class CpuBackend extends Backend {
             weights.weightType().code(),
             weights.biasTable(),
             weights.upBiasTable(),
-            addressOrNull(product.expertOffsets()),
-            addressOrNull(product.activeExperts()),
-            product.activation().code(),
+            addressOrNull(expertOffsets),
+            addressOrNull(activeExperts),
+            activation.code(),
             output.address(),
             output.dtype().code(),
             input.dim(0),
             numRows,
             weights.numExperts(),
-            product.numActive(),
+            numActive,
             input.dim(1),
             output.dim(1),
             handle());

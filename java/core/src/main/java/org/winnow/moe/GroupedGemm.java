@@ -120,25 +120,30 @@ public final class GroupedGemm {
       ExpertMatrices weights,
       Activation activation,
       Tensor output) {
-    var product =
-        new Product(
-            input,
-            sourceRows,
-            expertOffsets,
-            activeExperts,
-            numActive,
-            weights,
-            activation,
-            output);
     int ticket = NativeCalls.enter();
     try {
-      check(backend, product);
+      checkIndices(backend.memory(), sourceRows, expertOffsets, activeExperts, numActive, weights);
+      check(backend.memory(), input, weights, activation, output);
       if (!weights.isComplete() && !backend.memory().isHost())
         requireResident(expertOffsets, activeExperts.slice(0, numActive), weights);
-      multiply(backend, product);
+      requireDone(
+          backend.groupedGemm(
+              input,
+              sourceRows,
+              expertOffsets,
+              activeExperts,
+              numActive,
+              weights,
+              activation,
+              output));
     } finally {
       NativeCalls.exit(ticket);
-      Reference.reachabilityFence(product);
+      Reference.reachabilityFence(input);
+      Reference.reachabilityFence(sourceRows);
+      Reference.reachabilityFence(expertOffsets);
+      Reference.reachabilityFence(activeExperts);
+      Reference.reachabilityFence(weights);
+      Reference.reachabilityFence(output);
     }
   }
 
@@ -152,16 +157,17 @@ public final class GroupedGemm {
    */
   public static void runSingle(
       Backend backend, Tensor input, ExpertMatrices weights, Activation activation, Tensor output) {
-    var product = Product.single(input, weights, activation, output);
     int ticket = NativeCalls.enter();
     try {
-      check(backend, product);
+      check(backend.memory(), input, weights, activation, output);
       if (!weights.isResident(0) && !backend.memory().isHost() && input.dim(0) > 0)
         throw new ExpertNotResidentException(0);
-      multiply(backend, product);
+      requireDone(backend.groupedGemm(input, null, null, null, 1, weights, activation, output));
     } finally {
       NativeCalls.exit(ticket);
-      Reference.reachabilityFence(product);
+      Reference.reachabilityFence(input);
+      Reference.reachabilityFence(weights);
+      Reference.reachabilityFence(output);
     }
   }
 
@@ -177,16 +183,15 @@ public final class GroupedGemm {
   static void runTogether(Backend backend, Product... products) {
     int ticket = NativeCalls.enter();
     try {
-      for (Product product : products) check(backend, product);
-      multiply(backend, products);
+      for (Product product : products) check(backend.memory(), product);
+      requireDone(backend.groupedGemm(products));
     } finally {
       NativeCalls.exit(ticket);
       Reference.reachabilityFence(products);
     }
   }
 
-  private static void multiply(Backend backend, Product... products) {
-    int absent = backend.groupedGemm(products);
+  private static void requireDone(int absent) {
     if (absent >= 0) throw new ExpertNotResidentException(absent);
   }
 
@@ -200,13 +205,24 @@ public final class GroupedGemm {
     }
   }
 
-  private static void check(Backend backend, Product product) {
-    TensorMemory memory = backend.memory();
-    Tensor input = product.input;
-    Tensor output = product.output;
-    ExpertMatrices weights = product.weights;
-    Activation activation = product.activation;
-    if (product.expertOffsets != null) checkIndices(memory, product);
+  private static void check(TensorMemory memory, Product product) {
+    if (product.expertOffsets != null)
+      checkIndices(
+          memory,
+          product.sourceRows,
+          product.expertOffsets,
+          product.activeExperts,
+          product.numActive,
+          product.weights);
+    check(memory, product.input, product.weights, product.activation, product.output);
+  }
+
+  private static void check(
+      TensorMemory memory,
+      Tensor input,
+      ExpertMatrices weights,
+      Activation activation,
+      Tensor output) {
     input.requireIn("input", memory);
     weights.requireIn("weights", memory);
     output.requireIn("output", memory);
@@ -223,21 +239,24 @@ public final class GroupedGemm {
     output.requireDisjoint("output", "input", input);
   }
 
-  private static void checkIndices(TensorMemory memory, Product product) {
-    if (product.sourceRows != null) {
-      product.sourceRows.require("sourceRows", I32, ANY);
-      product.sourceRows.requireIn("sourceRows", memory);
+  private static void checkIndices(
+      TensorMemory memory,
+      Tensor sourceRows,
+      Tensor expertOffsets,
+      Tensor activeExperts,
+      int numActive,
+      ExpertMatrices weights) {
+    if (sourceRows != null) {
+      sourceRows.require("sourceRows", I32, ANY);
+      sourceRows.requireIn("sourceRows", memory);
     }
-    product.expertOffsets.require("expertOffsets", I32, product.weights.numExperts() + 1L);
-    product.expertOffsets.requireIn("expertOffsets", memory);
-    product.activeExperts.require("activeExperts", I32, ANY);
-    product.activeExperts.requireIn("activeExperts", memory);
-    if (product.numActive < 0 || product.numActive > product.activeExperts.dim(0)) {
+    expertOffsets.require("expertOffsets", I32, weights.numExperts() + 1L);
+    expertOffsets.requireIn("expertOffsets", memory);
+    activeExperts.require("activeExperts", I32, ANY);
+    activeExperts.requireIn("activeExperts", memory);
+    if (numActive < 0 || numActive > activeExperts.dim(0)) {
       throw new IllegalArgumentException(
-          "numActive must lie in [0, "
-              + product.activeExperts.dim(0)
-              + "], found "
-              + product.numActive);
+          "numActive must lie in [0, " + activeExperts.dim(0) + "], found " + numActive);
     }
   }
 

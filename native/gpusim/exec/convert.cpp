@@ -86,7 +86,7 @@ struct Convert {
       }
     } else if constexpr (std::is_floating_point_v<D>) {
       D d = static_cast<D>(a);
-      if (d != d) return canonical(d);
+      if (d != d && (flags & Flags::kSaturate) == 0) return canonical(d);
       if constexpr (std::is_same_v<D, float>) {
         if ((flags & Flags::kFlush) != 0) d = flushed(d);
       }
@@ -95,7 +95,7 @@ struct Convert {
       using H = typename D::Format;
       auto x = static_cast<double>(a);
       if ((flags & Flags::kSaturate) != 0) x = saturated(x);
-      if ((flags & Flags::kRelu) != 0 && x < 0) x = 0;
+      if ((flags & Flags::kRelu) != 0 && x <= 0) x = 0;  // of -0 too
       // f64 and 64-bit integers: the caller's double is exact for all but 64-bit integers far above the largest half.
       return D{narrow<H>(x)};
     }
@@ -199,7 +199,7 @@ template <class H, bool kRelu>
 void convert_pair(Warp& w, const Instruction& i, uint32_t lanes) {
   const float *a = w.at<float>(i.op[1]), *b = w.at<float>(i.op[2]);
   const auto one = [](float x) -> uint32_t {
-    if (kRelu && x < 0) x = 0;
+    if (kRelu && x <= 0) x = 0;
     if constexpr (std::is_same_v<H, BF16>)
       return narrow_bf16(x);
     else

@@ -279,7 +279,7 @@ uint64_t convert_result(const Words& words, const std::vector<uint64_t>& in) {
     const Number x = soft::from_integer(value < 0, static_cast<uint64_t>(value < 0 ? -value : value));
     return clamped(format_of(to), soft::encode(format_of(to), x, rounding), words);
   }
-  Number x = soft::decode(format_of(from), in[0], flush && from == "f32");
+  Number x = soft::decode(format_of(from), in[0], flush && (from == "f32" || from == "bf16"));
   if (!is_float(to)) {
     // Out of range: the nearest value there is. NaN: zero, but the top bit alone when either type has 64 bits.
     if (x.nan) return from == "f64" || bits_of_type(to) == 64 ? uint64_t{1} << (bits_of_type(to) - 1) : 0;

@@ -95,7 +95,9 @@ inline uint64_t encode(const Format& f, Number x, Rounding rounding = Rounding::
   const int top = bit_length(x.mantissa) - 1 + x.exponent;  // 2^top <= x
   const int lowest = f.min_exponent - stored;
   const int unit = top - stored > lowest ? top - stored : lowest;
-  if (flush && top < f.min_exponent) {  // tiny, unless it rounds to the smallest normal number at full precision
+  // The manual leaves open whether a result just below the smallest normal number, which rounds to it, is flushed. Expected
+  // here: f32 as a processor with tininess after rounding does it, half types when the rounded result is subnormal.
+  if (flush && f.bits > 16 && top < f.min_exponent) {
     const Number full = rounded_at(x, top - stored, rounding);
     if (bit_length(full.mantissa) - 1 + full.exponent < f.min_exponent) return sign;
   }
@@ -108,6 +110,7 @@ inline uint64_t encode(const Format& f, Number x, Rounding rounding = Rounding::
     r.mantissa >>= 1;
     ++r.exponent;
   }
+  if (flush && top < f.min_exponent && (r.mantissa >> stored) == 0) return sign;
   if (r.exponent + stored > -f.min_exponent + 1) {
     const bool to_infinity = rounding == Rounding::kNearestEven || rounding == Rounding::kNearestAway ||
                              (rounding == Rounding::kUp && !x.negative) || (rounding == Rounding::kDown && x.negative);

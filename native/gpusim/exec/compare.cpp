@@ -177,98 +177,51 @@ Handler select_of(const Match& m) {
   return for_width(m.type(), [](auto t) -> Handler { return select<decltype(t)>; });
 }
 
-// set: the comparison as 1.0 (floats) or all ones (integers); of pairs, half by half.
-template <class D>
-constexpr D kTrue = std::is_floating_point_v<D> ? D{1} : static_cast<D>(~uint64_t{0});
-
-template <class Op, class D, class Load>
+// set: the comparison as 1.0 (f32) or all ones (integers).
+template <class Op, class D, class A>
 struct SetValue {
-  template <class A>
   static D apply(A a, A b) {
-    return Op::apply(Load::load(a), Load::load(b)) ? kTrue<D> : D{0};
+    return Op::apply(a, b) ? (std::is_floating_point_v<D> ? D{1} : static_cast<D>(~uint32_t{0})) : D{0};
   }
 };
-template <class Op, class Load, uint16_t kOne>
-struct SetHalf {
-  static uint16_t apply(uint16_t a, uint16_t b) { return Op::apply(Load::load(a), Load::load(b)) ? kOne : uint16_t{0}; }
-};
-template <class Scalar>
-struct SetPair {
-  static uint32_t apply(uint32_t a, uint32_t b) {
-    return uint32_t{Scalar::apply(static_cast<uint16_t>(a >> 16), static_cast<uint16_t>(b >> 16))} << 16 |
-           Scalar::apply(static_cast<uint16_t>(a), static_cast<uint16_t>(b));
-  }
-};
-
-template <class Op, class A, class Load>
-Handler set_wide(Type to) {
-  return to == Type::kF32 ? binary<SetValue<Op, float, Load>, float, A>
-                          : binary<SetValue<Op, uint32_t, Load>, uint32_t, A>;
-}
-template <class Op, class Load, uint16_t kOne>
-Handler set_half(Type to, bool pair) {
-  if (pair) {
-    return to == Type::kU32 || to == Type::kS32 ? binary<SetPair<SetHalf<Op, Load, 0xFFFF>>, uint32_t>
-                                                : binary<SetPair<SetHalf<Op, Load, kOne>>, uint32_t>;
-  }
-  if (to == Type::kF16 || to == Type::kBF16) return binary<SetHalf<Op, Load, kOne>, uint16_t>;
-  return set_wide<Op, uint16_t, Load>(to);
-}
-template <class Op>
+template <class A, class Op>
 Handler set_with(const Match& m) {
-  constexpr uint16_t kF16One = 0x3C00, kBF16One = 0x3F80;
-  const Type to = m.type(1);
-  switch (m.type()) {
-    case Type::kF32:
-      return set_wide<Op, float, Identity>(to);
-    case Type::kU32:
-      return set_wide<Op, uint32_t, Identity>(to);
-    case Type::kS32:
-      return set_wide<Op, int32_t, Identity>(to);
-    case Type::kF16:
-      return set_half<Op, FromF16, kF16One>(to, false);
-    case Type::kF16x2:
-      return set_half<Op, FromF16, kF16One>(to, true);
-    case Type::kBF16:
-      return set_half<Op, FromBF16, kBF16One>(to, false);
-    default:
-      return set_half<Op, FromBF16, kBF16One>(to, true);
-  }
+  if (m.type(1) == Type::kF32) return binary<SetValue<Op, float, A>, float, A>;
+  return binary<SetValue<Op, uint32_t, A>, uint32_t, A>;
+}
+template <class A>
+Handler set_of(const Match& m) {
+  const std::string_view op = m.groups[0];
+  if (op == ".eq") return set_with<A, Eq>(m);
+  if (op == ".ne") return set_with<A, Ne>(m);
+  if (op == ".lt") return set_with<A, Lt>(m);
+  if (op == ".le") return set_with<A, Le>(m);
+  if (op == ".gt") return set_with<A, Gt>(m);
+  return set_with<A, Ge>(m);
 }
 Handler set_value(const Match& m) {
-  const std::string_view op = m.groups[0];
-  if (op == ".eq") return set_with<Eq>(m);
-  if (op == ".ne") return set_with<Ne>(m);
-  if (op == ".lt") return set_with<Lt>(m);
-  if (op == ".le") return set_with<Le>(m);
-  if (op == ".gt") return set_with<Gt>(m);
-  if (op == ".ge") return set_with<Ge>(m);
-  if (op == ".equ") return set_with<OrNan<Eq>>(m);
-  if (op == ".neu") return set_with<OrNan<Ne>>(m);
-  if (op == ".ltu") return set_with<OrNan<Lt>>(m);
-  if (op == ".leu") return set_with<OrNan<Le>>(m);
-  if (op == ".gtu") return set_with<OrNan<Gt>>(m);
-  if (op == ".geu") return set_with<OrNan<Ge>>(m);
-  return op == ".num" ? set_with<Num>(m) : set_with<Nan>(m);
+  switch (m.type()) {
+    case Type::kF32:
+      return set_of<float>(m);
+    case Type::kU32:
+      return set_of<uint32_t>(m);
+    default:
+      return set_of<int32_t>(m);
+  }
 }
 
 }  // namespace
-
-#define WINNOW_FLOAT_COMPARISONS "(.eq,.ne,.lt,.le,.gt,.ge,.equ,.neu,.ltu,.leu,.gtu,.geu,.num,.nan)"
 
 const Forms& compare_forms() {
   static const Forms forms = {
       {"setp(.eq,.ne,.lt,.le,.gt,.ge,.lo,.ls,.hi,.hs){.and,.or,.xor}(.b16,.b32,.b64,.u16,.u32,.u64,.s16,.s32,.s64)",
        nullptr, nullptr, encode_setp},
-      {"setp" WINNOW_FLOAT_COMPARISONS "{.and,.or,.xor}{.ftz}(.f32)", nullptr, nullptr, encode_setp},
-      {"setp" WINNOW_FLOAT_COMPARISONS "{.and,.or,.xor}(.f64,.f16,.bf16)", nullptr, nullptr, encode_setp},
+      {"setp(.eq,.ne,.lt,.le,.gt,.ge,.equ,.neu,.ltu,.leu,.gtu,.geu,.num,.nan){.and,.or,.xor}{.ftz}(.f32)", nullptr,
+       nullptr, encode_setp},
+      {"setp(.eq,.ne,.lt,.le,.gt,.ge,.equ,.neu,.ltu,.leu,.gtu,.geu,.num,.nan){.and,.or,.xor}(.f64,.f16,.bf16)", nullptr,
+       nullptr, encode_setp},
       {"selp(.b16,.b32,.b64,.u16,.u32,.u64,.s16,.s32,.s64,.f32,.f64)", "t t t !pred", select_of},
-      {"set(.eq,.ne,.lt,.le,.gt,.ge)(.u32,.s32,.f32)(.u32,.s32)", "t2 t t", set_value},
-      {"set" WINNOW_FLOAT_COMPARISONS "(.u32,.s32,.f32)(.f32,.f16,.bf16)", "t2 t t", set_value},
-      {"set" WINNOW_FLOAT_COMPARISONS "(.f16)(.f16)", "t2 t t", set_value},
-      {"set" WINNOW_FLOAT_COMPARISONS "(.bf16)(.bf16)", "t2 t t", set_value},
-      {"set" WINNOW_FLOAT_COMPARISONS "(.f16x2,.u32,.s32)(.f16x2)", "t2 t t", set_value},
-      {"set" WINNOW_FLOAT_COMPARISONS "(.bf16x2,.u32,.s32)(.bf16x2)", "t2 t t", set_value},
+      {"set(.eq,.ne,.lt,.le,.gt,.ge)(.u32,.s32,.f32)(.u32,.s32,.f32)", "t2 t t", set_value},
   };
   return forms;
 }

@@ -1,18 +1,28 @@
 package org.winnow.cuda;
 
 import java.util.List;
+import java.util.function.Supplier;
+import org.winnow.Backend;
 import org.winnow.BackendsUnderTest;
 
 /** What core's contract tests run on in this module. */
 public final class CudaBackendsUnderTest extends BackendsUnderTest {
   @Override
   protected Variant standardVariant() {
-    return new Variant("cuda", CudaBackend::new, List.of(CudaBackend::new), false);
+    return variant("cuda", GroupedGemmPath.AUTOMATIC, false);
   }
 
   @Override
   protected List<Variant> allVariants() {
-    return List.of(standardVariant());
+    return List.of(
+        standardVariant(),
+        variant("cuda, dot products", GroupedGemmPath.GEMV, true),
+        variant("cuda, tiles", GroupedGemmPath.TILES, true));
+  }
+
+  private static Variant variant(String name, GroupedGemmPath path, boolean rowsAreIndependent) {
+    Supplier<Backend> opener = () -> new CudaBackend(0, Long.MAX_VALUE, path);
+    return new Variant(name, opener, List.of(), rowsAreIndependent);
   }
 
   @Override

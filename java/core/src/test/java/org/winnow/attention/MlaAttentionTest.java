@@ -7,10 +7,13 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.winnow.Backend;
 import org.winnow.BackendsUnderTest;
 import org.winnow.ContractTest;
@@ -33,7 +36,7 @@ public class MlaAttentionTest {
   private static final float EPSILON = 1e-6f;
 
   private final List<AutoCloseable> open = new ArrayList<>();
-  private final Backend backend = BackendsUnderTest.shared();
+  private Backend backend = BackendsUnderTest.shared();
   private final RopeFrequencies frequencies = RopeFrequencies.standard(ROPE, 10000);
 
   @AfterEach
@@ -65,9 +68,15 @@ public class MlaAttentionTest {
     assertThat(worst).as("the bound must say something").isLessThan(2e-2);
   }
 
+  static Stream<Arguments> formsOfIndependentRows() {
+    return BackendsUnderTest.variantsOfIndependentRows().stream()
+        .flatMap(variant -> Arrays.stream(Form.values()).map(form -> Arguments.of(variant, form)));
+  }
+
   @ParameterizedTest
-  @CsvSource({"ABSORBED", "PLAIN"})
-  void hasTheSameBitsInOneBatchAndTokenByToken(Form form) {
+  @MethodSource("formsOfIndependentRows")
+  void hasTheSameBitsInOneBatchAndTokenByToken(BackendsUnderTest.Variant variant, Form form) {
+    backend = variant.backend();
     Model model = new Model(true, DType.F32);
     float[] expected = model.run(form, TOKENS);
     assertThat(model.run(form, 1)).isEqualTo(expected);

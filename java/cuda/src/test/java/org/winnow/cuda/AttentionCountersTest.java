@@ -1,0 +1,163 @@
+package org.winnow.cuda;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.Random;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Assumptions;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.winnow.CapturedStep;
+import org.winnow.Tensor;
+import org.winnow.attention.Attention;
+import org.winnow.attention.AttentionOptions;
+import org.winnow.attention.AttentionProblem;
+import org.winnow.attention.KvCache;
+
+/**
+ * What attention reads, counted: the keys and values that a token sees, once per group of heads.
+ */
+class AttentionCountersTest {
+  private static final int KV_HEADS = 2;
+  private static final int WIDTH = 64;
+  private static final int ROW_BYTES = WIDTH * Float.BYTES;
+  private static final int PAGE_BYTES = KvCache.PAGE_TOKENS * KV_HEADS * ROW_BYTES;
+
+  private CudaBackend backend;
+
+  @BeforeEach
+  void onTheStandIn() {
+    Assumptions.assumeTrue(GpuSim.isLoaded(), GpuSim.cause());
+    backend = new CudaBackend();
+  }
+
+  @AfterEach
+  void close() {
+    if (backend != null) backend.close();
+  }
+
+  /** Tokens, positions, window, query heads: one form and the splits of a long context. */
+  @ParameterizedTest
+  @CsvSource({"1, 700, 100, 8", "1, 700, 0, 8", "1, 65, 0, 2", "2, 330, 70, 16", "5, 128, 64, 32"})
+  void readsWhatTheTokensSeeAndNothingElse(int numTokens, int positions, int window, int heads) {
+    try (KvCache cache = filled(positions)) {
+      GpuReport report = attend(cache, numTokens, window, heads);
+      int first = window == 0 ? 0 : Math.max(0, positions - numTokens - window + 1);
+      for (int page = 0; page * KvCache.PAGE_TOKENS < positions; page++) {
+        int begin = Math.max(first, page * KvCache.PAGE_TOKENS);
+        int end = Math.min(positions, (page + 1) * KvCache.PAGE_TOKENS);
+        long seen = (long) Math.max(0, end - begin) * KV_HEADS * ROW_BYTES;
+        assertThat(GpuSim.distinctBytesRead(cache.keyPages().getLong(page), PAGE_BYTES))
+            .as("keys of page %d", page)
+            .isEqualTo(seen);
+        assertThat(GpuSim.distinctBytesRead(cache.valuePages().getLong(page), PAGE_BYTES))
+            .as("values of page %d", page)
+            .isEqualTo(seen);
+      }
+      assertThat(report.launches()).isNotEmpty();
+    }
+  }
+
+  /** Sixteen heads of two groups: both operands once, in whole sectors, without bank conflicts. */
+  @Test
+  void readsKeysAndValuesOncePerGroup() {
+    int positions = 640;
+    try (KvCache cache = filled(positions)) {
+      GpuReport report = attend(cache, 1, 0, 16);
+      long bytes = 0;
+      long sectors = 0;
+      for (int page = 0; page * KvCache.PAGE_TOKENS < positions; page++) {
+        for (GpuReport.Launch launch : report.launches()) {
+          var traffic = launch.traffic(cache.keyPages().getLong(page)); // keys, then values
+          if (traffic == null) continue;
+          bytes += (long) traffic.get("load_bytes");
+          sectors += (long) traffic.get("load_sectors");
+        }
+      }
+      assertThat(bytes).isEqualTo(2L * positions * KV_HEADS * ROW_BYTES);
+      assertThat(sectors * 32).isEqualTo(bytes);
+      assertThat(report.total("attention", "shared_wavefronts"))
+          .isEqualTo(report.total("attention", "shared_ideal_wavefronts"));
+    }
+  }
+
+  /**
+   * A captured append and attention are replayed for 300 tokens, over the edges of pages and
+   * splits: the bits are those of calls one by one.
+   */
+  @Test
+  void aCapturedStepIsRightAtEveryPosition() {
+    int numTokens = 300;
+    int heads = 2 * KV_HEADS;
+    float[] rows = AttentionProblem.gaussian(new Random(5), numTokens * KV_HEADS * WIDTH);
+    float[] queries = AttentionProblem.gaussian(new Random(6), numTokens * heads * WIDTH);
+    var options = AttentionOptions.causal(0.125f);
+    try (KvCache expectedCache =
+            new KvCache(backend.memory(), 1, KV_HEADS, WIDTH, WIDTH, numTokens);
+        KvCache cache = new KvCache(backend.memory(), 1, KV_HEADS, WIDTH, WIDTH, numTokens);
+        Tensor allRows = backend.of(rows, numTokens, KV_HEADS, WIDTH);
+        Tensor allQueries = backend.of(queries, numTokens, heads, WIDTH);
+        Tensor expected = backend.f32(numTokens, heads, WIDTH);
+        Tensor row = backend.f32(1, KV_HEADS, WIDTH);
+        Tensor query = backend.f32(1, heads, WIDTH);
+        Tensor output = backend.f32(1, heads, WIDTH)) {
+      expectedCache.append(backend, 0, allRows, allRows);
+      Attention.run(backend, allQueries, expectedCache, 0, 0, options, expected);
+      Runnable step =
+          () -> {
+            cache.append(backend, 0, row, row);
+            Attention.run(backend, query, cache, 0, cache.length(), options, output);
+          };
+      CapturedStep captured = null;
+      for (int t = 0; t < numTokens; t++) {
+        row.copyFrom(allRows.slice(t, t + 1));
+        query.copyFrom(allQueries.slice(t, t + 1));
+        cache.reserve(1);
+        if (captured == null) {
+          step.run(); // what is allocated once must be there before a capture
+          captured = backend.capture(step);
+        }
+        captured.run();
+        assertThat(output.toFloatArray())
+            .as("token %d", t)
+            .isEqualTo(expected.slice(t, t + 1).toFloatArray());
+        cache.append(backend, 0, row, row); // for the host's count of what is written
+        cache.advance(1);
+      }
+      captured.close();
+    }
+  }
+
+  private KvCache filled(int positions) {
+    KvCache cache = new KvCache(backend.memory(), 1, KV_HEADS, WIDTH, WIDTH, positions + 100);
+    float[] rows = AttentionProblem.gaussian(new Random(3), positions * KV_HEADS * WIDTH);
+    try (Tensor tensor = backend.of(rows, positions, KV_HEADS, WIDTH)) {
+      cache.append(backend, 0, tensor, tensor);
+    }
+    return cache;
+  }
+
+  private GpuReport attend(KvCache cache, int numTokens, int window, int heads) {
+    float[] query = AttentionProblem.gaussian(new Random(4), numTokens * heads * WIDTH);
+    try (Tensor q = backend.of(query, numTokens, heads, WIDTH);
+        Tensor output = backend.f32(numTokens, heads, WIDTH)) {
+      output.toFloatArray(); // what was issued before has ended
+      assertThat(GpuReport.take().findings()).isEmpty();
+      GpuSim.resetTouched();
+      Attention.run(
+          backend,
+          q,
+          cache,
+          0,
+          cache.written(0) - numTokens,
+          new AttentionOptions(0.125f, window, null),
+          output);
+      output.toFloatArray();
+      GpuReport report = GpuReport.take();
+      assertThat(report.findings()).isEmpty();
+      return report;
+    }
+  }
+}

@@ -52,7 +52,6 @@ class SeededBugs : public testing::TestWithParam<uint64_t> {
 
 TEST_P(SeededBugs, OutOfBounds) {
   const int n = 100'003;
-  const std::vector<float> input(n, 1.5f);
   for (const bool wrong : {false, true}) {
     const uint64_t x = runner->buffer(std::vector<float>(n + 1, 1.5f)), y = runner->unwritten<float>(n);
     const LaunchReport report =

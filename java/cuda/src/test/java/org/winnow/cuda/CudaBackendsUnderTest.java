@@ -7,6 +7,12 @@ import org.winnow.BackendsUnderTest;
 
 /** What core's contract tests run on in this module. */
 public final class CudaBackendsUnderTest extends BackendsUnderTest {
+  /** Backends have memories of their own: a test's tensors belong to one. */
+  private static Variant variant(String name, GroupedGemmPath path, boolean rowsAreIndependent) {
+    return new Variant(
+        name, () -> new CudaBackend(0, Long.MAX_VALUE, path), List.of(), rowsAreIndependent);
+  }
+
   @Override
   protected Variant standardVariant() {
     return variant("cuda", GroupedGemmPath.AUTOMATIC, false);
@@ -23,6 +29,14 @@ public final class CudaBackendsUnderTest extends BackendsUnderTest {
   private static Variant variant(String name, GroupedGemmPath path, boolean rowsAreIndependent) {
     Supplier<Backend> opener = () -> new CudaBackend(0, Long.MAX_VALUE, path);
     return new Variant(name, opener, List.of(), rowsAreIndependent);
+  }
+
+  @Override
+  protected List<Variant> allMatrixVariants() {
+    return List.of(
+        standardVariant(),
+        variant("cuda, dot products", GroupedGemmPath.GEMV, true),
+        variant("cuda, tiles", GroupedGemmPath.TILES, true));
   }
 
   @Override

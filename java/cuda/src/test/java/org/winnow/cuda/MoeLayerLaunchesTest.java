@@ -1,0 +1,141 @@
+package org.winnow.cuda;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.util.Random;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.winnow.CapturedStep;
+import org.winnow.DType;
+import org.winnow.InvalidLogitsException;
+import org.winnow.Tensor;
+import org.winnow.layer.Sampler;
+import org.winnow.moe.MoeLayer;
+import org.winnow.moe.MoeLayerProblem;
+import org.winnow.moe.TopKRouter;
+
+/** How many kernels a MoE layer takes to decode, as counted by the stand-in. */
+class MoeLayerLaunchesTest {
+  private final CudaBackend backend = new CudaBackend();
+
+  @BeforeAll
+  static void countsOnTheStandInOnly() {
+    assumeTrue(GpuSim.isLoaded(), () -> "nothing is counted: " + GpuSim.cause());
+  }
+
+  @AfterEach
+  void close() {
+    backend.close();
+  }
+
+  private MoeLayerProblem problem(int numTokens) {
+    return new MoeLayerProblem(
+        backend, new Random(1), numTokens, 16, 4, 64, 48, DType.BF16, DType.BF16);
+  }
+
+  private static MoeLayer layer(MoeLayerProblem p, int sharedExperts) {
+    MoeLayer.Builder builder = p.layer(p.experts);
+    if (sharedExperts > 0) builder.shared(p.shared);
+    if (sharedExperts > 1) builder.sharedGate(p.sharedGate);
+    return builder.build();
+  }
+
+  /** Shared experts: 0 none, 1 in full, 2 with a gate. */
+  @ParameterizedTest
+  @CsvSource({"1, 0", "1, 1", "1, 2", "3, 2"})
+  void decodingTakesFiveLaunches(int numTokens, int sharedExperts) {
+    try (MoeLayerProblem p = problem(numTokens);
+        MoeLayer layer = layer(p, sharedExperts)) {
+      p.output.fill(Float.NaN);
+      GpuReport.take();
+      layer.forward(backend, p.hidden, p.output);
+      float[] computed = p.output.toFloatArray(); // waits
+      assertThat(GpuReport.take().launches().stream().map(GpuReport.Launch::kernel))
+          .containsExactly(
+              "grouped_gemm_gemv", // router, shared gate and up, gate of the shared experts
+              "top_k_router_plan",
+              "grouped_gemm_gemv", // gate and up of the chosen experts, shared down
+              "grouped_gemm_gemv", // down
+              "moe_combine_bf16");
+      assertThat(computed).doesNotContain(Float.NaN);
+    }
+  }
+
+  @Test
+  void aCapturedLayerTakesTheSameLaunchesAndGivesTheSameBits() {
+    try (MoeLayerProblem p = problem(1);
+        MoeLayer layer = layer(p, 2)) {
+      layer.forward(backend, p.hidden, p.output);
+      float[] expected = p.output.toFloatArray();
+      try (CapturedStep step = backend.capture(() -> layer.forward(backend, p.hidden, p.output))) {
+        for (int run = 0; run < 2; run++) {
+          p.output.fill(Float.NaN);
+          GpuReport.take();
+          step.run();
+          assertThat(p.output.toFloatArray()).isEqualTo(expected);
+          assertThat(GpuReport.take().launches()).hasSize(5);
+        }
+      }
+    }
+  }
+
+  @Test
+  void aTokenThatACapturedStepRefusesIsReportedAtTheNextWait() {
+    try (MoeLayerProblem p = problem(2);
+        MoeLayer layer = layer(p, 0);
+        Tensor logits = backend.of(new float[] {1, 3, 2}, 3)) {
+      float[] good = p.hidden.toFloatArray();
+      float[] wrong = good.clone();
+      wrong[p.hiddenSize] = Float.NaN; // of token 1
+      layer.forward(backend, p.hidden, p.output);
+      try (CapturedStep step = backend.capture(() -> layer.forward(backend, p.hidden, p.output))) {
+        step.run();
+        assertThat(Sampler.greedy().sample(backend, logits)).isEqualTo(1);
+        p.hidden.copyFrom(wrong);
+        step.run();
+        assertThatThrownBy(() -> Sampler.greedy().sample(backend, logits))
+            .isInstanceOf(InvalidLogitsException.class)
+            .satisfies(e -> assertThat(((InvalidLogitsException) e).token()).isEqualTo(1));
+        p.hidden.copyFrom(good);
+        step.run();
+        assertThat(Sampler.greedy().sample(backend, logits)).isEqualTo(1);
+      }
+    }
+  }
+
+  @Test
+  void aRuleThatVariesTheNumberOfExpertsIsRefusedInACapture() {
+    try (MoeLayerProblem p = problem(1);
+        MoeLayer layer =
+            MoeLayer.builder(p.router, TopKRouter.softmax(4).topP(0.5f).build(), p.experts)
+                .build()) {
+      layer.forward(backend, p.hidden, p.output);
+      assertThatThrownBy(() -> backend.capture(() -> layer.forward(backend, p.hidden, p.output)))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageStartingWith(
+              "routing by a rule that varies the number of experts per token is not possible");
+    }
+  }
+
+  @Test
+  void theCombinationReadsWholeSectors() {
+    try (MoeLayerProblem p = problem(1);
+        MoeLayer layer = layer(p, 1)) {
+      layer.forward(backend, p.hidden, p.output);
+      p.output.toFloatArray();
+      GpuReport.take();
+      layer.forward(backend, p.hidden, p.output);
+      p.output.toFloatArray();
+      GpuReport.Launch combine = GpuReport.take().launches().get(4);
+      assertThat(combine.counter("global_load_bytes") / 32.0)
+          .isGreaterThanOrEqualTo(0.95 * combine.counter("global_load_sectors"));
+      assertThat(combine.counter("atomics")).isZero();
+      assertThat(combine.kernel()).isEqualTo("moe_combine_bf16");
+    }
+  }
+}

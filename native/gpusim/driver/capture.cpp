@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "driver/cuda_api.h"
 #include "driver/simulator.h"
 
 namespace winnow::gpusim {

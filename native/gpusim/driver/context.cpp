@@ -1,5 +1,6 @@
 // Contexts: the primary ones, created ones, and which is current in a thread.
 #include "driver/architecture.h"
+#include "driver/cuda_api.h"
 #include "driver/simulator.h"
 
 namespace winnow::gpusim {

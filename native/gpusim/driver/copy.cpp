@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "driver/cuda_api.h"
 #include "driver/simulator.h"
 
 namespace winnow::gpusim {
@@ -13,8 +14,8 @@ using ContextPtr = std::shared_ptr<Context>;
 
 // Copies from pageable memory up to here wait in their stream with a copy of the source; larger ones execute at once.
 constexpr size_t kStagedBytes = size_t{16} << 20;
-constexpr uint64_t kDeviceAddresses =
-    0x7000'0000'0000;  // gpusim::Memory allocates from here up, far from any host address
+// gpusim::Memory allocates from the first address up; the host's own mappings lie above the second.
+constexpr uint64_t kDeviceBegin = 0x7000'0000'0000, kDeviceEnd = 0x7800'0000'0000;
 
 struct Call {
   const char* name;
@@ -75,9 +76,7 @@ CUresult copy_call(const Call& call, CopyKind kind, uint64_t to, uint64_t from, 
 }
 
 CUresult unified_copy(const Call& call, uint64_t to, uint64_t from, size_t bytes, CUstream stream) {
-  const auto on_device = [](uint64_t address) {
-    return address >= kDeviceAddresses && address < kDeviceAddresses << 1;
-  };
+  const auto on_device = [](uint64_t address) { return address >= kDeviceBegin && address < kDeviceEnd; };
   if (!on_device(to) && !on_device(from)) {
     return driver_call(call.name,
                        [](Simulator&) { fail(CUDA_ERROR_NOT_SUPPORTED, "a copy from host memory to host memory"); });

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "driver/architecture.h"
+#include "driver/cuda_api.h"
 #include "driver/simulator.h"
 
 namespace winnow::gpusim {

@@ -30,18 +30,21 @@ void Simulator::execute(Operation& operation) {
       in_host_function = false;
     }
   } catch (const MemoryError& error) {
-    context.error = CUDA_ERROR_ILLEGAL_ADDRESS;
-    context.error_message = describe(operation) + ": " + error.what();
-    log.found(operation.call, context.error_message);
+    lose(context, operation, CUDA_ERROR_ILLEGAL_ADDRESS, error.what());
+  } catch (const std::exception& error) {
+    lose(context, operation, CUDA_ERROR_LAUNCH_FAILED, error.what());
   }
+}
+
+void Simulator::lose(Context& context, const Operation& operation, CUresult error, const std::string& message) {
+  context.error = error;
+  context.error_message = describe(operation) + ": " + message;
+  log.found(operation.call, context.error_message);
 }
 
 void Simulator::execute_kernel(const KernelWork& work, Context& context, const Operation& operation) {
   if (!work.function->module->loaded) {
-    context.error = CUDA_ERROR_LAUNCH_FAILED;
-    context.error_message = describe(operation) + ": its module has been unloaded";
-    log.found(operation.call, context.error_message);
-    return;
+    return lose(context, operation, CUDA_ERROR_LAUNCH_FAILED, "its module has been unloaded");
   }
   Options options;
   options.seed = configuration.seed;

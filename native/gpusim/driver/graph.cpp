@@ -3,6 +3,7 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "driver/cuda_api.h"
 #include "driver/launch.h"
 #include "driver/simulator.h"
 

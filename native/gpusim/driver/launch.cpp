@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "driver/architecture.h"
+#include "driver/cuda_api.h"
 
 namespace winnow::gpusim {
 namespace {
@@ -77,6 +78,16 @@ std::vector<uint8_t> gathered_arguments(const Kernel& kernel, void** parameters)
   return packed;
 }
 
+// A kernel cannot reach another device's memory: peer access is not offered.
+void require_own_memory(Simulator& simulator, const char* call, const KernelWork& work, const Context& context) {
+  for (const auto& [address, allocation] : simulator.allocations) {
+    if (allocation.context->device == context.device) continue;
+    if (!names_device_memory(Work(work), {address, allocation.num_bytes})) continue;
+    simulator.log.found(call, work.function->kernel->name + ": an argument points into the memory of device " +
+                                  std::to_string(allocation.context->device));
+  }
+}
+
 void launch(Simulator& simulator, const char* call, const ContextPtr& context, CUfunction function, Dim3 grid,
             Dim3 block, unsigned dynamic_shared_bytes, CUstream stream, void** parameters, void** extra) {
   const StreamPtr target = simulator.stream(stream, context);
@@ -84,6 +95,7 @@ void launch(Simulator& simulator, const char* call, const ContextPtr& context, C
   if (work.function->module->context != context) {
     fail(CUDA_ERROR_INVALID_HANDLE, work.function->kernel->name + " was loaded in another context");
   }
+  if (simulator.configuration.num_devices > 1) require_own_memory(simulator, call, work, *context);
   simulator.submit(call, target, std::move(work));
 }
 

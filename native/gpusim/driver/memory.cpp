@@ -1,6 +1,7 @@
 // Device and pinned memory: allocation, release, what an address is.
 #include <cstring>
 
+#include "driver/cuda_api.h"
 #include "driver/simulator.h"
 
 namespace winnow::gpusim {

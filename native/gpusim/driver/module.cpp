@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "driver/architecture.h"
+#include "driver/cuda_api.h"
 #include "driver/simulator.h"
 
 namespace winnow::gpusim {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "driver/cuda_api.h"
+#include "driver/cuda_types.h"
 #include "gpusim.h"
 
 namespace winnow::gpusim {
@@ -22,7 +22,8 @@ struct ReportLog {
   std::vector<RefusedCall> refused;
 
   void found(const std::string& call, const std::string& message);
-  // {"launches": [...], "findings": [...], "refused": [...]}: the findings are those of the driver and of every launch.
+  // {"launches": [...], "findings": ["..."], "refused": ["..."]}: launches as stat/report.h writes them, the findings of the driver
+  // and of every launch as text.
   std::string take_json();
 };
 

@@ -10,7 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "driver/cuda_api.h"
+#include "driver/cuda_types.h"
 #include "driver/handles.h"
 #include "driver/host_memory.h"
 #include "driver/report_log.h"
@@ -201,6 +201,8 @@ class Simulator {
   Simulator();
   void execute_kernel(const KernelWork& work, Context& context, const Operation& operation);
   void execute_copy(const CopyWork& work, const Operation& operation);
+  // The context's error from now on, and a finding.
+  void lose(Context& context, const Operation& operation, CUresult error, const std::string& message);
 };
 
 // Set while a host function runs: it must not call the driver.
@@ -230,6 +232,9 @@ CUresult driver_call(const char* call, Body body) {
   } catch (const std::bad_alloc&) {
     simulator.log.refused.push_back({call, CUDA_ERROR_OUT_OF_MEMORY, "the host has no memory"});
     return CUDA_ERROR_OUT_OF_MEMORY;
+  } catch (const std::exception& error) {
+    simulator.log.refused.push_back({call, CUDA_ERROR_UNKNOWN, error.what()});
+    return CUDA_ERROR_UNKNOWN;
   }
 }
 

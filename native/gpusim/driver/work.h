@@ -8,7 +8,7 @@
 #include <variant>
 #include <vector>
 
-#include "driver/cuda_api.h"
+#include "driver/cuda_types.h"
 #include "gpusim.h"
 
 namespace winnow::gpusim {

@@ -50,6 +50,14 @@ public abstract class TensorMemory {
   public abstract void copyWithin(long address, long sourceAddress, long sizeBytes);
 
   /**
+   * How often memory was released: for as long as this stays the same, every address that was valid
+   * is. Captured operations hold addresses.
+   */
+  public long releases() {
+    return 0; // nothing is captured on the host
+  }
+
+  /**
    * A queue for copies from the host that run beside the operations.
    *
    * @throws UnsupportedOperationException for the host's memory: nothing has to be copied there

@@ -328,6 +328,20 @@ public final class KvCache implements AutoCloseable {
   }
 
   /**
+   * As {@link #advance}, where captured operations have written the tokens into every layer.
+   *
+   * @throws IllegalStateException if there is no room for them
+   */
+  public synchronized void advanceCaptured(int numTokens) {
+    requireOpen();
+    if ((long) numPages * PAGE_TOKENS < (long) length + numTokens)
+      throw new IllegalStateException(
+          "cache has room for " + numPages * (long) PAGE_TOKENS + " tokens: reserve before");
+    Arrays.fill(written, (long) length + numTokens);
+    setLength(length + numTokens);
+  }
+
+  /**
    * Forgets the tokens from a position on; the pages stay allocated.
    *
    * @throws IllegalArgumentException unless {@code 0 <= newLength <= length()}

@@ -25,6 +25,7 @@ public final class MlaWorkspace implements AutoCloseable {
     ATTENDED,
     EXPANDED,
     HEAD_OFFSETS,
+    HEAD_OFFSETS_OF_ONE_ROW,
     HEADS
   }
 
@@ -33,6 +34,7 @@ public final class MlaWorkspace implements AutoCloseable {
   private TensorMemory tensorMemory; // where they lie: the last call's
   private KvCache expanded;
   private Tensor filledOffsets; // what headOffsets wrote last, for how many rows
+  private Tensor filledOffsetsOfOneRow;
   private long filledRows;
   private Tensor filledHeads;
   private boolean closed;
@@ -64,16 +66,29 @@ public final class MlaWorkspace implements AutoCloseable {
     return views[i];
   }
 
-  /** Rows of each head one after the other: [numHeads + 1] i32, multiples of rowsPerHead. */
+  /**
+   * Rows of each head one after the other: [numHeads + 1] i32, multiples of rowsPerHead. Those of a
+   * decoded token are kept apart: a captured step reads them again, whatever ran meanwhile.
+   */
   Tensor headOffsets(int numHeads, long rowsPerHead) {
+    if (rowsPerHead == 1) {
+      Tensor offsets = get(Slot.HEAD_OFFSETS_OF_ONE_ROW, DType.I32, numHeads + 1L);
+      if (offsets != filledOffsetsOfOneRow)
+        filledOffsetsOfOneRow = offsets.copyFrom(begins(numHeads, 1));
+      return offsets;
+    }
     Tensor offsets = get(Slot.HEAD_OFFSETS, DType.I32, numHeads + 1L);
     if (offsets != filledOffsets || rowsPerHead != filledRows) {
-      int[] begins = new int[numHeads + 1];
-      for (int h = 0; h <= numHeads; h++) begins[h] = Math.toIntExact(h * rowsPerHead);
-      filledOffsets = offsets.copyFrom(begins);
+      filledOffsets = offsets.copyFrom(begins(numHeads, rowsPerHead));
       filledRows = rowsPerHead;
     }
     return offsets;
+  }
+
+  private static int[] begins(int numHeads, long rowsPerHead) {
+    int[] begins = new int[numHeads + 1];
+    for (int h = 0; h <= numHeads; h++) begins[h] = Math.toIntExact(h * rowsPerHead);
+    return begins;
   }
 
   /** [numHeads] i32: 0 and so on. */

@@ -24,6 +24,8 @@ final class CachedExperts implements Experts {
   RuntimeException failure;
   long passes;
   boolean hasHints;
+  boolean complete; // every expert is resident and none will ever be evicted
+  boolean published; // the tables name every expert
 
   CachedExperts(ExpertCache cache, int layer) {
     ExpertStore store = cache.store();
@@ -103,6 +105,16 @@ final class CachedExperts implements Experts {
       }
     }
     cache.acquire(this, expertIds, count);
+  }
+
+  @Override
+  public boolean isAlwaysResident() {
+    return cache.isComplete(this);
+  }
+
+  @Override
+  public void acquireAll() {
+    cache.acquireAll(this);
   }
 
   @Override

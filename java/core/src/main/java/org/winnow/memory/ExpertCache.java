@@ -26,6 +26,9 @@ import org.winnow.moe.Experts;
  * per reading thread besides. Experts that are held ({@link Experts#acquire}) are never evicted. If
  * the read of an expert fails, its slot is free again, nothing is held, and the cache goes on.
  *
+ * <p>Once a layer's experts are all resident and the budget holds those of all layers, a device
+ * does not say any more which it chose, and hits of that layer are no longer counted there.
+ *
  * <p>Safe for use from several threads. Closing waits for those that hold experts; the checkpoint
  * must stay open until then. What a thread held when it ended is released by whoever next waits for
  * it, in {@link Experts#acquire} or {@link #close()}. Flight Recorder events: {@code
@@ -184,11 +187,7 @@ public final class ExpertCache implements AutoCloseable {
   void acquire(CachedExperts layer, int[] expertIds, int count) {
     lock.lock();
     try {
-      for (CachedExperts other : layers) {
-        if (other.owner == Thread.currentThread())
-          throw new IllegalStateException(
-              "this thread holds experts of layer " + other.layer + ": release them first");
-      }
+      requireNothingHeld();
       requireOpen();
       while (layer.owner != null || !slots.hasRoom(layer.firstExpert, expertIds, count)) {
         if (!isBusy()) throw new IllegalStateException("experts are pinned that nobody holds");
@@ -198,6 +197,47 @@ public final class ExpertCache implements AutoCloseable {
       reserve(layer, expertIds, count);
       if (layer.numPending > 0) awaitWeights(layer);
       for (int i = 0; i < count; i++) publish(layer, expertIds[i]);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Whether every expert of the layer is in a slot that nobody else will ever need. */
+  boolean isComplete(CachedExperts layer) {
+    lock.lock();
+    try {
+      if (layer.complete) return true;
+      if (slots.numSlots() < store.numExperts()) return false;
+      for (int expert = layer.firstExpert;
+          expert < layer.firstExpert + layer.numExperts;
+          expert++) {
+        int slot = slots.slotOf[expert];
+        if (slot < 0 || slots.state[slot] != READY) return false;
+      }
+      layer.complete = true;
+      return true;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Holds a layer that is complete; nothing is counted. */
+  void acquireAll(CachedExperts layer) {
+    lock.lock();
+    try {
+      requireNothingHeld();
+      requireOpen();
+      if (!isComplete(layer))
+        throw new IllegalStateException("layer " + layer.layer + " must have all experts resident");
+      while (layer.owner != null) {
+        awaitChange();
+        requireOpen();
+      }
+      layer.owner = Thread.currentThread();
+      layer.numHeld = 0; // nothing evicts them
+      if (layer.published) return;
+      for (int expert = 0; expert < layer.numExperts; expert++) publish(layer, expert);
+      layer.published = true; // for good: captured operations read the tables
     } finally {
       lock.unlock();
     }
@@ -252,11 +292,7 @@ public final class ExpertCache implements AutoCloseable {
   public void close() {
     lock.lock();
     try {
-      for (CachedExperts layer : layers) {
-        if (layer.owner == Thread.currentThread())
-          throw new IllegalStateException(
-              "this thread holds experts of layer " + layer.layer + ": release them first");
-      }
+      requireNothingHeld();
       boolean first = !closing;
       closing = true;
       changed.signalAll();
@@ -286,6 +322,14 @@ public final class ExpertCache implements AutoCloseable {
       if (layer.owner != null) return true;
     }
     return numReading > 0;
+  }
+
+  private void requireNothingHeld() {
+    for (CachedExperts layer : layers) {
+      if (layer.owner == Thread.currentThread())
+        throw new IllegalStateException(
+            "this thread holds experts of layer " + layer.layer + ": release them first");
+    }
   }
 
   private void requireOpen() {
@@ -424,6 +468,7 @@ public final class ExpertCache implements AutoCloseable {
   }
 
   private void unpublish(CachedExperts layer) {
+    if (layer.published) return;
     for (int i = 0; i < layer.numHeld; i++) {
       layer.gateUp.clear(layer.held[i]);
       layer.down.clear(layer.held[i]);

@@ -136,6 +136,11 @@ public final class ExpertPlan implements AutoCloseable {
     }
   }
 
+  /** After a captured sort has run again: what was read back is of another one. */
+  void forgetReadBack() {
+    numActiveExperts = Backend.NOT_WAITED;
+  }
+
   /** Whether {@link #numActiveExperts} and the like answer without waiting. */
   boolean isReadBack() {
     return numActiveExperts != Backend.NOT_WAITED;

@@ -14,7 +14,6 @@ import org.winnow.internal.MirroredTensor;
  */
 final class ExpertWaves implements AutoCloseable {
   private final Experts source;
-  private final int[] all;
   private final int[] pending; // the experts of waves to come, in order
   private final int[] wave; // the experts of this wave, ascending
   private final MirroredTensor list; // the same for the kernel
@@ -31,16 +30,24 @@ final class ExpertWaves implements AutoCloseable {
     this.source = source;
     pending = new int[source.numExperts()];
     wave = new int[source.numExperts()];
-    all = new int[source.numExperts()];
-    Arrays.setAll(all, expert -> expert);
     list = new MirroredTensor(memory, DType.I32, source.numExperts());
   }
 
   void begin(ExpertPlan plan) {
+    if (source.isAlwaysResident() && !plan.isReadBack()) {
+      begin = 0;
+      numPending = 0;
+      whole = plan;
+    } else {
+      beginReadBack(plan);
+    }
+  }
+
+  /** As {@link #begin}, with waves of experts that the host knows. */
+  void beginReadBack(ExpertPlan plan) {
     begin = 0;
     numPending = 0;
-    whole = source.isAlwaysResident() && !plan.isReadBack() ? plan : null;
-    if (whole != null) return;
+    whole = null;
     int numActive = plan.copyActiveExperts(wave);
     if (numActive <= source.maxPinned()) {
       System.arraycopy(wave, 0, pending, 0, numActive);
@@ -64,7 +71,7 @@ final class ExpertWaves implements AutoCloseable {
       experts = whole.activeExperts();
       numExperts = whole.maxActiveExperts();
       whole = null;
-      source.acquire(all, all.length);
+      source.acquireAll();
       return true;
     }
     numExperts = Math.min(source.maxPinned(), numPending - begin);
@@ -77,6 +84,11 @@ final class ExpertWaves implements AutoCloseable {
     begin += numExperts;
     source.acquire(wave, numExperts);
     return true;
+  }
+
+  /** Whether {@link #next} once more gives all. */
+  boolean isOneWave() {
+    return whole != null || numPending <= source.maxPinned();
   }
 
   /** [at least numExperts] i32: the experts of this wave, ascending, then perhaps -1. */

@@ -40,8 +40,8 @@ public interface Experts {
   boolean isResident(int expert);
 
   /**
-   * Whether every expert stays resident, and all can be acquired at once, for as long as this is
-   * open: then a device's choice of experts need not be fetched before they are computed.
+   * Whether every expert is resident, and stays so for as long as this is open: then a device's
+   * choice of experts need not be fetched before they are computed.
    */
   default boolean isAlwaysResident() {
     return false;
@@ -59,6 +59,17 @@ public interface Experts {
    * @throws org.winnow.ExpertReadException if weights cannot be read
    */
   void acquire(int[] expertIds, int count);
+
+  /**
+   * As {@link #acquire} of every expert, where {@link #isAlwaysResident()}: which of them are
+   * chosen is known to the device only, and not counted.
+   *
+   * @throws IllegalStateException if some are not resident, if this thread holds experts already,
+   *     or after close
+   */
+  default void acquireAll() {
+    throw new IllegalStateException("experts are not always resident: acquire those needed");
+  }
 
   /**
    * Gate and up matrices [intermediateSize, hiddenSize] of the experts that are held; others are

@@ -7,7 +7,6 @@ import static org.winnow.Tensor.ANY;
 import java.util.Arrays;
 import java.util.Objects;
 import org.winnow.Backend;
-import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCalls;
@@ -105,31 +104,130 @@ public final class MoeLayer implements AutoCloseable {
    * @throws IllegalStateException if a tensor, this layer, a part of it or the backend is closed
    */
   public synchronized void forward(Backend backend, Tensor hidden, Tensor output) {
+    requireOutput(hidden, output);
+    choose(backend, hidden);
+    boolean first = true;
+    for (waves.begin(plan); waves.next(); first = false) {
+      try {
+        multiplyHeld(backend, hidden, first);
+      } finally {
+        experts.release();
+      }
+    }
+    if (first) multiply(backend, sharedDown()); // no token had an expert
+    combine(backend, output);
+  }
+
+  /**
+   * Whether the two halves of {@link #forward}, {@link #choose} and {@link #computeHeld}, can be
+   * captured for batches of one size: the number of experts per token is always the same.
+   */
+  public boolean canCapture() {
+    return !everyExpert && rule.choosesFixedNumber();
+  }
+
+  /**
+   * Whether the host has to hold the chosen experts between the two halves. If not, {@link
+   * #forward} can be captured whole, after {@link #prepareCapture}.
+   */
+  public boolean needsHost() {
+    return !experts.isAlwaysResident();
+  }
+
+  /** Hands over to the device what {@link #forward} could not while it is being captured. */
+  public synchronized void prepareCapture() {
+    experts.acquireAll();
+    try {
+      handOverTables();
+    } finally {
+      experts.release();
+    }
+  }
+
+  /**
+   * The first half of {@link #forward}: which experts each token goes to.
+   *
+   * @param hidden [numTokens, hiddenSize], f32 or bf16
+   */
+  public synchronized void choose(Backend backend, Tensor hidden) {
     requireHidden(hidden);
     hidden.requireIn("hidden", backend.memory());
+    Tensor scores = score(backend, hidden);
+    routeAndPlan(backend, scores);
+  }
+
+  /**
+   * Between the halves, also when the first ran as a captured step: waits for the choice and
+   * acquires the experts. The caller ends that with {@link #release}.
+   *
+   * @return false if they cannot all be held at once: nothing is held then, and {@link #forward}
+   *     computes them in waves
+   * @throws org.winnow.ExpertReadException if a weight cannot be read
+   */
+  public synchronized boolean hold() {
+    plan.forgetReadBack();
+    waves.beginReadBack(plan);
+    if (!waves.isOneWave()) return false;
+    waves.next();
+    try {
+      handOverTables();
+    } catch (RuntimeException | Error e) {
+      experts.release();
+      throw e;
+    }
+    return true;
+  }
+
+  /**
+   * The second half of {@link #forward}: computes the experts that are held.
+   *
+   * @param hidden as given to {@link #choose}
+   * @param output [numTokens, hiddenSize], f32 or bf16, overwritten; must not overlap hidden
+   */
+  public synchronized void computeHeld(Backend backend, Tensor hidden, Tensor output) {
+    requireOutput(hidden, output);
+    multiplyHeld(backend, hidden, true);
+    combine(backend, output);
+  }
+
+  /** Ends what {@link #hold} began, on the same thread. */
+  public void release() {
+    experts.release();
+  }
+
+  private void requireOutput(Tensor hidden, Tensor output) {
+    requireHidden(hidden);
     output.requireFloating("output", hidden.dim(0), hidden.dim(1));
     if (output.dtype() != F32 && output.dtype() != BF16) {
       throw new IllegalArgumentException("output must be f32 or bf16, found " + output.dtype());
     }
     output.requireDisjoint("output", "hidden", hidden);
-    Tensor scores = score(backend, hidden);
-    routeAndPlan(backend, scores);
+  }
+
+  /** Tables of addresses are copied to a device when they are asked for. */
+  private void handOverTables() {
+    experts.gateUp().weightTable();
+    experts.down().weightTable();
+  }
+
+  private void multiplyHeld(Backend backend, Tensor hidden, boolean withShared) {
     Tensor rows = expertOutput.exactly(F32, plan.numRows(), experts.hiddenSize());
     Tensor innerRows = inner.exactly(hidden.dtype(), plan.numRows(), experts.intermediateSize());
-    Product sharedDown = shared == null ? null : shared.down(sharedInner.view, sharedOutput.view);
-    for (waves.begin(plan); waves.next(); sharedDown = null) {
-      try {
-        multiply(
-            backend,
-            product(hidden, plan.sourceRows(), experts.gateUp(), activation, innerRows),
-            sharedDown);
-        multiply(backend, product(innerRows, null, experts.down(), Activation.NONE, rows));
-      } finally {
-        experts.release();
-      }
-    }
-    multiply(backend, sharedDown); // where no token had an expert
-    MoeCombine.run(backend, rows, routing, plan, sharedOutput.view, sharedGateLogits.view, output);
+    multiply(
+        backend,
+        product(hidden, plan.sourceRows(), experts.gateUp(), activation, innerRows),
+        withShared ? sharedDown() : null);
+    multiply(backend, product(innerRows, null, experts.down(), Activation.NONE, rows));
+  }
+
+  private Product sharedDown() {
+    return shared == null ? null : shared.down(sharedInner.view(), sharedOutput.view());
+  }
+
+  private void combine(Backend backend, Tensor output) {
+    Tensor rows = expertOutput.exactly(F32, plan.numRows(), experts.hiddenSize());
+    MoeCombine.run(
+        backend, rows, routing, plan, sharedOutput.view(), sharedGateLogits.view(), output);
   }
 
   /**
@@ -157,8 +255,8 @@ public final class MoeLayer implements AutoCloseable {
    * @throws IllegalStateException if there was none yet
    */
   public synchronized Tensor routerLogits() {
-    if (logits.view == null) throw new IllegalStateException("MoE layer has routed no token yet");
-    return logits.view;
+    if (logits.view() == null) throw new IllegalStateException("MoE layer has routed no token yet");
+    return logits.view();
   }
 
   /** The experts given at construction. */
@@ -249,39 +347,6 @@ public final class MoeLayer implements AutoCloseable {
       GroupedGemm.runTogether(backend, present);
     } finally {
       NativeCalls.exit(ticket);
-    }
-  }
-
-  /** Memory that grows with the batch. */
-  private static final class Workspace implements AutoCloseable {
-    private final TensorMemory memory;
-    private Tensor tensor;
-    private Tensor view;
-
-    Workspace(TensorMemory memory) {
-      this.memory = memory;
-    }
-
-    /** Of this type and width, with at least so many rows. */
-    Tensor atLeast(DType dtype, long rows, long columns) {
-      if (tensor == null || tensor.dtype() != dtype || tensor.dim(0) < rows) {
-        close();
-        tensor = Tensor.allocate(memory, dtype, Math.max(rows, 1), columns);
-      }
-      return tensor;
-    }
-
-    /** The same with exactly so many rows; a new view only when their number changes. */
-    Tensor exactly(DType dtype, long rows, long columns) {
-      Tensor all = atLeast(dtype, rows, columns);
-      if (view == null || view.dim(0) != rows) view = all.slice(0, rows);
-      return view;
-    }
-
-    @Override
-    public void close() {
-      if (tensor != null) tensor.close();
-      view = null;
     }
   }
 

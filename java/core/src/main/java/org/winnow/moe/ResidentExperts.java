@@ -1,6 +1,7 @@
 package org.winnow.moe;
 
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.stream.IntStream;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
@@ -13,6 +14,7 @@ import org.winnow.internal.NativeCalls;
  */
 public final class ResidentExperts implements Experts, AutoCloseable {
   // [gate, up, down, gateBias, upBias, downBias][expert], each null where there is none
+  private final int[] all; // every expert id
   private final Tensor[][] tensors;
   private final ExpertMatrices gateUp;
   private final ExpertMatrices down;
@@ -60,6 +62,7 @@ public final class ResidentExperts implements Experts, AutoCloseable {
           copy("upBias", upBias, gate.length, memory, DType.F32, f),
           copy("downBias", downBias, gate.length, memory, DType.F32, d)
         };
+    all = IntStream.range(0, gate.length).toArray();
     gateUp =
         new ExpertMatrices(
             memory, type, gate.length, f, d, up != null, gateBias != null || upBias != null);
@@ -134,6 +137,11 @@ public final class ResidentExperts implements Experts, AutoCloseable {
       release();
       throw e;
     }
+  }
+
+  @Override
+  public void acquireAll() {
+    acquire(all, all.length);
   }
 
   @Override

@@ -191,6 +191,14 @@ public final class TopKRouter {
     options.check(numExperts);
   }
 
+  /** Whether every token gets the same number of experts, whatever its logits. */
+  public boolean choosesFixedNumber() {
+    return (score() == Score.SOFTMAX || score() == Score.SIGMOID)
+        && topP() == 0
+        && minP() == 0
+        && skipBelow() == 0;
+  }
+
   /** The most experts that a token can get, of this many. */
   public int topK(long numExperts) {
     return (int) Math.min(options.topK, numExperts);

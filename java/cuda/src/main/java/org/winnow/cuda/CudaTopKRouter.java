@@ -5,7 +5,6 @@ import org.winnow.Tensor;
 import org.winnow.moe.ExpertPlan;
 import org.winnow.moe.Routing;
 import org.winnow.moe.TopKRouter;
-import org.winnow.moe.TopKRouter.Score;
 
 /** Launches top_k_router_cuda.cu: a warp per token; with the expert plan in one block if few. */
 final class CudaTopKRouter {
@@ -53,7 +52,7 @@ final class CudaTopKRouter {
     int warps = Math.min(ROUTING_WARPS, Math.max(1, (MAX_SHARED_BYTES / 2) / warpBytes));
     requireShared(logits, (long) warps * warpBytes);
     KernelArguments arguments = router(stream, logits, router);
-    if (isFixed(router)) {
+    if (router.choosesFixedNumber()) {
       routing(arguments, routing);
       launchPerToken(stream, fixed, numTokens, warps, warpBytes, arguments);
     } else {
@@ -118,16 +117,8 @@ final class CudaTopKRouter {
     throw new InvalidLogitsException(token);
   }
 
-  /** Whether every token gets topK experts. */
-  private static boolean isFixed(TopKRouter router) {
-    return (router.score() == Score.SOFTMAX || router.score() == Score.SIGMOID)
-        && router.topP() == 0
-        && router.minP() == 0
-        && router.skipBelow() == 0;
-  }
-
   private void requireCapturable(TopKRouter router) {
-    if (!isFixed(router))
+    if (!router.choosesFixedNumber())
       context.refuseInCapture("routing by a rule that varies the number of experts per token");
   }
 
@@ -143,7 +134,7 @@ final class CudaTopKRouter {
       status.clear(stream);
       return -1 - token;
     }
-    return isFixed(router) ? (long) numTokens * topK : read >>> Integer.SIZE;
+    return router.choosesFixedNumber() ? (long) numTokens * topK : read >>> Integer.SIZE;
   }
 
   /** The kernels keep the largest of INT32_MAX - token, so that 0 is none. */

@@ -1,6 +1,9 @@
 package org.winnow.models;
 
+import java.util.ArrayList;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
 import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
@@ -30,6 +33,9 @@ final class Decoder implements AutoCloseable {
   private final Linear output;
   private final float epsilon;
   private final boolean readAhead;
+  private final boolean canCapture;
+  private final Map<KvCache, CapturedDecode> decodes = new IdentityHashMap<>();
+  private long releasesAfterOne = -1; // those of the memory after a token was decoded uncaptured
   private final ReusableTensor tokenIds;
   private final ReusableTensor hidden;
   private final ReusableTensor normed;
@@ -52,6 +58,11 @@ final class Decoder implements AutoCloseable {
     this.output = weights.linear(spec.output(), null);
     this.epsilon = spec.epsilon();
     this.readAhead = readAhead;
+    this.canCapture =
+        backend.canCapture()
+            && !readAhead // which asks the device while a token is decoded
+            && layers.stream()
+                .allMatch(layer -> !(layer.mlp() instanceof ExpertBlock b) || b.canCapture());
     TensorMemory memory = backend.memory();
     tokenIds = new ReusableTensor(memory, DType.I32);
     hidden = new ReusableTensor(memory);
@@ -72,29 +83,97 @@ final class Decoder implements AutoCloseable {
    * @throws IllegalArgumentException naming the first id that is not in the vocabulary
    */
   Tensor step(KvCache cache, int[] ids, ForwardListener listener) {
+    Step step = begin(cache, ids);
+    if (ids.length == 1 && listener == ForwardListener.NONE && canCapture && decode(step))
+      return step.normalised();
     int firstPosition = cache.length();
+    embed(step);
+    for (int i = 0; i < layers.size(); i++) {
+      listener.onHidden(i, firstPosition, step.residual());
+      run(i, step);
+      Tensor routerLogits = layers.get(i).mlp().routerLogits();
+      if (routerLogits != null) listener.onRouterLogits(i, firstPosition, routerLogits);
+    }
+    finish(step);
+    listener.onHidden(layers.size(), firstPosition, step.normalised());
+    cache.advance(ids.length);
+    if (ids.length == 1) releasesAfterOne = backend.memory().releases();
+    return step.normalised();
+  }
+
+  /** What all layers of a step share, with the tokens and their angles in place. */
+  private Step begin(KvCache cache, int[] ids) {
     cache.reserve(ids.length);
-    Tensor residual = hidden.view(ids.length, embedding.dim(1));
-    Embedding.run(backend, embedding, tokenIds.view(ids.length).copyFrom(ids), residual);
     Step step =
         new Step(
             backend,
             cache,
+            tokenIds.view(ids.length).copyFrom(ids),
             cos.view(ids.length, rope.numPairs()),
-            sin.view(ids.length, rope.numPairs()));
-    rope.angles(firstPosition, step.cos(), step.sin());
-    Tensor normalised = normed.view(ids.length, embedding.dim(1));
-    Tensor added = branch.view(ids.length, embedding.dim(1));
-    for (int i = 0; i < layers.size(); i++) {
-      listener.onHidden(i, firstPosition, residual);
-      run(i, step, residual, normalised, added);
-      Tensor routerLogits = layers.get(i).mlp().routerLogits();
-      if (routerLogits != null) listener.onRouterLogits(i, firstPosition, routerLogits);
+            sin.view(ids.length, rope.numPairs()),
+            hidden.view(ids.length, embedding.dim(1)),
+            normed.view(ids.length, embedding.dim(1)),
+            branch.view(ids.length, embedding.dim(1)));
+    rope.angles(cache.length(), step.cos(), step.sin());
+    return step;
+  }
+
+  /**
+   * One token as captured steps. A token is decoded without them first, so that all working memory
+   * is there.
+   *
+   * @return false if that is not possible now; the sequence is as it was then
+   */
+  private boolean decode(Step step) {
+    List<ExpertBlock> holds = new ArrayList<>();
+    for (Layer layer : layers) {
+      if (layer.mlp() instanceof ExpertBlock block && block.needsHost()) holds.add(block);
     }
-    RmsNorm.run(backend, residual, finalNorm, normalised, epsilon);
-    listener.onHidden(layers.size(), firstPosition, normalised);
-    cache.advance(ids.length);
-    return normalised;
+    CapturedDecode captured =
+        decodes.computeIfAbsent(step.cache(), cache -> new CapturedDecode(backend));
+    if (captured.isCurrent(holds)) {
+      if (!captured.run()) return false;
+      step.cache().advanceCaptured(1);
+      return true;
+    }
+    if (backend.memory().releases() != releasesAfterOne) return false;
+    if (!captured.capture(program(step, holds))) return false;
+    step.cache().advance(1);
+    return true;
+  }
+
+  private CapturedDecode.Program program(Step step, List<ExpertBlock> holds) {
+    CapturedDecode.Program program = new CapturedDecode.Program();
+    program.add(() -> embed(step));
+    for (int i = 0; i < layers.size(); i++) {
+      int index = i;
+      if (layers.get(i).mlp() instanceof ExpertBlock block && holds.contains(block)) {
+        program.add(() -> attend(index, step));
+        program.add(() -> block.choose(backend, step.normalised()));
+        program.hold(block);
+        program.add(() -> block.computeHeld(backend, step.normalised(), step.branch()));
+        program.add(() -> Add.run(backend, step.residual(), step.branch()));
+      } else {
+        if (layers.get(i).mlp() instanceof ExpertBlock block) block.prepareCapture();
+        program.add(() -> run(index, step));
+      }
+    }
+    program.add(() -> finish(step));
+    return program;
+  }
+
+  /** Gives up what was captured of a sequence that ends. */
+  void forget(KvCache cache) {
+    CapturedDecode captured = decodes.remove(cache);
+    if (captured != null) captured.close();
+  }
+
+  private void embed(Step step) {
+    Embedding.run(backend, embedding, step.tokenIds(), step.residual());
+  }
+
+  private void finish(Step step) {
+    RmsNorm.run(backend, step.residual(), finalNorm, step.normalised(), epsilon);
   }
 
   /**
@@ -107,24 +186,32 @@ final class Decoder implements AutoCloseable {
     return scores;
   }
 
-  private void run(int index, Step step, Tensor residual, Tensor normalised, Tensor added) {
+  private void run(int index, Step step) {
+    attend(index, step);
+    layers.get(index).mlp().run(backend, step.normalised(), step.branch());
+    Add.run(backend, step.residual(), step.branch());
+  }
+
+  /** Attention, and the norm before what follows it. */
+  private void attend(int index, Step step) {
     Layer layer = layers.get(index);
+    Tensor residual = step.residual();
+    Tensor normalised = step.normalised();
     RmsNorm.run(backend, residual, layer.attentionNorm(), normalised, epsilon);
-    layer.attention().run(step, normalised, added);
-    Add.run(backend, residual, added);
+    layer.attention().run(step, normalised, step.branch());
+    Add.run(backend, residual, step.branch());
     if (readAhead && index + 1 < layers.size()) {
       Layer next = layers.get(index + 1);
       RmsNorm.run(backend, residual, next.mlpNorm(), normalised, epsilon);
       next.mlp().readAhead(backend, normalised);
     }
     RmsNorm.run(backend, residual, layer.mlpNorm(), normalised, epsilon);
-    layer.mlp().run(backend, normalised, added);
-    Add.run(backend, residual, added);
   }
 
   /** Releases the working memory; layers, weights and backend stay their owner's. */
   @Override
   public void close() {
+    decodes.values().forEach(CapturedDecode::close);
     for (ReusableTensor memory : List.of(tokenIds, hidden, normed, branch, cos, sin, logits))
       memory.close();
   }

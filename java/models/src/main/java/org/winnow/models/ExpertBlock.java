@@ -26,6 +26,35 @@ final class ExpertBlock implements MlpBlock {
     layer.forward(backend, input, output);
   }
 
+  /** As {@link MoeLayer#canCapture}, like those that follow. */
+  boolean canCapture() {
+    return layer.canCapture();
+  }
+
+  boolean needsHost() {
+    return layer.needsHost();
+  }
+
+  void prepareCapture() {
+    layer.prepareCapture();
+  }
+
+  void choose(Backend backend, Tensor input) {
+    layer.choose(backend, input);
+  }
+
+  boolean hold() {
+    return layer.hold();
+  }
+
+  void computeHeld(Backend backend, Tensor input, Tensor output) {
+    layer.computeHeld(backend, input, output);
+  }
+
+  void release() {
+    layer.release();
+  }
+
   @Override
   public void readAhead(Backend backend, Tensor input) {
     layer.route(backend, input, guess);

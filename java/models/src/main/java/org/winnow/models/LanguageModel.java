@@ -240,6 +240,12 @@ public final class LanguageModel implements AutoCloseable {
 
   void forget(Session session) {
     sessions.remove(session);
+    steps.lock();
+    try {
+      loaded.decoder().forget(session.cache());
+    } finally {
+      steps.unlock();
+    }
   }
 
   /**

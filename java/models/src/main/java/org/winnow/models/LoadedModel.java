@@ -54,10 +54,10 @@ final class LoadedModel implements AutoCloseable {
       for (DecoderSpec.Weight weight : spec.weights()) DecoderWeights.check(checkpoint, weight);
       refuseUnknownTensors(checkpoint);
       ExpertStore store = expertStore(checkpoint);
-      long fullBytes = store == null ? 0 : store.fullBudgetBytes();
-      long budgetBytes = store == null ? 0 : options.budget().resolveBytes(fullBytes);
       backend = options.backend() != null ? options.backend() : keep(newBackend(options));
       TensorMemory memory = backend.memory();
+      long fullBytes = store == null ? 0 : store.fullBudgetBytes(memory);
+      long budgetBytes = store == null ? 0 : options.budget().resolveBytes(fullBytes);
       if (memory.isHost()) requireMemory(checkpoint, Math.min(budgetBytes, fullBytes));
       cache =
           store == null
@@ -213,7 +213,7 @@ final class LoadedModel implements AutoCloseable {
   }
 
   long expertBytes() {
-    return cache == null ? 0 : cache.store().fullBudgetBytes();
+    return cache == null ? 0 : cache.store().fullBudgetBytes(cache.memory());
   }
 
   long expertBudgetBytes() {

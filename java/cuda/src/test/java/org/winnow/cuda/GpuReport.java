@@ -29,10 +29,16 @@ record GpuReport(List<Launch> launches, List<String> findings, List<String> refu
 
     /** What was read and written of an allocation, or null if it was not touched. */
     Map<String, Object> traffic(long address) {
-      for (Object allocation : (List<?>) object(fields.get("counters")).get("allocations")) {
-        if (object(allocation).get("address").equals(address)) return object(allocation);
-      }
-      return null;
+      return allocations().stream()
+          .filter(allocation -> allocation.get("address").equals(address))
+          .findFirst()
+          .orElse(null);
+    }
+
+    /** What was read and written of each allocation that was touched. */
+    List<Map<String, Object>> allocations() {
+      List<?> touched = (List<?>) object(fields.get("counters")).get("allocations");
+      return touched.stream().map(GpuReport::object).toList();
     }
   }
 

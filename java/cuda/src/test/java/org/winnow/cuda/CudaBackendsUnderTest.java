@@ -1,8 +1,6 @@
 package org.winnow.cuda;
 
 import java.util.List;
-import java.util.function.Supplier;
-import org.winnow.Backend;
 import org.winnow.BackendsUnderTest;
 
 /** What core's contract tests run on in this module. */
@@ -20,15 +18,7 @@ public final class CudaBackendsUnderTest extends BackendsUnderTest {
 
   @Override
   protected List<Variant> allVariants() {
-    return List.of(
-        standardVariant(),
-        variant("cuda, dot products", GroupedGemmPath.GEMV, true),
-        variant("cuda, tiles", GroupedGemmPath.TILES, true));
-  }
-
-  private static Variant variant(String name, GroupedGemmPath path, boolean rowsAreIndependent) {
-    Supplier<Backend> opener = () -> new CudaBackend(0, Long.MAX_VALUE, path);
-    return new Variant(name, opener, List.of(), rowsAreIndependent);
+    return List.of(standardVariant());
   }
 
   @Override

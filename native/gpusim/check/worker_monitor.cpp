@@ -107,13 +107,8 @@ uint64_t WorkerMonitor::global(const WarpAccess& access) {
   uint64_t held = 0;
   if (launch_.launch.num_workers > 1) {
     if (access.contiguous) {
-<<<<<<< Updated upstream
       held = GlobalShadow::lock_bit(access.addresses[0] - base) |
              GlobalShadow::lock_bit(access.addresses[31] - base);  // 1 KiB at most
-=======
-      held =
-          GlobalShadow::lock_bit(access.addresses[0] - base) | GlobalShadow::lock_bit(access.addresses[31] - base);  // 1 KiB at most
->>>>>>> Stashed changes
     } else {
       for (uint32_t lanes = access.lanes; lanes != 0; lanes &= lanes - 1) {
         held |= GlobalShadow::lock_bit(access.addresses[__builtin_ctz(lanes)] - base);

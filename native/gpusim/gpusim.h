@@ -84,10 +84,11 @@ class Memory {
   Allocation* find(uint64_t address) const;
   // The host's pointer to n bytes of one live allocation; MemoryError otherwise. `purpose` is for the message ("copy to host").
   uint8_t* host(uint64_t address, uint64_t n, const char* purpose) const;
-  const std::map<uint64_t, std::unique_ptr<Allocation>>& allocations() const { return allocations_; }
+  const std::vector<Allocation*>& live_allocations() const { return live_; }  // in no order; each at its index
 
  private:
   std::map<uint64_t, std::unique_ptr<Allocation>> allocations_;  // by address; freed ones stay, without their bytes
+  std::vector<Allocation*> live_;  // a launch costs nothing for those that were freed before it
   uint64_t next_address_;
 };
 
@@ -121,7 +122,11 @@ class Module {
   virtual const Kernel* kernel(std::string_view name) const = 0;  // null when there is none
   virtual const Global* global(std::string_view name) const = 0;
   virtual std::vector<const Kernel*> kernels() const = 0;
+  virtual bool has_globals() const = 0;  // otherwise it has no state: one object will do for every use of the text
 };
+
+// Everything for which Module::load would refuse the text, by line: all unsupported instructions, or the first that is no PTX at all.
+std::vector<PtxError> find_unsupported(std::string_view ptx);
 
 enum class FindingKind {
   kIllegalAddress,  // outside every live allocation, or of the block's shared, local or parameter memory; error 700

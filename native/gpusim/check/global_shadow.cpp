@@ -17,12 +17,7 @@ void add_bytes(std::array<uint64_t, kPageBytes / 64>& bytes, uint64_t offset, ui
 }
 
 GlobalShadow::GlobalShadow(const Memory& memory) {
-  for (const auto& [address, allocation] : memory.allocations()) {
-    if (!allocation->live) continue;
-    if (index_.size() <= allocation->id) index_.resize(allocation->id + 1);
-    index_[allocation->id] = allocations_.size();
-    allocations_.emplace_back(allocation.get());
-  }
+  for (Allocation* allocation : memory.live_allocations()) allocations_.emplace_back(allocation);
 }
 
 GlobalPage** GlobalShadow::OfAllocation::all_pages() {

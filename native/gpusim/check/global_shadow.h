@@ -28,7 +28,7 @@ class GlobalShadow {
   explicit GlobalShadow(const Memory& memory);
 
   size_t num_allocations() const { return allocations_.size(); }
-  size_t index_of(const Allocation& allocation) const { return index_[allocation.id]; }
+  size_t index_of(const Allocation& allocation) const { return allocation.index; }
   const Allocation& allocation(size_t index) const { return *allocations_[index].allocation; }
 
   // The page that holds this byte of the allocation. Several host threads: under the page's lock.
@@ -59,8 +59,7 @@ class GlobalShadow {
     std::vector<std::pair<std::pair<size_t, uint64_t>, std::unique_ptr<GlobalPage>>>
         pages;  // made under it: allocation, page
   };
-  std::deque<OfAllocation> allocations_;
-  std::vector<size_t> index_;  // by Allocation::id
+  std::deque<OfAllocation> allocations_;  // as in Memory::live_allocations()
   std::array<Lock, kNumLocks> locks_;
 };
 

@@ -1,5 +1,6 @@
 #include "check/monitor.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
@@ -43,6 +44,8 @@ class LaunchMonitor final : public Monitor {
     for (const AllocationTraffic& traffic : allocations) {
       if (traffic.load_bytes + traffic.store_bytes > 0) counters.allocations.push_back(traffic);
     }
+    std::sort(counters.allocations.begin(), counters.allocations.end(),
+              [](const AllocationTraffic& a, const AllocationTraffic& b) { return a.address < b.address; });
   }
 
  private:

@@ -154,7 +154,8 @@ void encode(Decoding& decoding, uint32_t index, const Statement& s) {
 
 }  // namespace
 
-std::unique_ptr<Program> decode(const SyntaxTree& tree, const Function& entry, const Layout& module_layout) {
+std::unique_ptr<Program> decode(const SyntaxTree& tree, const Function& entry, const Layout& module_layout,
+                                std::vector<PtxError>* refused) {
   const Function function = expand_calls(tree, entry);
   auto program = std::make_unique<Program>();
   program->name = entry.name;
@@ -167,7 +168,17 @@ std::unique_ptr<Program> decode(const SyntaxTree& tree, const Function& entry, c
   Decoding decoding{function, layout, *program, {}, {}, {}};
   program->code.resize(function.statements.size());
   decoding.flows.resize(function.statements.size());
-  for (uint32_t i = 0; i < function.statements.size(); ++i) encode(decoding, i, function.statements[i]);
+  bool complete = true;
+  for (uint32_t i = 0; i < function.statements.size(); ++i) {
+    try {
+      encode(decoding, i, function.statements[i]);
+    } catch (const PtxError& error) {
+      if (refused == nullptr) throw;
+      refused->push_back(error);
+      complete = false;
+    }
+  }
+  if (!complete) return nullptr;
   assign_registers(decoding);
   return program;
 }

@@ -1,6 +1,8 @@
 // Module::load: places the global variables, decodes every entry.
+#include <algorithm>
 #include <cstring>
 #include <map>
+#include <utility>
 
 #include "decode/decoder.h"
 #include "mem/allocation.h"
@@ -11,10 +13,18 @@ namespace {
 
 class LoadedModule : public Module {
  public:
-  LoadedModule(std::string_view ptx, Memory& memory) : text_(ptx), memory_(memory), tree_(parse(text_)) {
+  // With `refused`: see decode(). The entries that it holds something of are then not there.
+  LoadedModule(std::string_view ptx, Memory& memory, std::vector<PtxError>* refused = nullptr)
+      : text_(ptx), memory_(memory), tree_(parse(text_)) {
     place_globals();
     for (const auto& [name, function] : tree_.functions) {
-      if (function.is_entry && !function.is_extern) programs_.emplace(name, decode(tree_, function, layout_));
+      if (!function.is_entry || function.is_extern) continue;
+      try {
+        programs_.emplace(name, decode(tree_, function, layout_, refused));
+      } catch (const PtxError& error) {  // of the entry as a whole
+        if (refused == nullptr) throw;
+        refused->push_back(error);
+      }
     }
   }
 
@@ -35,6 +45,8 @@ class LoadedModule : public Module {
     for (const auto& [name, program] : programs_) all.push_back(program.get());
     return all;
   }
+
+  bool has_globals() const override { return !globals_.empty(); }
 
  private:
   void place_globals() {
@@ -71,6 +83,23 @@ class LoadedModule : public Module {
 
 std::unique_ptr<Module> Module::load(std::string_view ptx, Memory& memory) {
   return std::make_unique<LoadedModule>(ptx, memory);
+}
+
+std::vector<PtxError> find_unsupported(std::string_view ptx) {
+  std::vector<PtxError> refused;
+  Memory memory;
+  try {
+    LoadedModule(ptx, memory, &refused);
+  } catch (const PtxError& error) {  // of the text or of its variables: nothing behind it has been looked at
+    refused.push_back(error);
+  }
+  const auto before = [](const PtxError& a, const PtxError& b) {
+    return std::make_pair(a.line(), std::string_view(a.what())) < std::make_pair(b.line(), std::string_view(b.what()));
+  };
+  const auto same = [&](const PtxError& a, const PtxError& b) { return !before(a, b) && !before(b, a); };
+  std::sort(refused.begin(), refused.end(), before);  // a function that several entries call is decoded for each
+  refused.erase(std::unique(refused.begin(), refused.end(), same), refused.end());
+  return refused;
 }
 
 }  // namespace winnow::gpusim

@@ -27,6 +27,15 @@ int directive(const std::string& ptx, const std::string& name) {
   return end != std::string::npos && ptx[end] == '.' ? 10 * whole + std::atoi(ptx.c_str() + end + 1) : whole;
 }
 
+// Tests load the same modules again and again: for each backend that they make.
+std::shared_ptr<const Module> decode(Simulator& simulator, const std::string& ptx) {
+  const auto known = simulator.decoded.find(ptx);
+  if (known != simulator.decoded.end()) return known->second;
+  std::shared_ptr<const Module> module = Module::load(ptx, simulator.memory);
+  if (!module->has_globals()) simulator.decoded.emplace(ptx, module);
+  return module;
+}
+
 std::shared_ptr<LoadedModule> load(Simulator& simulator, const ContextPtr& context, const void* image) {
   require_pointer(image, "image");
   if (std::memcmp(image, kElf, sizeof(kElf)) == 0 || std::memcmp(image, kFatBinary, sizeof(kFatBinary)) == 0) {
@@ -45,7 +54,7 @@ std::shared_ptr<LoadedModule> load(Simulator& simulator, const ContextPtr& conte
   }
   auto loaded = std::make_shared<LoadedModule>();
   try {
-    loaded->module = Module::load(ptx, simulator.memory);
+    loaded->module = decode(simulator, ptx);
   } catch (const PtxError& error) {
     fail(CUDA_ERROR_INVALID_PTX, error.what());
   }

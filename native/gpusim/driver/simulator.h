@@ -55,7 +55,7 @@ struct Context {
 struct LoadedModule {
   CUmodule handle = nullptr;
   std::shared_ptr<Context> context;
-  std::unique_ptr<Module> module;
+  std::shared_ptr<const Module> module;  // of all modules loaded from this text, unless it has global variables
   std::map<std::string, std::shared_ptr<Function>> functions;
   bool loaded = true;
 };
@@ -188,6 +188,7 @@ class Simulator {
 
   Handles<CUcontext, Context> contexts;
   Handles<CUmodule, LoadedModule> modules;
+  std::map<std::string, std::shared_ptr<const Module>> decoded;  // by text, those without global variables
   Handles<CUfunction, Function> functions;
   Handles<CUstream, Stream> streams;
   Handles<CUevent, Event> events;

@@ -153,9 +153,7 @@ LaunchReport run(Memory& memory, const Module&, const Kernel& kernel, Dim3 grid,
   if (monitor) {
     monitor->finish(report.counters);
   } else {  // what the kernel wrote is not known: nothing may be called uninitialised later
-    for (const auto& [address, allocation] : memory.allocations()) {
-      if (allocation->live) allocation->written.add(0, allocation->size_bytes);
-    }
+    for (Allocation* allocation : memory.live_allocations()) allocation->written.add(0, allocation->size_bytes);
   }
   return report;
 }

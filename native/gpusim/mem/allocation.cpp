@@ -54,10 +54,10 @@ void ByteSet::remove_all() {
   for (uint64_t i = 0; i < num_words_; ++i) words_[i].store(0, std::memory_order_relaxed);
 }
 
-Allocation::Allocation(uint64_t address, uint64_t size_bytes, uint32_t id)
+Allocation::Allocation(uint64_t address, uint64_t size_bytes, size_t index)
     : address(address),
       size_bytes(size_bytes),
-      id(id),
+      index(index),
       bytes(static_cast<uint8_t*>(::operator new (size_bytes, std::align_val_t{256}))),
       written(size_bytes),
       kernel_read(size_bytes),

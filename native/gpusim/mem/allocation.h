@@ -23,12 +23,12 @@ class ByteSet {
 };
 
 struct Allocation {
-  Allocation(uint64_t address, uint64_t size_bytes, uint32_t id);
+  Allocation(uint64_t address, uint64_t size_bytes, size_t index);
   ~Allocation();
   void release();  // the bytes go, the record stays: a later access is a use after free
 
   uint64_t address, size_bytes;
-  uint32_t id;  // dense, ascending in order of allocation
+  size_t index;  // in Memory::live_allocations(), while live
   bool live = true;
   uint8_t* bytes;                       // null once freed
   ByteSet written;                      // by host or kernel: holds a value

@@ -24,8 +24,9 @@ Memory::~Memory() = default;
 
 uint64_t Memory::allocate(uint64_t size_bytes) {
   const uint64_t address = next_address_;
-  allocations_.emplace(address,
-                       std::make_unique<Allocation>(address, size_bytes, static_cast<uint32_t>(allocations_.size())));
+  auto allocation = std::make_unique<Allocation>(address, size_bytes, live_.size());
+  live_.push_back(allocation.get());
+  allocations_.emplace(address, std::move(allocation));
   next_address_ += (size_bytes + kAlignment - 1) / kAlignment * kAlignment + kGap;
   return address;
 }
@@ -35,7 +36,11 @@ void Memory::free(uint64_t address) {
   if (found == allocations_.end() || !found->second->live) {
     throw std::invalid_argument("free of " + hex(address) + ", which is not the start of a live allocation");
   }
-  found->second->release();
+  Allocation& allocation = *found->second;
+  allocation.release();
+  live_[allocation.index] = live_.back();
+  live_[allocation.index]->index = allocation.index;
+  live_.pop_back();
 }
 
 Allocation* Memory::find(uint64_t address) const {
@@ -114,7 +119,7 @@ uint64_t Memory::distinct_bytes_written(uint64_t address, uint64_t n) const {
 }
 
 void Memory::reset_touched() {
-  for (const auto& [address, allocation] : allocations_) {
+  for (Allocation* allocation : live_) {
     allocation->kernel_read.remove_all();
     allocation->kernel_written.remove_all();
   }

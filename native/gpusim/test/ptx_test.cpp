@@ -121,14 +121,15 @@ TEST(Ptx, ASpinningLaneLetsTheOthersRun) {
   Options options;
   options.max_instructions = 100'000;
   options.check_initialised = false;  // lane 0 may look before lane 1 has written
-  const Outcome r = run_kernel(kernel("mov.u64 %d4, flag; setp.eq.u32 %p1, %r1, 0; @!%p1 bra set;\n"
-                                  "wait: ld.volatile.shared.u32 %r2, [%d4]; setp.ne.u32 %p2, %r2, 7; @%p2 bra wait;\n"
-                                  "bra end;\n"
-                                  "set: setp.ne.u32 %p2, %r1, 1; @%p2 bra end; mov.u32 %r5, 7;\n"
-                                  "st.volatile.shared.u32 [%d4], %r5;\n"
-                                  "end: ",
-                                  ".shared .align 4 .u32 flag;\n"),
-                           32, options);
+  const Outcome r =
+      run_kernel(kernel("mov.u64 %d4, flag; setp.eq.u32 %p1, %r1, 0; @!%p1 bra set;\n"
+                        "wait: ld.volatile.shared.u32 %r2, [%d4]; setp.ne.u32 %p2, %r2, 7; @%p2 bra wait;\n"
+                        "bra end;\n"
+                        "set: setp.ne.u32 %p2, %r1, 1; @%p2 bra end; mov.u32 %r5, 7;\n"
+                        "st.volatile.shared.u32 [%d4], %r5;\n"
+                        "end: ",
+                        ".shared .align 4 .u32 flag;\n"),
+                 32, options);
   EXPECT_EQ(r.report.error, 0);
   EXPECT_EQ(r.out[0], 7u);
 }

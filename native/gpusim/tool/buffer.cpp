@@ -8,6 +8,8 @@
 #include <random>
 #include <stdexcept>
 
+#include "tool/number.h"
+
 namespace winnow::gpusim {
 namespace {
 
@@ -50,9 +52,9 @@ void fill_random(Buffer& buffer, const std::string& range) {
   if (!range.empty()) {
     const size_t dots = range.find(".."), comma = range.find(',');
     if (dots == std::string::npos) throw std::invalid_argument("random=LOW..HIGH[,SEED], found random=" + range);
-    low = std::stod(range.substr(0, dots));
-    high = std::stod(range.substr(dots + 2, comma == std::string::npos ? comma : comma - dots - 2));
-    if (comma != std::string::npos) seed = std::stoull(range.substr(comma + 1));
+    low = parse_float(range.substr(0, dots));
+    high = parse_float(range.substr(dots + 2, comma == std::string::npos ? comma : comma - dots - 2));
+    if (comma != std::string::npos) seed = parse_unsigned(range.substr(comma + 1));
   }
   std::mt19937_64 random(seed);
   for (uint64_t i = 0; i < buffer.count; ++i) {
@@ -161,7 +163,7 @@ Buffer parse_buffer(const std::string& text) {
   Buffer buffer;
   buffer.name = text.substr(0, equals);
   buffer.type = parse_type(text.substr(equals + 1, open - equals - 1));
-  buffer.count = std::stoull(text.substr(open + 1, close - open - 1));
+  buffer.count = parse_unsigned(text.substr(open + 1, close - open - 1));
   const std::string content = text.substr(close + 2);
   const size_t value_at = content.find('=');
   const std::string kind = content.substr(0, value_at);
@@ -175,7 +177,7 @@ Buffer parse_buffer(const std::string& text) {
     for (uint64_t i = 0; i < buffer.count; ++i)
       put(buffer.type, static_cast<double>(i), &buffer.bytes[i * element_bytes]);
   } else if (kind == "constant") {
-    for (uint64_t i = 0; i < buffer.count; ++i) put(buffer.type, std::stod(value), &buffer.bytes[i * element_bytes]);
+    for (uint64_t i = 0; i < buffer.count; ++i) put(buffer.type, parse_float(value), &buffer.bytes[i * element_bytes]);
   } else if (kind == "file") {
     std::ifstream file(value, std::ios::binary);
     if (!file) throw std::invalid_argument("cannot read " + value);

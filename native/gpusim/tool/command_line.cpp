@@ -3,6 +3,8 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "tool/number.h"
+
 namespace winnow::gpusim {
 
 const char* const kHelp =
@@ -17,6 +19,7 @@ Arguments, in the kernel's order
                                 random[=LOW..HIGH[,SEED]]  iota  zeros  constant=VALUE  file=PATH  unwritten
   @NAME[+BYTES]                 the address of a buffer named before;  @0 is a null pointer
   @[NAME,NAME+BYTES,0,...]      the address of a table of addresses (u64)
+  {ARGUMENT,ARGUMENT,...}       a struct, passed by value: fields in order, each aligned to its size; no NAME=... in it
 
 Options
   --buffer NAME=TYPE[COUNT]:CONTENT   a buffer that only tables use
@@ -24,11 +27,13 @@ Options
   --seed N                      order in which warps and blocks run (0)
   --eager                       cp.async copies at once instead of at the wait
   --no-races --no-initialised   without these checks
+  --no-counters                 without the counters of memory
   --threads N                   host threads (0 = one per core)
   --lines                       memory traffic of each source line
   --dump NAME[:COUNT]           prints a buffer after the run
   --save NAME=FILE              writes a buffer's bytes after the run
   --json                        the report as JSON
+  --time N                      runs it N times, each in fresh memory; on stderr: thread instructions per second of processor time
 
 Exit code: 0 clean, 1 findings or an error of the kernel, 2 a wrong command line or unsupported PTX.
 
@@ -44,56 +49,71 @@ Dim3 parse_dimensions(const std::string& text) {
   size_t begin = 0;
   for (int i = 0; i < 3 && begin <= text.size(); ++i) {
     const size_t comma = text.find(',', begin);
-    sizes[i] = static_cast<uint32_t>(std::stoul(text.substr(begin, comma - begin)));
+    sizes[i] = static_cast<uint32_t>(parse_unsigned(text.substr(begin, comma - begin), UINT32_MAX));
     if (comma == std::string::npos) return {sizes[0], sizes[1], sizes[2]};
     begin = comma + 1;
   }
   throw std::invalid_argument("one to three sizes X,Y,Z, found " + text);
 }
 
+// At the commas that are in no brackets.
 std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> parts;
-  size_t begin = 0;
-  while (true) {
-    const size_t comma = text.find(',', begin);
-    parts.push_back(text.substr(begin, comma - begin));
-    if (comma == std::string::npos) return parts;
-    begin = comma + 1;
+  std::vector<std::string> parts(1);
+  int depth = 0;
+  for (const char c : text) {
+    depth += (c == '[' || c == '{') - (c == ']' || c == '}');
+    if (c == ',' && depth == 0) {
+      parts.emplace_back();
+    } else {
+      parts.back() += c;
+    }
   }
+  return parts;
 }
 
 Argument parse_scalar(const std::string& word) {
   const size_t colon = word.find(':');
   if (colon == std::string::npos) {
-    throw std::invalid_argument("an argument is TYPE:VALUE, NAME=TYPE[COUNT]:CONTENT or @NAME, found " + word);
+    throw std::invalid_argument("an argument is TYPE:VALUE, NAME=TYPE[COUNT]:CONTENT, @NAME or {...}, found " + word);
   }
   const std::string type_name = word.substr(0, colon), value = word.substr(colon + 1);
   const ElementType type = parse_type(type_name);
   Argument argument;
   argument.scalar.resize(size_bytes(type));
   if (type_name[0] == 'i' || type_name[0] == 'u') {  // by way of double the largest would lose bits
-    const uint64_t bits =
-        type_name[0] == 'i' ? static_cast<uint64_t>(std::stoll(value, nullptr, 0)) : std::stoull(value, nullptr, 0);
+    const uint64_t bits = type_name[0] == 'i' ? static_cast<uint64_t>(parse_signed(value)) : parse_unsigned(value);
     std::memcpy(argument.scalar.data(), &bits, argument.scalar.size());
   } else {
-    put(type, std::stod(value), argument.scalar.data());
+    put(type, parse_float(value), argument.scalar.data());
+  }
+  return argument;
+}
+
+// Anything but a buffer that is described on the spot.
+Argument parse_value(const std::string& word) {
+  Argument argument;
+  if (word[0] == '{' && word.back() == '}') {
+    for (const std::string& field : split(word.substr(1, word.size() - 2)))
+      argument.fields.push_back(parse_value(field));
+  } else if (word[0] == '@') {
+    argument.table = word.size() > 2 && word[1] == '[' && word.back() == ']';
+    argument.places =
+        argument.table ? split(word.substr(2, word.size() - 3)) : std::vector<std::string>{word.substr(1)};
+  } else {
+    argument = parse_scalar(word);
   }
   return argument;
 }
 
 void parse_argument(const std::string& word, RunCommand& command) {
-  Argument argument;
-  if (word[0] == '@') {
-    argument.table = word.size() > 2 && word[1] == '[' && word.back() == ']';
-    argument.places =
-        argument.table ? split(word.substr(2, word.size() - 3)) : std::vector<std::string>{word.substr(1)};
-  } else if (word.find('=') != std::string::npos) {
+  if (word[0] != '{' && word[0] != '@' && word.find('=') != std::string::npos) {
     command.buffers.push_back(parse_buffer(word));
+    Argument argument;
     argument.places = {command.buffers.back().name};
+    command.arguments.push_back(std::move(argument));
   } else {
-    argument = parse_scalar(word);
+    command.arguments.push_back(parse_value(word));
   }
-  command.arguments.push_back(std::move(argument));
 }
 
 }  // namespace
@@ -115,17 +135,22 @@ RunCommand parse_run(const std::vector<std::string>& words) {
       command.block = parse_dimensions(value());
       has_block = true;
     } else if (word == "--shared") {
-      command.dynamic_shared_bytes = static_cast<uint32_t>(std::stoul(value()));
+      command.dynamic_shared_bytes = static_cast<uint32_t>(parse_unsigned(value(), UINT32_MAX));
     } else if (word == "--seed") {
-      command.options.seed = std::stoull(value());
+      command.options.seed = parse_unsigned(value());
     } else if (word == "--threads") {
-      command.options.num_threads = std::stoi(value());
+      command.options.num_threads = static_cast<int>(parse_unsigned(value(), 1024));
     } else if (word == "--eager") {
       command.options.lazy_async_copies = false;
     } else if (word == "--no-races") {
       command.options.check_races = false;
     } else if (word == "--no-initialised") {
       command.options.check_initialised = false;
+    } else if (word == "--no-counters") {
+      command.options.count = false;
+    } else if (word == "--time") {
+      command.num_timed_runs = static_cast<int>(parse_unsigned(value(), 1024));
+      if (command.num_timed_runs < 1) throw std::invalid_argument("--time needs one run or more");
     } else if (word == "--lines") {
       command.options.count_lines = true;
     } else if (word == "--json") {
@@ -136,7 +161,7 @@ RunCommand parse_run(const std::vector<std::string>& words) {
       const std::string& what = value();
       const size_t colon = what.find(':');
       command.dumps.push_back(
-          {what.substr(0, colon), colon == std::string::npos ? ~uint64_t{0} : std::stoull(what.substr(colon + 1))});
+          {what.substr(0, colon), colon == std::string::npos ? ~uint64_t{0} : parse_unsigned(what.substr(colon + 1))});
     } else if (word == "--save") {
       const std::string& what = value();
       const size_t equals = what.find('=');

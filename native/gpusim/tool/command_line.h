@@ -9,11 +9,12 @@
 
 namespace winnow::gpusim {
 
-// One kernel argument: a scalar with its bytes, or the address of a buffer, or the address of a table of such addresses.
+// One kernel argument: a scalar with its bytes, the address of a buffer, the address of a table of such addresses, or a struct of all these.
 struct Argument {
   std::vector<uint8_t> scalar;      // empty: an address
   std::vector<std::string> places;  // NAME, NAME+BYTES or 0; one, unless it is a table
   bool table = false;
+  std::vector<Argument> fields;  // of a struct, which is passed by value; nothing else is set then
 };
 
 struct Dump {
@@ -30,6 +31,7 @@ struct RunCommand {
   uint32_t dynamic_shared_bytes = 0;
   Options options;
   bool json = false;
+  int num_timed_runs = 0;  // 0: one run, not timed
   std::vector<Buffer> buffers;
   std::vector<Argument> arguments;
   std::vector<Dump> dumps;

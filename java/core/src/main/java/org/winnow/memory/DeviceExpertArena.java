@@ -73,7 +73,7 @@ final class DeviceExpertArena extends ExpertArena {
 
   @Override
   long load(ExpertLayout layout, int slot, String what) {
-    if (slots[slot] == null) slots[slot] = Tensor.allocate(memory, DType.I8, slotBytes);
+    if (slots[slot] == null) take(slot);
     Long buffer = staging.poll();
     if (buffer == null) buffer = transfers.allocateStaging(loaderBytes + store.stagingBytes());
     try {
@@ -83,6 +83,12 @@ final class DeviceExpertArena extends ExpertArena {
     } finally {
       staging.add(buffer);
     }
+  }
+
+  /** The copy waits for the zeros that a new tensor is filled with: they are an operation. */
+  private void take(int slot) {
+    slots[slot] = Tensor.allocate(memory, DType.I8, slotBytes);
+    lastUse[slot] = transfers.mark();
   }
 
   private void copy(ExpertLayout layout, int slot, long buffer) {

@@ -221,20 +221,13 @@ public final class ExpertCache implements AutoCloseable {
     }
   }
 
-  /** Holds a layer that is complete; nothing is counted. */
+  /** Makes the tables of a complete layer name all its experts; nothing is held or counted. */
   void acquireAll(CachedExperts layer) {
     lock.lock();
     try {
-      requireNothingHeld();
       requireOpen();
       if (!isComplete(layer))
         throw new IllegalStateException("layer " + layer.layer + " must have all experts resident");
-      while (layer.owner != null) {
-        awaitChange();
-        requireOpen();
-      }
-      layer.owner = Thread.currentThread();
-      layer.numHeld = 0; // nothing evicts them
       if (layer.published) return;
       for (int expert = 0; expert < layer.numExperts; expert++) publish(layer, expert);
       layer.published = true; // for good: captured operations read the tables
@@ -246,8 +239,10 @@ public final class ExpertCache implements AutoCloseable {
   void release(CachedExperts layer) {
     lock.lock();
     try {
-      if (layer.owner != Thread.currentThread())
+      if (layer.owner != Thread.currentThread()) {
+        if (layer.published) return; // by acquireAll
         throw new IllegalStateException("this thread holds no experts of layer " + layer.layer);
+      }
       unpublish(layer);
       unpin(layer);
     } finally {

@@ -62,10 +62,9 @@ public interface Experts {
 
   /**
    * As {@link #acquire} of every expert, where {@link #isAlwaysResident()}: which of them are
-   * chosen is known to the device only, and not counted.
+   * chosen is known to the device only, and not counted. Other layers may be held meanwhile.
    *
-   * @throws IllegalStateException if some are not resident, if this thread holds experts already,
-   *     or after close
+   * @throws IllegalStateException if some are not resident, or after close
    */
   default void acquireAll() {
     throw new IllegalStateException("experts are not always resident: acquire those needed");

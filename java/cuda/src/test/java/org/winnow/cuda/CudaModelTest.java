@@ -1,0 +1,161 @@
+package org.winnow.cuda;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.winnow.Backend;
+import org.winnow.Tensor;
+import org.winnow.memory.ExpertCounters;
+import org.winnow.models.ExpertBudget;
+import org.winnow.models.GenerateOptions;
+import org.winnow.models.GenerationResult;
+import org.winnow.models.LanguageModel;
+import org.winnow.models.LoadOptions;
+import org.winnow.models.Session;
+import org.winnow.models.TokenListener;
+import org.winnow.models.Verifier;
+
+/** Whole models: prompts, captured decoding, experts that come from the file. */
+class CudaModelTest {
+  private static final double TOLERANCE = 5e-6; // as GoldenTest has it for the CPU
+  private static final int[] PROMPT = {0, 318, 41, 7, 1290, 77};
+
+  private static Backend backend;
+
+  @BeforeAll
+  static void open() {
+    backend = new CudaBackend();
+  }
+
+  @AfterAll
+  static void close() {
+    if (backend != null) backend.close();
+  }
+
+  private static LoadOptions onDevice() {
+    return LoadOptions.defaults().withBackend(backend);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"deepseek_v3", "gpt_oss"})
+  void everyHiddenStateLogitAndGreedyTokenIsTheReferences(String family) {
+    Path folder = repository().resolve("java/models/src/test/resources/goldens").resolve(family);
+    try (LanguageModel model = LanguageModel.open(folder, onDevice())) {
+      Verifier.Report report = Verifier.compare(model, folder.resolve("golden.safetensors"));
+      assertThat(report.greedyTokens()).isEqualTo(48);
+      assertThat(report.passes(TOLERANCE)).as(report.toString()).isTrue();
+    }
+  }
+
+  @Test
+  void theTrainedModelSaysWhatItSaysOnTheCpuWhateverTheBudget() {
+    int[] expected;
+    try (LanguageModel model = LanguageModel.open(kjvMoe(), LoadOptions.defaults())) {
+      expected = generate(model).ids();
+    }
+    for (ExpertBudget budget : List.of(ExpertBudget.ALL, ExpertBudget.ofShare(0.15))) {
+      try (LanguageModel model = LanguageModel.open(kjvMoe(), onDevice().withBudget(budget))) {
+        assertThat(generate(model).ids()).as("budget " + budget).isEqualTo(expected);
+      }
+    }
+  }
+
+  /**
+   * Every expert gets a slot of its own, so that what was copied to the slots and what kernels have
+   * read of them is that of the experts chosen: not a byte less, not a byte more.
+   */
+  @Test
+  void bytesOfExpertsThatNoTokenChoseAreNeitherCopiedNorRead() {
+    if (!GpuSim.isLoaded()) return; // a device counts no bytes
+    try (LanguageModel model = LanguageModel.open(kjvMoe(), onDevice())) {
+      awaitDevice(); // the weights of the rest
+      GpuSim.resetTouched();
+      GpuReport.take();
+      long begin = GpuSim.bytesCopiedToDevice();
+      GenerationResult cold = generate(model);
+      long afterCold = GpuSim.bytesCopiedToDevice();
+      ExpertCounters counters = model.expertCounters();
+      Map<Long, Long> slots = slots(GpuReport.take());
+      GenerationResult warm = generate(model); // the same copies but those of experts
+      long afterWarm = GpuSim.bytesCopiedToDevice();
+      assertThat(warm.ids()).isEqualTo(cold.ids());
+      assertThat(model.expertCounters().misses()).isEqualTo(counters.misses());
+
+      // addresses of the 5 dense matrices of each layer and of the last one, once
+      long firstUse = (4 * 5 + 1) * 4L * Long.BYTES;
+      long expertBytes = 3L * 256 * 96 * 2; // gate, up, down of kjv-moe in bf16
+      assertThat(counters.distinctExperts()).isBetween(20L, 127L); // of 4 layers of 32
+      assertThat(afterCold - begin - (afterWarm - afterCold))
+          .as("bytes copied for experts")
+          .isEqualTo(counters.distinctExperts() * expertBytes + firstUse);
+      assertThat(slots).hasSize((int) counters.distinctExperts());
+      slots.forEach(
+          (address, sizeBytes) ->
+              assertThat(GpuSim.distinctBytesRead(address, sizeBytes)).isEqualTo(expertBytes));
+    }
+  }
+
+  @Test
+  void sequencesTakeTurnsOnStepsOfTheirOwn() {
+    try (LanguageModel model = LanguageModel.open(kjvMoe(), onDevice());
+        Session first = model.newSession();
+        Session second = model.newSession()) {
+      GenerateOptions four = GenerateOptions.greedy(4).withStopIds(Set.of());
+      int[] longPrompt = new int[70]; // its working memory replaces that of captured steps
+      for (int i = 0; i < longPrompt.length; i++) longPrompt[i] = (37 * i + 5) % 2048;
+      int[] begun = first.generate(PROMPT, four, TokenListener.NONE).ids();
+      second.generate(longPrompt, four, TokenListener.NONE);
+      int[] resumed = first.generate(new int[0], four, TokenListener.NONE).ids();
+      int[] whole =
+          model
+              .generate(PROMPT, GenerateOptions.greedy(8).withStopIds(Set.of()), TokenListener.NONE)
+              .ids();
+      assertThat(begun).isEqualTo(Arrays.copyOf(whole, 4));
+      assertThat(resumed).isEqualTo(Arrays.copyOfRange(whole, 4, 8));
+    }
+  }
+
+  private static GenerationResult generate(LanguageModel model) {
+    return model.generate(
+        PROMPT, GenerateOptions.greedy(16).withStopIds(Set.of()), TokenListener.NONE);
+  }
+
+  private static void awaitDevice() {
+    try (Tensor any = backend.f32(1)) {
+      any.toFloatArray();
+    }
+  }
+
+  /** Allocations of one expert's size, with their sizes. */
+  private static Map<Long, Long> slots(GpuReport report) {
+    long slotBytes = 3L * 256 * 96 * 2;
+    Map<Long, Long> slots = new HashMap<>();
+    for (GpuReport.Launch launch : report.launches()) {
+      launch.allocations().stream()
+          .filter(allocation -> allocation.get("size_bytes").equals(slotBytes))
+          .forEach(allocation -> slots.put((Long) allocation.get("address"), slotBytes));
+    }
+    return slots;
+  }
+
+  private static Path kjvMoe() {
+    return repository().resolve("models/kjv-moe");
+  }
+
+  private static Path repository() {
+    Path folder = Path.of("").toAbsolutePath();
+    while (!Files.exists(folder.resolve("models/kjv-moe/config.json"))) folder = folder.getParent();
+    return folder;
+  }
+}

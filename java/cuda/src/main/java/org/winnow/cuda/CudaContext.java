@@ -23,11 +23,13 @@ final class CudaContext {
   private final CudaDevice device;
   private final CUctx_st handle = new CUctx_st();
   private final ReentrantLock lock = new ReentrantLock();
-  private final Entry entry = new Entry();
+  private final ReentrantLock copyLock = new ReentrantLock(); // taken after the other, if both are
   private final Map<String, KernelModule> modules = new HashMap<>();
   private final Set<CudaGraph> graphs = new HashSet<>();
   private final CudaStream compute;
   private final CudaStream copy;
+  private final Entry computing;
+  private final Entry copying;
 
   private String operation = "opening"; // what the thread in the context is about
   private volatile CudaException poison;
@@ -42,13 +44,23 @@ final class CudaContext {
     check(cuCtxSetCurrent(handle), "cuCtxSetCurrent");
     compute = new CudaStream(this);
     copy = new CudaStream(this);
+    computing = new Entry(lock, compute);
+    copying = new Entry(copyLock, copy);
   }
 
-  /** The right to use the context until it is closed. */
-  final class Entry implements AutoCloseable {
-    /** Where operations run, in the order of their calls. */
+  /** The right to use a stream of the context until this is closed. */
+  static final class Entry implements AutoCloseable {
+    private final ReentrantLock lock;
+    private final CudaStream stream;
+
+    private Entry(ReentrantLock lock, CudaStream stream) {
+      this.lock = lock;
+      this.stream = stream;
+    }
+
+    /** Where operations run, or copies beside them, in the order of their calls. */
     CudaStream stream() {
-      return compute;
+      return stream;
     }
 
     @Override
@@ -65,11 +77,6 @@ final class CudaContext {
     return CudaBackend.NAME + ":" + device.ordinal();
   }
 
-  /** Where weights are copied while operations run; ordered against them by events only. */
-  CudaStream copyStream() {
-    return copy;
-  }
-
   /**
    * Waits until no other thread is in the context, then takes it.
    *
@@ -80,15 +87,34 @@ final class CudaContext {
   Entry enter(String what) {
     lock.lock();
     try {
-      if (closed) throw new IllegalStateException("backend " + name() + " is closed");
-      if (poison != null) throw poisoned();
-      CudaError.check(cuCtxSetCurrent(handle), "cuCtxSetCurrent");
+      makeCurrent();
       operation = what;
-      return entry;
+      return computing;
     } catch (RuntimeException e) {
       lock.unlock();
       throw e;
     }
+  }
+
+  /**
+   * As {@link #enter}, for the stream of copies that run beside operations: not held up by a thread
+   * that issued some and waits for the device. Only events order the two streams.
+   */
+  Entry enterCopyStream() {
+    copyLock.lock();
+    try {
+      makeCurrent();
+      return copying;
+    } catch (RuntimeException e) {
+      copyLock.unlock();
+      throw e;
+    }
+  }
+
+  private void makeCurrent() {
+    if (closed) throw new IllegalStateException("backend " + name() + " is closed");
+    if (poison != null) throw poisoned();
+    CudaError.check(cuCtxSetCurrent(handle), "cuCtxSetCurrent");
   }
 
   /**
@@ -186,6 +212,7 @@ final class CudaContext {
   /** Waits for all work, then releases everything. May be called twice. */
   void close(CudaMemory memory) {
     lock.lock();
+    copyLock.lock();
     try {
       if (closed) return;
       refuseInCapture("closing the backend");
@@ -200,6 +227,7 @@ final class CudaContext {
       copy.close();
       cuDevicePrimaryCtxRelease(CudaDevice.handle(device.ordinal()));
     } finally {
+      copyLock.unlock();
       lock.unlock();
     }
   }

@@ -38,11 +38,6 @@ final class CudaEvent implements AutoCloseable {
     return true;
   }
 
-  /** Waits until the mark is reached, outside the context; the status is still to be checked. */
-  int await() {
-    return cuEventSynchronize(handle);
-  }
-
   /** Waits until the mark is reached. */
   void synchronize() {
     context.check(cuEventSynchronize(handle), "cuEventSynchronize");

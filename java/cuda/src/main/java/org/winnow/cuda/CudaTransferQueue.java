@@ -47,36 +47,35 @@ final class CudaTransferQueue extends TransferQueue {
   @Override
   public long mark() {
     try (var entry = context.enterOutsideCapture("marking the end of operations")) {
-      requireOpen();
-      lastMark++;
-      int index = (int) (lastMark % NUM_MARKS);
-      if (marks[index] == null) marks[index] = new CudaEvent(context);
-      marks[index].record(entry.stream());
-      return lastMark;
+      synchronized (marks) {
+        requireOpen();
+        lastMark++;
+        int index = (int) (lastMark % NUM_MARKS);
+        if (marks[index] == null) marks[index] = new CudaEvent(context);
+        marks[index].record(entry.stream());
+        return lastMark;
+      }
     }
   }
 
   @Override
   public void copy(
       long[] addresses, long[] hostAddresses, long[] sizesBytes, int numRanges, long afterMark) {
-    CudaEvent done;
-    try (var entry = context.enterOutsideCapture("copying weights to the device")) {
-      requireOpen();
-      CudaStream stream = context.copyStream();
-      if (afterMark > 0) stream.waitFor(marks[(int) (afterMark % NUM_MARKS)]);
+    try (var entry = context.enterCopyStream();
+        CudaEvent done = new CudaEvent(context)) {
+      CudaStream stream = entry.stream();
+      synchronized (marks) {
+        requireOpen();
+        if (afterMark > 0) stream.waitFor(marks[(int) (afterMark % NUM_MARKS)]);
+      }
       for (int i = 0; i < numRanges; i++) {
         context.check(
             cuMemcpyHtoDAsync(
                 addresses[i], new HostPointer(hostAddresses[i]), sizesBytes[i], stream.handle()),
             "cuMemcpyHtoDAsync");
       }
-      done = new CudaEvent(context);
       done.record(stream);
-    }
-    int status = done.await(); // outside: operations go on being issued meanwhile
-    try (var entry = context.enter("copying weights to the device")) {
-      done.close();
-      context.check(status, "cuEventSynchronize");
+      done.synchronize();
     }
   }
 
@@ -87,8 +86,9 @@ final class CudaTransferQueue extends TransferQueue {
   @Override
   public void close() {
     if (context.isClosed()) return; // which released everything
-    try (var entry = context.enter("closing a transfer queue")) {
-      context.copyStream().synchronize();
+    try (var entry = context.enter("closing a transfer queue");
+        var copying = context.enterCopyStream()) {
+      copying.stream().synchronize();
       destroy();
       memory.forget(this);
     }
@@ -96,10 +96,12 @@ final class CudaTransferQueue extends TransferQueue {
 
   /** Called inside the context, when the device is idle or lost. */
   void destroy() {
-    if (closed) return;
-    closed = true;
-    for (CudaEvent mark : marks) {
-      if (mark != null) mark.close();
+    synchronized (marks) {
+      if (closed) return;
+      closed = true;
+      for (CudaEvent mark : marks) {
+        if (mark != null) mark.close();
+      }
     }
     staging.values().forEach(PinnedMemory::close);
     staging.clear();

@@ -65,8 +65,13 @@ class CudaModelTest {
       expected = generate(model).ids();
     }
     for (ExpertBudget budget : List.of(ExpertBudget.ALL, ExpertBudget.ofShare(0.15))) {
-      try (LanguageModel model = LanguageModel.open(kjvMoe(), onDevice().withBudget(budget))) {
-        assertThat(generate(model).ids()).as("budget " + budget).isEqualTo(expected);
+      for (boolean readAhead : new boolean[] {false, true}) {
+        LoadOptions options = onDevice().withBudget(budget).withReadAhead(readAhead);
+        try (LanguageModel model = LanguageModel.open(kjvMoe(), options)) {
+          assertThat(generate(model).ids())
+              .as("budget " + budget + ", read-ahead " + readAhead)
+              .isEqualTo(expected);
+        }
       }
     }
   }

@@ -36,6 +36,20 @@ TEST_F(DriverKernelTest, LaunchesWithPointersAndWithABuffer) {
   EXPECT_TRUE(nothing_found(json));
 }
 
+TEST_F(DriverKernelTest, ModulesOfOneTextAreModulesOfTheirOwn) {
+  CUdeviceptr x = device_ints({1});
+  const CUmodule first = module;
+  const CUfunction of_first = add_to;
+  load();
+  EXPECT_NE(first, module);
+  EXPECT_NE(of_first, add_to);
+  EXPECT_EQ(CUDA_SUCCESS, cuModuleUnload(first));
+  EXPECT_EQ(CUDA_SUCCESS, launch_add(x, 10, 1, nullptr));
+  EXPECT_EQ((std::vector<int32_t>{11}), read_ints(x, 1));
+  add_to = of_first;
+  EXPECT_EQ(CUDA_ERROR_INVALID_HANDLE, launch_add(x, 10, 1, nullptr));
+}
+
 TEST_F(DriverKernelTest, LaunchesWithAConfiguration) {
   CUdeviceptr x = device_ints({1, 1});
   int value = 1, n = 2;

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "gpusim.h"
+#include "mem/allocation.h"
 
 namespace winnow::gpusim {
 namespace {
@@ -16,6 +17,19 @@ TEST(Memory, AddressesAreNeverUsedTwice) {
   EXPECT_GT(second, first + 100);
   EXPECT_THROW(memory.free(first), std::invalid_argument);
   EXPECT_THROW(memory.free(second + 1), std::invalid_argument);
+}
+
+TEST(Memory, KnowsWhatIsLive) {
+  Memory memory;
+  const uint64_t a = memory.allocate(8), b = memory.allocate(8), c = memory.allocate(8);
+  memory.free(a);
+  ASSERT_EQ(memory.live_allocations().size(), 2u);
+  const uint64_t d = memory.allocate(8);
+  memory.free(c);
+  memory.free(d);
+  ASSERT_EQ(memory.live_allocations().size(), 1u);
+  EXPECT_EQ(memory.live_allocations()[0]->address, b);
+  for (const uint64_t address : {a, c, d}) EXPECT_FALSE(memory.find(address)->live);
 }
 
 TEST(Memory, CopiesStayInsideOneLiveAllocation) {

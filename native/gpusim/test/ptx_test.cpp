@@ -54,6 +54,25 @@ TEST(Ptx, UnknownModifiersAreRefusedAtLoad) {
   }
 }
 
+TEST(Ptx, EverythingUnsupportedIsFoundAtOnce) {
+  EXPECT_TRUE(find_unsupported(kernel("add.s32 %r2, %r1, 1;")).empty());
+  const std::string broken =
+      ".func f() { .reg .b32 %r<3>; frob.u32 %r1, %r2; ret; }\n"
+      ".visible .entry other() { call.uni f, (); call.uni f, (); ret; }\n";
+  std::string found;
+  for (const PtxError& error :
+       find_unsupported(kernel("mul.lo.f32 %f1, %f2, %f3;\nfma.f32 %f1, %f2, %f3, %f3;\nadd.s32 %r2, %d1, 1;", broken)))
+    found += std::string(error.what()) + "\n";
+  EXPECT_EQ(found,
+            "PTX line 4: unsupported instruction frob.u32\n"
+            "PTX line 9: unsupported instruction mul.lo.f32\n"
+            "PTX line 10: unsupported instruction fma.f32\n"
+            "PTX line 11: add.s32: register %d1 has 64 bits, expected 32\n");
+  const auto text_error = find_unsupported(".version 9.0\n.target sm_80\n.address_size 64\n?");
+  ASSERT_EQ(text_error.size(), 1u);
+  EXPECT_EQ(text_error[0].line(), 4);
+}
+
 TEST(Ptx, OperandsMustFitTheType) {
   EXPECT_EQ(refusal(kernel("add.s32 %r2, %d1, 1;")), "PTX line 7: add.s32: register %d1 has 64 bits, expected 32");
   EXPECT_EQ(refusal(kernel("add.s32 %r2, %r1;")), "PTX line 7: add.s32: operand 3 is missing");

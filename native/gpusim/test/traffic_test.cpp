@@ -68,6 +68,22 @@ TEST(Sectors, DescendingAddressesCountAlike) {
   EXPECT_EQ(d.finish().global_load_sectors, 4u);
 }
 
+TEST(DistinctBytes, AllocationsComeByAddressWhateverWasFreed) {
+  BlockDriver d(1);
+  const uint64_t gone = d.memory.allocate(256), a = d.memory.allocate(256), b = d.memory.allocate(256);
+  for (const uint64_t address : {a, b}) d.memory.fill(address, 0, 256);
+  d.memory.free(gone);
+  d.begin();
+  d.access(Space::kGlobal, AccessKind::kLoad, 1, 0, b);
+  d.access(Space::kGlobal, AccessKind::kLoad, 2, 0, a, 2, 2);
+  const Counters c = d.finish();
+  ASSERT_EQ(c.allocations.size(), 2u);
+  EXPECT_EQ(c.allocations[0].address, a);
+  EXPECT_EQ(c.allocations[0].distinct_load_bytes, 64u);
+  EXPECT_EQ(c.allocations[1].address, b);
+  EXPECT_EQ(c.allocations[1].distinct_load_bytes, 128u);
+}
+
 TEST(DistinctBytes, PerAllocationAndSinceTheReset) {
   BlockDriver d(1);
   const uint64_t a = d.memory.allocate(4096), b = d.memory.allocate(100);

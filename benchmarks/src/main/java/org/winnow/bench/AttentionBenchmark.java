@@ -17,12 +17,10 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
-import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.attention.Attention;
 import org.winnow.attention.AttentionOptions;
 import org.winnow.attention.KvCache;
-import org.winnow.cpu.CpuBackend;
 
 /**
  * Causal attention of new tokens over a full cache, against dense attention in two passes with
@@ -36,7 +34,7 @@ import org.winnow.cpu.CpuBackend;
 @Warmup(iterations = 2, time = 1)
 @Measurement(iterations = 5, time = 1)
 @Fork(1)
-public class AttentionBenchmark {
+public class AttentionBenchmark extends BackendBenchmark {
   @Param({
     "QWEN3_30B_PREFILL",
     "QWEN3_30B_DECODE",
@@ -47,7 +45,6 @@ public class AttentionBenchmark {
   })
   AttentionShape shape;
 
-  private final Backend backend = new CpuBackend();
   private AttentionOptions options;
   private KvCache cache;
   private Tensor query;
@@ -61,17 +58,25 @@ public class AttentionBenchmark {
 
   @Setup
   public void setup() {
+    openBackend();
     Random random = new Random(42);
     options = AttentionOptions.causal((float) (1 / Math.sqrt(shape.headDim)));
     float[] q = RowsBenchmark.gaussian(random, shape.numTokens * shape.numHeads * shape.headDim);
     float[] k =
         RowsBenchmark.gaussian(random, shape.numPositions * shape.numKvHeads * shape.headDim);
     float[] v = RowsBenchmark.gaussian(random, k.length);
-    query = Tensor.of(q, shape.numTokens, shape.numHeads, shape.headDim);
-    output = Tensor.f32(shape.numTokens, shape.numHeads, shape.headDim);
-    cache = new KvCache(1, shape.numKvHeads, shape.headDim, shape.headDim, shape.numPositions);
-    try (Tensor keyTensor = Tensor.of(k, shape.numPositions, shape.numKvHeads, shape.headDim);
-        Tensor valueTensor = Tensor.of(v, shape.numPositions, shape.numKvHeads, shape.headDim)) {
+    query = backend.of(q, shape.numTokens, shape.numHeads, shape.headDim);
+    output = backend.f32(shape.numTokens, shape.numHeads, shape.headDim);
+    cache =
+        new KvCache(
+            backend.memory(),
+            1,
+            shape.numKvHeads,
+            shape.headDim,
+            shape.headDim,
+            shape.numPositions);
+    try (Tensor keyTensor = backend.of(k, shape.numPositions, shape.numKvHeads, shape.headDim);
+        Tensor valueTensor = backend.of(v, shape.numPositions, shape.numKvHeads, shape.headDim)) {
       cache.append(backend, 0, keyTensor, valueTensor);
     }
     queries = new FloatPointer(q);
@@ -82,11 +87,11 @@ public class AttentionBenchmark {
     row = new float[shape.numPositions];
     attention();
     baselineDense();
+    float[] computed = output.toFloatArray();
     for (int i = 0; i < q.length; i++) {
-      if (!(Math.abs(output.getFloat(i) - dense.get(i))
+      if (!(Math.abs(computed[i] - dense.get(i))
           <= 1e-5f)) { // values are averages of normal numbers: below 4
-        throw new AssertionError(
-            "element " + i + ": " + output.getFloat(i) + ", dense: " + dense.get(i));
+        throw new AssertionError("element " + i + ": " + computed[i] + ", dense: " + dense.get(i));
       }
     }
   }
@@ -103,7 +108,7 @@ public class AttentionBenchmark {
   public Tensor attention() {
     Attention.run(
         backend, query, cache, 0, (long) shape.numPositions - shape.numTokens, options, output);
-    return output;
+    return arrived(output);
   }
 
   @Benchmark

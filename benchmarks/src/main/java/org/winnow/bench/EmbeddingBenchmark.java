@@ -22,10 +22,12 @@ public class EmbeddingBenchmark extends RowsBenchmark {
   void prepare(Random random) {
     tableArray = new short[VOCABULARY * WIDTH];
     for (int i = 0; i < tableArray.length; i++) tableArray[i] = Float16.toBf16(random.nextFloat());
-    table = Tensor.allocate(DType.BF16, VOCABULARY, WIDTH);
-    table.asByteBuffer().asShortBuffer().put(tableArray);
+    try (Tensor onHost = Tensor.allocate(DType.BF16, VOCABULARY, WIDTH)) {
+      onHost.asByteBuffer().asShortBuffer().put(tableArray);
+      table = backend.copyOf(onHost);
+    }
     ids = random.ints(numTokens, 0, VOCABULARY).toArray();
-    tokenIds = Tensor.of(ids, numTokens);
+    tokenIds = backend.of(ids, numTokens);
   }
 
   @Override

@@ -15,8 +15,6 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
-import org.winnow.Backend;
-import org.winnow.cpu.CpuBackend;
 import org.winnow.moe.ExpertPlan;
 import org.winnow.moe.Routing;
 
@@ -30,20 +28,22 @@ import org.winnow.moe.Routing;
 @Warmup(iterations = 3, time = 1)
 @Measurement(iterations = 5, time = 1)
 @Fork(1)
-public class ExpertPlanBenchmark {
+public class ExpertPlanBenchmark extends BackendBenchmark {
   private static final MoeShape MODEL = MoeShape.QWEN3_30B_A3B;
 
   @Param({"1", "512"})
   int numTokens;
 
-  private final Backend backend = new CpuBackend();
-  private final ExpertPlan plan = new ExpertPlan();
-  private final Routing routing = new Routing();
+  private ExpertPlan plan;
+  private Routing routing;
   private int[] expertIds;
   private long[] keys;
 
   @Setup
   public void setup() {
+    openBackend();
+    plan = new ExpertPlan(backend.memory());
+    routing = new Routing(backend.memory());
     expertIds = new Random(42).ints((long) numTokens * MODEL.topK, 0, MODEL.numExperts).toArray();
     keys = new long[expertIds.length];
     int[] offsets = new int[numTokens + 1];
@@ -51,10 +51,12 @@ public class ExpertPlanBenchmark {
     routing.set(offsets, expertIds, new float[expertIds.length]);
     build();
     baselineSort();
+    int[] sources = plan.sourceRows().toIntArray();
+    int[] rows = plan.assignmentRows().toIntArray();
     for (int row = 0; row < keys.length; row++) {
       int pair = (int) keys[row];
-      if (plan.sourceRows().getInt(row) != pair / MODEL.topK
-          || plan.assignmentRows().getInt(pair) != row) throw new AssertionError("row " + row);
+      if (sources[row] != pair / MODEL.topK || rows[pair] != row)
+        throw new AssertionError("row " + row);
     }
   }
 
@@ -68,6 +70,7 @@ public class ExpertPlanBenchmark {
   @Benchmark
   public ExpertPlan build() {
     plan.build(backend, routing, MODEL.numExperts);
+    arrived(plan.sourceRows());
     return plan;
   }
 

@@ -21,7 +21,7 @@ public class KvAppendBenchmark extends RowsBenchmark {
 
   @Override
   void prepare(Random random) {
-    cache = new KvCache(1, HEADS, HEAD_DIM, HEAD_DIM, numTokens);
+    cache = new KvCache(backend.memory(), 1, HEADS, HEAD_DIM, HEAD_DIM, numTokens);
     heads = input.reshape(numTokens, HEADS, HEAD_DIM);
     pages = new float[numTokens / KvCache.PAGE_TOKENS + 1][2 * KvCache.PAGE_TOKENS * WIDTH];
     cache.reserve(numTokens);
@@ -33,7 +33,8 @@ public class KvAppendBenchmark extends RowsBenchmark {
 
   private void requireEqualPages() {
     for (int i = 0; i * KvCache.PAGE_TOKENS < numTokens; i++) {
-      try (Tensor page = Tensor.wrap(cache.keyPages().getLong(i), DType.F32, pages[i].length)) {
+      long address = cache.keyPages().getLong(i);
+      try (Tensor page = Tensor.wrap(backend.memory(), address, DType.F32, pages[i].length)) {
         if (!Arrays.equals(page.toFloatArray(), pages[i]))
           throw new AssertionError("page " + i + " differs from the loop's");
       }

@@ -14,14 +14,12 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
-import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.attention.KvCache;
 import org.winnow.attention.MlaAttention;
 import org.winnow.attention.MlaWorkspace;
 import org.winnow.attention.Rope;
 import org.winnow.attention.RopeFrequencies;
-import org.winnow.cpu.CpuBackend;
 import org.winnow.layer.Linear;
 
 /**
@@ -35,7 +33,7 @@ import org.winnow.layer.Linear;
 @Warmup(iterations = 2, time = 1)
 @Measurement(iterations = 5, time = 1)
 @Fork(1)
-public class MlaAttentionBenchmark {
+public class MlaAttentionBenchmark extends BackendBenchmark {
   private static final int HIDDEN = 2048;
   private static final int HEADS = 16;
   private static final int LATENT = 512;
@@ -44,7 +42,6 @@ public class MlaAttentionBenchmark {
   @Param({"1", "256"})
   int numTokens;
 
-  private final Backend backend = new CpuBackend();
   private final MlaWorkspace workspace = new MlaWorkspace();
   private final Random random = new Random(42);
   private MlaAttention attention;
@@ -56,6 +53,7 @@ public class MlaAttentionBenchmark {
 
   @Setup
   public void setup() {
+    openBackend();
     var geometry =
         new MlaAttention.Geometry(
             HEADS, 128, 64, 128, MlaAttention.scale(128, 64, 0, 1), 1e-6f, Rope.Layout.INTERLEAVED);
@@ -65,20 +63,20 @@ public class MlaAttentionBenchmark {
             null,
             new Linear(matrix(HEADS * 192, HIDDEN), null),
             new Linear(matrix(LATENT + 64, HIDDEN), null),
-            Tensor.f32(LATENT).fill(1),
+            backend.f32(LATENT).fill(1),
             matrix(HEADS * 256, LATENT),
             new Linear(matrix(HIDDEN, HEADS * 128), null));
     attention = new MlaAttention(geometry, weights);
-    cache = KvCache.ofLatents(1, LATENT, 64, BEFORE + numTokens);
+    cache = KvCache.ofLatents(backend.memory(), 1, LATENT, 64, BEFORE + numTokens);
     try (Tensor latents = matrix(BEFORE, LATENT);
         Tensor ropeKeys = matrix(BEFORE, 64)) {
       cache.appendLatents(backend, 0, latents, ropeKeys);
       cache.advance(BEFORE);
     }
-    hidden = Tensor.of(RowsBenchmark.gaussian(random, numTokens * HIDDEN), numTokens, HIDDEN);
-    output = Tensor.f32(numTokens, HIDDEN);
-    cos = Tensor.f32(numTokens, 32);
-    sin = Tensor.f32(numTokens, 32);
+    hidden = backend.of(RowsBenchmark.gaussian(random, numTokens * HIDDEN), numTokens, HIDDEN);
+    output = backend.f32(numTokens, HIDDEN);
+    cos = backend.f32(numTokens, 32);
+    sin = backend.f32(numTokens, 32);
     RopeFrequencies.standard(64, 10_000).angles(BEFORE, cos, sin);
     float[] absorbed = absorbed().toFloatArray();
     float[] plain = baselinePlain().toFloatArray();
@@ -112,12 +110,12 @@ public class MlaAttentionBenchmark {
     attention.run(
         backend, hidden, cache, 0, cos, sin, form, workspace,
         output); // the tokens are written again each time: no advance
-    return output;
+    return arrived(output);
   }
 
   private Tensor matrix(int rows, int columns) {
     float[] values = RowsBenchmark.gaussian(random, rows * columns);
     for (int i = 0; i < values.length; i++) values[i] /= (float) Math.sqrt(columns);
-    return Tensor.of(values, rows, columns);
+    return backend.of(values, rows, columns);
   }
 }

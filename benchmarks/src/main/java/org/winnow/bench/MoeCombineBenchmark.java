@@ -14,9 +14,7 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
-import org.winnow.Backend;
 import org.winnow.Tensor;
-import org.winnow.cpu.CpuBackend;
 import org.winnow.moe.ExpertPlan;
 import org.winnow.moe.MoeCombine;
 import org.winnow.moe.Routing;
@@ -31,15 +29,14 @@ import org.winnow.moe.Routing;
 @Warmup(iterations = 3, time = 1)
 @Measurement(iterations = 5, time = 1)
 @Fork(1)
-public class MoeCombineBenchmark {
+public class MoeCombineBenchmark extends BackendBenchmark {
   private static final MoeShape MODEL = MoeShape.QWEN3_30B_A3B;
 
   @Param({"1", "512"})
   int numTokens;
 
-  private final Backend backend = new CpuBackend();
-  private final ExpertPlan plan = new ExpertPlan();
-  private final Routing routing = new Routing();
+  private ExpertPlan plan;
+  private Routing routing;
   private float[] rows;
   private float[] weights;
   private int[] assignmentRows;
@@ -49,6 +46,9 @@ public class MoeCombineBenchmark {
 
   @Setup
   public void setup() {
+    openBackend();
+    plan = new ExpertPlan(backend.memory());
+    routing = new Routing(backend.memory());
     Random random = new Random(42);
     int numRows = numTokens * MODEL.topK;
     int[] offsets = new int[numTokens + 1];
@@ -61,13 +61,14 @@ public class MoeCombineBenchmark {
     rows = new float[numRows * MODEL.hiddenSize];
     for (int i = 0; i < rows.length; i++) rows[i] = random.nextFloat() - 0.5f;
     sums = new float[numTokens * MODEL.hiddenSize];
-    expertOutput = Tensor.of(rows, numRows, MODEL.hiddenSize);
-    output = Tensor.f32(numTokens, MODEL.hiddenSize);
+    expertOutput = backend.of(rows, numRows, MODEL.hiddenSize);
+    output = backend.f32(numTokens, MODEL.hiddenSize);
     combine();
     baselineLoop();
+    float[] computed = output.toFloatArray();
     for (int i = 0; i < sums.length; i++) {
-      if (output.getFloat(i) != sums[i])
-        throw new AssertionError("element " + i + ": " + output.getFloat(i) + ", loop: " + sums[i]);
+      if (computed[i] != sums[i])
+        throw new AssertionError("element " + i + ": " + computed[i] + ", loop: " + sums[i]);
     }
   }
 
@@ -83,7 +84,7 @@ public class MoeCombineBenchmark {
   @Benchmark
   public Tensor combine() {
     MoeCombine.run(backend, expertOutput, routing, plan, null, null, output);
-    return output;
+    return arrived(output);
   }
 
   @Benchmark

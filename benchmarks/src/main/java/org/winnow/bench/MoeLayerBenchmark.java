@@ -14,10 +14,8 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
-import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.cpu.CpuBackend;
 import org.winnow.moe.MoeLayer;
 import org.winnow.moe.MoeLayerProblem;
 import org.winnow.moe.TopKRouter;
@@ -33,20 +31,20 @@ import org.winnow.moe.TopKRouter;
 @Warmup(iterations = 2, time = 2)
 @Measurement(iterations = 5, time = 2)
 @Fork(1)
-public class MoeLayerBenchmark {
+public class MoeLayerBenchmark extends BackendBenchmark {
   @Param({"OLMOE", "QWEN3_30B_A3B"})
   MoeShape model;
 
   @Param({"1", "32"})
   int numTokens;
 
-  private final Backend backend = new CpuBackend();
   private MoeLayerProblem problem;
   private MoeLayer sparse;
   private MoeLayer dense;
 
   @Setup
   public void setup() {
+    openBackend();
     problem =
         new MoeLayerProblem(
             backend,
@@ -78,12 +76,12 @@ public class MoeLayerBenchmark {
   @Benchmark
   public Tensor sparse() {
     sparse.forward(backend, problem.hidden, problem.output);
-    return problem.output;
+    return arrived(problem.output);
   }
 
   @Benchmark
   public Tensor baselineDense() {
     dense.forward(backend, problem.hidden, problem.output);
-    return problem.output;
+    return arrived(problem.output);
   }
 }

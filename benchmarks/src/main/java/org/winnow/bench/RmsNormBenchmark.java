@@ -12,7 +12,7 @@ public class RmsNormBenchmark extends RowsBenchmark {
   @Override
   void prepare(Random random) {
     weightArray = gaussian(random, WIDTH);
-    weight = Tensor.of(weightArray, WIDTH);
+    weight = backend.of(weightArray, WIDTH);
   }
 
   @Override

@@ -23,8 +23,8 @@ public class RopeBenchmark extends RowsBenchmark {
     output.copyFrom(input);
     System.arraycopy(inputArray, 0, outputArray, 0, inputArray.length);
     values = output.reshape(numTokens, WIDTH / HEAD_DIM, HEAD_DIM);
-    cos = Tensor.f32(numTokens, HEAD_DIM / 2);
-    sin = Tensor.f32(numTokens, HEAD_DIM / 2);
+    cos = backend.f32(numTokens, HEAD_DIM / 2);
+    sin = backend.f32(numTokens, HEAD_DIM / 2);
     RopeFrequencies.standard(HEAD_DIM, 150_000).angles(1000, cos, sin);
     cosines = cos.toFloatArray();
     sines = sin.toFloatArray();

@@ -14,9 +14,7 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
-import org.winnow.Backend;
 import org.winnow.Tensor;
-import org.winnow.cpu.CpuBackend;
 
 /**
  * An operation on the rows of a residual stream, [numTokens, 2880] f32 (the width of gpt-oss-20b),
@@ -29,13 +27,12 @@ import org.winnow.cpu.CpuBackend;
 @Warmup(iterations = 3, time = 1)
 @Measurement(iterations = 5, time = 1)
 @Fork(1)
-public abstract class RowsBenchmark {
+public abstract class RowsBenchmark extends BackendBenchmark {
   static final int WIDTH = 2880;
 
   @Param({"1", "512"})
   int numTokens;
 
-  final Backend backend = new CpuBackend();
   Tensor input; // [numTokens, WIDTH]
   Tensor output; // likewise
   float[] inputArray;
@@ -53,7 +50,7 @@ public abstract class RowsBenchmark {
   @Benchmark
   public Tensor operation() {
     run();
-    return output;
+    return arrived(output);
   }
 
   @Benchmark
@@ -64,19 +61,20 @@ public abstract class RowsBenchmark {
 
   @Setup
   public void setup() {
+    openBackend();
     Random random = new Random(42);
     inputArray = gaussian(random, numTokens * WIDTH);
     outputArray = new float[inputArray.length];
-    input = Tensor.of(inputArray, numTokens, WIDTH);
-    output = Tensor.f32(numTokens, WIDTH);
+    input = backend.of(inputArray, numTokens, WIDTH);
+    output = backend.f32(numTokens, WIDTH);
     prepare(random);
     run();
     loop();
+    float[] computed = output.toFloatArray();
     for (int i = 0; i < outputArray.length; i++) {
-      if (!(Math.abs(output.getFloat(i) - outputArray[i])
+      if (!(Math.abs(computed[i] - outputArray[i])
           <= 1e-5f * Math.max(1, Math.abs(outputArray[i])))) {
-        throw new AssertionError(
-            "element " + i + ": " + output.getFloat(i) + ", loop: " + outputArray[i]);
+        throw new AssertionError("element " + i + ": " + computed[i] + ", loop: " + outputArray[i]);
       }
     }
   }

@@ -17,9 +17,7 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
-import org.winnow.Backend;
 import org.winnow.Tensor;
-import org.winnow.cpu.CpuBackend;
 import org.winnow.layer.Sampler;
 
 /** One token of a vocabulary of 151,936 (Qwen3), against a sort of the whole vocabulary. */
@@ -29,7 +27,7 @@ import org.winnow.layer.Sampler;
 @Warmup(iterations = 3, time = 1)
 @Measurement(iterations = 5, time = 1)
 @Fork(1)
-public class SamplerBenchmark {
+public class SamplerBenchmark extends BackendBenchmark {
   /** What restricts the choice. */
   public enum Rule {
     GREEDY,
@@ -41,16 +39,16 @@ public class SamplerBenchmark {
   @Param({"GREEDY", "TEMPERATURE", "TOP_K_50", "TOP_P_95"})
   Rule rule;
 
-  private final Backend backend = new CpuBackend();
   private final float[] values = new float[151_936];
   private Tensor logits;
   private Sampler sampler;
 
   @Setup
   public void setup() {
+    openBackend();
     Random random = new Random(42);
     for (int i = 0; i < values.length; i++) values[i] = (float) (3 * random.nextGaussian());
-    logits = Tensor.of(values, values.length);
+    logits = backend.of(values, values.length);
     sampler =
         new Sampler(
             rule == Rule.GREEDY ? 0 : 1,

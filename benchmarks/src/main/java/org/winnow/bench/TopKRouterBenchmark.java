@@ -16,9 +16,7 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
-import org.winnow.Backend;
 import org.winnow.Tensor;
-import org.winnow.cpu.CpuBackend;
 import org.winnow.moe.Routing;
 import org.winnow.moe.TopKRouter;
 
@@ -32,7 +30,7 @@ import org.winnow.moe.TopKRouter;
 @Warmup(iterations = 3, time = 1)
 @Measurement(iterations = 5, time = 1)
 @Fork(1)
-public class TopKRouterBenchmark {
+public class TopKRouterBenchmark extends BackendBenchmark {
   /** The rules whose costs differ. */
   public enum Rule {
     SOFTMAX,
@@ -48,14 +46,15 @@ public class TopKRouterBenchmark {
   @Param({"1", "512"})
   int numTokens;
 
-  private final Backend backend = new CpuBackend();
-  private final Routing routing = new Routing();
+  private Routing routing;
   private TopKRouter router;
   private float[] values;
   private Tensor logits;
 
   @Setup
   public void setup() {
+    openBackend();
+    routing = new Routing(backend.memory());
     router =
         switch (rule) {
           case SOFTMAX -> TopKRouter.softmax(MODEL.topK).build();
@@ -70,7 +69,7 @@ public class TopKRouterBenchmark {
     Random random = new Random(42);
     values = new float[numTokens * MODEL.numExperts];
     for (int i = 0; i < values.length; i++) values[i] = (float) random.nextGaussian();
-    logits = Tensor.of(values, numTokens, MODEL.numExperts);
+    logits = backend.of(values, numTokens, MODEL.numExperts);
     route();
     if (rule == Rule.SOFTMAX) {
       int[][] sorted = baselineFullSort();
@@ -96,6 +95,7 @@ public class TopKRouterBenchmark {
   @Benchmark
   public Routing route() {
     router.run(backend, logits, routing);
+    arrived(routing.expertIds());
     return routing;
   }
 

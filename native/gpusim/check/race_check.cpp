@@ -42,17 +42,15 @@ bool alike(const AccessKey* keys, uint64_t count) {
 
 void RaceCheck::begin_block(uint32_t block) {
   block_ = block;
-  ordered_.fill(0);
   replaceable_.fill(0);
   joined_from_ = 0;
 }
 
-AccessKey RaceCheck::base_key(const WarpAccess& access) const {
-  AccessKey key = make_key(global_ ? block_ : access.instruction, clocks_.now(access.warp), access.warp);
+void RaceCheck::begin_access(const WarpAccess& access) {
+  base_ = make_key(global_ ? block_ : access.instruction, clocks_.now(access.warp), access.warp);
   // Volatile data in shared memory is a warp-synchronous habit, not a flag: only atomics are strong there.
   const bool atomic = access.kind == AccessKind::kAtomic || access.kind == AccessKind::kReduction;
-  if (atomic || (global_ && access.order != MemoryOrder::kWeak)) key |= kStrong;
-  return key;
+  if (atomic || (global_ && access.order != MemoryOrder::kWeak)) base_ |= kStrong;
 }
 
 RaceCheck::Pieces RaceCheck::pieces(const WarpAccess& access, ShadowPage& page, const Run& run, uint64_t offset) const {
@@ -63,13 +61,8 @@ RaceCheck::Pieces RaceCheck::pieces(const WarpAccess& access, ShadowPage& page, 
   return {offset >> page.shift, bytes >> page.shift, page.shift};
 }
 
-bool RaceCheck::ordered(AccessKey key, uint32_t warp, uint32_t lane) {
-  if (key >> kWarpShift == ordered_[warp]) return true;
+bool RaceCheck::ordered(AccessKey key, uint32_t warp, uint32_t lane) const {
   if (global_ && origin_of(key) != block_) return clocks_.ordered_across_blocks(key, warp, lane);
-  if (clocks_.ordered_for_warp(key, warp)) {
-    ordered_[warp] = key >> kWarpShift;
-    return true;
-  }
   return clocks_.ordered_in_block(key, warp, lane);
 }
 
@@ -97,7 +90,7 @@ void RaceCheck::check_writer(const WarpAccess& access, AccessKey writer, uint32_
     return;
   }
   if (!report_races_ || ordered(writer, access.warp, lane)) return;
-  if ((writer & base_key(access) & kStrong) != 0) return;
+  if ((writer & base_ & kStrong) != 0) return;
   if (writes && changes_nothing(access, lane, address, memory, num_bytes)) return;
   sink_.conflict(access, writes ? Conflict::kWriteAfterWrite : Conflict::kReadAfterWrite, lane, address, writer);
 }
@@ -105,7 +98,7 @@ void RaceCheck::check_writer(const WarpAccess& access, AccessKey writer, uint32_
 void RaceCheck::check_readers(const WarpAccess& access, AccessKey readers, uint32_t lane, uint64_t address,
                               const uint8_t* memory, uint64_t num_bytes) {
   if (readers == 0 || !report_races_) return;
-  const AccessKey strong = base_key(access) & kStrong;
+  const AccessKey strong = base_ & kStrong;
   AccessKey other = 0;
   if (readers >= kManyBlocksStrong) {
     if (readers == kManyBlocks || strong == 0) other = readers;
@@ -126,7 +119,7 @@ AccessKey RaceCheck::merged_reader(AccessKey readers, AccessKey key, uint32_t wa
   if (readers >= kManyBlocksStrong) return (key & kStrong) != 0 ? readers : kManyBlocks;
   const uint32_t lane = lane_of(key);
   if ((readers & kReaderSet) != 0) {
-    if (readers == joined_from_ && key >> kWarpShift == joined_by_) return joined_;
+    if (readers == joined_from_ && key >> kWarpShift == joined_by_) return joined_;  // spares looking at the members
     const auto& members = sets_.members(readers);
     if (global_ && !members.empty() && origin_of(members[0]) != block_) return kManyBlocks;
     bool for_warp = true, for_lane = true;
@@ -136,9 +129,7 @@ AccessKey RaceCheck::merged_reader(AccessKey readers, AccessKey key, uint32_t wa
     }
     if (for_warp) replaceable_[warp] = readers >> kWarpShift;
     if (for_lane) return key;
-    joined_from_ = readers;
-    joined_by_ = key >> kWarpShift;
-    return joined_ = sets_.add(readers, key);
+    return joined_reader(readers, key);
   }
   const AccessKey both_strong = readers & key & kStrong;
   if (global_ && origin_of(readers) != block_) {
@@ -156,7 +147,18 @@ AccessKey RaceCheck::merged_reader(AccessKey readers, AccessKey key, uint32_t wa
     if (clocks_.ordered_in_block(readers, warp, lane)) return key;
     return (merged & ~AccessKey{31}) | kSeveralLanes;
   }
-  return clocks_.ordered_in_block(readers, warp, lane) ? key : sets_.add(readers, key);
+  return clocks_.ordered_in_block(readers, warp, lane) ? key : joined_reader(readers, key);
+}
+
+// sets_.add, which looks at no lane; neighbouring pieces mostly join alike. A key holds the clock: it outlives no barrier.
+AccessKey RaceCheck::joined_reader(AccessKey readers, AccessKey key) {
+  const AccessKey from = (readers & kReaderSet) != 0 ? readers : readers >> kWarpShift << kWarpShift;
+  if (from != joined_from_ || key >> kWarpShift != joined_by_) {
+    joined_from_ = from;
+    joined_by_ = key >> kWarpShift;
+    joined_ = sets_.add(readers, key);
+  }
+  return joined_;
 }
 
 void RaceCheck::read(const WarpAccess& access, ShadowPage& page, const Run& run, uint64_t offset) {
@@ -170,12 +172,12 @@ void RaceCheck::read(const WarpAccess& access, ShadowPage& page, const Run& run,
   const bool all_alike = alike(writers, p.count);
   if (all_alike && writers[0] == 0) {
     if (report_uninitialised_) sink_.conflict(access, Conflict::kUninitialised, run.lane, run.address, 0);
-  } else if (!all_alike || writers[0] >> kWarpShift != ordered_[access.warp]) {
+  } else if (!all_alike || !known_ordered(writers[0], access.warp)) {
     for (uint64_t i = 0; i < p.count; ++i) {
       if (writers[i] == 0 && report_uninitialised_) {
         sink_.conflict(access, Conflict::kUninitialised, lane_at(i), address_at(i), 0);
       }
-      if (writers[i] >> kWarpShift == ordered_[access.warp]) continue;
+      if (known_ordered(writers[i], access.warp)) continue;
       check_writer(access, writers[i], lane_at(i), address_at(i), false, nullptr, 0);
       // Several lanes read it: the writer's own lane is excused, another is not.
       if (several) check_writer(access, writers[i], lane_at(i) ^ 1, address_at(i), false, nullptr, 0);
@@ -183,17 +185,18 @@ void RaceCheck::read(const WarpAccess& access, ShadowPage& page, const Run& run,
   }
 
   if (!report_races_) return;
-  const AccessKey base = base_key(access);
+  // Nothing changes what is read by many blocks already: weights and the like.
+  if (std::all_of(readers, readers + p.count, [](AccessKey key) { return key == kManyBlocks; })) return;
   if (alike(readers, p.count) && (readers[0] == 0 || readers[0] >> kWarpShift == replaceable_[access.warp])) {
     if (several) {
-      std::fill(readers, readers + p.count, base | kSeveralLanes);
+      std::fill(readers, readers + p.count, base_ | kSeveralLanes);
     } else {
-      lane_at.fill(readers, p.count, base);
+      lane_at.fill(readers, p.count, base_);
     }
     return;
   }
   for (uint64_t i = 0; i < p.count; ++i) {
-    const AccessKey key = several ? base | kSeveralLanes : base | lane_at(i);
+    const AccessKey key = several ? base_ | kSeveralLanes : base_ | lane_at(i);
     readers[i] = merged_reader(readers[i], key, access.warp);
   }
 }
@@ -207,8 +210,8 @@ void RaceCheck::write(const WarpAccess& access, ShadowPage& page, const Run& run
 
   const bool reads = access.kind == AccessKind::kAtomic || access.kind == AccessKind::kReduction;
   const bool fine = alike(writers, p.count) && alike(readers, p.count) &&
-                    (writers[0] == 0 || writers[0] >> kWarpShift == ordered_[access.warp]) &&
-                    (readers[0] == 0 || readers[0] >> kWarpShift == ordered_[access.warp]);
+                    (writers[0] == 0 || known_ordered(writers[0], access.warp)) &&
+                    (readers[0] == 0 || known_ordered(readers[0], access.warp));
   if (!fine || (writers[0] == 0 && reads && report_uninitialised_)) {
     for (uint64_t i = 0; i < p.count; ++i) {
       const uint64_t address = run.address + (i << p.shift);
@@ -220,9 +223,7 @@ void RaceCheck::write(const WarpAccess& access, ShadowPage& page, const Run& run
       check_readers(access, readers[i], lane_at(i), address, bytes, uint64_t{1} << p.shift);
     }
   }
-  AccessKey base = base_key(access);
-  if (access.kind == AccessKind::kAsyncTarget) base |= kPending;
-  lane_at.fill(writers, p.count, base);
+  lane_at.fill(writers, p.count, access.kind == AccessKind::kAsyncTarget ? base_ | kPending : base_);
   std::fill(readers, readers + p.count, 0);
 }
 

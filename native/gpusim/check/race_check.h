@@ -68,6 +68,8 @@ class RaceCheck {
   void begin_block(uint32_t block);
   void readers_forgotten() { replaceable_.fill(0); }
 
+  // Before the runs of an access are read or written.
+  void begin_access(const WarpAccess& access);
   // The lanes of a run that lie in one page: `offset` is that of the first in the page. memory: the page's bytes as they are.
   void read(const WarpAccess& access, ShadowPage& page, const Run& run, uint64_t offset);
   void write(const WarpAccess& access, ShadowPage& page, const Run& run, uint64_t offset, const uint8_t* memory);
@@ -82,13 +84,18 @@ class RaceCheck {
     int shift;
   };
   Pieces pieces(const WarpAccess& access, ShadowPage& page, const Run& run, uint64_t offset) const;
-  AccessKey base_key(const WarpAccess& access) const;
-  bool ordered(AccessKey key, uint32_t warp, uint32_t lane);  // key: one access, not a set
+  // Ordered before what the whole warp does, as the block's clocks alone tell. False for none, for sets and for pending copies.
+  bool known_ordered(AccessKey key, uint32_t warp) const {
+    return key != 0 && (key & (kReaderSet | kPending)) == 0 && (!global_ || origin_of(key) == block_) &&
+           clocks_.ordered_for_warp(key, warp);
+  }
+  bool ordered(AccessKey key, uint32_t warp, uint32_t lane) const;  // key: one access, not a set
   void check_writer(const WarpAccess& access, AccessKey writer, uint32_t lane, uint64_t address, bool writes,
                     const uint8_t* memory, uint64_t num_bytes);
   void check_readers(const WarpAccess& access, AccessKey readers, uint32_t lane, uint64_t address,
                      const uint8_t* memory, uint64_t num_bytes);
   AccessKey merged_reader(AccessKey readers, AccessKey key, uint32_t warp);
+  AccessKey joined_reader(AccessKey readers, AccessKey key);
   bool changes_nothing(const WarpAccess& access, uint32_t lane, uint64_t address, const uint8_t* memory,
                        uint64_t num_bytes) const;
 
@@ -98,8 +105,9 @@ class RaceCheck {
   const bool global_;
   bool report_uninitialised_ = false, report_races_ = true;
   uint32_t block_ = 0;
-  // Keys without lane that are known to be ordered before everything that the warp does from now on.
-  std::array<AccessKey, BlockClocks::kMaxWarps> ordered_{}, replaceable_{};
+  AccessKey base_ = 0;  // of the access that is being checked: its key without lane
+  // Readers without lane of which the warp's own reads can take the place.
+  std::array<AccessKey, BlockClocks::kMaxWarps> replaceable_{};
   AccessKey joined_from_ = 0, joined_by_ = 0, joined_ = 0;  // the last result of sets_.add
 };
 

@@ -11,7 +11,7 @@ AccessKey of_warp(AccessKey key) { return (key & ~AccessKey{31}) | kSeveralLanes
 
 const std::vector<AccessKey>& ReaderSets::members(AccessKey set) const {
   static const std::vector<AccessKey> nobody;
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto locked = lock();
   const uint64_t index = index_of(set);
   return index < first_ ? nobody : sets_[index - first_];
 }
@@ -19,7 +19,7 @@ const std::vector<AccessKey>& ReaderSets::members(AccessKey set) const {
 AccessKey ReaderSets::add(AccessKey readers, AccessKey reader) {
   reader = of_warp(reader);
   if ((readers & kReaderSet) == 0) readers = of_warp(readers);
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto locked = lock();
   AccessKey& result = results_[{readers, reader}];
   if (result != 0) return result;
   std::vector<AccessKey> members;
@@ -45,7 +45,7 @@ AccessKey ReaderSets::add(AccessKey readers, AccessKey reader) {
 }
 
 void ReaderSets::forget() {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto locked = lock();
   first_ += sets_.size();
   sets_.clear();
   results_.clear();

@@ -12,9 +12,11 @@
 
 namespace winnow::gpusim {
 
-// Thread-safe. A set is named by a key with kReaderSet; at most one member per warp, each with kSeveralLanes.
+// A set is named by a key with kReaderSet; at most one member per warp, each with kSeveralLanes.
 class ReaderSets {
  public:
+  explicit ReaderSets(bool thread_safe) : thread_safe_(thread_safe) {}
+
   // The set of `readers` (a set or one key) and `reader`. Whoever reads the same way gets the same set.
   AccessKey add(AccessKey readers, AccessKey reader);
   const std::vector<AccessKey>& members(AccessKey set) const;  // no members: forgotten
@@ -23,6 +25,11 @@ class ReaderSets {
  private:
   static AccessKey name(uint64_t index) { return kReaderSet | index << kWarpShift; }
   static uint64_t index_of(AccessKey set) { return (set & ~kReaderSet) >> kWarpShift; }
+  std::unique_lock<std::mutex> lock() const {
+    return thread_safe_ ? std::unique_lock<std::mutex>(mutex_) : std::unique_lock<std::mutex>();
+  }
+
+  const bool thread_safe_;
   mutable std::mutex mutex_;
   uint64_t first_ = 1;  // index of sets_[0]; smaller ones are forgotten
   std::deque<std::vector<AccessKey>> sets_;

@@ -40,6 +40,7 @@ WorkerMonitor::WorkerMonitor(SharedByWorkers& launch)
       initialised_(launch.options.check_initialised),
       count_(launch.options.count),
       clocks_(launch.order),
+      shared_readers_(false),
       shared_check_(clocks_, shared_readers_, *this, false),
       global_check_(clocks_, launch.global_readers, *this, true),
       traffic_(launch.launch.num_instructions, launch.shadow.num_allocations()) {
@@ -119,6 +120,7 @@ uint64_t WorkerMonitor::global(const WarpAccess& access) {
   if (count_) traffic_.count_global(access, index);
   if (races_ && access.order != MemoryOrder::kWeak) synchronise(access, 0);
   const bool is_write = writes(access.kind), is_read = reads(access.kind);
+  global_check_.begin_access(access);
   for_each_page(access, base, !is_write, [&](const Run& run, uint64_t offset) {
     GlobalPage& page = shadow.page(index, offset);
     const uint64_t in_page = offset % kPageBytes;
@@ -157,6 +159,7 @@ void WorkerMonitor::shared(const WarpAccess& access) {
     synchronise(access, uint64_t{1} << 63 | uint64_t{block_index_} << 20);
   }
   const bool is_write = writes(access.kind);
+  shared_check_.begin_access(access);
   for_each_page(access, 0, !is_write, [&](const Run& run, uint64_t offset) {
     ShadowPage& page = shared_pages_[offset / kPageBytes];
     if (is_write) {

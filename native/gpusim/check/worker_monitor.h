@@ -21,6 +21,7 @@ struct SharedByWorkers {
         launch(launch),
         log(log),
         shadow(memory),
+        global_readers(launch.num_workers > 1),
         total(launch.num_instructions, shadow.num_allocations()) {}
 
   const Options options;

@@ -14,22 +14,20 @@ bool stores(AccessKind kind) {
   return kind == AccessKind::kStore || kind == AccessKind::kAtomic || kind == AccessKind::kReduction;
 }
 
-// Passes for the lanes [begin, end).
+// Passes for the lanes [begin, end). Accesses are aligned: one lies in one word, or fills as many neighbouring banks as it has words.
 uint32_t passes(const WarpAccess& access, uint32_t begin, uint32_t end) {
-  uint8_t num_words[kNumBanks] = {};
-  uint64_t words[kNumBanks][32];
+  const uint32_t unit_bytes = std::max(access.bytes, kWordBytes), num_groups = kNumBanks * kWordBytes / unit_bytes;
+  uint8_t num_units[kNumBanks] = {};
+  uint64_t units[kNumBanks][32];
   uint32_t most = 0;
   for (uint32_t lane = begin; lane < end; ++lane) {
     if ((access.lanes >> lane & 1) == 0) continue;
-    const uint64_t first = access.addresses[lane] / kWordBytes;
-    const uint64_t last = (access.addresses[lane] + access.bytes - 1) / kWordBytes;
-    for (uint64_t word = first; word <= last; ++word) {
-      uint64_t* of_bank = words[word % kNumBanks];
-      uint8_t& count = num_words[word % kNumBanks];
-      if (std::find(of_bank, of_bank + count, word) != of_bank + count) continue;
-      of_bank[count++] = word;
-      most = std::max<uint32_t>(most, count);
-    }
+    const uint64_t unit = access.addresses[lane] / unit_bytes;
+    uint64_t* of_group = units[unit % num_groups];
+    uint8_t& count = num_units[unit % num_groups];
+    if (std::find(of_group, of_group + count, unit) != of_group + count) continue;
+    of_group[count++] = unit;
+    most = std::max<uint32_t>(most, count);
   }
   return most;
 }

@@ -9,6 +9,7 @@ import static com.tngtech.archunit.library.GeneralCodingRules.NO_CLASSES_SHOULD_
 import static com.tngtech.archunit.library.GeneralCodingRules.NO_CLASSES_SHOULD_USE_JAVA_UTIL_LOGGING;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.tngtech.archunit.base.DescribedPredicate;
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.domain.JavaCodeUnit;
@@ -57,6 +58,16 @@ class CoreRulesTest {
           .should()
           .dependOnClassesThat(resideInAPackage("org.winnow.presets.."));
 
+  private static final ArchRule RUNS_ON_EVERY_BACKEND =
+      classes()
+          .that()
+          .haveSimpleNameEndingWith("Test")
+          .and(dependOn(BackendsUnderTest.class))
+          .and()
+          .areNotAssignableTo(BackendsUnderTest.class)
+          .should()
+          .beAnnotatedWith(ContractTest.class);
+
   @Test
   void usesJavaCppAndJavaOnly() {
     USES_JAVACPP_AND_JAVA_ONLY.check(CORE);
@@ -78,16 +89,33 @@ class CoreRulesTest {
   }
 
   @Test
+  void testsOnEveryBackendAreContractTests() {
+    RUNS_ON_EVERY_BACKEND.check(
+        new ClassFileImporter()
+            .withImportOption(location -> !location.contains("CoreRulesTest"))
+            .importPackages("org.winnow"));
+    assertViolated(RUNS_ON_EVERY_BACKEND, UntaggedTest.class, BackendsUnderTest.class);
+  }
+
+  @Test
   void isSilent() {
     NO_CLASSES_SHOULD_ACCESS_STANDARD_STREAMS.check(CORE);
     NO_CLASSES_SHOULD_USE_JAVA_UTIL_LOGGING.check(CORE);
     assertViolated(NO_CLASSES_SHOULD_ACCESS_STANDARD_STREAMS, Prints.class);
   }
 
-  private static void assertViolated(ArchRule rule, Class<?> violator) {
-    assertThat(rule.evaluate(new ClassFileImporter().importClasses(violator)).hasViolation())
-        .as(violator + " breaks: " + rule)
+  private static void assertViolated(ArchRule rule, Class<?>... violators) {
+    assertThat(rule.evaluate(new ClassFileImporter().importClasses(violators)).hasViolation())
+        .as(violators[0] + " breaks: " + rule)
         .isTrue();
+  }
+
+  private static DescribedPredicate<JavaClass> dependOn(Class<?> target) {
+    return DescribedPredicate.describe(
+        "depend on " + target.getSimpleName(),
+        from ->
+            from.getDirectDependenciesFromSelf().stream()
+                .anyMatch(dependency -> dependency.getTargetClass().isEquivalentTo(target)));
   }
 
   /**
@@ -144,6 +172,12 @@ class CoreRulesTest {
 
   public static final class IsPointer extends Pointer {
     private static final long serialVersionUID = 1L;
+  }
+
+  static final class UntaggedTest {
+    Backend backend() {
+      return BackendsUnderTest.shared();
+    }
   }
 
   static final class Prints {

@@ -24,8 +24,9 @@ import org.winnow.internal.NativeCalls;
  * }</pre>
  *
  * Row-major, last dimension contiguous; f32 accumulation, one rounding to the output's type. The
- * same bits whatever the rows per expert and the threads. Few rows and many take different paths
- * inside. Native contract: {@code grouped_gemm.h}.
+ * same bits whatever the active experts and the threads; on the CPU also whatever the rows per
+ * expert, while CUDA has one order of summation for few rows and one for many. Native contract:
+ * {@code grouped_gemm.h}.
  */
 public final class GroupedGemm {
   private GroupedGemm() {}

@@ -37,8 +37,8 @@ import org.winnow.moe.GroupedGemm.Product;
  * <p>The layer's own tensors lie where the router's weight does; all others must too.
  *
  * <p>A batch that needs more experts than can be acquired at once is computed in waves, those that
- * are resident first. The output has the same bits whatever the batch, the waves and the number of
- * threads. Calls from several threads are served one after the other. After the first call of a
+ * are resident first. The output has the same bits whatever the waves and the number of threads; on
+ * the CPU also whatever the batch, while CUDA adds up in another order from a size of batch on. Calls from several threads are served one after the other. After the first call of a
  * size no tensor is allocated.
  */
 public final class MoeLayer implements AutoCloseable {

@@ -12,8 +12,12 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.winnow.Backend;
 import org.winnow.BackendsUnderTest;
+import org.winnow.BackendsUnderTest.Variant;
+import org.winnow.ContractTest;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
@@ -29,14 +33,17 @@ import org.winnow.memory.SyntheticExperts;
  * MoE layers whose experts come from a file through one cache: the budget changes what is read and
  * when, never a bit of the output.
  */
+@ContractTest
 class MoeLayerBudgetTest {
   private static final int NUM_LAYERS = 2;
   private static final int NUM_EXPERTS = 10;
   private static final int HIDDEN_SIZE = 48;
   private static final int NUM_TOKENS = 24; // together they need every expert
+  private static final int FEW_TOKENS =
+      12; // less than 4 rows per expert, more per expert of a wave
 
   @TempDir Path folder;
-  private final Backend backend = BackendsUnderTest.shared();
+  private Backend backend;
   private Tensor hidden;
   private Tensor routerWeight;
   private Linear router;
@@ -44,7 +51,7 @@ class MoeLayerBudgetTest {
   private ExpertStore store;
 
   @BeforeEach
-  void open() throws IOException {
+  void write() throws IOException {
     var experts =
         new SyntheticExperts(
             folder.resolve("weights"),
@@ -57,6 +64,11 @@ class MoeLayerBudgetTest {
             104);
     checkpoint = new Checkpoint(experts.tensors(), RangeReader.direct());
     store = experts.store(checkpoint);
+    place(BackendsUnderTest.shared());
+  }
+
+  private void place(Backend backend) {
+    this.backend = backend;
     Random random = new Random(6);
     hidden = backend.f32(NUM_TOKENS, HIDDEN_SIZE);
     routerWeight = backend.f32(NUM_EXPERTS, HIDDEN_SIZE);
@@ -68,14 +80,25 @@ class MoeLayerBudgetTest {
 
   @AfterEach
   void close() {
-    router.close();
-    routerWeight.close();
-    hidden.close();
+    closePlaced();
     checkpoint.close();
   }
 
-  @Test
-  void theOutputHasTheSameBitsForEveryBudgetAndPolicy() {
+  private void closePlaced() {
+    router.close();
+    routerWeight.close();
+    hidden.close();
+  }
+
+  static List<Variant> variants() {
+    return BackendsUnderTest.matrixVariants();
+  }
+
+  @ParameterizedTest
+  @MethodSource("variants")
+  void theOutputHasTheSameBitsForEveryBudgetAndPolicy(Variant variant) {
+    closePlaced();
+    place(variant.backend());
     float[][] expected = outputs(NUM_LAYERS * NUM_EXPERTS, EvictionPolicy.lru());
     for (Supplier<EvictionPolicy> policy : policies()) {
       for (int slots = NUM_LAYERS * NUM_EXPERTS / 10;
@@ -124,16 +147,17 @@ class MoeLayerBudgetTest {
     return List.of(EvictionPolicy::lru, EvictionPolicy::lfu, EvictionPolicy::lfru);
   }
 
-  /** Of two layers, one after the other, for the whole batch and then for its first token. */
+  /** Of two layers, one after the other, for the whole batch and then for its first tokens. */
   private float[][] outputs(int slots, EvictionPolicy policy) {
     try (ExpertCache cache = cache(slots, policy);
         MoeLayer first = layer(cache, 0);
         MoeLayer second = layer(cache, 1);
         Tensor between = backend.f32(NUM_TOKENS, HIDDEN_SIZE);
         Tensor output = backend.f32(NUM_TOKENS, HIDDEN_SIZE)) {
-      float[][] outputs = new float[2][];
-      for (int batch = 0; batch < 2; batch++) {
-        int numTokens = batch == 0 ? NUM_TOKENS : 1;
+      int[] batches = {NUM_TOKENS, FEW_TOKENS, 1};
+      float[][] outputs = new float[batches.length][];
+      for (int batch = 0; batch < batches.length; batch++) {
+        int numTokens = batches[batch];
         first.forward(backend, hidden.slice(0, numTokens), between.slice(0, numTokens));
         second.forward(backend, hidden.slice(0, numTokens), output.slice(0, numTokens));
         outputs[batch] = output.toFloatArray();

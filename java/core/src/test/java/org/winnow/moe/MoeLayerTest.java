@@ -11,6 +11,7 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.winnow.Backend;
 import org.winnow.BackendsUnderTest;
 import org.winnow.BackendsUnderTest.Variant;
@@ -108,9 +109,14 @@ public class MoeLayerTest {
     return p.output.toFloatArray();
   }
 
-  @Test
-  void givesTheSameBitsWhateverTheWavesAndTakesResidentExpertsFirst() {
-    Backend backend = BackendsUnderTest.variantsOfIndependentRows().get(0).backend();
+  static List<Variant> matrixVariants() {
+    return BackendsUnderTest.matrixVariants();
+  }
+
+  @ParameterizedTest
+  @MethodSource("matrixVariants")
+  void givesTheSameBitsWhateverTheWavesAndTakesResidentExpertsFirst(Variant variant) {
+    Backend backend = variant.backend();
     try (var p = problem(backend, DType.F32);
         MoeLayer whole = p.layer(p.experts).build()) {
       whole.forward(backend, p.hidden, p.output);

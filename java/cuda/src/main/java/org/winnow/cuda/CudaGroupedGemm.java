@@ -8,10 +8,10 @@ import org.winnow.moe.GroupedGemm.Product;
 /** Launches grouped_gemm_cuda.cu: dot products for few rows per expert, tiles for many. */
 final class CudaGroupedGemm {
   /**
-   * Rows per active expert, on average, from which on tiles are taken. A dot product reads the
-   * weights once per row, from the second row of an expert on from the second-level cache, which is
-   * two to three times as fast as memory; a tile reads them once for up to 64 rows, but with a
-   * quarter of the blocks or fewer. Not measured on a device.
+   * Rows per expert, on average, from which on tiles are taken. A dot product reads the weights
+   * once per row, from the second row of an expert on from the second-level cache, which is two to
+   * three times as fast as memory; a tile reads them once for up to 64 rows, but with a quarter of
+   * the blocks or fewer. Not measured on a device.
    */
   static final int MIN_AVERAGE_ROWS = 4;
 
@@ -89,10 +89,16 @@ final class CudaGroupedGemm {
     return Math.toIntExact(Math.min(product.output().dim(0), sources));
   }
 
+  /**
+   * By what every wave of a plan shares, read back or not: the bits do not depend on how many
+   * experts fit at once.
+   */
   private boolean isGemv(Product product) {
+    int rows = maxRows(product);
+    int experts = product.expertOffsets() == null ? 1 : product.weights().numExperts();
     return path == GroupedGemmPath.GEMV
         || path == GroupedGemmPath.AUTOMATIC
-            && maxRows(product) < (long) MIN_AVERAGE_ROWS * product.numActive();
+            && rows < (long) MIN_AVERAGE_ROWS * Math.min(rows, experts);
   }
 
   private void launchGemv(CudaStream stream, KernelArguments arguments, int blocks, int products) {

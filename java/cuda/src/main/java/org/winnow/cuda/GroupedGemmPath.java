@@ -5,8 +5,9 @@ package org.winnow.cuda;
  */
 public enum GroupedGemmPath {
   /**
-   * Tiles from {@value CudaGroupedGemm#MIN_AVERAGE_ROWS} rows per active expert on, on average; dot
-   * products below.
+   * Tiles from {@value CudaGroupedGemm#MIN_AVERAGE_ROWS} rows per expert on, on average over as
+   * many of the layer's experts as there are rows; dot products below. So the size of the batch
+   * decides, and neither which experts it chose nor how many fit at once.
    */
   AUTOMATIC,
   /** One dot product per row and column, which reads the weights again for every row. */

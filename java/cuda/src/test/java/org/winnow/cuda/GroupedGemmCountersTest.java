@@ -169,6 +169,22 @@ class GroupedGemmCountersTest {
     }
   }
 
+  /** A row is a tile of its own there. */
+  @Test
+  void dotProductsRequestWeightsOncePerRow() {
+    int[] rows = {3, 0, 2, 1};
+    try (CudaBackend backend = open(GroupedGemmPath.AUTOMATIC);
+        Layer layer = new Layer(backend, DType.BF16, DType.BF16, true, 256, 21, rows)) {
+      Launch launch = layer.run();
+      assertThat(launch.kernel()).isEqualTo("grouped_gemm_gemv");
+      for (int e = 0; e < 4; e++) {
+        assertRead(launch, layer.gates[e], rows[e]);
+        assertRead(launch, layer.ups[e], rows[e]);
+      }
+    }
+  }
+
+  /** So no expert has more than one tile that is not full. */
   @ParameterizedTest
   @CsvSource({
     "F32, BF16, tensor_f32_bf16, 3",
@@ -203,11 +219,11 @@ class GroupedGemmCountersTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"F32", "BF16"})
-  void tensorCoreTilesMeetInBanksHardlyEver(DType inputType) {
+  @CsvSource({"F32, 64", "F32, 65", "BF16, 64", "BF16, 65"})
+  void tensorCoreTilesMeetInBanksHardlyEver(DType inputType, int rows) {
     for (boolean gated : new boolean[] {false, true}) {
       try (CudaBackend backend = open(GroupedGemmPath.TILES);
-          Layer layer = new Layer(backend, inputType, DType.BF16, gated, 256, 128, 64)) {
+          Layer layer = new Layer(backend, inputType, DType.BF16, gated, 256, 136, rows, 0, 3)) {
         Launch launch = layer.run();
         assertThat((double) launch.counter("shared_wavefronts"))
             .isLessThanOrEqualTo(1.02 * launch.counter("shared_ideal_wavefronts"));

@@ -363,6 +363,7 @@ CUresult cuGraphLaunch(CUgraphExec handle, CUstream stream_handle) {
       simulator.invalidate(*stream->capture, "cuGraphLaunch: child graphs are not implemented");
       fail(CUDA_ERROR_NOT_SUPPORTED, "child graphs are not implemented");
     }
+    ++simulator.log.graph_launches;
     // After what the stream has and after the graph's previous launch; the stream goes on after all nodes.
     std::vector<OperationPtr> start = simulator.prerequisites(*stream), operations;
     start.push_back(executable->last_launch);

@@ -44,8 +44,8 @@ std::string ReportLog::take_json() {
   for (const RefusedCall& call : refused) {
     append(all_refused, quoted(call.call + " = " + std::to_string(call.error) + ": " + call.message));
   }
-  const std::string json =
-      "{\"launches\":" + to_json(launches) + ",\"findings\":[" + all_findings + "],\"refused\":[" + all_refused + "]}";
+  const std::string json = "{\"launches\":" + to_json(launches) + ",\"findings\":[" + all_findings + "],\"refused\":[" +
+                           all_refused + "],\"graph_launches\":" + std::to_string(graph_launches) + "}";
   *this = {};
   return json;
 }

@@ -1,6 +1,7 @@
 // What has happened since the tests last asked: reports of launches, hazards found by the driver, calls that were refused and why.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -20,9 +21,10 @@ struct ReportLog {
   std::vector<LaunchReport> launches;
   std::vector<Finding> findings;  // kHostMisuse; Finding::kernel holds the API function
   std::vector<RefusedCall> refused;
+  uint64_t graph_launches = 0;
 
   void found(const std::string& call, const std::string& message);
-  // {"launches": [...], "findings": ["..."], "refused": ["..."]}: launches as stat/report.h writes them, the findings of the driver
+  // {"launches": [...], "findings": ["..."], "refused": ["..."], "graph_launches": n}: launches as stat/report.h writes them, the findings of the driver
   // and of every launch as text.
   std::string take_json();
 };

@@ -50,7 +50,7 @@ class CudaModelTest {
   @ParameterizedTest
   @ValueSource(strings = {"deepseek_v3", "gpt_oss"})
   void everyHiddenStateLogitAndGreedyTokenIsTheReferences(String family) {
-    Path folder = repository().resolve("java/models/src/test/resources/goldens").resolve(family);
+    Path folder = golden(family);
     try (LanguageModel model = LanguageModel.open(folder, onDevice())) {
       Verifier.Report report = Verifier.compare(model, folder.resolve("golden.safetensors"));
       assertThat(report.greedyTokens()).isEqualTo(48);
@@ -111,6 +111,32 @@ class CudaModelTest {
     }
   }
 
+  /** The first token decodes without, to take what it needs; then all do. */
+  @Test
+  void tokensAreDecodedAsCapturedSteps() {
+    if (!GpuSim.isLoaded()) return; // a device does not count them
+    Path folder = golden("gpt_oss"); // 3 layers of 8 experts
+    int[] prompt = new int[48];
+    for (int i = 0; i < prompt.length; i++) prompt[i] = (37 * i + 5) % 512;
+    try (LanguageModel model = LanguageModel.open(folder, onDevice())) {
+      GenerateOptions ten = GenerateOptions.greedy(10).withStopIds(Set.of());
+      model.generate(new int[] {1}, ten, TokenListener.NONE);
+      awaitDevice();
+      assertThat(GpuReport.take().graphLaunches())
+          .as("segments between the layers' choices")
+          .isBetween(9L, 9L * 4);
+      model.generate(prompt, ten, TokenListener.NONE);
+      assertThat(model.expertCounters().distinctExperts()).isEqualTo(3 * 8);
+      awaitDevice();
+      GpuReport.take();
+      model.generate(new int[] {1}, ten, TokenListener.NONE);
+      awaitDevice();
+      assertThat(GpuReport.take().graphLaunches())
+          .as("one for each token: all experts are resident")
+          .isEqualTo(9);
+    }
+  }
+
   @Test
   void sequencesTakeTurnsOnStepsOfTheirOwn() {
     try (LanguageModel model = LanguageModel.open(kjvMoe(), onDevice());
@@ -152,6 +178,10 @@ class CudaModelTest {
           .forEach(allocation -> slots.put((Long) allocation.get("address"), slotBytes));
     }
     return slots;
+  }
+
+  private static Path golden(String family) {
+    return repository().resolve("java/models/src/test/resources/goldens").resolve(family);
   }
 
   private static Path kjvMoe() {

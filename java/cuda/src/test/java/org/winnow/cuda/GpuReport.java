@@ -14,7 +14,8 @@ import java.util.Map;
  * What the stand-in has seen: launches with their counters, findings, refused calls. JSON objects
  * are maps, arrays are lists, numbers are longs or doubles; names are gpusim.h's.
  */
-record GpuReport(List<Launch> launches, List<String> findings, List<String> refused) {
+record GpuReport(
+    List<Launch> launches, List<String> findings, List<String> refused, long graphLaunches) {
   /** One launch of a kernel. */
   record Launch(String kernel, Map<String, Object> fields) {
     /** A counter by its name: {@code "global_load_bytes"}. */
@@ -52,7 +53,8 @@ record GpuReport(List<Launch> launches, List<String> findings, List<String> refu
     return new GpuReport(
         launches,
         list(json, "findings").stream().map(Object::toString).toList(),
-        list(json, "refused").stream().map(Object::toString).toList());
+        list(json, "refused").stream().map(Object::toString).toList(),
+        (Long) json.get("graph_launches"));
   }
 
   /** Sum of a counter over the launches of kernels whose names begin so. */

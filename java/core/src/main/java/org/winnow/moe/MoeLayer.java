@@ -38,8 +38,9 @@ import org.winnow.moe.GroupedGemm.Product;
  *
  * <p>A batch that needs more experts than can be acquired at once is computed in waves, those that
  * are resident first. The output has the same bits whatever the waves and the number of threads; on
- * the CPU also whatever the batch, while CUDA adds up in another order from a size of batch on. Calls from several threads are served one after the other. After the first call of a
- * size no tensor is allocated.
+ * the CPU also whatever the batch, while CUDA adds up in another order from a size of batch on.
+ * Calls from several threads are served one after the other. After the first call of a size no
+ * tensor is allocated.
  */
 public final class MoeLayer implements AutoCloseable {
   private final Linear router;

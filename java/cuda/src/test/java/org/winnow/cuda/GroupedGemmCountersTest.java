@@ -26,7 +26,7 @@ class GroupedGemmCountersTest {
   }
 
   /** A layer whose experts all have weights, and rows for some of them. */
-  private static final class Layer implements AutoCloseable {
+  static final class Layer implements AutoCloseable {
     final CudaBackend backend;
     final int[] rowsPerExpert;
     final Tensor input;

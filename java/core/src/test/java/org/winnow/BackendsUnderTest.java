@@ -84,4 +84,9 @@ public abstract class BackendsUnderTest {
   public static <T> T sized(T small, T large) {
     return PROVIDED.isLargeTier() ? large : small;
   }
+
+  /** The same with a third size where host memory is computed on: an interpreter takes no such. */
+  public static <T> T sized(T small, T large, T largeOnHost) {
+    return sized(small, shared().memory().isHost() ? largeOnHost : large);
+  }
 }

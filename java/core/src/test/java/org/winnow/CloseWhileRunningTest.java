@@ -19,14 +19,15 @@ import org.winnow.moe.TopKRouter;
 /**
  * One thread uses things over and over while another closes one of them: the user gets
  * IllegalStateException, never a crash, and close() returns only when nothing reads the memory any
- * more. On a CPU tensors are of 2 MiB and more, which are unmapped at once: a read after that would
- * end this JVM.
+ * more. In host memory tensors are of 2 MiB and more, which are unmapped at once: a read after that
+ * would end this JVM.
  */
 @ContractTest
 public class CloseWhileRunningTest {
-  private static final int ROUNDS = BackendsUnderTest.sized(4, 40);
-  private static final int ROWS = BackendsUnderTest.sized(16, 256);
-  private static final int COLUMNS = BackendsUnderTest.sized(128, 2048); // large: 2 MiB of f32
+  private static final int ROUNDS = BackendsUnderTest.sized(4, 10, 40);
+  private static final int ROWS = BackendsUnderTest.sized(16, 64, 256);
+  private static final int COLUMNS = BackendsUnderTest.sized(128, 256, 2048);
+  private static final int WIDTH = BackendsUnderTest.sized(64, 96, 512); // of an expert
 
   private final Random random = new Random(17);
 
@@ -107,13 +108,12 @@ public class CloseWhileRunningTest {
         () -> {
           Backend backend = backend();
           int experts = 4;
-          int width = BackendsUnderTest.sized(64, 512);
-          Tensor routerWeight = backend.f32(experts, width);
-          Tensor gate = backend.f32(experts, width, width);
-          Tensor up = backend.f32(experts, width, width);
-          Tensor down = backend.f32(experts, width, width);
-          Tensor hidden = backend.f32(8, width);
-          Tensor output = backend.f32(8, width);
+          Tensor routerWeight = backend.f32(experts, WIDTH);
+          Tensor gate = backend.f32(experts, WIDTH, WIDTH);
+          Tensor up = backend.f32(experts, WIDTH, WIDTH);
+          Tensor down = backend.f32(experts, WIDTH, WIDTH);
+          Tensor hidden = backend.f32(8, WIDTH);
+          Tensor output = backend.f32(8, WIDTH);
           Linear router = new Linear(routerWeight, null);
           ResidentExperts resident = ResidentExperts.stacked(gate, up, down);
           MoeLayer layer =
@@ -143,7 +143,7 @@ public class CloseWhileRunningTest {
                 }
               });
       user.start();
-      while (!started.get() && user.isAlive()) Thread.onSpinWait();
+      while (!started.get() && user.isAlive()) LockSupport.parkNanos(20_000);
       LockSupport.parkNanos(random.nextInt(300_000));
       close(scene.closed);
       join(user);

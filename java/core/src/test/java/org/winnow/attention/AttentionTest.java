@@ -18,10 +18,10 @@ import org.winnow.attention.AttentionProblem.Shape;
 
 @ContractTest
 public class AttentionTest {
-  private static final int MANY = BackendsUnderTest.sized(9, 130);
+  private static final int MANY = BackendsUnderTest.sized(9, 65, 130);
   private static final int LONG = BackendsUnderTest.sized(520, 970);
-  private static final int LATENTS = BackendsUnderTest.sized(520, 1700);
-  private static final int HEADS = BackendsUnderTest.sized(4, 16);
+  private static final int LATENTS = BackendsUnderTest.sized(520, 900, 1700);
+  private static final int HEADS = BackendsUnderTest.sized(4, 8, 16);
 
   private final Backend backend = BackendsUnderTest.shared();
 

@@ -144,8 +144,8 @@ public class GroupedGemmTest {
   void theBitsDependNeitherOnThreadsNorOnTheOtherRows(
       Variant variant, DType inputType, DType weightType) {
     Form form = new Form(inputType, weightType, DType.F32, true, true, Activation.SILU);
-    int[] rowsPerExpert = {BackendsUnderTest.sized(37, 140), 0, 3};
-    int columns = BackendsUnderTest.sized(37, 125);
+    int[] rowsPerExpert = {BackendsUnderTest.sized(37, 70, 140), 0, 3};
+    int columns = BackendsUnderTest.sized(37, 45, 125);
     Backend backend = variant.backend();
     try (var p =
         GroupedGemmProblem.reals(backend, form, new Random(7), rowsPerExpert, LONG_SUM, columns)

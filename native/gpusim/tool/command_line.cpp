@@ -40,6 +40,12 @@ Exit code: 0 clean, 1 findings or an error of the kernel, 2 a wrong command line
 Example: y = a * x for 1000 elements, kernel `scale(const float* x, float* y, float a, int n)`
   nvcc -ptx -arch=compute_80 -O3 -lineinfo scale.cu -o scale.ptx
   gpusim run scale.ptx scale --grid 4 --block 256 'x=f32[1000]:random' 'y=f32[1000]:unwritten' f32:2 i32:1000 --dump y:8 --lines
+
+Speed of the interpreter on one core with bounds checked, 512 x 512 x 512 by tensor cores; without the three --no-... with all checks:
+  gpusim run grouped_gemm_cuda.ptx grouped_gemm_tensor_bf16_bf16 --grid 9,4 --block 128 --threads 1 --time 3 \
+    --no-races --no-initialised --no-counters --buffer 'x=bf16[262144]:random' --buffer 'w=bf16[262144]:random' \
+    --buffer 'y=f32[262144]:unwritten' \
+    '{@x,@0,@[w],@0,@0,@0,@0,@0,@y,i32:512,i32:1,i32:512,i32:512,i32:1,i32:1,i32:0,i32:0,i32:0,i32:0}'
 )";
 
 namespace {

@@ -399,7 +399,8 @@ public final class MoeLayer implements AutoCloseable {
     /**
      * Whether to compute every expert for every token, those that were not chosen with weight 0:
      * what a dense layer of the same weights does, to compare with. The output has the same bits,
-     * as long as no expert overflows. Default: no.
+     * as long as no expert overflows and, on CUDA, the larger number of rows is added up in the
+     * same order. Default: no.
      */
     public Builder everyExpert(boolean computesEveryExpert) {
       everyExpert = computesEveryExpert;

@@ -89,7 +89,8 @@ public abstract class Backend implements AutoCloseable {
    * <p>The captured operations do not run now. Whatever waits for the device, allocates or releases
    * its memory or copies to or from the host is refused within the step; run it once before, so
    * that what it needs is there. The tensors that it uses must stay open as long as the captured
-   * step.
+   * step. Other threads' operations wait until the step is captured: it must not wait for one of
+   * these threads, nor for an object, a layer for instance, that one of them is using.
    *
    * @throws UnsupportedOperationException unless {@link #canCapture()}
    * @throws IllegalStateException if the step does what cannot be captured

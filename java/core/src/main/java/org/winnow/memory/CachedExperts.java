@@ -16,16 +16,17 @@ final class CachedExperts implements Experts {
   final ExpertMatrices down;
   private final ExpertCache cache;
 
-  // Guarded by the cache's lock:
+  // Guarded by the cache's lock. What is volatile is also read without it: a captured step, which
+  // keeps others from issuing operations, must not wait for the lock.
   final int[] held; // expert ids
   int numHeld;
   int numPending; // of those held: not READY yet
-  Thread owner;
+  volatile Thread owner;
   RuntimeException failure;
   long passes;
   boolean hasHints;
-  boolean complete; // every expert is resident and none will ever be evicted
-  boolean published; // the tables name every expert
+  volatile boolean complete; // every expert is resident and none will ever be evicted
+  volatile boolean published; // the tables name every expert, for good
 
   CachedExperts(ExpertCache cache, int layer) {
     ExpertStore store = cache.store();

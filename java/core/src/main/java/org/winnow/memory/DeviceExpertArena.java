@@ -74,6 +74,7 @@ final class DeviceExpertArena extends ExpertArena {
   @Override
   long load(ExpertLayout layout, int slot, String what) {
     if (slots[slot] == null) take(slot);
+    if (lastUse[slot] == UNKNOWN) lastUse[slot] = mark();
     Long buffer = staging.poll();
     if (buffer == null) buffer = transfers.allocateStaging(loaderBytes + store.stagingBytes());
     try {
@@ -88,7 +89,7 @@ final class DeviceExpertArena extends ExpertArena {
   /** The copy waits for the zeros that a new tensor is filled with: they are an operation. */
   private void take(int slot) {
     slots[slot] = Tensor.allocate(memory, DType.I8, slotBytes);
-    lastUse[slot] = transfers.mark();
+    lastUse[slot] = mark();
   }
 
   private void copy(ExpertLayout layout, int slot, long buffer) {
@@ -106,9 +107,12 @@ final class DeviceExpertArena extends ExpertArena {
   }
 
   @Override
-  void release(int[] released, int numReleased) {
-    if (numReleased == 0) return;
-    long mark = transfers.mark();
+  long mark() {
+    return transfers.mark();
+  }
+
+  @Override
+  void release(int[] released, int numReleased, long mark) {
     for (int i = 0; i < numReleased; i++) lastUse[released[i]] = mark;
   }
 

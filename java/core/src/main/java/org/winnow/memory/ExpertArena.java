@@ -28,8 +28,19 @@ abstract class ExpertArena implements AutoCloseable {
    */
   abstract long load(ExpertLayout layout, int slot, String what);
 
-  /** Operations issued so far may read these slots for as long as they run; later ones do not. */
-  abstract void release(int[] slots, int numSlots);
+  /** What {@link #release} takes where nobody knows which operations read the slots. */
+  static final long UNKNOWN = -1;
+
+  /**
+   * The point that the operations issued so far reach. Waits for a thread that captures operations:
+   * not to be called with a lock that such a thread may take.
+   */
+  abstract long mark();
+
+  /**
+   * Operations up to that point may read these slots for as long as they run; later ones do not.
+   */
+  abstract void release(int[] slots, int numSlots, long mark);
 
   /** Waits for operations and loads that are running. */
   @Override

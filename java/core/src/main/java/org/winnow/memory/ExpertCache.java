@@ -62,7 +62,7 @@ public final class ExpertCache implements AutoCloseable {
   private final boolean[] chosen; // by expert: at least once
   private final int[] released; // scratch: slots
   private int numReading;
-  private boolean closing;
+  private volatile boolean closing;
   private boolean closed;
 
   private long demandBytesRead;
@@ -204,9 +204,9 @@ public final class ExpertCache implements AutoCloseable {
 
   /** Whether every expert of the layer is in a slot that nobody else will ever need. */
   boolean isComplete(CachedExperts layer) {
+    if (layer.complete) return true;
     lock.lock();
     try {
-      if (layer.complete) return true;
       if (slots.numSlots() < store.numExperts()) return false;
       for (int expert = layer.firstExpert;
           expert < layer.firstExpert + layer.numExperts;
@@ -223,6 +223,7 @@ public final class ExpertCache implements AutoCloseable {
 
   /** Makes the tables of a complete layer name all its experts; nothing is held or counted. */
   void acquireAll(CachedExperts layer) {
+    if (layer.published && !closing) return;
     lock.lock();
     try {
       requireOpen();
@@ -237,14 +238,23 @@ public final class ExpertCache implements AutoCloseable {
   }
 
   void release(CachedExperts layer) {
+    if (layer.owner != Thread.currentThread()) {
+      if (layer.published) return; // by acquireAll
+      throw new IllegalStateException("this thread holds no experts of layer " + layer.layer);
+    }
+    long mark = ExpertArena.UNKNOWN; // if the device is lost
+    try {
+      mark = arena.mark(); // before the lock is taken
+    } finally {
+      release(layer, mark);
+    }
+  }
+
+  private void release(CachedExperts layer, long mark) {
     lock.lock();
     try {
-      if (layer.owner != Thread.currentThread()) {
-        if (layer.published) return; // by acquireAll
-        throw new IllegalStateException("this thread holds no experts of layer " + layer.layer);
-      }
       unpublish(layer);
-      unpin(layer);
+      arena.release(released, unpin(layer), mark);
     } finally {
       lock.unlock();
     }
@@ -350,7 +360,7 @@ public final class ExpertCache implements AutoCloseable {
     unpublish(layer);
     dropQueued(layer);
     layer.numPending = 0;
-    unpin(layer);
+    arena.release(released, unpin(layer), ExpertArena.UNKNOWN);
   }
 
   /**
@@ -443,11 +453,12 @@ public final class ExpertCache implements AutoCloseable {
     event.commit();
     if (layer.failure == null) return;
     RuntimeException failure = layer.failure;
-    unpin(layer);
+    unpin(layer); // no operation has read them since they were last released
     throw failure;
   }
 
-  private void unpin(CachedExperts layer) {
+  /** Returns how many slots, then in {@code released}, the layer held. */
+  private int unpin(CachedExperts layer) {
     int numReleased = 0;
     for (int i = 0; i < layer.numHeld; i++) {
       int slot = slots.slotOf[layer.firstExpert + layer.held[i]];
@@ -455,11 +466,11 @@ public final class ExpertCache implements AutoCloseable {
       slots.pins[slot]--;
       released[numReleased++] = slot;
     }
-    arena.release(released, numReleased);
     layer.numHeld = 0;
     layer.owner = null;
     layer.failure = null;
     changed.signalAll();
+    return numReleased;
   }
 
   private void unpublish(CachedExperts layer) {

@@ -40,7 +40,12 @@ final class HostExpertArena extends ExpertArena {
   }
 
   @Override
-  void release(int[] released, int numReleased) {} // the host's operations end before they return
+  long mark() {
+    return 0;
+  }
+
+  @Override
+  void release(int[] released, int numReleased, long mark) {} // operations ended as they returned
 
   @Override
   public void close() {

@@ -1,0 +1,90 @@
+package org.winnow.cuda;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Path;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.winnow.DType;
+import org.winnow.memory.Checkpoint;
+import org.winnow.memory.EvictionPolicy;
+import org.winnow.memory.ExpertCache;
+import org.winnow.memory.ExpertStore;
+import org.winnow.memory.SyntheticExperts;
+
+/** A cache of experts on a device, used by several threads. */
+class DeviceExpertsTest {
+  private static final int[] BOTH = {0, 1};
+
+  @TempDir Path directory;
+
+  /** Who releases experts waits for the step; the step does not wait for the cache meanwhile. */
+  @Test
+  @Timeout(value = 60, unit = TimeUnit.SECONDS, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void expertsAreReleasedWhileAStepIsCaptured() throws Exception {
+    var file =
+        new SyntheticExperts(
+            directory.resolve("experts"),
+            SyntheticExperts.Layout.SEPARATE,
+            DType.F32,
+            2,
+            BOTH.length,
+            8,
+            8,
+            0);
+    try (var backend = new CudaBackend();
+        Checkpoint checkpoint = new Checkpoint(file.tensors())) {
+      ExpertStore store = file.store(checkpoint);
+      long budgetBytes = store.fullBudgetBytes(backend.memory());
+      try (var cache =
+          new ExpertCache(store, backend.memory(), budgetBytes, EvictionPolicy.lru())) {
+        for (int layer = 0; layer < 2; layer++) {
+          cache.layer(layer).acquire(BOTH, BOTH.length);
+          cache.layer(layer).release();
+        }
+        cache.layer(0).acquireAll();
+        CountDownLatch held = new CountDownLatch(1);
+        CountDownLatch capturing = new CountDownLatch(1);
+        AtomicBoolean releasing = new AtomicBoolean();
+        Thread other =
+            new Thread(
+                () -> {
+                  cache.layer(1).acquire(BOTH, BOTH.length);
+                  held.countDown();
+                  await(capturing);
+                  releasing.set(true);
+                  cache.layer(1).release();
+                });
+        other.start();
+        await(held);
+        backend
+            .capture(
+                () -> {
+                  capturing.countDown();
+                  while (!releasing.get() || other.getState() != Thread.State.WAITING)
+                    Thread.yield();
+                  assertThat(cache.layer(0).isAlwaysResident()).isTrue();
+                  cache.layer(0).acquireAll();
+                  cache.layer(0).release();
+                  assertThat(cache.layer(1).isResident(0)).isTrue(); // takes the cache's lock
+                })
+            .close();
+        other.join();
+        cache.layer(1).acquire(BOTH, BOTH.length);
+        cache.layer(1).release();
+      }
+    }
+  }
+
+  private static void await(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+}

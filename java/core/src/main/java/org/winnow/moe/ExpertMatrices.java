@@ -205,8 +205,13 @@ public final class ExpertMatrices implements AutoCloseable {
 
   private synchronized void handOver() {
     if (!changed) return;
-    changed = false;
-    tables.fromHost();
+    changed = false; // first: an entry that is put meanwhile is handed over next time
+    try {
+      tables.fromHost();
+    } catch (RuntimeException | Error e) {
+      changed = true;
+      throw e;
+    }
   }
 
   private void put(int expert, long weight, long up, long bias, long upBias) {

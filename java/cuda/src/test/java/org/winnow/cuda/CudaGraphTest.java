@@ -6,8 +6,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.winnow.CapturedStep;
+import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.layer.Add;
+import org.winnow.moe.ExpertMatrices;
 
 class CudaGraphTest {
   private final CudaBackend backend = new CudaBackend();
@@ -80,6 +82,17 @@ class CudaGraphTest {
     assertThat(sum.toFloatArray()).containsOnly(0);
     step();
     assertThat(sum.toFloatArray()).containsExactly(2, 4, 6, 8, 10);
+  }
+
+  @Test
+  void addressesThatACaptureRefusesToHandOverAreHandedOverLater() {
+    try (var weights = new ExpertMatrices(backend.memory(), DType.BF16, 1, 8, 8, false, false);
+        Tensor read = Tensor.allocate(DType.I64, 1)) {
+      weights.set(0, 4096, 0, 0, 0);
+      assertRefused("copying to the device", weights::weightTable);
+      backend.memory().copyToHost(read.address(), weights.weightTable(), Long.BYTES);
+      assertThat(read.asByteBuffer().getLong(0)).isEqualTo(4096);
+    }
   }
 
   @Test

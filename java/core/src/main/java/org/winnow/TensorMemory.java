@@ -40,6 +40,14 @@ public abstract class TensorMemory {
    */
   public abstract void free(long address, long sizeBytes);
 
+  /**
+   * The most bytes that can be allocated here now, as far as that is known: what the backend was
+   * allowed, less what is in use. Of the host's memory nothing is known.
+   */
+  public long availableBytes() {
+    return Long.MAX_VALUE;
+  }
+
   /** Overwrites bytes of this memory with bytes of the host's. */
   public abstract void copyFromHost(long address, long hostAddress, long sizeBytes);
 

@@ -54,6 +54,11 @@ final class CudaMemory extends TensorMemory {
   }
 
   @Override
+  public long availableBytes() {
+    return budgetBytes - usedBytes();
+  }
+
+  @Override
   public long allocate(long sizeBytes) {
     try (var entry = context.enterOutsideCapture("allocating device memory")) {
       if (sizeBytes > budgetBytes - usedBytes)

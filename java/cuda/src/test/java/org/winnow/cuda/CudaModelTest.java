@@ -1,6 +1,7 @@
 package org.winnow.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,6 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.winnow.Backend;
+import org.winnow.BudgetException;
 import org.winnow.Tensor;
 import org.winnow.memory.ExpertCounters;
 import org.winnow.models.ExpertBudget;
@@ -134,6 +136,16 @@ class CudaModelTest {
       assertThat(GpuReport.take().graphLaunches())
           .as("one for each token: all experts are resident")
           .isEqualTo(9);
+    }
+  }
+
+  @Test
+  void aModelThatTheDeviceHasNoRoomForIsRefusedAtOnce() {
+    try (var small = new CudaBackend(0, 4L << 20)) {
+      assertThatThrownBy(
+              () -> LanguageModel.open(kjvMoe(), LoadOptions.defaults().withBackend(small)))
+          .isInstanceOf(BudgetException.class)
+          .hasMessageStartingWith("memory for the expert budget and all other weights");
     }
   }
 

@@ -58,7 +58,7 @@ final class LoadedModel implements AutoCloseable {
       TensorMemory memory = backend.memory();
       long fullBytes = store == null ? 0 : store.fullBudgetBytes(memory);
       long budgetBytes = store == null ? 0 : options.budget().resolveBytes(fullBytes);
-      if (memory.isHost()) requireMemory(checkpoint, Math.min(budgetBytes, fullBytes));
+      requireMemory(memory, checkpoint, Math.min(budgetBytes, fullBytes));
       cache =
           store == null
               ? null
@@ -106,8 +106,11 @@ final class LoadedModel implements AutoCloseable {
     }
   }
 
-  /** Else the system would end the process when the budget is full, perhaps hours later. */
-  private void requireMemory(Checkpoint checkpoint, long expertBytes) {
+  /**
+   * Else the system would end the process when the budget is full, or a device have no room for an
+   * expert, perhaps hours later.
+   */
+  private void requireMemory(TensorMemory memory, Checkpoint checkpoint, long expertBytes) {
     long neededBytes =
         expertBytes
             + spec.weights().stream()
@@ -116,7 +119,9 @@ final class LoadedModel implements AutoCloseable {
                 .mapToLong(name -> checkpoint.require(name).sizeBytes())
                 .sum();
     long totalBytes =
-        ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class).getTotalMemorySize();
+        memory.isHost()
+            ? ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class).getTotalMemorySize()
+            : memory.availableBytes();
     if (neededBytes > totalBytes)
       throw new BudgetException(
           "memory for the expert budget and all other weights (a smaller budget needs less)",

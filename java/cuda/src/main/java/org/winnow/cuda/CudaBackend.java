@@ -74,21 +74,28 @@ public final class CudaBackend extends Backend {
     String cause = devices.get(device).unsuitability();
     if (cause != null) throw new BackendUnavailableException(NAME, cause);
     context = new CudaContext(devices.get(device));
-    memory = new CudaMemory(context, Math.min(budgetBytes, freeBytes()));
-    add = new CudaAdd(context);
-    attention = new CudaAttention(context, memory);
-    clamp = new CudaClamp(context);
-    embedding = new CudaEmbedding(context, memory);
-    expertPlan = new CudaExpertPlan(context, memory);
-    groupedGemm = new CudaGroupedGemm(context, groupedGemmPath);
-    kvAppend = new CudaKvAppend(context);
-    layerNorm = new CudaLayerNorm(context);
-    moeCombine = new CudaMoeCombine(context);
-    rmsNorm = new CudaRmsNorm(context);
-    rope = new CudaRope(context);
-    sampler = new CudaSampler(context, memory);
-    stridedCopy = new CudaStridedCopy(context);
-    topKRouter = new CudaTopKRouter(context, memory);
+    CudaMemory opened = null;
+    try {
+      opened = new CudaMemory(context, Math.min(budgetBytes, freeBytes()));
+      memory = opened;
+      add = new CudaAdd(context);
+      attention = new CudaAttention(context, memory);
+      clamp = new CudaClamp(context);
+      embedding = new CudaEmbedding(context, memory);
+      expertPlan = new CudaExpertPlan(context, memory);
+      groupedGemm = new CudaGroupedGemm(context, groupedGemmPath);
+      kvAppend = new CudaKvAppend(context);
+      layerNorm = new CudaLayerNorm(context);
+      moeCombine = new CudaMoeCombine(context);
+      rmsNorm = new CudaRmsNorm(context);
+      rope = new CudaRope(context);
+      sampler = new CudaSampler(context, memory);
+      stridedCopy = new CudaStridedCopy(context);
+      topKRouter = new CudaTopKRouter(context, memory);
+    } catch (RuntimeException | Error e) {
+      context.close(opened);
+      throw e;
+    }
   }
 
   private long freeBytes() {

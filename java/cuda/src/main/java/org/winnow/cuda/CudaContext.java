@@ -41,9 +41,14 @@ final class CudaContext {
     CudaError.check(
         cuDevicePrimaryCtxRetain(handle, CudaDevice.handle(device.ordinal())),
         "cuDevicePrimaryCtxRetain");
-    check(cuCtxSetCurrent(handle), "cuCtxSetCurrent");
-    compute = new CudaStream(this);
-    copy = new CudaStream(this);
+    try {
+      check(cuCtxSetCurrent(handle), "cuCtxSetCurrent");
+      compute = new CudaStream(this);
+      copy = new CudaStream(this);
+    } catch (RuntimeException | Error e) {
+      cuDevicePrimaryCtxRelease(CudaDevice.handle(device.ordinal())); // with what was created
+      throw e;
+    }
     computing = new Entry(lock, compute);
     copying = new Entry(copyLock, copy);
   }
@@ -209,7 +214,11 @@ final class CudaContext {
     copy.synchronize();
   }
 
-  /** Waits for all work, then releases everything. May be called twice. */
+  /**
+   * Waits for all work, then releases everything. May be called twice.
+   *
+   * @param memory of this context; null if opening the backend failed before there was one
+   */
   void close(CudaMemory memory) {
     lock.lock();
     copyLock.lock();
@@ -222,7 +231,7 @@ final class CudaContext {
       // Statuses are not looked at: all that can fail here is a context that is lost.
       graphs.forEach(CudaGraph::destroy);
       modules.values().forEach(KernelModule::close);
-      memory.close();
+      if (memory != null) memory.close();
       compute.close();
       copy.close();
       cuDevicePrimaryCtxRelease(CudaDevice.handle(device.ordinal()));

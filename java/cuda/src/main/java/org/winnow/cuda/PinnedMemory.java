@@ -8,19 +8,20 @@ import org.bytedeco.javacpp.Pointer;
 /** Host memory that the system does not move, which the device copies from and to on its own. */
 final class PinnedMemory implements AutoCloseable {
   private final Pointer pointer = new Pointer();
-  private final long sizeBytes;
 
+  /**
+   * @throws OutOfMemoryError if the system locks no more
+   */
   PinnedMemory(CudaContext context, long sizeBytes) {
-    this.sizeBytes = sizeBytes;
-    context.check(cuMemHostAlloc(pointer, sizeBytes, 0), "cuMemHostAlloc");
+    int status = cuMemHostAlloc(pointer, sizeBytes, 0);
+    if (status == CudaError.OUT_OF_MEMORY)
+      throw new OutOfMemoryError(
+          "the system locks no " + sizeBytes + " bytes of memory for " + context.name());
+    context.check(status, "cuMemHostAlloc");
   }
 
   long address() {
     return pointer.address();
-  }
-
-  long sizeBytes() {
-    return sizeBytes;
   }
 
   @Override

@@ -2,12 +2,14 @@ package org.winnow.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.bytedeco.cuda.global.cudart.cuDevicePrimaryCtxGetState;
 
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.winnow.BudgetException;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.TransferQueue;
 import org.winnow.layer.Add;
 
 class CudaMemoryTest {
@@ -66,6 +68,36 @@ class CudaMemoryTest {
       two.close();
       assertThat(backend.usedBytes()).isEqualTo(own);
       backend.allocate(DType.I8, 3 * MIB - own).close();
+    }
+  }
+
+  @Test
+  void aBudgetTooSmallForTheBackendItselfLeavesNothingBehind() {
+    int[] flags = new int[1];
+    int[] active = new int[1];
+    assertThatThrownBy(() -> new CudaBackend(0, Long.BYTES)).isInstanceOf(BudgetException.class);
+    CudaError.check(cuDevicePrimaryCtxGetState(0, flags, active), "cuDevicePrimaryCtxGetState");
+    assertThat(active[0]).isZero();
+  }
+
+  @Test
+  void pinnedMemoryThatTheSystemDoesNotGiveIsOutOfMemory() {
+    try (var backend = new CudaBackend();
+        TransferQueue transfers = backend.memory().openTransfers()) {
+      assertThatThrownBy(() -> transfers.allocateStaging(1L << 50))
+          .isInstanceOf(OutOfMemoryError.class)
+          .hasMessage("the system locks no 1125899906842624 bytes of memory for cuda:0");
+    }
+  }
+
+  @Test
+  void whatIsLeftOfTheBudgetCanBeAsked() {
+    try (var backend = new CudaBackend(0, 3 * MIB);
+        Tensor tensor = backend.allocate(DType.I8, 2 * MIB)) {
+      assertThat(backend.memory().availableBytes())
+          .isEqualTo(backend.budgetBytes() - backend.usedBytes())
+          .isLessThanOrEqualTo(MIB);
+      assertThat(tensor.memory().availableBytes()).isPositive();
     }
   }
 

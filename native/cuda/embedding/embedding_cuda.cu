@@ -69,7 +69,7 @@ __device__ void gather(const Embedding& op) {
 
 }  // namespace winnow
 
-extern "C" __global__ void embedding_check(const winnow::Embedding op) {
+extern "C" __global__ void __launch_bounds__(1024) embedding_check(const winnow::Embedding op) {
   const int32_t wrong = winnow::first_wrong_of_thread(op);
   if (wrong != INT32_MAX) atomicMax(op.refused, INT32_MAX - wrong);
 }

@@ -108,7 +108,7 @@ extern "C" __global__ void expert_plan_count(const winnow::ExpertPlan op) {
 }
 
 // block_counts become their exclusive sum; expert_offsets and active_experts follow from it.
-extern "C" __global__ void expert_plan_offsets(const winnow::ExpertPlan op) {
+extern "C" __global__ void __launch_bounds__(1024) expert_plan_offsets(const winnow::ExpertPlan op) {
   __shared__ int32_t warp_sums[32];
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int64_t size = int64_t{op.num_experts} * op.num_blocks;

@@ -215,7 +215,7 @@ extern "C" __global__ void sampler_weigh(const winnow::Sampler op) {
   }
 }
 
-extern "C" __global__ void sampler_choose(const winnow::Sampler op) {
+extern "C" __global__ void __launch_bounds__(winnow::kChooseThreads) sampler_choose(const winnow::Sampler op) {
   __shared__ winnow::Histogram histogram;
   int64_t refused = op.vocabulary_size;
   for (int32_t i = threadIdx.x; i < op.num_blocks; i += winnow::kChooseThreads)

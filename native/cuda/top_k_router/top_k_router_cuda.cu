@@ -145,8 +145,8 @@ extern "C" __global__ void top_k_router_ragged(const winnow::Router op, const wi
 }
 
 // token_offsets[t + 1] holds the number of choices of token t: becomes their inclusive sum.
-extern "C" __global__ void top_k_router_offsets(int32_t* token_offsets, int64_t num_tokens,
-                                                winnow::RouterStatus* status) {
+extern "C" __global__ void __launch_bounds__(1024)
+    top_k_router_offsets(int32_t* token_offsets, int64_t num_tokens, winnow::RouterStatus* status) {
   __shared__ int32_t warp_sums[32];
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   int32_t before = 0;  // choices of the tiles before this one

@@ -1,6 +1,7 @@
 package org.winnow.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.file.Files;
@@ -84,7 +85,7 @@ class CudaModelTest {
    */
   @Test
   void bytesOfExpertsThatNoTokenChoseAreNeitherCopiedNorRead() {
-    if (!GpuSim.isLoaded()) return; // a device counts no bytes
+    assumeTrue(GpuSim.isLoaded(), GpuSim::cause); // only there are bytes counted
     try (LanguageModel model = LanguageModel.open(kjvMoe(), onDevice())) {
       awaitDevice(); // the weights of the rest
       GpuSim.resetTouched();
@@ -116,7 +117,7 @@ class CudaModelTest {
   /** The first token decodes without, to take what it needs; then all do. */
   @Test
   void tokensAreDecodedAsCapturedSteps() {
-    if (!GpuSim.isLoaded()) return; // a device does not count them
+    assumeTrue(GpuSim.isLoaded(), GpuSim::cause); // only there are they counted
     Path folder = golden("gpt_oss"); // 3 layers of 8 experts
     int[] prompt = new int[48];
     for (int i = 0; i < prompt.length; i++) prompt[i] = (37 * i + 5) % 512;

@@ -15,6 +15,15 @@ public abstract class TransferQueue implements AutoCloseable {
   /** Releases what {@link #allocateStaging} returned. */
   public abstract void freeStaging(long address, long sizeBytes);
 
+  /**
+   * Asked before something is written to staging memory, within {@link
+   * org.winnow.internal.NativeCalls}: a backend that is closed meanwhile waits until that is left,
+   * and then releases the memory.
+   *
+   * @throws IllegalStateException if this, or the backend, is closed
+   */
+  public abstract void requireOpen();
+
   /** The point that the operations issued so far reach; later points are larger. */
   public abstract long mark();
 

@@ -6,6 +6,7 @@ import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.TransferQueue;
+import org.winnow.internal.NativeCalls;
 import org.winnow.memory.ExpertLayout.Role;
 
 /**
@@ -78,11 +79,22 @@ final class DeviceExpertArena extends ExpertArena {
     Long buffer = staging.poll();
     if (buffer == null) buffer = transfers.allocateStaging(loaderBytes + store.stagingBytes());
     try {
-      long readBytes = ExpertLoader.load(layout, buffer, buffer + loaderBytes, what);
+      long readBytes = read(layout, buffer, what);
       copy(layout, slot, buffer);
       return readBytes;
     } finally {
       staging.add(buffer);
+    }
+  }
+
+  /** A backend that is closed waits for it, and releases the buffer only then. */
+  private long read(ExpertLayout layout, long buffer, String what) {
+    int ticket = NativeCalls.enter();
+    try {
+      transfers.requireOpen();
+      return ExpertLoader.load(layout, buffer, buffer + loaderBytes, what);
+    } finally {
+      NativeCalls.exit(ticket);
     }
   }
 

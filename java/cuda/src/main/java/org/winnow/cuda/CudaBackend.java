@@ -321,7 +321,7 @@ public final class CudaBackend extends Backend {
   @Override
   public void close() {
     if (context.isClosed()) return;
-    NativeCalls.awaitRunning();
+    NativeCalls.awaitRunning(); // throws, before anything is closed, in a call that is running
     context.close(memory);
   }
 }

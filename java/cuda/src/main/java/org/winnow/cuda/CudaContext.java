@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
 import org.bytedeco.cuda.cudart.CUctx_st;
+import org.winnow.internal.NativeCalls;
 
 /**
  * A device's primary context, its kernels and its streams. One thread at a time issues work: it
@@ -116,8 +117,12 @@ final class CudaContext {
     }
   }
 
-  private void makeCurrent() {
+  void requireOpen() {
     if (closed) throw new IllegalStateException("backend " + name() + " is closed");
+  }
+
+  private void makeCurrent() {
+    requireOpen();
     if (poison != null) throw poisoned();
     CudaError.check(cuCtxSetCurrent(handle), "cuCtxSetCurrent");
   }
@@ -221,11 +226,17 @@ final class CudaContext {
    */
   void close(CudaMemory memory) {
     lock.lock();
-    copyLock.lock();
     try {
       if (closed) return;
       refuseInCapture("closing the backend");
       closed = true;
+    } finally {
+      lock.unlock();
+    }
+    NativeCalls.awaitRunning(); // those that fill pinned memory; nothing begins any more
+    lock.lock();
+    copyLock.lock();
+    try {
       cuCtxSetCurrent(handle);
       if (poison == null) awaitLastWork();
       // Statuses are not looked at: all that can fail here is a context that is lost.

@@ -18,7 +18,7 @@ final class CudaTransferQueue extends TransferQueue {
   private final CudaEvent[] marks = new CudaEvent[NUM_MARKS];
   private final Map<Long, PinnedMemory> staging = new HashMap<>(); // by address
   private long lastMark;
-  private boolean closed;
+  private volatile boolean closed;
 
   CudaTransferQueue(CudaContext context, CudaMemory memory) {
     this.context = context;
@@ -79,7 +79,9 @@ final class CudaTransferQueue extends TransferQueue {
     }
   }
 
-  private void requireOpen() {
+  @Override
+  public void requireOpen() {
+    context.requireOpen();
     if (closed) throw new IllegalStateException("transfer queue is closed");
   }
 

@@ -2,6 +2,7 @@ package org.winnow.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -14,6 +15,7 @@ import org.winnow.memory.Checkpoint;
 import org.winnow.memory.EvictionPolicy;
 import org.winnow.memory.ExpertCache;
 import org.winnow.memory.ExpertStore;
+import org.winnow.memory.FaultyReaders;
 import org.winnow.memory.SyntheticExperts;
 
 /** A cache of experts on a device, used by several threads. */
@@ -26,16 +28,7 @@ class DeviceExpertsTest {
   @Test
   @Timeout(value = 60, unit = TimeUnit.SECONDS, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
   void expertsAreReleasedWhileAStepIsCaptured() throws Exception {
-    var file =
-        new SyntheticExperts(
-            directory.resolve("experts"),
-            SyntheticExperts.Layout.SEPARATE,
-            DType.F32,
-            2,
-            BOTH.length,
-            8,
-            8,
-            0);
+    var file = experts();
     try (var backend = new CudaBackend();
         Checkpoint checkpoint = new Checkpoint(file.tensors())) {
       ExpertStore store = file.store(checkpoint);
@@ -78,6 +71,56 @@ class DeviceExpertsTest {
         cache.layer(1).release();
       }
     }
+  }
+
+  /** Page-locked memory that a reader fills is not taken away from it. */
+  @Test
+  @Timeout(value = 60, unit = TimeUnit.SECONDS, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void closingTheBackendWaitsForReads() throws Exception {
+    var file = experts();
+    var readers = new FaultyReaders();
+    CountDownLatch reading = new CountDownLatch(1);
+    CountDownLatch goOn = new CountDownLatch(1);
+    readers.beforeRead(
+        () -> {
+          reading.countDown();
+          await(goOn);
+        });
+    var backend = new CudaBackend();
+    try (Checkpoint checkpoint = new Checkpoint(file.tensors(), readers)) {
+      ExpertStore store = file.store(checkpoint);
+      long budgetBytes = store.fullBudgetBytes(backend.memory());
+      try (var cache =
+          new ExpertCache(store, backend.memory(), budgetBytes, EvictionPolicy.lru())) {
+        Throwable[] failure = new Throwable[1];
+        Thread user = new Thread(() -> cache.layer(0).acquire(BOTH, BOTH.length));
+        user.setUncaughtExceptionHandler((thread, e) -> failure[0] = e);
+        user.start();
+        await(reading);
+        Thread closer = new Thread(backend::close);
+        closer.start();
+        closer.join(300);
+        assertThat(closer.isAlive()).isTrue();
+        goOn.countDown();
+        closer.join();
+        user.join();
+        assertThat(failure[0])
+            .isInstanceOf(IllegalStateException.class)
+            .hasMessage("backend cuda:0 is closed");
+      }
+    }
+  }
+
+  private SyntheticExperts experts() throws IOException {
+    return new SyntheticExperts(
+        directory.resolve("experts"),
+        SyntheticExperts.Layout.SEPARATE,
+        DType.F32,
+        2,
+        BOTH.length,
+        8,
+        8,
+        0);
   }
 
   private static void await(CountDownLatch latch) {

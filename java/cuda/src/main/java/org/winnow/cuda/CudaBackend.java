@@ -45,14 +45,18 @@ public final class CudaBackend extends Backend {
   private final CudaStridedCopy stridedCopy;
   private final CudaTopKRouter topKRouter;
 
-  /** The first device, and as much of its memory as is free now. */
+  /** What the driver needs beside tensors, for kernels, graphs and rounding: of the free memory. */
+  private static final double RESERVE_SHARE = 1 / 16.0;
+
+  /** The first device, and nearly all of its memory that is free now. */
   public CudaBackend() {
     this(0, Long.MAX_VALUE);
   }
 
   /**
    * @param device its {@link CudaDevice#ordinal}
-   * @param budgetBytes the most that tensors on it may take; no more than is free now
+   * @param budgetBytes the most that tensors on it may take; no more than 15/16 of what is free
+   *     now: kernels, graphs and the driver's rounding take room beside them
    * @throws BackendUnavailableException with the reason if it cannot run the kernels
    * @throws IllegalArgumentException if there is no such device, or the budget is negative
    */
@@ -76,7 +80,7 @@ public final class CudaBackend extends Backend {
     context = new CudaContext(devices.get(device));
     CudaMemory opened = null;
     try {
-      opened = new CudaMemory(context, Math.min(budgetBytes, freeBytes()));
+      opened = new CudaMemory(context, Math.min(budgetBytes, availableBytes()));
       memory = opened;
       add = new CudaAdd(context);
       attention = new CudaAttention(context, memory);
@@ -98,12 +102,12 @@ public final class CudaBackend extends Backend {
     }
   }
 
-  private long freeBytes() {
+  private long availableBytes() {
     try (var entry = context.enter("opening");
         SizeTPointer free = new SizeTPointer(1);
         SizeTPointer total = new SizeTPointer(1)) {
       context.check(cuMemGetInfo(free, total), "cuMemGetInfo");
-      return free.get();
+      return free.get() - (long) (free.get() * RESERVE_SHARE);
     }
   }
 

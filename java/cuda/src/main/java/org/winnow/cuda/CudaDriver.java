@@ -163,12 +163,16 @@ final class CudaDriver {
     int status = cuDeviceGetCount(count);
     if (status != CudaError.SUCCESS) return refusal("cuDeviceGetCount", status);
     if (count[0] == 0) return "no GPU: the NVIDIA driver finds no device";
-    String tooOld = null;
+    String cause = null;
     for (int ordinal = 0; ordinal < count[0]; ordinal++) {
-      tooOld = CudaDevice.query(ordinal).unsuitability();
-      if (tooOld == null) return null;
+      try {
+        cause = CudaDevice.query(ordinal).unsuitability();
+      } catch (CudaException e) {
+        cause = "device " + ordinal + " cannot be asked: " + e.getMessage();
+      }
+      if (cause == null) return null;
     }
-    return tooOld;
+    return cause;
   }
 
   private static String refusal(String call, int status) {

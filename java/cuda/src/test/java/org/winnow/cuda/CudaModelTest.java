@@ -1,8 +1,8 @@
 package org.winnow.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -32,6 +32,7 @@ import org.winnow.models.Verifier;
 /** Whole models: prompts, captured decoding, experts that come from the file. */
 class CudaModelTest {
   private static final double TOLERANCE = 5e-6; // as GoldenTest has it for the CPU
+  private static final long EXPERT_BYTES = 3 * 256 * 96 * 2; // gate, up, down of kjv-moe in bf16
   private static final int[] PROMPT = {0, 318, 41, 7, 1290, 77};
 
   private static Backend backend;
@@ -102,15 +103,40 @@ class CudaModelTest {
 
       // addresses of the 5 dense matrices of each layer and of the last one, once
       long firstUse = (4 * 5 + 1) * 4L * Long.BYTES;
-      long expertBytes = 3L * 256 * 96 * 2; // gate, up, down of kjv-moe in bf16
       assertThat(counters.distinctExperts()).isBetween(20L, 127L); // of 4 layers of 32
       assertThat(afterCold - begin - (afterWarm - afterCold))
           .as("bytes copied for experts")
-          .isEqualTo(counters.distinctExperts() * expertBytes + firstUse);
+          .isEqualTo(counters.distinctExperts() * EXPERT_BYTES + firstUse);
       assertThat(slots).hasSize((int) counters.distinctExperts());
       slots.forEach(
           (address, sizeBytes) ->
-              assertThat(GpuSim.distinctBytesRead(address, sizeBytes)).isEqualTo(expertBytes));
+              assertThat(GpuSim.distinctBytesRead(address, sizeBytes)).isEqualTo(EXPERT_BYTES));
+    }
+  }
+
+  /** Where experts make room for others, each that is brought is copied once, and nothing else. */
+  @Test
+  void underASmallBudgetEveryMissCopiesOneExpert() {
+    assumeTrue(GpuSim.isLoaded(), GpuSim::cause); // only there are bytes counted
+    try (LanguageModel model =
+        LanguageModel.open(kjvMoe(), onDevice().withBudget(ExpertBudget.ofShare(0.15)))) {
+      generate(model); // what is copied once
+      long[] others = new long[2];
+      long[] misses = new long[2];
+      for (int i = 0; i < 2; i++) {
+        long missesBefore = model.expertCounters().misses();
+        long before = GpuSim.bytesCopiedToDevice();
+        model.generate(
+            Arrays.copyOf(PROMPT, PROMPT.length - i), // as many steps, other experts
+            GenerateOptions.greedy(16).withStopIds(Set.of()),
+            TokenListener.NONE);
+        awaitDevice();
+        misses[i] = model.expertCounters().misses() - missesBefore;
+        others[i] = GpuSim.bytesCopiedToDevice() - before - misses[i] * EXPERT_BYTES;
+      }
+      assertThat(misses[0]).isNotEqualTo(misses[1]);
+      // the shorter prompt's token: its id and the angles of its position
+      assertThat(others[0] - others[1]).isEqualTo(Integer.BYTES + 2L * 16 * Float.BYTES);
     }
   }
 
@@ -183,12 +209,11 @@ class CudaModelTest {
 
   /** Allocations of one expert's size, with their sizes. */
   private static Map<Long, Long> slots(GpuReport report) {
-    long slotBytes = 3L * 256 * 96 * 2;
     Map<Long, Long> slots = new HashMap<>();
     for (GpuReport.Launch launch : report.launches()) {
       launch.allocations().stream()
-          .filter(allocation -> allocation.get("size_bytes").equals(slotBytes))
-          .forEach(allocation -> slots.put((Long) allocation.get("address"), slotBytes));
+          .filter(allocation -> allocation.get("size_bytes").equals(EXPERT_BYTES))
+          .forEach(allocation -> slots.put((Long) allocation.get("address"), EXPERT_BYTES));
     }
     return slots;
   }

@@ -1,6 +1,7 @@
 package org.winnow.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.nio.file.Path;
@@ -104,7 +105,11 @@ class DeviceExpertsTest {
         goOn.countDown();
         closer.join();
         user.join();
+        if (failure[0] != null) // else its copies came before the backend was closed
         assertThat(failure[0])
+              .isInstanceOf(IllegalStateException.class)
+              .hasMessage("backend cuda:0 is closed");
+        assertThatThrownBy(() -> cache.layer(1).acquire(BOTH, BOTH.length))
             .isInstanceOf(IllegalStateException.class)
             .hasMessage("backend cuda:0 is closed");
       }

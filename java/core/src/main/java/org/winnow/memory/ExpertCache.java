@@ -392,14 +392,14 @@ public final class ExpertCache implements AutoCloseable {
         evict(slots.victim());
         slot = slots.takeFree(expert, QUEUED);
       }
-      slots.pins[slot] = 1;
+      slots.pinned[slot] = true;
       enqueue(layer, slot);
     }
     peakTaken = Math.max(peakTaken, slots.numTaken());
   }
 
   private void pinTaken(CachedExperts layer, int slot) {
-    slots.pins[slot]++;
+    slots.pinned[slot] = true;
     switch (slots.state[slot]) {
       case READY -> {
         hits++;
@@ -462,8 +462,9 @@ public final class ExpertCache implements AutoCloseable {
     int numReleased = 0;
     for (int i = 0; i < layer.numHeld; i++) {
       int slot = slots.slotOf[layer.firstExpert + layer.held[i]];
-      if (slot < 0) continue;
-      slots.pins[slot]--;
+      // one whose read failed is not pinned any more, and may be read ahead by now
+      if (slot < 0 || !slots.pinned[slot]) continue;
+      slots.pinned[slot] = false;
       released[numReleased++] = slot;
     }
     layer.numHeld = 0;
@@ -573,7 +574,7 @@ public final class ExpertCache implements AutoCloseable {
 
   private void loaded(CachedExperts layer, int slot, long readBytes, boolean ahead) {
     slots.state[slot] = READY;
-    boolean wanted = slots.pins[slot] > 0;
+    boolean wanted = slots.pinned[slot];
     if (wanted) layer.numPending--;
     if (!ahead) {
       misses++;
@@ -589,14 +590,12 @@ public final class ExpertCache implements AutoCloseable {
 
   private void failed(CachedExperts layer, int slot, RuntimeException failure, boolean ahead) {
     failedReads++;
-    if (ahead
-        && slots.pins[slot]
-            > 0) { // someone asked for it meanwhile: they learn of it if it fails again
+    boolean wanted = slots.pinned[slot];
+    if (ahead && wanted) { // asked for meanwhile: whoever did learns of it if it fails again
       slots.state[slot] = QUEUED;
       queued.add(slot);
       return;
     }
-    boolean wanted = slots.pins[slot] > 0;
     slots.release(slot);
     if (!wanted) return;
     layer.numPending--;

@@ -18,10 +18,11 @@ final class ExpertSlots {
   final int[] slotOf; // by expert, -1 = none
   final int[] expertOf; // by slot, as all that follow
   final int[] state;
-  final int[] pins;
-  final boolean[]
-      hinted; // will probably be asked for when its layer comes next: evicted only where nothing
-  // else is left
+  final boolean[] pinned; // by the one thread that holds experts of its layer
+
+  /** Will probably be asked for when its layer comes next: evicted only where nothing is left. */
+  final boolean[] hinted;
+
   final long[] unusedAheadBytes; // bytes of a read-ahead that nobody has asked for yet
   private final int[] free; // a stack
   private int numFree;
@@ -31,7 +32,7 @@ final class ExpertSlots {
     this.slotOf = new int[numExperts];
     this.expertOf = new int[numSlots];
     this.state = new int[numSlots];
-    this.pins = new int[numSlots];
+    this.pinned = new boolean[numSlots];
     this.hinted = new boolean[numSlots];
     this.unusedAheadBytes = new long[numSlots];
     this.free = new int[numSlots];
@@ -50,7 +51,7 @@ final class ExpertSlots {
 
   int numPinned() {
     int numPinned = 0;
-    for (int count : pins) if (count > 0) numPinned++;
+    for (boolean one : pinned) if (one) numPinned++;
     return numPinned;
   }
 
@@ -67,7 +68,7 @@ final class ExpertSlots {
   void release(int slot) {
     slotOf[expertOf[slot]] = -1;
     state[slot] = FREE;
-    pins[slot] = 0;
+    pinned[slot] = false;
     hinted[slot] = false;
     unusedAheadBytes[slot] = 0;
     free[numFree++] = slot;
@@ -99,8 +100,7 @@ final class ExpertSlots {
     int slot = lowest(false);
     if (slot >= 0) return slot;
     for (slot = 0; slot < state.length; slot++) {
-      if (state[slot] == QUEUED_AHEAD && pins[slot] == 0)
-        return slot; // nothing has been read for it
+      if (state[slot] == QUEUED_AHEAD && !pinned[slot]) return slot; // nothing has been read for it
     }
     return lowest(true);
   }
@@ -114,7 +114,7 @@ final class ExpertSlots {
     int best = -1;
     double bestRank = 0;
     for (int slot = 0; slot < state.length; slot++) {
-      if (state[slot] != READY || pins[slot] != 0 || hinted[slot] != ofHinted) continue;
+      if (state[slot] != READY || pinned[slot] || hinted[slot] != ofHinted) continue;
       double rank = policy.rank(expertOf[slot]);
       if (best < 0 || rank < bestRank) {
         best = slot;
@@ -125,6 +125,6 @@ final class ExpertSlots {
   }
 
   private boolean isEvictable(int slot) {
-    return pins[slot] == 0 && (state[slot] == READY || state[slot] == QUEUED_AHEAD);
+    return !pinned[slot] && (state[slot] == READY || state[slot] == QUEUED_AHEAD);
   }
 }

@@ -17,6 +17,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.BooleanSupplier;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -206,8 +207,7 @@ class ExpertCacheFailureTest {
           new ExpertCache(store, 4 * store.slotBytes(), EvictionPolicy.lru())) {
         poison(readers, experts, "layers.1.3.");
         cache.layer(1).hint(new int[] {3}, 1);
-        for (int i = 0; i < 5000 && cache.counters().failedReads() == 0; i++) Thread.sleep(1);
-        assertThat(cache.counters().failedReads()).isEqualTo(1);
+        await(() -> cache.counters().failedReads() == 1);
         assertThatThrownBy(() -> cache.layer(1).acquire(new int[] {3}, 1))
             .isInstanceOf(ExpertReadException.class);
         readers.heal();
@@ -258,6 +258,39 @@ class ExpertCacheFailureTest {
         assertThat(counters.demandBytesRead()).isEqualTo(store.readBytes(1, 5));
       }
     }
+  }
+
+  @Test
+  void anExpertWhoseReadFailedMayBeHintedAtBeforeTheCallerLearnsOfIt() throws Exception {
+    SyntheticExperts experts = synthetic(Layout.SEPARATE);
+    try (Checkpoint checkpoint = new Checkpoint(experts.tensors(), readers)) {
+      ExpertStore store = experts.store(checkpoint);
+      try (ExpertCache cache =
+          new ExpertCache(store, 2 * store.slotBytes(), EvictionPolicy.lru())) {
+        CountDownLatch mayGoOn = new CountDownLatch(1);
+        readers.beforeRead(
+            () -> { // the caller reads the first of its experts itself
+              if (!Thread.currentThread().getName().startsWith("winnow")) awaitQuietly(mayGoOn);
+            });
+        poison(readers, experts, "layers.0.4.");
+        Future<?> acquire = threads.submit(() -> cache.layer(0).acquire(new int[] {3, 4}, 2));
+        await(() -> cache.counters().failedReads() == 1);
+        readers.heal();
+        cache.layer(0).hint(new int[] {4}, 1);
+        await(() -> cache.counters().readAheadPendingBytes() > 0);
+        mayGoOn.countDown();
+        assertThatThrownBy(acquire::get).hasCauseInstanceOf(ExpertReadException.class);
+        cache.layer(0).acquire(new int[] {4, 5}, 2); // held by nobody
+        cache.layer(0).release();
+        cache.layer(1).acquire(new int[] {0, 1}, 2);
+        ExpertContents.assertRight(experts, cache.layer(1), 1, 1);
+        cache.layer(1).release();
+      }
+    }
+  }
+
+  private static void await(BooleanSupplier condition) throws InterruptedException {
+    while (!condition.getAsBoolean()) Thread.sleep(1);
   }
 
   @Test

@@ -31,7 +31,7 @@ public final class FaultyReaders implements RangeReader.Opener {
     beforeRead = action;
   }
 
-  /** Where reads began, in the order in which they did. */
+  /** Where reads began; of those that were in flight at once in any order. */
   public synchronized List<Long> offsets() {
     return List.copyOf(offsets);
   }

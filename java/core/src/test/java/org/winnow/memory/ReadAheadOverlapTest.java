@@ -145,9 +145,12 @@ class ReadAheadOverlapTest {
       awaitPending(cache, NUM_EXPERTS);
       long layerBytes = NUM_EXPERTS * cache.store().storedBytes(0, 0);
       List<Long> layers = readers.offsets().stream().map(offset -> offset / layerBytes).toList();
-      assertThat(layers.subList(0, NUM_READERS)).containsOnly(1L);
-      assertThat(layers.subList(NUM_READERS, NUM_READERS + NUM_EXPERTS)).containsOnly(0L);
       assertThat(layers).hasSize(2 * NUM_EXPERTS);
+      assertThat(layers.subList(0, NUM_READERS)).containsOnly(1L);
+      List<Long> later = layers.subList(NUM_READERS, layers.size());
+      long overtaken =
+          later.subList(later.indexOf(1L), later.size()).stream().filter(l -> l == 0).count();
+      assertThat(overtaken).isLessThanOrEqualTo(NUM_READERS); // those that others had taken up
     }
   }
 

@@ -1,6 +1,7 @@
 package org.winnow.moe;
 
 import java.nio.LongBuffer;
+import java.util.concurrent.atomic.AtomicLong;
 import org.winnow.DType;
 import org.winnow.TensorMemory;
 import org.winnow.internal.MirroredTensor;
@@ -27,7 +28,8 @@ public final class ExpertMatrices implements AutoCloseable {
   private final MirroredTensor tables; // [weights, up weights, biases, up biases] x numExperts
   private final LongBuffer entries;
   private volatile int numResident;
-  private volatile boolean changed; // since the tables were handed to the device
+  private final AtomicLong changes = new AtomicLong();
+  private volatile long handedOver; // the change that the device's copy holds at least
 
   /** Tables of matrices in the host's memory; see the other constructor. */
   public ExpertMatrices(
@@ -199,19 +201,15 @@ public final class ExpertMatrices implements AutoCloseable {
   }
 
   private long table(int index) {
-    if (changed) handOver();
+    if (handedOver != changes.get()) handOver();
     return tables.tensor().address() + (long) index * numExperts * Long.BYTES;
   }
 
-  private synchronized void handOver() {
-    if (!changed) return;
-    changed = false; // first: an entry that is put meanwhile is handed over next time
-    try {
-      tables.fromHost();
-    } catch (RuntimeException | Error e) {
-      changed = true;
-      throw e;
-    }
+  /** Holds no lock: one thread may be in the backend already, another about to enter it. */
+  private void handOver() {
+    long change = changes.get(); // an entry that is put meanwhile is handed over next time
+    tables.fromHost();
+    handedOver = change; // two threads that meet here have both copied the same
   }
 
   private void put(int expert, long weight, long up, long bias, long upBias) {
@@ -223,7 +221,7 @@ public final class ExpertMatrices implements AutoCloseable {
       entries.put(numExperts + expert, up);
       entries.put(2 * numExperts + expert, bias);
       entries.put(3 * numExperts + expert, upBias);
-      changed = true;
+      changes.incrementAndGet();
     } finally {
       NativeCalls.exit(ticket);
     }

@@ -12,12 +12,14 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.winnow.DType;
+import org.winnow.Tensor;
 import org.winnow.memory.Checkpoint;
 import org.winnow.memory.EvictionPolicy;
 import org.winnow.memory.ExpertCache;
 import org.winnow.memory.ExpertStore;
 import org.winnow.memory.FaultyReaders;
 import org.winnow.memory.SyntheticExperts;
+import org.winnow.moe.ExpertMatrices;
 
 /** A cache of experts on a device, used by several threads. */
 class DeviceExpertsTest {
@@ -71,6 +73,25 @@ class DeviceExpertsTest {
         cache.layer(1).acquire(BOTH, BOTH.length);
         cache.layer(1).release();
       }
+    }
+  }
+
+  /** One thread is issuing an operation on them, another hands them over before it captures one. */
+  @Test
+  @Timeout(value = 60, unit = TimeUnit.SECONDS, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void twoThreadsHandOverTheSameTables() throws Exception {
+    try (var backend = new CudaBackend();
+        var weights = new ExpertMatrices(backend.memory(), DType.BF16, 1, 8, 8, false, false);
+        Tensor read = Tensor.allocate(DType.I64, 1)) {
+      weights.set(0, 4096, 0, 0, 0);
+      Thread other = new Thread(weights::weightTable);
+      try (var entry = backend.context().enter("a test")) {
+        other.start();
+        while (other.getState() != Thread.State.WAITING) Thread.yield();
+        backend.memory().copyToHost(read.address(), weights.weightTable(), Long.BYTES);
+      }
+      other.join();
+      assertThat(read.asByteBuffer().getLong(0)).isEqualTo(4096);
     }
   }
 

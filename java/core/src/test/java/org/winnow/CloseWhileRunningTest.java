@@ -170,7 +170,7 @@ public class CloseWhileRunningTest {
 
   private static void join(Thread thread) {
     try {
-      thread.join(20_000);
+      thread.join(60_000);
     } catch (InterruptedException e) {
       throw new AssertionError(e);
     }

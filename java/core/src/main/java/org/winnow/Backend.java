@@ -68,17 +68,17 @@ public abstract class Backend implements AutoCloseable {
 
   /** A new f32 tensor in {@link #memory()} with these values. */
   public final Tensor of(float[] values, long... shape) {
-    return f32(shape).copyFrom(values);
+    return Tensor.of(memory(), values, shape);
   }
 
   /** A new i32 tensor in {@link #memory()} with these values. */
   public final Tensor of(int[] values, long... shape) {
-    return allocate(DType.I32, shape).copyFrom(values);
+    return Tensor.of(memory(), values, shape);
   }
 
   /** A new tensor in {@link #memory()} of the same type, shape and elements. */
   public final Tensor copyOf(Tensor source) {
-    return allocate(source.dtype(), source.shape()).copyFrom(source);
+    return Tensor.copyOf(memory(), source);
   }
 
   /**

@@ -2,6 +2,7 @@ package org.winnow;
 
 import java.nio.ByteBuffer;
 import java.util.Arrays;
+import java.util.function.Consumer;
 import org.bytedeco.javacpp.Pointer;
 import org.winnow.internal.NativeCalls;
 import org.winnow.internal.NativeLoader;
@@ -86,12 +87,37 @@ public final class Tensor implements AutoCloseable {
 
   /** A new f32 tensor in the host's memory with these values. */
   public static Tensor of(float[] values, long... shape) {
-    return f32(shape).copyFrom(values);
+    return of(TensorMemory.host(), values, shape);
+  }
+
+  /** A new f32 tensor with these values. */
+  public static Tensor of(TensorMemory memory, float[] values, long... shape) {
+    return filled(allocate(memory, DType.F32, shape), tensor -> tensor.copyFrom(values));
   }
 
   /** A new i32 tensor in the host's memory with these values. */
   public static Tensor of(int[] values, long... shape) {
-    return allocate(DType.I32, shape).copyFrom(values);
+    return of(TensorMemory.host(), values, shape);
+  }
+
+  /** A new i32 tensor with these values. */
+  public static Tensor of(TensorMemory memory, int[] values, long... shape) {
+    return filled(allocate(memory, DType.I32, shape), tensor -> tensor.copyFrom(values));
+  }
+
+  /** A new tensor of the same type, shape and elements as another, wherever that lies. */
+  public static Tensor copyOf(TensorMemory memory, Tensor source) {
+    return filled(allocate(memory, source.dtype, source.shape), tensor -> tensor.copyFrom(source));
+  }
+
+  private static Tensor filled(Tensor created, Consumer<Tensor> fill) {
+    try {
+      fill.accept(created);
+      return created;
+    } catch (RuntimeException | Error e) {
+      created.close();
+      throw e;
+    }
   }
 
   /**
@@ -355,12 +381,17 @@ public final class Tensor implements AutoCloseable {
     return this;
   }
 
-  /** Overwrites all bytes with those of a tensor of the same type and size, wherever it lies. */
+  /**
+   * Overwrites all bytes with those of a tensor of the same type and size, wherever it lies.
+   *
+   * @throws IllegalArgumentException if it is of another type or size, or overlaps this one
+   */
   public Tensor copyFrom(Tensor source) {
     if (source.dtype != dtype || source.size != size) {
       throw new IllegalArgumentException(
           "source must be " + dtype + " with " + size + " elements, found " + source);
     }
+    requireDisjoint("tensor", "source", source);
     TensorElements.copy(this, source);
     return this;
   }
@@ -388,17 +419,27 @@ public final class Tensor implements AutoCloseable {
     return TensorElements.buffer(address, sizeBytes());
   }
 
+  /**
+   * Frees the memory that this owns, after operations that are running. May be called twice.
+   *
+   * @throws IllegalStateException if called from inside an operation or a step that is being
+   *     captured; the tensor stays open then
+   */
   @Override
   public void close() {
     synchronized (this) {
       if (closed) return;
+      if (parent == null) NativeCalls.requireOutside();
       closed = true;
     }
-    if (owned) {
-      NativeCalls.awaitRunning();
+    if (parent != null) return;
+    NativeCalls.awaitRunning(); // the caller may free wrapped memory as soon as we return
+    if (!owned) return;
+    try {
       memory.free(address, sizeBytes());
-    } else if (parent == null) {
-      NativeCalls.awaitRunning(); // the caller may free the memory as soon as we return
+    } catch (RuntimeException | Error e) {
+      closed = false; // it is still there
+      throw e;
     }
   }
 

@@ -7,6 +7,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
+import org.winnow.internal.NativeCalls;
 
 class TensorTest {
   private static final ByteBuffer MEMORY =
@@ -40,6 +41,36 @@ class TensorTest {
     assertThatThrownBy(other::address)
         .isInstanceOf(IllegalStateException.class)
         .hasMessage("tensor is closed");
+  }
+
+  @Test
+  void aCloseThatIsRefusedLeavesItOpen() {
+    ScarceMemory memory = new ScarceMemory();
+    Tensor tensor = Tensor.allocate(memory, DType.F32, 3);
+    int ticket = NativeCalls.enter();
+    try {
+      tensor.slice(0, 1).close(); // frees nothing
+      assertThatThrownBy(tensor::close)
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("close() called from inside a running operation");
+    } finally {
+      NativeCalls.exit(ticket);
+    }
+    memory.refusesReleases = true;
+    assertThatThrownBy(tensor::close).hasMessage("releases are refused");
+    assertThat(tensor.isClosed()).isFalse();
+    memory.refusesReleases = false;
+    tensor.close();
+    assertThat(tensor.isClosed()).isTrue();
+    assertThat(memory.usedBytes()).isZero();
+  }
+
+  @Test
+  void isNotCopiedOntoAPartOfItself() {
+    try (Tensor tensor = Tensor.f32(3, 2)) {
+      Tensor first = tensor.slice(0, 2);
+      refused(() -> tensor.slice(1, 3).copyFrom(first), "tensor must not overlap source");
+    }
   }
 
   @Test

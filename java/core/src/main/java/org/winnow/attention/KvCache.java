@@ -10,6 +10,8 @@ import org.winnow.ContextLengthException;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.internal.MirroredTensor;
+import org.winnow.internal.NativeCalls;
+import org.winnow.internal.Resources;
 
 /**
  * Keys and values of one sequence, all layers, outside the Java heap: pages of {@link #PAGE_TOKENS}
@@ -26,6 +28,7 @@ public final class KvCache implements AutoCloseable {
   /** Tokens per page. */
   public static final int PAGE_TOKENS = 64;
 
+  private final Resources open = new Resources();
   private final TensorMemory memory;
   private final int numLayers;
   private final int numKvHeads;
@@ -39,6 +42,7 @@ public final class KvCache implements AutoCloseable {
   private final MirroredTensor position; // the length, for operations
   private final long[] written; // positions that a layer holds
   private int numPages;
+  private int numPagesHandedOver; // that operations know of
   private int length;
   private volatile boolean closed;
 
@@ -107,10 +111,15 @@ public final class KvCache implements AutoCloseable {
     this.contextLimit = contextLimit;
     int maxPages = (int) ((contextLimit + (long) PAGE_TOKENS - 1) / PAGE_TOKENS);
     pages = new Tensor[maxPages];
-    keyPages = new MirroredTensor(memory, U64, numLayers, maxPages);
-    valuePages = new MirroredTensor(memory, U64, numLayers, maxPages);
-    position = new MirroredTensor(memory, I64, 1);
     written = new long[numLayers];
+    try {
+      keyPages = open.keep(new MirroredTensor(memory, U64, numLayers, maxPages));
+      valuePages = open.keep(new MirroredTensor(memory, U64, numLayers, maxPages));
+      position = open.keep(new MirroredTensor(memory, I64, 1));
+    } catch (RuntimeException | Error e) {
+      open.closeAfter(e);
+      throw e;
+    }
   }
 
   public int numLayers() {
@@ -190,6 +199,7 @@ public final class KvCache implements AutoCloseable {
    * Makes room for tokens after the present length.
    *
    * @throws ContextLengthException if the sequence would pass its limit; nothing has changed then
+   * @throws org.winnow.BudgetException if the memory has no room; the pages that were had are kept
    * @throws IllegalStateException after {@link #close()}
    */
   public synchronized void reserve(int numTokens) {
@@ -198,10 +208,11 @@ public final class KvCache implements AutoCloseable {
       throw new IllegalArgumentException("numTokens must not be negative, found " + numTokens);
     if ((long) length + numTokens > contextLimit)
       throw new ContextLengthException(contextLimit, (long) length + numTokens);
-    if ((long) numPages * PAGE_TOKENS >= (long) length + numTokens) return;
     while ((long) numPages * PAGE_TOKENS < (long) length + numTokens) addPage();
+    if (numPagesHandedOver == numPages) return;
     keyPages.fromHost();
     valuePages.fromHost();
+    numPagesHandedOver = numPages;
   }
 
   /**
@@ -334,9 +345,10 @@ public final class KvCache implements AutoCloseable {
    */
   public synchronized void advanceCaptured(int numTokens) {
     requireOpen();
-    if ((long) numPages * PAGE_TOKENS < (long) length + numTokens)
+    long roomTokens = numPagesHandedOver * (long) PAGE_TOKENS;
+    if (roomTokens < (long) length + numTokens)
       throw new IllegalStateException(
-          "cache has room for " + numPages * (long) PAGE_TOKENS + " tokens: reserve before");
+          "cache has room for " + roomTokens + " tokens: reserve before");
     Arrays.fill(written, (long) length + numTokens);
     setLength(length + numTokens);
   }
@@ -360,14 +372,10 @@ public final class KvCache implements AutoCloseable {
   public void close() {
     synchronized (this) {
       if (closed) return;
+      NativeCalls.requireOutside();
       closed = true;
     }
-    keyPages.close();
-    valuePages.close();
-    position.close();
-    for (Tensor page : pages) {
-      if (page != null) page.close();
-    }
+    open.close();
   }
 
   void requireIn(TensorMemory expected) {
@@ -384,7 +392,7 @@ public final class KvCache implements AutoCloseable {
 
   /** For {@link KvAppend}: pages for so many tokens after the length must have been reserved. */
   void requireRoom(int numTokens) {
-    int room = numPages * PAGE_TOKENS - length;
+    int room = numPagesHandedOver * PAGE_TOKENS - length;
     if (numTokens < 0 || numTokens > room)
       throw new IllegalArgumentException(
           "numTokens must lie in [0, " + room + "], the room reserved, found " + numTokens);
@@ -401,7 +409,7 @@ public final class KvCache implements AutoCloseable {
   }
 
   private void addPage() {
-    Tensor page = Tensor.allocate(memory, F32, numLayers, layerElements());
+    Tensor page = open.keep(Tensor.allocate(memory, F32, numLayers, layerElements()));
     pages[numPages] = page;
     long valuesOffset = (long) PAGE_TOKENS * numKvHeads * keyWidth * F32.sizeBytes();
     for (int layer = 0; layer < numLayers; layer++) {
@@ -415,9 +423,14 @@ public final class KvCache implements AutoCloseable {
 
   private void setLength(int newLength) {
     if (newLength == length) return;
-    length = newLength;
     position.longs().put(0, newLength);
-    position.fromHost();
+    try {
+      position.fromHost();
+    } catch (RuntimeException | Error e) { // refused in a step that is being captured, say
+      position.longs().put(0, length);
+      throw e;
+    }
+    length = newLength;
   }
 
   private void requireOpen() {

@@ -9,6 +9,7 @@ import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.attention.MlaWorkspace.Slot;
+import org.winnow.internal.Resources;
 import org.winnow.layer.Linear;
 import org.winnow.layer.RmsNorm;
 import org.winnow.moe.Activation;
@@ -115,14 +116,22 @@ public final class MlaAttention implements AutoCloseable {
     }
     Tensor up = weights.latentUp();
     TensorMemory memory = up.memory();
-    expand = new Linear(up, null);
-    keysTransposed = transposedKeys(up, heads, headRows);
-    absorbKeys =
-        new ExpertMatrices(
-            memory, up.dtype(), heads, latentWidth, geometry.nopeWidth(), false, false);
-    absorbValues =
-        new ExpertMatrices(
-            memory, up.dtype(), heads, geometry.valueWidth(), latentWidth, false, false);
+    Resources open = new Resources();
+    try {
+      expand = open.keep(new Linear(up, null));
+      keysTransposed = open.keep(transposedKeys(up, heads, headRows));
+      absorbKeys =
+          open.keep(
+              new ExpertMatrices(
+                  memory, up.dtype(), heads, latentWidth, geometry.nopeWidth(), false, false));
+      absorbValues =
+          open.keep(
+              new ExpertMatrices(
+                  memory, up.dtype(), heads, geometry.valueWidth(), latentWidth, false, false));
+    } catch (RuntimeException | Error e) {
+      open.closeAfter(e);
+      throw e;
+    }
     long elementBytes = up.dtype().sizeBytes();
     for (int h = 0; h < heads; h++) {
       absorbKeys.set(
@@ -410,9 +419,9 @@ public final class MlaAttention implements AutoCloseable {
 
   private Tensor transposedKeys(Tensor up, int heads, long headRows) {
     if (up.memory().isHost()) return transposedOnHost(up, heads, headRows);
-    try (Tensor copy = Tensor.allocate(up.dtype(), up.shape()).copyFrom(up);
+    try (Tensor copy = Tensor.copyOf(TensorMemory.host(), up);
         Tensor transposed = transposedOnHost(copy, heads, headRows)) {
-      return Tensor.allocate(up.memory(), up.dtype(), transposed.shape()).copyFrom(transposed);
+      return Tensor.copyOf(up.memory(), transposed);
     }
   }
 

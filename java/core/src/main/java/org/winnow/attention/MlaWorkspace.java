@@ -60,6 +60,8 @@ public final class MlaWorkspace implements AutoCloseable {
     for (long extent : shape) size = Math.multiplyExact(size, extent);
     if (memory[i] == null || memory[i].dtype() != dtype || memory[i].size() < size) {
       if (memory[i] != null) memory[i].close();
+      memory[i] = null; // if there is no room for more
+      views[i] = null;
       memory[i] = Tensor.allocate(tensorMemory, dtype, Math.max(size, 1));
     }
     views[i] = memory[i].slice(0, size).reshape(shape);
@@ -111,6 +113,7 @@ public final class MlaWorkspace implements AutoCloseable {
         || expanded.valueWidth() != valueWidth
         || expanded.contextLimit() < contextLimit) {
       if (expanded != null) expanded.close();
+      expanded = null;
       expanded = new KvCache(tensorMemory, 1, numHeads, keyWidth, valueWidth, contextLimit);
     }
     expanded.truncate(0);

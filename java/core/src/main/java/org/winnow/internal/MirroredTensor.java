@@ -23,8 +23,13 @@ public final class MirroredTensor implements AutoCloseable {
 
   /** Of zeros. */
   public MirroredTensor(TensorMemory memory, DType dtype, long... shape) {
-    tensor = Tensor.allocate(memory, dtype, shape);
-    host = memory.isHost() ? tensor : Tensor.allocate(dtype, shape);
+    host = Tensor.allocate(dtype, shape);
+    try {
+      tensor = memory.isHost() ? host : Tensor.allocate(memory, dtype, shape);
+    } catch (RuntimeException | Error e) {
+      host.close();
+      throw e;
+    }
     ByteBuffer bytes = host.asByteBuffer();
     ints = bytes.asIntBuffer();
     longs = bytes.asLongBuffer();
@@ -62,7 +67,10 @@ public final class MirroredTensor implements AutoCloseable {
   /** Frees both, after operations that are running. May be called twice. */
   @Override
   public void close() {
-    tensor.close();
-    host.close();
+    try {
+      tensor.close();
+    } finally {
+      host.close();
+    }
   }
 }

@@ -32,13 +32,22 @@ public final class NativeCalls {
   }
 
   /**
+   * For a closer, before it marks anything closed.
+   *
+   * @throws IllegalStateException if called from inside a call, which would wait for itself
+   */
+  public static void requireOutside() {
+    if (DEPTH.get()[0] > 0)
+      throw new IllegalStateException("close() called from inside a running operation");
+  }
+
+  /**
    * Returns when every call that entered before has exited.
    *
    * @throws IllegalStateException if called from inside a call, which would wait for itself
    */
   public static void awaitRunning() {
-    if (DEPTH.get()[0] > 0)
-      throw new IllegalStateException("close() called from inside a running operation");
+    requireOutside();
     synchronized (NativeCalls.class) {
       for (int flip = 0; flip < 2; flip++) {
         int old = epoch;

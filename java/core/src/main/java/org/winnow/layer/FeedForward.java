@@ -51,15 +51,20 @@ public final class FeedForward implements AutoCloseable {
         up.weight().address(),
         address(gate.bias()),
         address(up.bias()));
-    downMatrix =
-        new ExpertMatrices(
-            memory,
-            down.weight().dtype(),
-            1,
-            down.outputSize(),
-            down.inputSize(),
-            false,
-            down.bias() != null);
+    try {
+      downMatrix =
+          new ExpertMatrices(
+              memory,
+              down.weight().dtype(),
+              1,
+              down.outputSize(),
+              down.inputSize(),
+              false,
+              down.bias() != null);
+    } catch (RuntimeException | Error e) {
+      gateUp.close();
+      throw e;
+    }
     downMatrix.set(0, down.weight().address(), 0, address(down.bias()), 0);
   }
 
@@ -122,8 +127,11 @@ public final class FeedForward implements AutoCloseable {
 
   /** Releases what this made; the three linear maps stay the caller's. May be called twice. */
   @Override
-  public synchronized void close() {
-    closed = true;
+  public void close() {
+    NativeCalls.requireOutside();
+    synchronized (this) { // until a call that is running has ended; none begins after that
+      closed = true;
+    }
     gateUp.close();
     downMatrix.close();
     if (inner != null) inner.close();
@@ -135,6 +143,7 @@ public final class FeedForward implements AutoCloseable {
         && inner.memory() == input.memory()
         && inner.dim(0) >= input.dim(0)) return;
     if (inner != null) inner.close();
+    inner = null; // if there is no room for more
     inner = Tensor.allocate(input.memory(), input.dtype(), input.dim(0), intermediateSize());
   }
 

@@ -36,13 +36,21 @@ public final class Linear implements AutoCloseable {
     }
     this.weight = weight;
     this.ownsBias = bias != null && bias.dtype() != F32;
-    this.bias =
-        ownsBias
-            ? Tensor.allocate(weight.memory(), F32, bias.dim(0)).copyFrom(bias.toFloatArray())
-            : bias;
-    this.matrices =
-        new ExpertMatrices(
-            weight.memory(), weight.dtype(), 1, weight.dim(0), weight.dim(1), false, bias != null);
+    this.bias = ownsBias ? Tensor.of(weight.memory(), bias.toFloatArray(), bias.dim(0)) : bias;
+    try {
+      this.matrices =
+          new ExpertMatrices(
+              weight.memory(),
+              weight.dtype(),
+              1,
+              weight.dim(0),
+              weight.dim(1),
+              false,
+              bias != null);
+    } catch (RuntimeException | Error e) {
+      if (ownsBias) this.bias.close();
+      throw e;
+    }
     matrices.set(0, weight.address(), 0, this.bias == null ? 0 : this.bias.address(), 0);
   }
 

@@ -8,7 +8,7 @@ import org.winnow.moe.Experts;
  * One layer's view of the cache. The tables hold addresses only while experts are held, so nothing
  * changes them beside an operation.
  */
-final class CachedExperts implements Experts {
+final class CachedExperts implements Experts, AutoCloseable {
   final int layer;
   final int firstExpert; // in the numbering across layers
   final int numExperts;
@@ -44,15 +44,20 @@ final class CachedExperts implements Experts {
             store.hiddenSize(),
             true,
             store.isBiased());
-    this.down =
-        new ExpertMatrices(
-            cache.memory(),
-            store.weightType(),
-            numExperts,
-            store.hiddenSize(),
-            store.intermediateSize(),
-            false,
-            store.isBiased());
+    try {
+      this.down =
+          new ExpertMatrices(
+              cache.memory(),
+              store.weightType(),
+              numExperts,
+              store.hiddenSize(),
+              store.intermediateSize(),
+              false,
+              store.isBiased());
+    } catch (RuntimeException | Error e) {
+      gateUp.close();
+      throw e;
+    }
   }
 
   @Override
@@ -147,7 +152,8 @@ final class CachedExperts implements Experts {
     cache.hint(this, expertIds, count);
   }
 
-  void close() {
+  @Override
+  public void close() {
     gateUp.close();
     down.close();
   }

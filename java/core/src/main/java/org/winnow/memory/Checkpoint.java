@@ -150,7 +150,7 @@ public final class Checkpoint implements AutoCloseable {
         readThroughStaging(reader, info, tensor.address());
       }
       return tensor;
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | Error e) {
       tensor.close();
       throw e;
     }

@@ -1,5 +1,6 @@
 package org.winnow.memory;
 
+import java.util.Arrays;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import org.winnow.DType;
@@ -7,6 +8,7 @@ import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.TransferQueue;
 import org.winnow.internal.NativeCalls;
+import org.winnow.internal.Resources;
 import org.winnow.memory.ExpertLayout.Role;
 
 /**
@@ -41,6 +43,7 @@ final class DeviceExpertArena extends ExpertArena {
     this.slotBytes = end;
     this.loaderBytes = Checkpoint.roundUp(store.slotBytes(), RangeReader.DIRECT_ALIGNMENT_BYTES);
     this.lastUse = new long[numSlots];
+    Arrays.fill(lastUse, UNKNOWN); // the zeros that a new tensor is filled with are an operation
     this.slots = new Tensor[numSlots];
     this.memory = memory;
     this.transfers = memory.openTransfers();
@@ -74,7 +77,7 @@ final class DeviceExpertArena extends ExpertArena {
 
   @Override
   long load(ExpertLayout layout, int slot, String what) {
-    if (slots[slot] == null) take(slot);
+    if (slots[slot] == null) slots[slot] = Tensor.allocate(memory, DType.I8, slotBytes);
     if (lastUse[slot] == UNKNOWN) lastUse[slot] = mark();
     Long buffer = staging.poll();
     if (buffer == null) buffer = transfers.allocateStaging(loaderBytes + store.stagingBytes());
@@ -96,12 +99,6 @@ final class DeviceExpertArena extends ExpertArena {
     } finally {
       NativeCalls.exit(ticket);
     }
-  }
-
-  /** The copy waits for the zeros that a new tensor is filled with: they are an operation. */
-  private void take(int slot) {
-    slots[slot] = Tensor.allocate(memory, DType.I8, slotBytes);
-    lastUse[slot] = mark();
   }
 
   private void copy(ExpertLayout layout, int slot, long buffer) {
@@ -130,11 +127,14 @@ final class DeviceExpertArena extends ExpertArena {
 
   @Override
   public void close() {
-    for (long buffer : staging) transfers.freeStaging(buffer, loaderBytes + store.stagingBytes());
-    staging.clear();
-    transfers.close();
-    for (Tensor slot : slots) {
-      if (slot != null) slot.close();
+    try (Resources open = new Resources()) {
+      for (Tensor slot : slots) {
+        if (slot != null) open.keep(slot);
+      }
+      open.keep(transfers);
+      for (long buffer : staging)
+        open.keep(() -> transfers.freeStaging(buffer, loaderBytes + store.stagingBytes()));
+      staging.clear();
     }
   }
 }

@@ -11,6 +11,8 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.winnow.BudgetException;
 import org.winnow.TensorMemory;
 import org.winnow.WinnowException;
+import org.winnow.internal.NativeCalls;
+import org.winnow.internal.Resources;
 import org.winnow.memory.ExpertLayout.Role;
 import org.winnow.moe.Experts;
 
@@ -48,6 +50,7 @@ public final class ExpertCache implements AutoCloseable {
   private final EvictionPolicy policy;
   private final CachedExperts[] layers;
   private final int[] layerOf; // by expert across layers
+  private final Resources open = new Resources(); // the arena, then the layers
   private final ExpertArena arena;
   private final long slotBytes;
   private final Thread[] readers = new Thread[NUM_READERS];
@@ -102,11 +105,17 @@ public final class ExpertCache implements AutoCloseable {
     this.slots = new ExpertSlots(numExperts, numSlots, policy);
     this.chosen = new boolean[numExperts];
     this.layerOf = new int[numExperts];
-    this.arena = ExpertArena.open(store, memory, numSlots);
     this.released = new int[numSlots];
     this.layers = new CachedExperts[store.numLayers()];
+    try {
+      this.arena = open.keep(ExpertArena.open(store, memory, numSlots));
+      for (int layer = 0; layer < layers.length; layer++)
+        layers[layer] = open.keep(new CachedExperts(this, layer));
+    } catch (RuntimeException | Error e) {
+      open.closeAfter(e);
+      throw e;
+    }
     for (int layer = 0; layer < layers.length; layer++) {
-      layers[layer] = new CachedExperts(this, layer);
       for (int expert = 0; expert < store.numExperts(layer); expert++)
         layerOf[store.index(layer, expert)] = layer;
     }
@@ -292,11 +301,15 @@ public final class ExpertCache implements AutoCloseable {
   /**
    * Waits for those that hold experts and for running reads, then releases everything. May be
    * called twice, also from several threads.
+   *
+   * @throws IllegalStateException if this thread holds experts, of this cache or others, or is
+   *     inside an operation; nothing is closed then
    */
   @Override
   public void close() {
     lock.lock();
     try {
+      NativeCalls.requireOutside();
       requireNothingHeld();
       boolean first = !closing;
       closing = true;
@@ -309,15 +322,14 @@ public final class ExpertCache implements AutoCloseable {
     } finally {
       lock.unlock();
     }
-    // Without the lock: freeing memory waits for running operations, and one of them may be about
-    // to ask for it.
-    for (CachedExperts layer : layers) layer.close();
-    arena.close();
-    lock.lock();
     try {
+      // Without the lock: freeing memory waits for running operations, and one of them may be about
+      // to ask for it.
+      open.close();
+    } finally {
+      lock.lock();
       closed = true;
       changed.signalAll();
-    } finally {
       lock.unlock();
     }
   }

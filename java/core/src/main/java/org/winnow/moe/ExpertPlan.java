@@ -8,6 +8,7 @@ import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.internal.MirroredTensor;
 import org.winnow.internal.NativeCalls;
+import org.winnow.internal.Resources;
 
 /**
  * Token-expert pairs sorted by expert, stably: which token each sorted row reads, and which rows
@@ -38,10 +39,16 @@ public final class ExpertPlan implements AutoCloseable {
    * @param memory where the tensors lie: the backend's
    */
   public ExpertPlan(TensorMemory memory) {
-    expertOffsets = Tensor.allocate(memory, DType.I32, 2);
-    sourceRows = Tensor.allocate(memory, DType.I32, 1);
-    assignmentRows = Tensor.allocate(memory, DType.I32, 1);
-    activeExperts = new MirroredTensor(memory, DType.I32, 1);
+    Resources open = new Resources();
+    try {
+      expertOffsets = open.keep(Tensor.allocate(memory, DType.I32, 2));
+      sourceRows = open.keep(Tensor.allocate(memory, DType.I32, 1));
+      assignmentRows = open.keep(Tensor.allocate(memory, DType.I32, 1));
+      activeExperts = open.keep(new MirroredTensor(memory, DType.I32, 1));
+    } catch (RuntimeException | Error e) {
+      open.closeAfter(e);
+      throw e;
+    }
   }
 
   /**
@@ -162,6 +169,7 @@ public final class ExpertPlan implements AutoCloseable {
   /** Releases the memory; may be called twice, and waits for operations that are running. */
   @Override
   public void close() {
+    NativeCalls.requireOutside();
     closed = true;
     expertOffsets.close();
     sourceRows.close();
@@ -212,6 +220,7 @@ public final class ExpertPlan implements AutoCloseable {
 
   /**
    * Makes room; what was planned before is lost. Not from inside a native call: it may free memory.
+   * Where there is no room, the plan is empty and stays as large as it was.
    */
   void reserve(int rows, int experts) {
     requireOpen();
@@ -220,22 +229,30 @@ public final class ExpertPlan implements AutoCloseable {
     numActiveExperts = 0;
     sourceRows = grown(sourceRows, rows);
     assignmentRows = grown(assignmentRows, rows);
-    if (numExperts != experts) {
-      TensorMemory memory = expertOffsets.memory();
-      expertOffsets.close();
-      activeExperts.close();
-      expertOffsets = Tensor.allocate(memory, DType.I32, experts + 1L);
-      activeExperts = new MirroredTensor(memory, DType.I32, experts);
-      numExperts = experts;
+    if (numExperts == experts) return;
+    TensorMemory memory = expertOffsets.memory();
+    Tensor offsets = Tensor.allocate(memory, DType.I32, experts + 1L);
+    MirroredTensor active;
+    try {
+      active = new MirroredTensor(memory, DType.I32, experts);
+    } catch (RuntimeException | Error e) {
+      offsets.close();
+      throw e;
     }
+    expertOffsets.close();
+    activeExperts.close();
+    expertOffsets = offsets;
+    activeExperts = active;
+    numExperts = experts;
   }
 
   private static Tensor grown(Tensor tensor, long size) {
     long capacity = tensor.dim(0);
     if (capacity >= size) return tensor;
+    Tensor larger =
+        Tensor.allocate(tensor.memory(), tensor.dtype(), Math.max(size, capacity + capacity / 2));
     tensor.close();
-    return Tensor.allocate(
-        tensor.memory(), tensor.dtype(), Math.max(size, capacity + capacity / 2));
+    return larger;
   }
 
   private IllegalArgumentException refused(Routing routing, int pair) {

@@ -66,7 +66,12 @@ public final class ResidentExperts implements Experts, AutoCloseable {
     gateUp =
         new ExpertMatrices(
             memory, type, gate.length, f, d, up != null, gateBias != null || upBias != null);
-    this.down = new ExpertMatrices(memory, type, gate.length, d, f, false, downBias != null);
+    try {
+      this.down = new ExpertMatrices(memory, type, gate.length, d, f, false, downBias != null);
+    } catch (RuntimeException | Error e) {
+      gateUp.close();
+      throw e;
+    }
     for (int e = 0; e < gate.length; e++) {
       gateUp.set(e, address(0, e), address(1, e), address(3, e), address(4, e));
       this.down.set(e, address(2, e), 0, address(5, e), 0);

@@ -8,6 +8,7 @@ import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.internal.MirroredTensor;
 import org.winnow.internal.NativeCalls;
+import org.winnow.internal.Resources;
 
 /**
  * What a router chose for a batch of tokens: for each token any number of experts, best first, each
@@ -37,9 +38,15 @@ public final class Routing implements AutoCloseable {
    * @param memory where the tensors lie: the backend's
    */
   public Routing(TensorMemory memory) {
-    tokenOffsets = new MirroredTensor(memory, DType.I32, 1);
-    expertIds = new MirroredTensor(memory, DType.I32, 1);
-    routingWeights = new MirroredTensor(memory, DType.F32, 1);
+    Resources open = new Resources();
+    try {
+      tokenOffsets = open.keep(new MirroredTensor(memory, DType.I32, 1));
+      expertIds = open.keep(new MirroredTensor(memory, DType.I32, 1));
+      routingWeights = open.keep(new MirroredTensor(memory, DType.F32, 1));
+    } catch (RuntimeException | Error e) {
+      open.closeAfter(e);
+      throw e;
+    }
   }
 
   /** Tokens of the last batch. */
@@ -148,6 +155,7 @@ public final class Routing implements AutoCloseable {
   /** Releases the memory; may be called twice, and waits for operations that are running. */
   @Override
   public void close() {
+    NativeCalls.requireOutside();
     closed = true;
     tokenOffsets.close();
     expertIds.close();
@@ -240,8 +248,10 @@ public final class Routing implements AutoCloseable {
     Tensor tensor = present.tensor();
     long capacity = tensor.dim(0);
     if (capacity >= size) return present;
+    MirroredTensor larger =
+        new MirroredTensor(
+            tensor.memory(), tensor.dtype(), Math.max(size, capacity + capacity / 2));
     present.close();
-    return new MirroredTensor(
-        tensor.memory(), tensor.dtype(), Math.max(size, capacity + capacity / 2));
+    return larger;
   }
 }

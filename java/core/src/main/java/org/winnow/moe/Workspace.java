@@ -35,9 +35,11 @@ final class Workspace implements AutoCloseable {
     return view;
   }
 
+  /** Gives the memory up; a larger one may follow, or fail to be had. */
   @Override
   public void close() {
     if (tensor != null) tensor.close();
+    tensor = null;
     view = null;
   }
 }

@@ -3,12 +3,15 @@ package org.winnow.attention;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.winnow.Backend;
 import org.winnow.BackendsUnderTest;
+import org.winnow.BudgetException;
 import org.winnow.ContextLengthException;
 import org.winnow.ContractTest;
+import org.winnow.ScarceMemory;
 import org.winnow.Tensor;
 
 @ContractTest
@@ -50,6 +53,41 @@ public class KvCacheTest {
           }
         }
       }
+    }
+  }
+
+  @Test
+  void pagesThatWereHadBeforeMemoryRanOutAreHandedOverLater() {
+    ScarceMemory memory = new ScarceMemory();
+    try (KvCache cache = new KvCache(memory, 2, 1, 4, 4, 300)) {
+      memory.allocationsLeft = 2;
+      assertThatThrownBy(() -> cache.reserve(4 * KvCache.PAGE_TOKENS))
+          .isInstanceOf(BudgetException.class);
+      memory.refusesCopies = true;
+      assertThatThrownBy(() -> cache.reserve(1)).hasMessage("copies are refused");
+      memory.refusesCopies = false;
+      cache.reserve(1);
+      for (Tensor table : List.of(cache.keyPages(), cache.valuePages())) {
+        for (int entry : new int[] {0, 1, 5, 6}) assertThat(table.getLong(entry)).isNotZero();
+      }
+    }
+    assertThat(memory.usedBytes()).isZero();
+  }
+
+  @Test
+  void theLengthStaysWhereAnOperationsPositionCannotBeSet() {
+    ScarceMemory memory = new ScarceMemory();
+    try (KvCache cache = new KvCache(memory, 1, 1, 4, 4, 100)) {
+      cache.reserve(2);
+      cache.advanceCaptured(2);
+      memory.refusesCopies = true;
+      assertThatThrownBy(() -> cache.advanceCaptured(1)).hasMessage("copies are refused");
+      assertThatThrownBy(() -> cache.truncate(1)).hasMessage("copies are refused");
+      assertThat(cache.length()).isEqualTo(2);
+      memory.refusesCopies = false;
+      cache.advanceCaptured(1);
+      assertThat(cache.length()).isEqualTo(3);
+      assertThat(cache.positionCell().getLong(0)).isEqualTo(3);
     }
   }
 

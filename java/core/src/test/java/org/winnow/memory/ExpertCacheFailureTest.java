@@ -25,6 +25,8 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.winnow.DType;
 import org.winnow.ExpertReadException;
+import org.winnow.ScarceMemory;
+import org.winnow.internal.NativeCalls;
 import org.winnow.memory.SyntheticExperts.Layout;
 import org.winnow.moe.Experts;
 
@@ -360,6 +362,31 @@ class ExpertCacheFailureTest {
       assertThatThrownBy(() -> cache.layer(0).isResident(0))
           .isInstanceOf(IllegalStateException.class);
       assertThat(cache.counters().misses()).isEqualTo(2);
+    }
+  }
+
+  @Test
+  void aCloseThatIsRefusedOrFailsMayBeCalledAgain() throws IOException {
+    SyntheticExperts experts = synthetic(Layout.SEPARATE);
+    ScarceMemory memory = new ScarceMemory();
+    try (Checkpoint checkpoint = new Checkpoint(experts.tensors())) {
+      ExpertStore store = experts.store(checkpoint);
+      ExpertCache cache = new ExpertCache(store, memory, 1 << 20, EvictionPolicy.lru());
+      cache.layer(0).acquire(new int[] {0, 1}, 2);
+      cache.layer(0).release();
+      int ticket = NativeCalls.enter();
+      try {
+        assertThatThrownBy(cache::close)
+            .isInstanceOf(IllegalStateException.class)
+            .hasMessage("close() called from inside a running operation");
+      } finally {
+        NativeCalls.exit(ticket);
+      }
+      cache.layer(0).acquire(new int[] {0}, 1); // nothing was closed
+      cache.layer(0).release();
+      memory.refusesReleases = true;
+      assertThatThrownBy(cache::close).hasMessage("releases are refused");
+      cache.close();
     }
   }
 

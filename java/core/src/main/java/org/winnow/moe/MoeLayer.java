@@ -6,10 +6,12 @@ import static org.winnow.Tensor.ANY;
 
 import java.util.Arrays;
 import java.util.Objects;
+import java.util.concurrent.locks.ReentrantLock;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCalls;
+import org.winnow.internal.Resources;
 import org.winnow.layer.FeedForward;
 import org.winnow.layer.Linear;
 import org.winnow.moe.GroupedGemm.Product;
@@ -59,6 +61,8 @@ public final class MoeLayer implements AutoCloseable {
   private final Workspace sharedInner;
   private final Workspace sharedOutput;
   private final Workspace sharedGateLogits;
+  private final Resources open = new Resources();
+  private final ReentrantLock lock = new ReentrantLock();
   private boolean closed;
 
   private MoeLayer(Builder builder) {
@@ -70,15 +74,20 @@ public final class MoeLayer implements AutoCloseable {
     sharedGate = builder.sharedGate;
     everyExpert = builder.everyExpert;
     TensorMemory memory = router.weight().memory();
-    routing = new Routing(memory);
-    plan = new ExpertPlan(memory);
-    waves = new ExpertWaves(experts, memory);
-    logits = new Workspace(memory);
-    inner = new Workspace(memory);
-    expertOutput = new Workspace(memory);
-    sharedInner = new Workspace(memory);
-    sharedOutput = new Workspace(memory);
-    sharedGateLogits = new Workspace(memory);
+    try {
+      routing = open.keep(new Routing(memory));
+      plan = open.keep(new ExpertPlan(memory));
+      waves = open.keep(new ExpertWaves(experts, memory));
+    } catch (RuntimeException | Error e) {
+      open.closeAfter(e);
+      throw e;
+    }
+    logits = open.keep(new Workspace(memory));
+    inner = open.keep(new Workspace(memory));
+    expertOutput = open.keep(new Workspace(memory));
+    sharedInner = open.keep(new Workspace(memory));
+    sharedOutput = open.keep(new Workspace(memory));
+    sharedGateLogits = open.keep(new Workspace(memory));
   }
 
   /**
@@ -104,19 +113,24 @@ public final class MoeLayer implements AutoCloseable {
    * @throws org.winnow.ExpertReadException if a weight cannot be read
    * @throws IllegalStateException if a tensor, this layer, a part of it or the backend is closed
    */
-  public synchronized void forward(Backend backend, Tensor hidden, Tensor output) {
-    requireOutput(hidden, output);
-    choose(backend, hidden);
-    boolean first = true;
-    for (waves.begin(plan); waves.next(); first = false) {
-      try {
-        multiplyHeld(backend, hidden, first);
-      } finally {
-        experts.release();
+  public void forward(Backend backend, Tensor hidden, Tensor output) {
+    lock.lock();
+    try {
+      requireOutput(hidden, output);
+      choose(backend, hidden);
+      boolean first = true;
+      for (waves.begin(plan); waves.next(); first = false) {
+        try {
+          multiplyHeld(backend, hidden, first);
+        } finally {
+          experts.release();
+        }
       }
+      if (first) multiply(backend, sharedDown()); // no token had an expert
+      combine(backend, output);
+    } finally {
+      lock.unlock();
     }
-    if (first) multiply(backend, sharedDown()); // no token had an expert
-    combine(backend, output);
   }
 
   /**
@@ -136,47 +150,70 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /** Hands over to the device what {@link #forward} could not while it is being captured. */
-  public synchronized void prepareCapture() {
-    experts.acquireAll();
+  public void prepareCapture() {
+    lock.lock();
     try {
-      handOverTables();
+      requireOpen();
+      experts.acquireAll();
+      try {
+        handOverTables();
+      } finally {
+        experts.release();
+      }
     } finally {
-      experts.release();
+      lock.unlock();
     }
   }
 
   /**
-   * The first half of {@link #forward}: which experts each token goes to.
+   * The first half of {@link #forward}: which experts each token goes to. Until {@link #release} no
+   * other thread may use this layer: it would overwrite the choice.
    *
    * @param hidden [numTokens, hiddenSize], f32 or bf16
    */
-  public synchronized void choose(Backend backend, Tensor hidden) {
-    requireHidden(hidden);
-    hidden.requireIn("hidden", backend.memory());
-    Tensor scores = score(backend, hidden);
-    routeAndPlan(backend, scores);
+  public void choose(Backend backend, Tensor hidden) {
+    lock.lock();
+    try {
+      requireHidden(hidden);
+      hidden.requireIn("hidden", backend.memory());
+      Tensor scores = score(backend, hidden);
+      routeAndPlan(backend, scores);
+      // now: while experts are held, no tensor is replaced
+      inner.exactly(hidden.dtype(), plan.numRows(), experts.intermediateSize());
+      expertOutput.exactly(F32, plan.numRows(), experts.hiddenSize());
+    } finally {
+      lock.unlock();
+    }
   }
 
   /**
    * Between the halves, also when the first ran as a captured step: waits for the choice and
-   * acquires the experts. The caller ends that with {@link #release}.
+   * acquires the experts. The caller ends that with {@link #release}; other threads' calls of this
+   * layer wait until then.
    *
    * @return false if they cannot all be held at once: nothing is held then, and {@link #forward}
    *     computes them in waves
    * @throws org.winnow.ExpertReadException if a weight cannot be read
    */
-  public synchronized boolean hold() {
-    plan.forgetReadBack();
-    waves.beginReadBack(plan);
-    if (!waves.isOneWave()) return false;
-    waves.next();
+  public boolean hold() {
+    lock.lock();
+    boolean held = false;
     try {
-      handOverTables();
-    } catch (RuntimeException | Error e) {
-      experts.release();
-      throw e;
+      requireOpen();
+      plan.forgetReadBack();
+      waves.beginReadBack(plan);
+      if (!waves.isOneWave()) return false;
+      waves.next();
+      try {
+        handOverTables();
+        held = true;
+        return true;
+      } finally {
+        if (!held) experts.release();
+      }
+    } finally {
+      if (!held) lock.unlock();
     }
-    return true;
   }
 
   /**
@@ -185,15 +222,31 @@ public final class MoeLayer implements AutoCloseable {
    * @param hidden as given to {@link #choose}
    * @param output [numTokens, hiddenSize], f32 or bf16, overwritten; must not overlap hidden
    */
-  public synchronized void computeHeld(Backend backend, Tensor hidden, Tensor output) {
-    requireOutput(hidden, output);
-    multiplyHeld(backend, hidden, true);
-    combine(backend, output);
+  public void computeHeld(Backend backend, Tensor hidden, Tensor output) {
+    lock.lock();
+    try {
+      requireOutput(hidden, output);
+      hidden.requireFloating("hidden", plan.numTokens(), experts.hiddenSize());
+      multiplyHeld(backend, hidden, true);
+      combine(backend, output);
+    } finally {
+      lock.unlock();
+    }
   }
 
-  /** Ends what {@link #hold} began, on the same thread. */
+  /**
+   * Ends what {@link #hold} began.
+   *
+   * @throws IllegalStateException if this thread has not begun it
+   */
   public void release() {
-    experts.release();
+    if (!lock.isHeldByCurrentThread())
+      throw new IllegalStateException("this thread holds no experts of this layer");
+    try {
+      experts.release();
+    } finally {
+      lock.unlock();
+    }
   }
 
   private void requireOutput(Tensor hidden, Tensor output) {
@@ -212,13 +265,12 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   private void multiplyHeld(Backend backend, Tensor hidden, boolean withShared) {
-    Tensor rows = expertOutput.exactly(F32, plan.numRows(), experts.hiddenSize());
-    Tensor innerRows = inner.exactly(hidden.dtype(), plan.numRows(), experts.intermediateSize());
     multiply(
         backend,
-        product(hidden, plan.sourceRows(), experts.gateUp(), activation, innerRows),
+        product(hidden, plan.sourceRows(), experts.gateUp(), activation, inner.view()),
         withShared ? sharedDown() : null);
-    multiply(backend, product(innerRows, null, experts.down(), Activation.NONE, rows));
+    multiply(
+        backend, product(inner.view(), null, experts.down(), Activation.NONE, expertOutput.view()));
   }
 
   private Product sharedDown() {
@@ -226,9 +278,14 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   private void combine(Backend backend, Tensor output) {
-    Tensor rows = expertOutput.exactly(F32, plan.numRows(), experts.hiddenSize());
     MoeCombine.run(
-        backend, rows, routing, plan, sharedOutput.view(), sharedGateLogits.view(), output);
+        backend,
+        expertOutput.view(),
+        routing,
+        plan,
+        sharedOutput.view(),
+        sharedGateLogits.view(),
+        output);
   }
 
   /**
@@ -237,11 +294,16 @@ public final class MoeLayer implements AutoCloseable {
    * @param hidden [numTokens, hiddenSize], f32 or bf16
    * @param output overwritten
    */
-  public synchronized void route(Backend backend, Tensor hidden, Routing output) {
-    requireHidden(hidden);
-    Tensor scores = logits.exactly(F32, hidden.dim(0), experts.numExperts());
-    router.run(backend, hidden, scores);
-    rule.run(backend, scores, output);
+  public void route(Backend backend, Tensor hidden, Routing output) {
+    lock.lock();
+    try {
+      requireHidden(hidden);
+      Tensor scores = logits.exactly(F32, hidden.dim(0), experts.numExperts());
+      router.run(backend, hidden, scores);
+      rule.run(backend, scores, output);
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** What the last {@link #forward} chose; the next one overwrites it. */
@@ -255,9 +317,15 @@ public final class MoeLayer implements AutoCloseable {
    *
    * @throws IllegalStateException if there was none yet
    */
-  public synchronized Tensor routerLogits() {
-    if (logits.view() == null) throw new IllegalStateException("MoE layer has routed no token yet");
-    return logits.view();
+  public Tensor routerLogits() {
+    lock.lock();
+    try {
+      if (logits.view() == null)
+        throw new IllegalStateException("MoE layer has routed no token yet");
+      return logits.view();
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** The experts given at construction. */
@@ -270,21 +338,20 @@ public final class MoeLayer implements AutoCloseable {
    * twice, and waits for a running call.
    */
   @Override
-  public synchronized void close() {
+  public void close() {
+    NativeCalls.requireOutside();
+    lock.lock(); // until a call that is running has ended; none begins after that
     closed = true;
-    routing.close();
-    plan.close();
-    waves.close();
-    logits.close();
-    inner.close();
-    expertOutput.close();
-    sharedInner.close();
-    sharedOutput.close();
-    sharedGateLogits.close();
+    lock.unlock();
+    open.close();
+  }
+
+  private void requireOpen() {
+    if (closed) throw new IllegalStateException("MoE layer is closed");
   }
 
   private void requireHidden(Tensor hidden) {
-    if (closed) throw new IllegalStateException("MoE layer is closed");
+    requireOpen();
     hidden.requireFloating("hidden", ANY, experts.hiddenSize());
     if (hidden.dtype() != F32 && hidden.dtype() != BF16) {
       throw new IllegalArgumentException("hidden must be f32 or bf16, found " + hidden.dtype());

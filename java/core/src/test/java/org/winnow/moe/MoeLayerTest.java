@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -142,6 +143,56 @@ public class MoeLayerTest {
         }
         assertThat(limited.numAcquired).isZero();
       }
+    }
+  }
+
+  @Test
+  void batchesGrowAndShrink() {
+    try (var p = problem(DType.F32);
+        MoeLayer layer = p.layer(p.experts).shared(p.shared).build()) {
+      int all = p.numTokens;
+      for (int numTokens : new int[] {1, 3, 3, 1, all, 2, all}) {
+        p.output.fill(Float.NaN);
+        layer.forward(backend, p.hidden.slice(0, numTokens), p.output.slice(0, numTokens));
+        p.assertFirstCorrect(1, numTokens);
+      }
+    }
+  }
+
+  @Test
+  @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void othersWaitWhileExpertsAreHeldBetweenTheHalves() throws Exception {
+    try (var p = problem(DType.F32);
+        MoeLayer layer = p.layer(p.experts).build()) {
+      layer.choose(backend, p.hidden);
+      assertThat(layer.hold()).isTrue();
+      Thread closer = new Thread(layer::close);
+      closer.start();
+      while (closer.getState() != Thread.State.WAITING) Thread.yield();
+      layer.computeHeld(backend, p.hidden, p.output);
+      layer.release();
+      closer.join();
+      p.assertCorrect(0, 1);
+      assertThatThrownBy(layer::release)
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("this thread holds no experts of this layer");
+      assertThatThrownBy(layer::hold)
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("MoE layer is closed");
+    }
+  }
+
+  @Test
+  void theSecondHalfIsOfTheTokensOfTheFirst() {
+    try (var p = problem(DType.F32);
+        MoeLayer layer = p.layer(p.experts).build()) {
+      layer.choose(backend, p.hidden);
+      assertThat(layer.hold()).isTrue();
+      assertThatThrownBy(
+              () -> layer.computeHeld(backend, p.hidden.slice(0, 2), p.output.slice(0, 2)))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("hidden must be [" + p.numTokens + ", 32], found [2, 32]");
+      layer.release();
     }
   }
 

@@ -76,8 +76,8 @@ final class DecoderWeights implements AutoCloseable {
     if (asStored && memory.isHost()) return stored;
     try (stored) {
       return asStored
-          ? Tensor.allocate(memory, stored.dtype(), stored.shape()).copyFrom(stored)
-          : Tensor.allocate(memory, DType.F32, weight.shape()).copyFrom(stored.toFloatArray());
+          ? Tensor.copyOf(memory, stored)
+          : Tensor.of(memory, stored.toFloatArray(), weight.shape());
     }
   }
 

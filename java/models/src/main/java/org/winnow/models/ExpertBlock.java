@@ -2,22 +2,22 @@ package org.winnow.models;
 
 import org.winnow.Backend;
 import org.winnow.Tensor;
-import org.winnow.TensorMemory;
-import org.winnow.layer.FeedForward;
 import org.winnow.moe.MoeLayer;
 import org.winnow.moe.Routing;
 
 /** A mixture of experts in a decoder. */
 final class ExpertBlock implements MlpBlock {
   private final MoeLayer layer;
-  private final FeedForward shared; // or null
   private final Routing guess;
   private final int[] hints;
 
-  ExpertBlock(MoeLayer layer, FeedForward shared, TensorMemory memory) {
-    guess = new Routing(memory);
+  /**
+   * @param layer open for as long as this is used
+   * @param guess likewise: for what {@link #readAhead} chooses
+   */
+  ExpertBlock(MoeLayer layer, Routing guess) {
     this.layer = layer;
-    this.shared = shared;
+    this.guess = guess;
     this.hints = new int[layer.experts().numExperts()];
   }
 
@@ -65,12 +65,5 @@ final class ExpertBlock implements MlpBlock {
   @Override
   public Tensor routerLogits() {
     return layer.routerLogits();
-  }
-
-  @Override
-  public void close() {
-    guess.close();
-    layer.close();
-    if (shared != null) shared.close();
   }
 }

@@ -157,29 +157,33 @@ public final class LanguageModel implements AutoCloseable {
       if (ids.length == 0) throw new IllegalArgumentException("ids must not be empty");
       if (ids.length > cache.contextLimit())
         throw new ContextLengthException(cache.contextLimit(), ids.length);
-      for (int begin = 0; begin < ids.length; begin += chunkTokens) {
-        if (running.isClosing()) throw new IllegalStateException("model is closed");
-        int end = Math.min(begin + chunkTokens, ids.length);
-        int first = begin;
-        step(
-            cache,
-            Arrays.copyOfRange(ids, begin, end),
-            listener,
-            hidden -> {
-              for (int row = Math.max(first, firstLogit); row < end; row += LOGIT_ROWS) {
-                listener.onLogits(
-                    row,
-                    loaded
-                        .decoder()
-                        .logits(
-                            hidden.slice(row - first, Math.min(row + LOGIT_ROWS, end) - first)));
-              }
-              return null;
-            });
+      try {
+        for (int begin = 0; begin < ids.length; begin += chunkTokens)
+          forwardChunk(cache, ids, begin, firstLogit, listener);
+      } finally {
+        forget(cache);
       }
     } finally {
       running.exit();
     }
+  }
+
+  private void forwardChunk(
+      KvCache cache, int[] ids, int begin, int firstLogit, ForwardListener listener) {
+    if (running.isClosing()) throw new IllegalStateException("model is closed");
+    int end = Math.min(begin + chunkTokens, ids.length);
+    step(
+        cache,
+        Arrays.copyOfRange(ids, begin, end),
+        listener,
+        hidden -> {
+          for (int row = Math.max(begin, firstLogit); row < end; row += LOGIT_ROWS) {
+            int rowEnd = Math.min(row + LOGIT_ROWS, end);
+            Tensor rows = hidden.slice(row - begin, rowEnd - begin);
+            listener.onLogits(row, loaded.decoder().logits(rows));
+          }
+          return null;
+        });
   }
 
   GenerationResult generate(
@@ -240,9 +244,14 @@ public final class LanguageModel implements AutoCloseable {
 
   void forget(Session session) {
     sessions.remove(session);
+    forget(session.cache());
+  }
+
+  /** Gives up what was captured of a sequence that ends. */
+  private void forget(KvCache cache) {
     steps.lock();
     try {
-      loaded.decoder().forget(session.cache());
+      loaded.decoder().forget(cache);
     } finally {
       steps.unlock();
     }
@@ -257,8 +266,9 @@ public final class LanguageModel implements AutoCloseable {
   @Override
   public void close() {
     if (!running.close()) return;
-    sessions.forEach(Session::close);
-    loaded.close();
-    if (tokenizer != null) tokenizer.close();
+    try (tokenizer;
+        loaded) {
+      sessions.forEach(Session::close);
+    }
   }
 }

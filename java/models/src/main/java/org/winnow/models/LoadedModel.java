@@ -25,6 +25,7 @@ import org.winnow.memory.ExpertCounters;
 import org.winnow.memory.ExpertStore;
 import org.winnow.memory.TensorInfo;
 import org.winnow.moe.MoeLayer;
+import org.winnow.moe.Routing;
 
 /**
  * Everything that a model holds open, from its files to its decoder. Opening checks all tensors
@@ -158,8 +159,8 @@ final class LoadedModel implements AutoCloseable {
                   scratch);
       MlpBlock mlp =
           layer.mlp() instanceof DecoderSpec.ExpertMlp experts
-              ? keep(experts(experts, expertLayer++, everyExpert))
-              : keep(new MlpBlock.Dense(feedForward((DecoderSpec.DenseMlp) layer.mlp())));
+              ? experts(experts, expertLayer++, everyExpert)
+              : new MlpBlock.Dense(feedForward((DecoderSpec.DenseMlp) layer.mlp()));
       layers.add(
           new Decoder.Layer(
               weights.get(layer.attentionNorm().name()),
@@ -181,15 +182,16 @@ final class LoadedModel implements AutoCloseable {
     FeedForward shared = spec.shared() == null ? null : feedForward(spec.shared());
     if (shared != null) builder.shared(shared);
     if (spec.sharedGate() != null) builder.sharedGate(weights.linear(spec.sharedGate()));
-    return new ExpertBlock(builder.build(), shared, backend.memory());
+    return new ExpertBlock(keep(builder.build()), keep(new Routing(backend.memory())));
   }
 
   private FeedForward feedForward(DecoderSpec.DenseMlp spec) {
-    return new FeedForward(
-        weights.linear(spec.gate()),
-        weights.linear(spec.up()),
-        weights.linear(spec.down()),
-        spec.activation());
+    return keep(
+        new FeedForward(
+            weights.linear(spec.gate()),
+            weights.linear(spec.up()),
+            weights.linear(spec.down()),
+            spec.activation()));
   }
 
   ModelConfig config() {
@@ -229,17 +231,20 @@ final class LoadedModel implements AutoCloseable {
     return weights.sizeBytes();
   }
 
-  /** Closes in the opposite order of opening. */
+  /**
+   * Closes in the opposite order of opening, all of it: what goes wrong first is thrown in the end.
+   */
   @Override
   public void close() {
+    RuntimeException failure = null;
     while (!open.isEmpty()) {
       try {
         open.pop().close();
-      } catch (RuntimeException e) {
-        throw e;
       } catch (Exception e) {
-        throw new IllegalStateException(e); // none of ours throws a checked one
+        if (failure != null) failure.addSuppressed(e);
+        else failure = e instanceof RuntimeException r ? r : new IllegalStateException(e);
       }
     }
+    if (failure != null) throw failure;
   }
 }

@@ -8,7 +8,7 @@ import org.winnow.layer.FeedForward;
  * What follows attention in a layer: a dense feed-forward block or a mixture of experts. Its
  * weights belong to {@link DecoderWeights} and the expert cache.
  */
-interface MlpBlock extends AutoCloseable {
+interface MlpBlock {
   /**
    * @param input [numTokens, hiddenSize] f32, normalised
    * @param output of the same shape, overwritten
@@ -24,9 +24,6 @@ interface MlpBlock extends AutoCloseable {
   /** Logits of the last run's router, [numTokens, numExperts] f32, or null for a dense block. */
   Tensor routerLogits();
 
-  @Override
-  void close();
-
   /** A dense block: nothing to read ahead, no router. */
   record Dense(FeedForward feedForward) implements MlpBlock {
     @Override
@@ -40,11 +37,6 @@ interface MlpBlock extends AutoCloseable {
     @Override
     public Tensor routerLogits() {
       return null;
-    }
-
-    @Override
-    public void close() {
-      feedForward.close();
     }
   }
 }

@@ -39,16 +39,7 @@ class ProcessTest {
   }
 
   private Process start(List<String> arguments) throws IOException {
-    List<String> command =
-        new ArrayList<>(
-            List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--enable-native-access=ALL-UNNAMED",
-                "-cp",
-                System.getProperty("java.class.path"),
-                Main.class.getName()));
-    command.addAll(arguments);
-    ProcessBuilder builder = new ProcessBuilder(command).redirectError(err().toFile());
+    ProcessBuilder builder = CommandProcess.of(List.of(), arguments).redirectError(err().toFile());
     builder.environment().put("LC_ALL", "C");
     return builder.start();
   }

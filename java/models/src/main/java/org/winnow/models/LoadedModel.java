@@ -109,7 +109,7 @@ final class LoadedModel implements AutoCloseable {
 
   /**
    * Else the system would end the process when the budget is full, or a device have no room for an
-   * expert, perhaps hours later.
+   * expert, perhaps hours later. Keys, values and working memory are not known yet.
    */
   private void requireMemory(TensorMemory memory, Checkpoint checkpoint, long expertBytes) {
     long neededBytes =

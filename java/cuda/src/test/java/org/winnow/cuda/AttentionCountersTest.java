@@ -144,7 +144,7 @@ class AttentionCountersTest {
     try (Tensor q = backend.of(query, numTokens, heads, WIDTH);
         Tensor output = backend.f32(numTokens, heads, WIDTH)) {
       output.toFloatArray(); // what was issued before has ended
-      assertThat(GpuReport.take().findings()).isEmpty();
+      GpuReport.take();
       GpuSim.resetTouched();
       Attention.run(
           backend,
@@ -155,9 +155,7 @@ class AttentionCountersTest {
           new AttentionOptions(0.125f, window, null),
           output);
       output.toFloatArray();
-      GpuReport report = GpuReport.take();
-      assertThat(report.findings()).isEmpty();
-      return report;
+      return GpuReport.take();
     }
   }
 }

@@ -1,5 +1,7 @@
 package org.winnow.cuda;
 
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
@@ -20,41 +22,51 @@ record GpuReport(
   record Launch(String kernel, Map<String, Object> fields) {
     /** A counter by its name: {@code "global_load_bytes"}. */
     long counter(String name) {
-      Map<String, Object> counters = object(fields.get("counters"));
-      Object value = counters.get(name);
-      if (!(value instanceof Long number))
-        throw new IllegalArgumentException(
-            "no counter " + name + "; there are " + counters.keySet());
-      return number;
+      return (Long) required(object(required(fields, "counters")), name);
     }
 
     /** What was read and written of an allocation, or null if it was not touched. */
     Map<String, Object> traffic(long address) {
       return allocations().stream()
-          .filter(allocation -> allocation.get("address").equals(address))
+          .filter(allocation -> required(allocation, "address").equals(address))
           .findFirst()
           .orElse(null);
     }
 
     /** What was read and written of each allocation that was touched. */
     List<Map<String, Object>> allocations() {
-      List<?> touched = (List<?>) object(fields.get("counters")).get("allocations");
-      return touched.stream().map(GpuReport::object).toList();
+      return list(object(required(fields, "counters")), "allocations").stream()
+          .map(GpuReport::object)
+          .toList();
     }
   }
 
-  /** What happened since it was last taken; waits for nothing: read a result first. */
+  /**
+   * What happened since it was last taken; waits for nothing: read a result first.
+   *
+   * @throws AssertionError if something was found
+   */
   static GpuReport take() {
-    Map<String, Object> json = object(parse(GpuSim.takeReports()));
-    List<Launch> launches =
-        list(json, "launches").stream()
-            .map(launch -> new Launch((String) object(launch).get("kernel"), object(launch)))
-            .toList();
+    GpuReport report = of(GpuSim.takeReports());
+    assertTrue(report.findings.isEmpty(), () -> String.join("\n", report.findings));
+    return report;
+  }
+
+  /**
+   * That report, whatever it says.
+   *
+   * @throws IllegalArgumentException if a part is missing
+   */
+  static GpuReport of(String json) {
+    Map<String, Object> report = object(parse(json));
     return new GpuReport(
-        launches,
-        list(json, "findings").stream().map(Object::toString).toList(),
-        list(json, "refused").stream().map(Object::toString).toList(),
-        (Long) json.get("graph_launches"));
+        list(report, "launches").stream()
+            .map(GpuReport::object)
+            .map(launch -> new Launch((String) required(launch, "kernel"), launch))
+            .toList(),
+        list(report, "findings").stream().map(Object::toString).toList(),
+        list(report, "refused").stream().map(Object::toString).toList(),
+        (Long) required(report, "graph_launches"));
   }
 
   /** Sum of a counter over the launches of kernels whose names begin so. */
@@ -66,7 +78,14 @@ record GpuReport(
   }
 
   private static List<?> list(Map<String, Object> json, String name) {
-    return (List<?>) json.getOrDefault(name, List.of());
+    return (List<?>) required(json, name);
+  }
+
+  private static Object required(Map<String, Object> json, String name) {
+    Object value = json.get(name);
+    if (value == null)
+      throw new IllegalArgumentException("no " + name + "; there are " + json.keySet());
+    return value;
   }
 
   @SuppressWarnings("unchecked")

@@ -1,15 +1,14 @@
 package org.winnow.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.Assumptions;
-import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.winnow.CapturedStep;
 import org.winnow.Tensor;
 import org.winnow.attention.Attention;
 import org.winnow.attention.AttentionOptions;
@@ -25,17 +24,16 @@ class AttentionCountersTest {
   private static final int ROW_BYTES = WIDTH * Float.BYTES;
   private static final int PAGE_BYTES = KvCache.PAGE_TOKENS * KV_HEADS * ROW_BYTES;
 
-  private CudaBackend backend;
+  private final CudaBackend backend = new CudaBackend();
 
-  @BeforeEach
-  void onTheStandIn() {
-    Assumptions.assumeTrue(GpuSim.isLoaded(), GpuSim.cause());
-    backend = new CudaBackend();
+  @BeforeAll
+  static void countsOnTheStandInOnly() {
+    assumeTrue(GpuSim.isLoaded(), () -> "nothing is counted: " + GpuSim.cause());
   }
 
   @AfterEach
   void close() {
-    if (backend != null) backend.close();
+    backend.close();
   }
 
   /** Tokens, positions, window, query heads: one form and the splits of a long context. */
@@ -80,53 +78,6 @@ class AttentionCountersTest {
       assertThat(sectors * 32).isEqualTo(bytes);
       assertThat(report.total("attention", "shared_wavefronts"))
           .isEqualTo(report.total("attention", "shared_ideal_wavefronts"));
-    }
-  }
-
-  /**
-   * A captured append and attention are replayed for 300 tokens, over the edges of pages and
-   * splits: the bits are those of calls one by one.
-   */
-  @Test
-  void aCapturedStepIsRightAtEveryPosition() {
-    int numTokens = 300;
-    int heads = 2 * KV_HEADS;
-    float[] rows = AttentionProblem.gaussian(new Random(5), numTokens * KV_HEADS * WIDTH);
-    float[] queries = AttentionProblem.gaussian(new Random(6), numTokens * heads * WIDTH);
-    var options = AttentionOptions.causal(0.125f);
-    try (KvCache expectedCache =
-            new KvCache(backend.memory(), 1, KV_HEADS, WIDTH, WIDTH, numTokens);
-        KvCache cache = new KvCache(backend.memory(), 1, KV_HEADS, WIDTH, WIDTH, numTokens);
-        Tensor allRows = backend.of(rows, numTokens, KV_HEADS, WIDTH);
-        Tensor allQueries = backend.of(queries, numTokens, heads, WIDTH);
-        Tensor expected = backend.f32(numTokens, heads, WIDTH);
-        Tensor row = backend.f32(1, KV_HEADS, WIDTH);
-        Tensor query = backend.f32(1, heads, WIDTH);
-        Tensor output = backend.f32(1, heads, WIDTH)) {
-      expectedCache.append(backend, 0, allRows, allRows);
-      Attention.run(backend, allQueries, expectedCache, 0, 0, options, expected);
-      Runnable step =
-          () -> {
-            cache.append(backend, 0, row, row);
-            Attention.run(backend, query, cache, 0, cache.length(), options, output);
-          };
-      CapturedStep captured = null;
-      for (int t = 0; t < numTokens; t++) {
-        row.copyFrom(allRows.slice(t, t + 1));
-        query.copyFrom(allQueries.slice(t, t + 1));
-        cache.reserve(1);
-        if (captured == null) {
-          step.run(); // what is allocated once must be there before a capture
-          captured = backend.capture(step);
-        }
-        captured.run();
-        assertThat(output.toFloatArray())
-            .as("token %d", t)
-            .isEqualTo(expected.slice(t, t + 1).toFloatArray());
-        cache.append(backend, 0, row, row); // for the host's count of what is written
-        cache.advance(1);
-      }
-      captured.close();
     }
   }
 

@@ -18,7 +18,6 @@ import org.winnow.attention.Attention;
 import org.winnow.attention.AttentionOptions;
 import org.winnow.attention.KvCache;
 import org.winnow.cuda.GpuReport.Launch;
-import org.winnow.cuda.GroupedGemmCountersTest.Layer;
 import org.winnow.layer.RmsNorm;
 
 /** The table of counts in the manual is what the stand-in counts. */
@@ -61,12 +60,13 @@ class KernelCountsTest {
       String what,
       int... rows) {
     try (CudaBackend backend = new CudaBackend(0, Long.MAX_VALUE, path);
-        Layer layer =
-            new Layer(backend, inputType, DType.BF16, true, inputSize, outputSize, rows)) {
+        GroupedGemmLayer layer =
+            new GroupedGemmLayer(
+                backend, inputType, DType.BF16, true, inputSize, outputSize, rows)) {
       List<Long> weights = new ArrayList<>();
       for (Tensor gate : layer.gates) weights.add(gate.address());
       for (Tensor up : layer.ups) weights.add(up.address());
-      Launch launch = layer.run();
+      Launch launch = layer.launch();
       row(what + "; " + inputSize + " to " + outputSize, "weights", List.of(launch), weights);
     }
   }

@@ -1,7 +1,6 @@
 package org.winnow.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.Random;
@@ -10,14 +9,9 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.winnow.CapturedStep;
 import org.winnow.DType;
-import org.winnow.InvalidLogitsException;
-import org.winnow.Tensor;
-import org.winnow.layer.Sampler;
 import org.winnow.moe.MoeLayer;
 import org.winnow.moe.MoeLayerProblem;
-import org.winnow.moe.TopKRouter;
 
 /** How many kernels a MoE layer takes to decode, as counted by the stand-in. */
 class MoeLayerLaunchesTest {
@@ -63,62 +57,6 @@ class MoeLayerLaunchesTest {
               "grouped_gemm_gemv", // down
               "moe_combine_bf16");
       assertThat(computed).doesNotContain(Float.NaN);
-    }
-  }
-
-  @Test
-  void aCapturedLayerTakesTheSameLaunchesAndGivesTheSameBits() {
-    try (MoeLayerProblem p = problem(1);
-        MoeLayer layer = layer(p, 2)) {
-      layer.forward(backend, p.hidden, p.output);
-      float[] expected = p.output.toFloatArray();
-      try (CapturedStep step = backend.capture(() -> layer.forward(backend, p.hidden, p.output))) {
-        for (int run = 0; run < 2; run++) {
-          p.output.fill(Float.NaN);
-          GpuReport.take();
-          step.run();
-          assertThat(p.output.toFloatArray()).isEqualTo(expected);
-          assertThat(GpuReport.take().launches()).hasSize(5);
-        }
-      }
-    }
-  }
-
-  @Test
-  void aTokenThatACapturedStepRefusesIsReportedAtTheNextWait() {
-    try (MoeLayerProblem p = problem(2);
-        MoeLayer layer = layer(p, 0);
-        Tensor logits = backend.of(new float[] {1, 3, 2}, 3)) {
-      float[] good = p.hidden.toFloatArray();
-      float[] wrong = good.clone();
-      wrong[p.hiddenSize] = Float.NaN; // of token 1
-      layer.forward(backend, p.hidden, p.output);
-      try (CapturedStep step = backend.capture(() -> layer.forward(backend, p.hidden, p.output))) {
-        step.run();
-        assertThat(Sampler.greedy().sample(backend, logits)).isEqualTo(1);
-        p.hidden.copyFrom(wrong);
-        step.run();
-        assertThatThrownBy(() -> Sampler.greedy().sample(backend, logits))
-            .isInstanceOf(InvalidLogitsException.class)
-            .satisfies(e -> assertThat(((InvalidLogitsException) e).token()).isEqualTo(1));
-        p.hidden.copyFrom(good);
-        step.run();
-        assertThat(Sampler.greedy().sample(backend, logits)).isEqualTo(1);
-      }
-    }
-  }
-
-  @Test
-  void aRuleThatVariesTheNumberOfExpertsIsRefusedInACapture() {
-    try (MoeLayerProblem p = problem(1);
-        MoeLayer layer =
-            MoeLayer.builder(p.router, TopKRouter.softmax(4).topP(0.5f).build(), p.experts)
-                .build()) {
-      layer.forward(backend, p.hidden, p.output);
-      assertThatThrownBy(() -> backend.capture(() -> layer.forward(backend, p.hidden, p.output)))
-          .isInstanceOf(IllegalStateException.class)
-          .hasMessageStartingWith(
-              "routing by a rule that varies the number of experts per token is not possible");
     }
   }
 

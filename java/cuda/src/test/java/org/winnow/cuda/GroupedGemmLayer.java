@@ -1,0 +1,109 @@
+package org.winnow.cuda;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.Random;
+import org.winnow.DType;
+import org.winnow.Tensor;
+import org.winnow.moe.Activation;
+import org.winnow.moe.ExpertMatrices;
+import org.winnow.moe.GroupedGemm;
+
+/** A layer whose experts all have weights, and rows for some of them. */
+final class GroupedGemmLayer implements AutoCloseable {
+  final CudaBackend backend;
+  final int[] rowsPerExpert;
+  final Tensor input;
+  final Tensor sourceRows;
+  final Tensor offsets;
+  final Tensor active;
+  final Tensor[] gates;
+  final Tensor[] ups;
+  final ExpertMatrices weights;
+  final Tensor output;
+
+  GroupedGemmLayer(
+      CudaBackend backend,
+      DType inputType,
+      DType weightType,
+      boolean gated,
+      int inputSize,
+      int outputSize,
+      int... rowsPerExpert) {
+    this.backend = backend;
+    this.rowsPerExpert = rowsPerExpert;
+    int numExperts = rowsPerExpert.length;
+    int[] offset = new int[numExperts + 1];
+    for (int e = 0; e < numExperts; e++) offset[e + 1] = offset[e] + rowsPerExpert[e];
+    int numRows = offset[numExperts];
+    int[] source = new int[numRows];
+    for (int r = 0; r < numRows; r++) source[r] = numRows - 1 - r;
+    int[] every = new int[numExperts];
+    for (int e = 0; e < numExperts; e++) every[e] = e;
+    Random random = new Random(1);
+    input = random(random, inputType, numRows, inputSize);
+    sourceRows = backend.of(source, numRows);
+    offsets = backend.of(offset, numExperts + 1);
+    active = backend.of(every, numExperts);
+    weights =
+        new ExpertMatrices(
+            backend.memory(), weightType, numExperts, outputSize, inputSize, gated, false);
+    gates = new Tensor[numExperts];
+    ups = new Tensor[numExperts];
+    for (int e = 0; e < numExperts; e++) {
+      gates[e] = random(random, weightType, outputSize, inputSize);
+      if (gated) ups[e] = random(random, weightType, outputSize, inputSize);
+      weights.set(e, gates[e].address(), gated ? ups[e].address() : 0, 0, 0);
+    }
+    output = backend.f32(numRows, outputSize).fill(Float.NaN);
+  }
+
+  private Tensor random(Random random, DType type, int rows, int columns) {
+    float[] values = new float[rows * columns];
+    for (int i = 0; i < values.length; i++) values[i] = (float) random.nextGaussian();
+    return backend.allocate(type, rows, columns).copyFrom(values);
+  }
+
+  /** The products, in an output that the first call writes. */
+  float[] multiply() {
+    GroupedGemm.run(
+        backend,
+        input,
+        sourceRows,
+        offsets,
+        active,
+        rowsPerExpert.length,
+        weights,
+        Activation.NONE,
+        output);
+    float[] products = output.toFloatArray();
+    assertThat(products).doesNotContain(Float.NaN);
+    return products;
+  }
+
+  /** The one launch that this takes. */
+  GpuReport.Launch launch() {
+    weights.weightTable(); // on the device before anything is counted
+    input.toFloatArray(); // waits for the copies
+    GpuReport.take();
+    multiply();
+    GpuReport report = GpuReport.take();
+    assertThat(report.launches()).hasSize(1);
+    return report.launches().get(0);
+  }
+
+  GroupedGemm.Product product() {
+    return new GroupedGemm.Product(
+        input, sourceRows, offsets, active, rowsPerExpert.length, weights, Activation.NONE, output);
+  }
+
+  @Override
+  public void close() {
+    weights.close();
+    for (Tensor t : new Tensor[] {input, sourceRows, offsets, active, output}) t.close();
+    for (Tensor t : gates) t.close();
+    for (Tensor t : ups) {
+      if (t != null) t.close();
+    }
+  }
+}

@@ -1,11 +1,9 @@
 package org.winnow.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -18,6 +16,7 @@ import org.winnow.attention.KvCache;
 /**
  * What attention reads, counted: the keys and values that a token sees, once per group of heads.
  */
+@OnStandInOnly
 class AttentionCountersTest {
   private static final int KV_HEADS = 2;
   private static final int WIDTH = 64;
@@ -25,11 +24,6 @@ class AttentionCountersTest {
   private static final int PAGE_BYTES = KvCache.PAGE_TOKENS * KV_HEADS * ROW_BYTES;
 
   private final CudaBackend backend = new CudaBackend();
-
-  @BeforeAll
-  static void countsOnTheStandInOnly() {
-    assumeTrue(GpuSim.isLoaded(), () -> "nothing is counted: " + GpuSim.cause());
-  }
 
   @AfterEach
   void close() {

@@ -21,13 +21,15 @@ public final class GpuSimExtension
 
   @Override
   public void beforeAll(ExtensionContext context) {
-    if (context.getRequiredTestClass().isAnnotationPresent(WithoutDevice.class)) return;
+    Class<?> test = context.getRequiredTestClass();
+    if (test.isAnnotationPresent(WithoutDevice.class)) return;
     String cause = GpuSim.cause(); // before anything asks for the driver
     assumeTrue(
         KernelModule.isBuilt("add"), "the kernels were not built: there was no nvcc at that time");
     assumeTrue(
         CudaDriver.unavailabilityCause() == null,
         () -> cause + "; " + CudaDriver.unavailabilityCause());
+    if (test.isAnnotationPresent(OnStandInOnly.class)) assumeTrue(GpuSim.isLoaded(), cause);
     begin();
   }
 

@@ -2,7 +2,6 @@ package org.winnow.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -12,12 +11,12 @@ import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.winnow.Tensor;
 import org.winnow.layer.Add;
 
 /** What the stand-in finds in a kernel fails the test that has launched it, and says where. */
+@OnStandInOnly
 class GpuSimExtensionTest {
   private static final Path SOURCE = Path.of("../../native/cuda/add/add_cuda.cu");
   private static final Pattern RACE =
@@ -26,11 +25,6 @@ class GpuSimExtensionTest {
               + ", ptx line (\\d+), native/cuda/add/add_cuda\\.cu:(\\d+)");
 
   private final GpuSimExtension extension = new GpuSimExtension();
-
-  @BeforeAll
-  static void findsOnTheStandInOnly() {
-    assumeTrue(GpuSim.isLoaded(), () -> "nothing is found: " + GpuSim.cause());
-  }
 
   /** A thread adds what a thread of another warp writes. */
   private static void race() {

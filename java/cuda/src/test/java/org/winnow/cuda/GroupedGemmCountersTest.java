@@ -1,10 +1,8 @@
 package org.winnow.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.Map;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -13,13 +11,9 @@ import org.winnow.Tensor;
 import org.winnow.cuda.GpuReport.Launch;
 
 /** What the kernels of the grouped GEMM read and multiply, as counted by the stand-in. */
+@OnStandInOnly
 class GroupedGemmCountersTest {
   private static final int SECTOR_BYTES = 32;
-
-  @BeforeAll
-  static void countsOnTheStandInOnly() {
-    assumeTrue(GpuSim.isLoaded(), () -> "nothing is counted: " + GpuSim.cause());
-  }
 
   private static CudaBackend open(GroupedGemmPath path) {
     return new CudaBackend(0, Long.MAX_VALUE, path);

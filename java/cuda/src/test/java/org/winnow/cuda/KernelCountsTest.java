@@ -1,7 +1,6 @@
 package org.winnow.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -10,7 +9,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Random;
 import java.util.stream.LongStream;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.winnow.DType;
 import org.winnow.Tensor;
@@ -21,17 +19,13 @@ import org.winnow.cuda.GpuReport.Launch;
 import org.winnow.layer.RmsNorm;
 
 /** The table of counts in the manual is what the stand-in counts. */
+@OnStandInOnly
 class KernelCountsTest {
   private static final Path MANUAL = Path.of("../../README.md");
   private static final String HEADER =
       "| kernel | case | bytes read of | requested | distinct | of the sectors | MMA | excess wavefronts |";
 
   private final List<String> table = new ArrayList<>();
-
-  @BeforeAll
-  static void countsOnTheStandInOnly() {
-    assumeTrue(GpuSim.isLoaded(), () -> "nothing is counted: " + GpuSim.cause());
-  }
 
   @Test
   void theManualHoldsWhatIsCounted() throws Exception {

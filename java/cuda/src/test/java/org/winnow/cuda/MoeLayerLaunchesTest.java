@@ -1,11 +1,9 @@
 package org.winnow.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -14,13 +12,9 @@ import org.winnow.moe.MoeLayer;
 import org.winnow.moe.MoeLayerProblem;
 
 /** How many kernels a MoE layer takes to decode, as counted by the stand-in. */
+@OnStandInOnly
 class MoeLayerLaunchesTest {
   private final CudaBackend backend = new CudaBackend();
-
-  @BeforeAll
-  static void countsOnTheStandInOnly() {
-    assumeTrue(GpuSim.isLoaded(), () -> "nothing is counted: " + GpuSim.cause());
-  }
 
   @AfterEach
   void close() {

@@ -2,6 +2,7 @@ package org.winnow.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.file.Path;
@@ -16,6 +17,7 @@ import org.winnow.Tensor;
 import org.winnow.memory.Checkpoint;
 import org.winnow.memory.EvictionPolicy;
 import org.winnow.memory.ExpertCache;
+import org.winnow.memory.ExpertCounters;
 import org.winnow.memory.ExpertStore;
 import org.winnow.memory.FaultyReaders;
 import org.winnow.memory.SyntheticExperts;
@@ -135,6 +137,47 @@ class DeviceExpertsTest {
             .hasMessage("backend cuda:0 is closed");
       }
     }
+  }
+
+  /** Two of four experts fit: what is read ahead is of use once, and makes room for others once. */
+  @Test
+  @Timeout(value = 60, unit = TimeUnit.SECONDS, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void everyExpertThatIsReadAheadIsCopiedOnceAndNothingElse() throws Exception {
+    assumeTrue(GpuSim.isLoaded(), GpuSim::cause); // only there are bytes counted
+    var file = experts();
+    long expertBytes = 3L * file.hiddenSize * file.intermediateSize * Float.BYTES;
+    long before = GpuSim.bytesCopiedToDevice();
+    ExpertCounters counters;
+    try (var backend = new CudaBackend();
+        Checkpoint checkpoint = new Checkpoint(file.tensors(), new FaultyReaders())) {
+      ExpertStore store = file.store(checkpoint);
+      assertThat(store.readBytes(0, 0)).isEqualTo(expertBytes);
+      try (var cache =
+          new ExpertCache(store, backend.memory(), 2 * expertBytes, EvictionPolicy.lru())) {
+        acquireAndHint(cache, 0, 0, 1, 0);
+        assertThat(cache.layer(1).isResident(0)).isTrue();
+        acquireAndHint(cache, 1, 0, 0, 1);
+        cache.layer(0).acquire(new int[] {0}, 1);
+        cache.layer(0).release();
+        cache.layer(1).acquire(BOTH, BOTH.length);
+        cache.layer(1).release();
+        counters = cache.counters();
+      }
+    } // nothing is on its way any more
+    assertThat(counters.readAheadUsefulBytes()).isEqualTo(expertBytes);
+    assertThat(counters.readAheadWastedBytes()).isEqualTo(expertBytes);
+    assertThat(counters.readAheadPendingBytes()).isZero();
+    assertThat(GpuSim.bytesCopiedToDevice() - before)
+        .isEqualTo((counters.misses() + 2) * expertBytes);
+  }
+
+  /** Has an expert, and meanwhile another read ahead. */
+  private static void acquireAndHint(
+      ExpertCache cache, int layer, int expert, int nextLayer, int nextExpert) {
+    cache.layer(layer).acquire(new int[] {expert}, 1);
+    cache.layer(nextLayer).hint(new int[] {nextExpert}, 1);
+    while (cache.counters().readAheadPendingBytes() == 0) Thread.yield();
+    cache.layer(layer).release();
   }
 
   private SyntheticExperts experts() throws IOException {

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.winnow.Tensor;
@@ -14,7 +13,8 @@ import org.winnow.attention.AttentionProblem;
 import org.winnow.attention.KvCache;
 
 /**
- * What attention reads, counted: the keys and values that a token sees, once per group of heads.
+ * What attention reads, counted: the keys and values that a token sees, once per group of heads and
+ * tile of rows.
  */
 @OnStandInOnly
 class AttentionCountersTest {
@@ -52,12 +52,24 @@ class AttentionCountersTest {
     }
   }
 
-  /** Sixteen heads of two groups: both operands once, in whole sectors, without bank conflicts. */
-  @Test
-  void readsKeysAndValuesOncePerGroup() {
+  /**
+   * Sixteen heads of two groups, in whole sectors and without bank conflicts: every tile of rows
+   * requests the keys and values that its last row sees, once.
+   */
+  @ParameterizedTest
+  @CsvSource({"1, 8", "9, 48"})
+  void readsKeysAndValuesOncePerGroupAndTile(int numTokens, int rowsPerTile) {
     int positions = 640;
+    int groupSize = 16 / KV_HEADS;
+    int rows = numTokens * groupSize;
+    long expected = 0;
+    for (int end = rowsPerTile; end < rows + rowsPerTile; end += rowsPerTile) {
+      int lastToken = (Math.min(end, rows) - 1) / groupSize;
+      expected += 2L * (positions - numTokens + lastToken + 1) * KV_HEADS * ROW_BYTES;
+    }
     try (KvCache cache = filled(positions)) {
-      GpuReport report = attend(cache, 1, 0, 16);
+      GpuReport report = attend(cache, numTokens, 0, 16);
+      assertThat(report.launches().get(0).kernel()).isEqualTo("attention_" + rowsPerTile);
       long bytes = 0;
       long sectors = 0;
       for (int page = 0; page * KvCache.PAGE_TOKENS < positions; page++) {
@@ -68,7 +80,7 @@ class AttentionCountersTest {
           sectors += (long) traffic.get("load_sectors");
         }
       }
-      assertThat(bytes).isEqualTo(2L * positions * KV_HEADS * ROW_BYTES);
+      assertThat(bytes).isEqualTo(expected);
       assertThat(sectors * 32).isEqualTo(bytes);
       assertThat(report.total("attention", "shared_wavefronts"))
           .isEqualTo(report.total("attention", "shared_ideal_wavefronts"));

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.winnow.DType;
@@ -51,23 +50,6 @@ class MoeLayerLaunchesTest {
               "grouped_gemm_gemv", // down
               "moe_combine_bf16");
       assertThat(computed).doesNotContain(Float.NaN);
-    }
-  }
-
-  @Test
-  void theCombinationReadsWholeSectors() {
-    try (MoeLayerProblem p = problem(1);
-        MoeLayer layer = layer(p, 1)) {
-      layer.forward(backend, p.hidden, p.output);
-      p.output.toFloatArray();
-      GpuReport.take();
-      layer.forward(backend, p.hidden, p.output);
-      p.output.toFloatArray();
-      GpuReport.Launch combine = GpuReport.take().launches().get(4);
-      assertThat(combine.counter("global_load_bytes") / 32.0)
-          .isGreaterThanOrEqualTo(0.95 * combine.counter("global_load_sectors"));
-      assertThat(combine.counter("atomics")).isZero();
-      assertThat(combine.kernel()).isEqualTo("moe_combine_bf16");
     }
   }
 }

@@ -9,6 +9,7 @@ import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.winnow.Backend;
 import org.winnow.DType;
@@ -99,8 +100,9 @@ class SameBitsAsOnCpuTest {
     }
   }
 
-  @Test
-  void combination() {
+  @ParameterizedTest
+  @EnumSource(names = {"F32", "BF16"})
+  void combination(DType outputType) {
     int numTokens = 7;
     int hiddenSize = 132;
     Random random = new Random(5);
@@ -117,7 +119,7 @@ class SameBitsAsOnCpuTest {
       Backend backend = i == 0 ? cpu : cuda;
       try (Routing routing = new Routing(backend.memory());
           ExpertPlan plan = new ExpertPlan(backend.memory());
-          Tensor output = backend.f32(numTokens, hiddenSize).fill(Float.NaN)) {
+          Tensor output = backend.allocate(outputType, numTokens, hiddenSize).fill(Float.NaN)) {
         routing.set(offsets, ids, weights);
         plan.build(backend, routing, 5);
         MoeCombine.run(

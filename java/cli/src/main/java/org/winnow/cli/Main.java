@@ -21,6 +21,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       "In a source tree the launcher ./winnow also has:",
       "  test [STAGE...]  all tests, or some of their stages",
       "  format           formats the Java and C++ sources",
+      "  gpu-check        all CUDA tests and the benchmarks on this machine's GPU, and a report",
       "  jmh [NAME...]    runs benchmarks with JMH"
     },
     versionProvider = Main.Version.class,

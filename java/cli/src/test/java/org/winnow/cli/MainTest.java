@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -103,13 +105,24 @@ class MainTest {
             "bench",
             "demo",
             "help",
-            "test [STAGE...]",
-            "format ",
-            "jmh [NAME...]",
             "Exit codes:")
         .doesNotContain("demo-worker");
     assertThat(CapturedRun.of("help", "doctor").out())
         .isEqualTo(CapturedRun.of("doctor", "--help").out());
+  }
+
+  @Test
+  void helpNamesEveryCommandThatTheLauncherAdds() throws IOException {
+    List<String> added =
+        Pattern.compile("^  ([a-z-]+)\\)", Pattern.MULTILINE)
+            .matcher(Files.readString(Path.of("../../winnow")))
+            .results()
+            .map(command -> command.group(1))
+            .toList();
+    assertThat(added).contains("test", "format", "jmh");
+    String help = CapturedRun.of("--help").out();
+    assertThat(added)
+        .allSatisfy(command -> assertThat(help).containsPattern("(?m)^  " + command + " "));
   }
 
   @Test

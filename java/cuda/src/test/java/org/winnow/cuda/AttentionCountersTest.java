@@ -34,7 +34,7 @@ class AttentionCountersTest {
   @ParameterizedTest
   @CsvSource({"1, 700, 100, 8", "1, 700, 0, 8", "1, 65, 0, 2", "2, 330, 70, 16", "5, 128, 64, 32"})
   void readsWhatTheTokensSeeAndNothingElse(int numTokens, int positions, int window, int heads) {
-    try (KvCache cache = filled(positions)) {
+    try (KvCache cache = filled(positions, WIDTH)) {
       GpuReport report = attend(cache, numTokens, window, heads);
       int first = window == 0 ? 0 : Math.max(0, positions - numTokens - window + 1);
       for (int page = 0; page * KvCache.PAGE_TOKENS < positions; page++) {
@@ -53,23 +53,31 @@ class AttentionCountersTest {
   }
 
   /**
-   * Sixteen heads of two groups, in whole sectors and without bank conflicts: every tile of rows
-   * requests the keys and values that its last row sees, once.
+   * Every form, in whole sectors and without bank conflicts: a tile of rows requests the keys and
+   * values that its last row sees, once.
    */
   @ParameterizedTest
-  @CsvSource({"1, 8", "9, 48"})
-  void readsKeysAndValuesOncePerGroupAndTile(int numTokens, int rowsPerTile) {
+  @CsvSource({
+    "1, 8, 64, attention_4",
+    "1, 16, 64, attention_8",
+    "2, 16, 64, attention_16",
+    "9, 16, 64, attention_48",
+    "2, 16, 192, attention_wide_16",
+    "9, 16, 192, attention_wide_32"
+  })
+  void readsKeysAndValuesOncePerGroupAndTile(int numTokens, int heads, int width, String kernel) {
     int positions = 640;
-    int groupSize = 16 / KV_HEADS;
+    int groupSize = heads / KV_HEADS;
+    int rowsPerTile = Integer.parseInt(kernel.replaceAll("\\D", ""));
     int rows = numTokens * groupSize;
     long expected = 0;
     for (int end = rowsPerTile; end < rows + rowsPerTile; end += rowsPerTile) {
       int lastToken = (Math.min(end, rows) - 1) / groupSize;
-      expected += 2L * (positions - numTokens + lastToken + 1) * KV_HEADS * ROW_BYTES;
+      expected += 2L * (positions - numTokens + lastToken + 1) * KV_HEADS * width * Float.BYTES;
     }
-    try (KvCache cache = filled(positions)) {
-      GpuReport report = attend(cache, numTokens, 0, 16);
-      assertThat(report.launches().get(0).kernel()).isEqualTo("attention_" + rowsPerTile);
+    try (KvCache cache = filled(positions, width)) {
+      GpuReport report = attend(cache, numTokens, 0, heads);
+      assertThat(report.launches().get(0).kernel()).isEqualTo(kernel);
       long bytes = 0;
       long sectors = 0;
       for (int page = 0; page * KvCache.PAGE_TOKENS < positions; page++) {
@@ -87,19 +95,20 @@ class AttentionCountersTest {
     }
   }
 
-  private KvCache filled(int positions) {
-    KvCache cache = new KvCache(backend.memory(), 1, KV_HEADS, WIDTH, WIDTH, positions + 100);
-    float[] rows = AttentionProblem.gaussian(new Random(3), positions * KV_HEADS * WIDTH);
-    try (Tensor tensor = backend.of(rows, positions, KV_HEADS, WIDTH)) {
+  private KvCache filled(int positions, int width) {
+    KvCache cache = new KvCache(backend.memory(), 1, KV_HEADS, width, width, positions + 100);
+    float[] rows = AttentionProblem.gaussian(new Random(3), positions * KV_HEADS * width);
+    try (Tensor tensor = backend.of(rows, positions, KV_HEADS, width)) {
       cache.append(backend, 0, tensor, tensor);
     }
     return cache;
   }
 
   private GpuReport attend(KvCache cache, int numTokens, int window, int heads) {
-    float[] query = AttentionProblem.gaussian(new Random(4), numTokens * heads * WIDTH);
-    try (Tensor q = backend.of(query, numTokens, heads, WIDTH);
-        Tensor output = backend.f32(numTokens, heads, WIDTH)) {
+    int width = cache.keyWidth();
+    float[] query = AttentionProblem.gaussian(new Random(4), numTokens * heads * width);
+    try (Tensor q = backend.of(query, numTokens, heads, width);
+        Tensor output = backend.f32(numTokens, heads, width)) {
       output.toFloatArray(); // what was issued before has ended
       GpuReport.take();
       GpuSim.resetTouched();

@@ -96,7 +96,7 @@ final class CudaContext {
       makeCurrent();
       operation = what;
       return computing;
-    } catch (RuntimeException e) {
+    } catch (Throwable e) {
       lock.unlock();
       throw e;
     }
@@ -111,7 +111,7 @@ final class CudaContext {
     try {
       makeCurrent();
       return copying;
-    } catch (RuntimeException e) {
+    } catch (Throwable e) {
       copyLock.unlock();
       throw e;
     }
@@ -137,7 +137,7 @@ final class CudaContext {
     try {
       refuseInCapture(what);
       return entered;
-    } catch (IllegalStateException e) {
+    } catch (Throwable e) {
       entered.close();
       throw e;
     }

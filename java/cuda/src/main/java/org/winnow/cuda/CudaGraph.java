@@ -36,7 +36,7 @@ public final class CudaGraph implements CapturedStep {
       context.setCapturing(true);
       try {
         step.run();
-      } catch (RuntimeException | Error e) {
+      } catch (Throwable e) { // a checked one that was thrown unseen, too
         cuStreamEndCapture(stream.handle(), graph);
         if (!graph.isNull()) cuGraphDestroy(graph);
         throw e;

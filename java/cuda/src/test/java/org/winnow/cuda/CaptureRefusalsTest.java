@@ -1,0 +1,39 @@
+package org.winnow.cuda;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.winnow.Tensor;
+import org.winnow.layer.Add;
+
+/** A step that fails, whatever it throws and whoever waits for it, ends the capture. */
+@Timeout(value = 60, unit = TimeUnit.SECONDS, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+class CaptureRefusalsTest {
+  private final CudaBackend backend = new CudaBackend();
+  private final Tensor sum = backend.f32(1, 3);
+  private final Tensor addend = backend.of(new float[] {1, 2, 3}, 1, 3);
+
+  @AfterEach
+  void close() {
+    backend.close();
+  }
+
+  @Test
+  void aCheckedExceptionEndsTheCapture() {
+    assertThatThrownBy(() -> backend.capture(() -> throwUnseen(new IOException("the step's own"))))
+        .isInstanceOf(IOException.class)
+        .hasMessage("the step's own");
+    Add.run(backend, sum, addend);
+    assertThat(sum.toFloatArray()).containsExactly(1, 2, 3);
+  }
+
+  @SuppressWarnings("unchecked")
+  private static <T extends Throwable> void throwUnseen(Throwable thrown) throws T {
+    throw (T) thrown;
+  }
+}

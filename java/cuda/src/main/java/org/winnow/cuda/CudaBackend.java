@@ -11,7 +11,6 @@ import org.winnow.TensorMemory;
 import org.winnow.attention.AttentionOptions;
 import org.winnow.attention.KvCache;
 import org.winnow.attention.Rope;
-import org.winnow.internal.NativeCalls;
 import org.winnow.moe.ExpertPlan;
 import org.winnow.moe.GroupedGemm;
 import org.winnow.moe.Routing;
@@ -324,8 +323,6 @@ public final class CudaBackend extends Backend {
 
   @Override
   public void close() {
-    if (context.isClosed()) return;
-    NativeCalls.awaitRunning(); // throws, before anything is closed, in a call that is running
     context.close(memory);
   }
 }

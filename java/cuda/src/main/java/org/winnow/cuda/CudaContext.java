@@ -35,7 +35,8 @@ final class CudaContext {
   private String operation = "opening"; // what the thread in the context is about
   private volatile CudaException poison;
   private boolean capturing;
-  private volatile boolean closed;
+  private volatile boolean closed; // nothing begins any more
+  private volatile boolean released; // and all is done
 
   CudaContext(CudaDevice device) {
     this.device = device;
@@ -220,23 +221,24 @@ final class CudaContext {
   }
 
   /**
-   * Waits for all work, then releases everything. May be called twice.
+   * Waits for all work, then releases everything. May be called twice, and from several threads:
+   * returns when all is released.
    *
    * @param memory of this context; null if opening the backend failed before there was one
+   * @throws IllegalStateException in a call that is running; nothing is closed then
    */
   void close(CudaMemory memory) {
+    if (released) return;
+    if (lock.isHeldByCurrentThread()) refuseInCapture("closing the backend");
+    NativeCalls.awaitRunning();
     lock.lock();
-    try {
-      if (closed) return;
-      refuseInCapture("closing the backend");
-      closed = true;
-    } finally {
-      lock.unlock();
-    }
+    closed = true;
+    lock.unlock();
     NativeCalls.awaitRunning(); // those that fill pinned memory; nothing begins any more
     lock.lock();
     copyLock.lock();
     try {
+      if (released) return; // by another thread meanwhile
       cuCtxSetCurrent(handle);
       if (poison == null) awaitLastWork();
       // Statuses are not looked at: all that can fail here is a context that is lost.
@@ -246,6 +248,7 @@ final class CudaContext {
       compute.close();
       copy.close();
       cuDevicePrimaryCtxRelease(CudaDevice.handle(device.ordinal()));
+      released = true;
     } finally {
       copyLock.unlock();
       lock.unlock();

@@ -24,8 +24,12 @@ public final class CudaGraph implements CapturedStep {
     this.handle = handle;
   }
 
-  /** See {@link org.winnow.Backend#capture}. Other threads' operations wait until it is done. */
+  /**
+   * See {@link org.winnow.Backend#capture}. Other threads' operations wait until it is done: within
+   * the step nothing may wait for them in turn, so that closing anything is refused there.
+   */
   static CudaGraph capture(CudaContext context, Runnable step) {
+    int ticket = NativeCalls.enter();
     try (var entry = context.enterOutsideCapture("capturing a step")) {
       CudaStream stream = entry.stream();
       CUgraph_st graph = new CUgraph_st();
@@ -51,6 +55,8 @@ public final class CudaGraph implements CapturedStep {
       } finally {
         cuGraphDestroy(graph);
       }
+    } finally {
+      NativeCalls.exit(ticket);
     }
   }
 

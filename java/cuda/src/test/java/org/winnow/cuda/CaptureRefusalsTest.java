@@ -32,6 +32,44 @@ class CaptureRefusalsTest {
     assertThat(sum.toFloatArray()).containsExactly(1, 2, 3);
   }
 
+  /** A call of another thread that waits for the capture would be waited for by it. */
+  @Test
+  void closingIsRefusedWhileAnotherThreadWaitsForTheCapture() throws Exception {
+    Tensor other = backend.f32(1);
+    Thread adding = new Thread(() -> Add.run(backend, sum, addend));
+    assertThatThrownBy(
+            () ->
+                backend.capture(
+                    () -> {
+                      adding.start();
+                      while (adding.getState() != Thread.State.WAITING) Thread.yield();
+                      other.close();
+                    }))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("close() called from inside a running operation");
+    adding.join();
+    assertThat(sum.toFloatArray()).containsExactly(1, 2, 3);
+  }
+
+  @Test
+  void closingTheBackendIsRefusedWhileAnotherThreadWaitsForTheCapture() throws Exception {
+    Thread adding = new Thread(() -> Add.run(backend, sum, addend));
+    assertThatThrownBy(
+            () ->
+                backend.capture(
+                    () -> {
+                      adding.start();
+                      while (adding.getState() != Thread.State.WAITING) Thread.yield();
+                      backend.close();
+                    }))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage(
+            "closing the backend is not possible while a step is being captured: do it before or"
+                + " after");
+    adding.join();
+    assertThat(sum.toFloatArray()).containsExactly(1, 2, 3);
+  }
+
   @SuppressWarnings("unchecked")
   private static <T extends Throwable> void throwUnseen(Throwable thrown) throws T {
     throw (T) thrown;

@@ -8,7 +8,7 @@
 // Block    any multiple of 32 threads.
 // Memory   reads each chosen row once, writes 4 bytes per element.
 // Order    no arithmetic; the only atomic is an integer maximum: the same result on every run.
-// Needs    num_tokens >= 1, below 2^31; *refused is 0 before the first launch, and again after a wrong id was reported.
+// Needs    num_tokens >= 1, below 2^31; refused[0] is 0 before the first launch, and again after a wrong id was reported.
 #include <cstdint>
 
 #include "base/element.cuh"
@@ -21,7 +21,8 @@ struct Embedding {
   const void* table;         // [vocabulary_size, hidden_size]
   const int32_t* token_ids;  // [num_tokens]
   float* output;             // [num_tokens, hidden_size]
-  int32_t* refused;          // INT32_MAX - t for the first token t with an id outside the table; 0: none
+  int32_t* refused;          // [2] INT32_MAX - t for the first token t with an id outside the table, or 0: kept until
+                             // it is reported; then whether embedding_check found one for the launch after it
   int64_t num_tokens, vocabulary_size, hidden_size;
   int64_t check_here;
 };
@@ -40,7 +41,7 @@ __device__ void gather(const Embedding& op) {
     const int32_t wrong = first_wrong_of_thread(op);
     if (wrong != INT32_MAX && blockIdx.x == 0 && blockIdx.y == 0) atomicMax(op.refused, INT32_MAX - wrong);
     if (__syncthreads_or(wrong != INT32_MAX)) return;
-  } else if (*op.refused != 0) {
+  } else if (op.refused[1] != 0) {
     return;
   }
   constexpr int64_t kWidth = sizeof(uint4) / sizeof(Element);
@@ -72,6 +73,8 @@ __device__ void gather(const Embedding& op) {
 extern "C" __global__ void __launch_bounds__(1024) embedding_check(const winnow::Embedding op) {
   const int32_t wrong = winnow::first_wrong_of_thread(op);
   if (wrong != INT32_MAX) atomicMax(op.refused, INT32_MAX - wrong);
+  const int any_wrong = __syncthreads_or(wrong != INT32_MAX);
+  if (threadIdx.x == 0) op.refused[1] = any_wrong;
 }
 
 extern "C" __global__ void embedding_f32(const winnow::Embedding op) { winnow::gather<float>(op); }

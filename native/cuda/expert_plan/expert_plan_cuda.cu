@@ -4,7 +4,8 @@
 //   expert_plan_count    a block counts the experts of its pairs; then expert_plan_offsets, one block, makes of the counts each block's first row per
 //                        expert; then expert_plan_place, the grid of count, writes the rows
 //
-// Layout   block_counts [num_experts, num_blocks]: the exclusive sum along it is in the order of the rows. A block has pairs_per_block pairs; each
+// Layout   block_counts [num_experts, num_blocks]: the exclusive sum along it is in the order of the rows; then [num_blocks]: whether the block of
+//          count has refused something, for place, which looks at nothing of earlier launches. A block has pairs_per_block pairs; each
 //          warp a consecutive part of them, so that ranks are in the order of the pairs.
 // Grid     count, place: x: pairs in blocks. small, offsets: one block.
 // Block    multiples of 32 threads; small 256, offsets 1024.
@@ -26,8 +27,9 @@ struct ExpertPlan {
   int32_t* source_rows;          // [num_rows]
   int32_t* assignment_rows;      // [num_rows]
   int32_t* active_experts;       // [num_experts]
-  int32_t* block_counts;         // [num_experts, num_blocks]; not of expert_plan_small
-  int32_t* refused;              // 0: nothing; kOffsetsWrong; kOffsetsWrong - 1 - p for the first pair p that is wrong
+  int32_t* block_counts;         // [num_experts + 1, num_blocks]; not of expert_plan_small
+  int32_t* refused;              // 0: nothing; kOffsetsWrong; kOffsetsWrong - 1 - p for the first pair p that is wrong;
+                                 // kept until it is reported
   int64_t num_tokens;
   int32_t num_rows, num_experts, pairs_per_block, num_blocks;
 };
@@ -89,7 +91,8 @@ extern "C" __global__ void expert_plan_small(const winnow::ExpertPlan op) {
 
 extern "C" __global__ void expert_plan_count(const winnow::ExpertPlan op) {
   int32_t* const counts = winnow::dynamic_shared;
-  if (winnow::offsets_wrong(op)) atomicMax(op.refused, winnow::kOffsetsWrong);
+  bool wrong = winnow::offsets_wrong(op);
+  if (wrong) atomicMax(op.refused, winnow::kOffsetsWrong);
   for (int32_t e = threadIdx.x; e < op.num_experts; e += blockDim.x) counts[e] = 0;
   __syncthreads();
   const int64_t begin = int64_t{blockIdx.x} * op.pairs_per_block;
@@ -100,11 +103,13 @@ extern "C" __global__ void expert_plan_count(const winnow::ExpertPlan op) {
       atomicAdd(&counts[expert], 1);
     } else {
       winnow::refuse(op, pair);
+      wrong = true;
     }
   }
-  __syncthreads();
+  const int any_wrong = __syncthreads_or(wrong);
   for (int32_t e = threadIdx.x; e < op.num_experts; e += blockDim.x)
     op.block_counts[int64_t{e} * op.num_blocks + blockIdx.x] = counts[e];
+  if (threadIdx.x == 0) op.block_counts[int64_t{op.num_experts} * op.num_blocks + blockIdx.x] = any_wrong;
 }
 
 // block_counts become their exclusive sum; expert_offsets and active_experts follow from it.
@@ -149,7 +154,10 @@ extern "C" __global__ void __launch_bounds__(1024) expert_plan_offsets(const win
 }
 
 extern "C" __global__ void expert_plan_place(const winnow::ExpertPlan op) {
-  if (*op.refused != 0) return;
+  bool wrong = false;
+  for (int32_t b = threadIdx.x; b < op.num_blocks; b += blockDim.x)
+    wrong |= op.block_counts[int64_t{op.num_experts} * op.num_blocks + b] != 0;
+  if (__syncthreads_or(wrong)) return;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, num_warps = blockDim.x / 32;
   int32_t* const counts = winnow::dynamic_shared + warp * op.num_experts;  // of this warp's pairs, then its next rows
   const int32_t per_warp = op.pairs_per_block / num_warps;

@@ -84,17 +84,18 @@ public final class CudaBackend extends Backend {
       add = new CudaAdd(context);
       attention = new CudaAttention(context, memory);
       clamp = new CudaClamp(context);
-      embedding = new CudaEmbedding(context, memory);
-      expertPlan = new CudaExpertPlan(context, memory);
+      LateRefusals late = new LateRefusals(context, memory);
+      embedding = new CudaEmbedding(context, memory, late);
+      expertPlan = new CudaExpertPlan(context, memory, late);
       groupedGemm = new CudaGroupedGemm(context, groupedGemmPath);
       kvAppend = new CudaKvAppend(context);
       layerNorm = new CudaLayerNorm(context);
       moeCombine = new CudaMoeCombine(context);
       rmsNorm = new CudaRmsNorm(context);
       rope = new CudaRope(context);
-      sampler = new CudaSampler(context, memory);
+      sampler = new CudaSampler(context, memory, late);
       stridedCopy = new CudaStridedCopy(context);
-      topKRouter = new CudaTopKRouter(context, memory);
+      topKRouter = new CudaTopKRouter(context, memory, late);
     } catch (RuntimeException | Error e) {
       context.close(opened);
       throw e;
@@ -140,7 +141,11 @@ public final class CudaBackend extends Backend {
     return memory.usedBytes();
   }
 
-  /** A CUDA graph; other threads' operations wait until the step is captured. */
+  /**
+   * A CUDA graph; other threads' operations wait until the step is captured. What a run of it is
+   * refused, a token id outside of its table for instance, is thrown by the next {@link
+   * org.winnow.layer.Sampler#sample}.
+   */
   @Override
   public CapturedStep capture(Runnable step) {
     return CudaGraph.capture(context, step);
@@ -265,10 +270,7 @@ public final class CudaBackend extends Backend {
   @Override
   public long sample(Tensor logits, double temperature, int topK, double topP, double uniform) {
     try (var entry = context.enter("sample")) {
-      long token = sampler.launch(entry.stream(), logits, temperature, topK, topP, uniform);
-      embedding.reportCaptured(entry.stream());
-      topKRouter.reportCaptured(entry.stream());
-      return token;
+      return sampler.launch(entry.stream(), logits, temperature, topK, topP, uniform);
     }
   }
 

@@ -16,15 +16,16 @@ final class CudaEmbedding {
   private final Kernel bf16;
   private final Kernel f16;
   private final ReadBack refused;
-  private boolean captured; // in a step whose refusals nobody has waited for
+  private final LateRefusals late; // of captured steps
 
-  CudaEmbedding(CudaContext context, CudaMemory memory) {
+  CudaEmbedding(CudaContext context, CudaMemory memory, LateRefusals late) {
     this.context = context;
     check = context.kernel("embedding", "embedding_check");
     f32 = context.kernel("embedding", "embedding_f32");
     bf16 = context.kernel("embedding", "embedding_bf16");
     f16 = context.kernel("embedding", "embedding_f16");
-    refused = new ReadBack(context, memory);
+    refused = new ReadBack(context, memory, 1);
+    this.late = late;
   }
 
   /** Returns what {@code Backend.embedding} does. */
@@ -39,7 +40,7 @@ final class CudaEmbedding {
             .address(table.address())
             .address(tokenIds.address())
             .address(output.address())
-            .address(refused.address())
+            .address(context.isCapturing() ? late.embeddingAddress() : refused.address(0))
             .i64(numTokens)
             .i64(table.dim(0))
             .i64(table.dim(1))
@@ -56,32 +57,17 @@ final class CudaEmbedding {
             BLOCK,
             0,
             arguments);
-    if (context.isCapturing()) {
-      captured = true;
-      return -1;
-    }
-    return refusedToken(stream);
-  }
-
-  /**
-   * Throws if a captured step was given a token id that is not in the table.
-   *
-   * @throws IllegalArgumentException naming the first of any step since the last call
-   */
-  void reportCaptured(CudaStream stream) {
-    if (!captured) return;
-    long token = refusedToken(stream);
-    if (token >= 0)
-      throw new IllegalArgumentException(
-          "tokenIds of a captured step must lie in the table, found one outside at index " + token);
+    if (context.isCapturing()) return -1;
+    refused.read(stream);
+    int found = refused.getInt(0);
+    if (found == 0) return -1;
+    refused.clear(stream);
+    return firstWrong(found);
   }
 
   /** The kernels keep the largest of INT32_MAX - index, so that 0 is none. */
-  private long refusedToken(CudaStream stream) {
-    int found = refused.readInt(stream);
-    if (found == 0) return -1;
-    refused.clear(stream);
-    return Integer.MAX_VALUE - found;
+  static int firstWrong(int refused) {
+    return Integer.MAX_VALUE - refused;
   }
 
   private Kernel kernel(Tensor table) {

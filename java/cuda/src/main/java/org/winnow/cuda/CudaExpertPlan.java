@@ -23,15 +23,17 @@ final class CudaExpertPlan {
   private final Kernel offsets;
   private final Kernel place;
   private final ReadBack refused;
+  private final LateRefusals late; // of plans that are not waited for
   private final Scratch blockCounts;
 
-  CudaExpertPlan(CudaContext context, CudaMemory memory) {
+  CudaExpertPlan(CudaContext context, CudaMemory memory, LateRefusals late) {
     this.context = context;
     small = context.kernel("expert_plan", "expert_plan_small");
     count = context.kernel("expert_plan", "expert_plan_count");
     offsets = context.kernel("expert_plan", "expert_plan_offsets");
     place = context.kernel("expert_plan", "expert_plan_place");
-    refused = new ReadBack(context, memory);
+    refused = new ReadBack(context, memory, 1);
+    this.late = late;
     blockCounts = new Scratch(memory);
   }
 
@@ -56,17 +58,32 @@ final class CudaExpertPlan {
       int pairsPerBlock = Math.max(MIN_PAIRS_PER_BLOCK, ceilDiv(numRows, MAX_BLOCKS));
       pairsPerBlock = ceilDiv(pairsPerBlock, MAX_PLACE_WARPS * WARP) * MAX_PLACE_WARPS * WARP;
       int blocks = ceilDiv(numRows, pairsPerBlock);
-      long counts = blockCounts.address((long) numExperts * blocks * Integer.BYTES);
+      long counts = blockCounts.address((numExperts + 1L) * blocks * Integer.BYTES);
       arguments(stream, routing, plan, counts, pairsPerBlock, blocks);
       count.launch(stream, blocks, 1, 1, COUNT_BLOCK, countBytes, stream.arguments());
       offsets.launch(stream, 1, 1, 1, OFFSETS_BLOCK, 0, stream.arguments());
       place.launch(stream, blocks, 1, 1, warps * WARP, warps * countBytes, stream.arguments());
     }
-    if (routing.isRouted() || context.isCapturing()) return Backend.NOT_WAITED;
-    int found = refused.readInt(stream);
+    if (!isWaitedFor(routing)) return Backend.NOT_WAITED;
+    refused.read(stream);
+    int found = refused.getInt(0);
     if (found == 0) return Backend.NOT_WAITED;
     refused.clear(stream);
-    return found == Integer.MAX_VALUE ? -1 - numRows : -1 - (Integer.MAX_VALUE - 1 - found);
+    return -1 - (areOffsetsWrong(found) ? numRows : firstWrong(found));
+  }
+
+  /** Whether the host checks the routing now; else what is wrong is of {@link LateRefusals}. */
+  private boolean isWaitedFor(Routing routing) {
+    return !routing.isRouted() && !context.isCapturing();
+  }
+
+  static boolean areOffsetsWrong(int refused) {
+    return refused == Integer.MAX_VALUE;
+  }
+
+  /** The kernels keep the largest of INT32_MAX - 1 - pair, so that 0 is none. */
+  static int firstWrong(int refused) {
+    return Integer.MAX_VALUE - 1 - refused;
   }
 
   /** The fields of ExpertPlan in expert_plan_cuda.cu. */
@@ -87,7 +104,7 @@ final class CudaExpertPlan {
         .address(plan.assignmentRows().address())
         .address(plan.activeExperts().address())
         .address(counts)
-        .address(refused.address())
+        .address(isWaitedFor(routing) ? refused.address(0) : late.planAddress())
         .i64(routing.numTokens())
         .i32(routing.numRows())
         .i32(plan.numExperts())

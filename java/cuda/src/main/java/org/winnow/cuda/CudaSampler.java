@@ -13,18 +13,18 @@ final class CudaSampler {
   private final Kernel survey;
   private final Kernel weigh;
   private final Kernel choose;
-  private final ReadBack result;
+  private final LateRefusals late; // with the token
   private final Scratch scratch; // [blocks] Survey, then [vocabularySize] u64 weights
 
-  CudaSampler(CudaContext context, CudaMemory memory) {
+  CudaSampler(CudaContext context, CudaMemory memory, LateRefusals late) {
     survey = context.kernel("sampler", "sampler_survey");
     weigh = context.kernel("sampler", "sampler_weigh");
     choose = context.kernel("sampler", "sampler_choose");
-    result = new ReadBack(context, memory);
+    this.late = late;
     scratch = new Scratch(memory);
   }
 
-  /** Returns what {@code Backend.sample} does. */
+  /** Returns what {@code Backend.sample} does; throws what was refused since the last call. */
   long launch(
       CudaStream stream, Tensor logits, double temperature, int topK, double topP, double uniform) {
     long size = logits.dim(0);
@@ -38,7 +38,7 @@ final class CudaSampler {
             .address(logits.address())
             .address(surveys + (long) blocks * SURVEY_BYTES)
             .address(surveys)
-            .address(result.address())
+            .address(late.tokenAddress())
             .i64(size)
             .i64(topK)
             .f64(temperature)
@@ -48,6 +48,6 @@ final class CudaSampler {
     survey.launch(stream, blocks, 1, 1, SURVEY_BLOCK, 0, arguments);
     if (temperature != 0) weigh.launch(stream, blocks, 1, 1, SURVEY_BLOCK, 0, arguments);
     choose.launch(stream, 1, 1, 1, CHOOSE_BLOCK, 0, arguments);
-    return result.readLong(stream);
+    return late.awaitToken(stream);
   }
 }

@@ -1,6 +1,5 @@
 package org.winnow.cuda;
 
-import org.winnow.InvalidLogitsException;
 import org.winnow.Tensor;
 import org.winnow.moe.ExpertPlan;
 import org.winnow.moe.Routing;
@@ -29,16 +28,17 @@ final class CudaTopKRouter {
   private final Kernel plan;
   private final ReadBack status; // RouterStatus: i32 refused, i32 rows
   private final Scratch choices; // [numTokens * topK] ids, then as many weights
-  private boolean captured; // in a step whose refusals nobody has waited for
+  private final LateRefusals late; // of captured steps
 
-  CudaTopKRouter(CudaContext context, CudaMemory memory) {
+  CudaTopKRouter(CudaContext context, CudaMemory memory, LateRefusals late) {
     this.context = context;
     fixed = context.kernel("top_k_router", "top_k_router_fixed");
     ragged = context.kernel("top_k_router", "top_k_router_ragged");
     offsets = context.kernel("top_k_router", "top_k_router_offsets");
     closeUp = context.kernel("top_k_router", "top_k_router_close_up");
     plan = context.kernel("top_k_router", "top_k_router_plan");
-    status = new ReadBack(context, memory);
+    status = new ReadBack(context, memory, 1);
+    this.late = late;
     choices = new Scratch(memory);
   }
 
@@ -63,13 +63,13 @@ final class CudaTopKRouter {
           .address(routing.tokenOffsets().address())
           .address(ids)
           .address(weights)
-          .address(status.address());
+          .address(statusAddress());
       launchPerToken(stream, ragged, numTokens, warps, warpBytes, arguments);
       arguments
           .begin()
           .address(routing.tokenOffsets().address())
           .i64(numTokens)
-          .address(status.address());
+          .address(statusAddress());
       offsets.launch(stream, 1, 1, 1, OFFSETS_BLOCK, 0, arguments);
       routing(arguments.begin().address(ids).address(weights), routing).i64(numTokens).i64(topK);
       launchPerToken(stream, closeUp, numTokens, CLOSE_UP_WARPS, 0, arguments);
@@ -104,43 +104,32 @@ final class CudaTopKRouter {
     return result(stream, router, numTokens, router.topK(logits.dim(1)));
   }
 
-  /**
-   * Throws if a captured step was given logits that are refused.
-   *
-   * @throws InvalidLogitsException naming the first token of any step since the last call
-   */
-  void reportCaptured(CudaStream stream) {
-    if (!captured) return;
-    int token = refused(status.readLong(stream));
-    if (token < 0) return;
-    status.clear(stream);
-    throw new InvalidLogitsException(token);
-  }
-
   private void requireCapturable(TopKRouter router) {
     if (!router.choosesFixedNumber())
       context.refuseInCapture("routing by a rule that varies the number of experts per token");
   }
 
-  /** Waits, but in a capture: a token that is refused then is reported at the next wait. */
+  /** Waits, but in a capture: what is refused then is of {@link LateRefusals}. */
   private long result(CudaStream stream, TopKRouter router, int numTokens, int topK) {
-    if (context.isCapturing()) {
-      captured = true;
-      return (long) numTokens * topK;
-    }
-    long read = status.readLong(stream);
-    int token = refused(read);
-    if (token >= 0) {
+    if (context.isCapturing()) return (long) numTokens * topK;
+    status.read(stream);
+    int refused = status.getInt(0);
+    if (refused != 0) {
       status.clear(stream);
-      return -1 - token;
+      return -1 - firstRefused(refused);
     }
-    return router.choosesFixedNumber() ? (long) numTokens * topK : read >>> Integer.SIZE;
+    return router.choosesFixedNumber()
+        ? (long) numTokens * topK
+        : status.getLong(0) >>> Integer.SIZE;
   }
 
   /** The kernels keep the largest of INT32_MAX - token, so that 0 is none. */
-  private static int refused(long status) {
-    int refused = (int) status;
-    return refused == 0 ? -1 : Integer.MAX_VALUE - refused;
+  static int firstRefused(int refused) {
+    return Integer.MAX_VALUE - refused;
+  }
+
+  private long statusAddress() {
+    return context.isCapturing() ? late.routerAddress() : status.address(0);
   }
 
   private static void launchPerToken(
@@ -212,6 +201,6 @@ final class CudaTopKRouter {
         .address(routing.tokenOffsets().address())
         .address(routing.expertIds().address())
         .address(routing.routingWeights().address())
-        .address(status.address());
+        .address(statusAddress());
   }
 }

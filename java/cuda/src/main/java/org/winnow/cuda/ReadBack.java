@@ -8,53 +8,54 @@ import java.nio.ByteOrder;
 import org.bytedeco.javacpp.BytePointer;
 
 /**
- * A cell of device memory that a kernel writes a result into for the host, zero at first, and its
- * reading: what makes an operation wait. One per operation, used inside the context.
+ * Cells of device memory, 8 bytes each, that kernels write results into for the host, zero at
+ * first, and their reading: what makes an operation wait. Used inside the context.
  */
 final class ReadBack {
   private final CudaContext context;
   private final long address;
+  private final int sizeBytes;
   private final BytePointer pinned;
-  private final ByteBuffer value;
+  private final ByteBuffer values;
 
-  ReadBack(CudaContext context, CudaMemory memory) {
+  ReadBack(CudaContext context, CudaMemory memory, int numCells) {
     this.context = context;
-    address = memory.allocate(Long.BYTES);
-    pinned = memory.pin(Long.BYTES);
-    value = pinned.asByteBuffer().order(ByteOrder.nativeOrder());
+    sizeBytes = numCells * Long.BYTES;
+    address = memory.allocate(sizeBytes);
+    pinned = memory.pin(sizeBytes);
+    values = pinned.asByteBuffer().order(ByteOrder.nativeOrder());
   }
 
-  /** Of the cell, 8 bytes, aligned to 8. */
-  long address() {
-    return address;
+  /** Of a cell, aligned to 8. */
+  long address(int cell) {
+    return address + (long) cell * Long.BYTES;
   }
 
   /**
-   * Waits for the stream.
+   * Waits for the stream, and reads all cells.
    *
    * @throws IllegalStateException if a step is being captured
    */
-  int readInt(CudaStream stream) {
-    read(stream, Integer.BYTES);
-    return value.getInt(0);
-  }
-
-  /** As {@link #readInt}, of 8 bytes. */
-  long readLong(CudaStream stream) {
-    read(stream, Long.BYTES);
-    return value.getLong(0);
-  }
-
-  /** Sets the cell to 0 again, after the operations so far. */
-  void clear(CudaStream stream) {
-    context.check(
-        cuMemsetD8Async(address, (byte) 0, Long.BYTES, stream.handle()), "cuMemsetD8Async");
-  }
-
-  private void read(CudaStream stream, int sizeBytes) {
+  void read(CudaStream stream) {
     context.refuseInCapture("waiting for a result of the device");
     context.check(
         cuMemcpyDtoHAsync(pinned, address, sizeBytes, stream.handle()), "cuMemcpyDtoHAsync");
     stream.synchronize();
+  }
+
+  /** What a cell held at the last {@link #read}. */
+  long getLong(int cell) {
+    return values.getLong(cell * Long.BYTES);
+  }
+
+  /** As {@link #getLong}, of the first 4 bytes. */
+  int getInt(int cell) {
+    return values.getInt(cell * Long.BYTES);
+  }
+
+  /** Sets the cells to 0 again, after the operations so far. */
+  void clear(CudaStream stream) {
+    context.check(
+        cuMemsetD8Async(address, (byte) 0, sizeBytes, stream.handle()), "cuMemsetD8Async");
   }
 }

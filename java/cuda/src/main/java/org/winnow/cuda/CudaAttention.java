@@ -7,8 +7,8 @@ import org.winnow.attention.KvCache;
 /**
  * Launches attention_cuda.cu: a block per tile of rows and kv head, and where that leaves the
  * device idle, per split of the keys too; these are then merged by a second launch. The bits do not
- * depend on it. Nothing of a launch depends on the position, but on the cache's limit: a captured
- * step can be replayed.
+ * depend on it. Nothing of a launch that is captured depends on the position, but on the cache's
+ * limit: it can be replayed.
  */
 final class CudaAttention {
   private static final int KEYS_PER_SPLIT = 256; // in attention_cuda.cu, like the next four
@@ -24,6 +24,9 @@ final class CudaAttention {
   private static final int MAX_MERGE_BLOCK = 128;
   private static final int VECTOR = 4; // f32 in 16 bytes
 
+  /** What the parts of splits may take, if those of one token do not take more. */
+  private static final long MAX_PARTS_BYTES = 64L << 20;
+
   /** A kernel: the rows of its tile, and the columns of values that a block holds. */
   private record Form(Kernel kernel, int rows, int rowLanes, int columns, int stages) {
     int sharedBytes(int keyWidth) {
@@ -37,9 +40,11 @@ final class CudaAttention {
   private final Form[] wide;
   private final Kernel merge;
   private final Scratch parts;
+  private final CudaContext context;
   private final int wantedBlocks;
 
   CudaAttention(CudaContext context, CudaMemory memory) {
+    this.context = context;
     narrow =
         new Form[] {
           form(context, "attention_4", 4, 4, 128, 4),
@@ -53,7 +58,7 @@ final class CudaAttention {
           form(context, "attention_wide_32", 32, 16, 512, 2)
         };
     merge = context.kernel("attention", "attention_merge");
-    parts = new Scratch(memory);
+    parts = new Scratch(context, memory);
     wantedBlocks = context.device().multiprocessors() * BLOCKS_PER_MULTIPROCESSOR;
   }
 
@@ -78,15 +83,22 @@ final class CudaAttention {
     Form form = form(rows, cache.keyWidth(), cache.valueWidth());
     int tiles = ceilDiv(rows, form.rows);
     int heads = cache.numKvHeads() * ceilDiv(cache.valueWidth(), form.columns);
-    int splits = splits(cache.contextLimit(), numTokens, options.slidingWindow());
+    int limit = cache.contextLimit();
+    int splits =
+        splits(
+            limit,
+            context.isCapturing() ? limit : (int) (firstPosition + numTokens),
+            numTokens,
+            numHeads,
+            cache.valueWidth(),
+            options.slidingWindow());
     int splitBlocks = (int) Math.min(splits, Math.max(1, wantedBlocks / ((long) tiles * heads)));
     long partSoftmax = 0;
     long partValues = 0;
     if (splitBlocks > 1) {
       long numParts = (long) splits * allRows;
-      long softmaxBytes = (2 * Float.BYTES * numParts + 15) & -16;
-      partSoftmax = parts.address(softmaxBytes + Float.BYTES * numParts * cache.valueWidth());
-      partValues = partSoftmax + softmaxBytes;
+      partSoftmax = parts.address(partsBytes(numParts, cache.valueWidth()));
+      partValues = partSoftmax + softmaxBytes(numParts);
     }
     long sinks = options.sinks() == null ? 0 : options.sinks().address();
     long positionOffset = firstPosition - cache.length();
@@ -168,9 +180,43 @@ final class CudaAttention {
     return found;
   }
 
-  /** The most splits that the tokens of a call see. */
-  private static int splits(int contextLimit, int numTokens, int slidingWindow) {
-    int all = ceilDiv(contextLimit, KEYS_PER_SPLIT);
+  /**
+   * How many splits are kept apart: the most that the tokens of a call see at any position up to
+   * the limit, as a captured step needs them. Where these would take too much memory, those up to
+   * the length that the host knows, or 1: a block then takes all splits of its tile.
+   *
+   * @param length of the sequence; the limit in a capture
+   */
+  static int splits(
+      int contextLimit,
+      int length,
+      int numTokens,
+      int numHeads,
+      int valueWidth,
+      int slidingWindow) {
+    long maxBytes =
+        Math.max(
+            MAX_PARTS_BYTES,
+            partsBytes((long) splits(contextLimit, 1, slidingWindow) * numHeads, valueWidth));
+    long allRows = (long) numTokens * numHeads;
+    int splits = splits(contextLimit, numTokens, slidingWindow);
+    if (partsBytes(splits * allRows, valueWidth) > maxBytes)
+      splits = splits(length, numTokens, slidingWindow);
+    return partsBytes(splits * allRows, valueWidth) > maxBytes ? 1 : splits;
+  }
+
+  /** Of the maxima and sums of the parts, and behind them their values. */
+  static long partsBytes(long numParts, int valueWidth) {
+    return softmaxBytes(numParts) + Float.BYTES * numParts * valueWidth;
+  }
+
+  private static long softmaxBytes(long numParts) {
+    return (2 * Float.BYTES * numParts + 15) & -16;
+  }
+
+  /** The most splits that the tokens of a call see, in a sequence of up to that length. */
+  private static int splits(int length, int numTokens, int slidingWindow) {
+    int all = ceilDiv(length, KEYS_PER_SPLIT);
     if (slidingWindow == 0) return all;
     long seen = (long) slidingWindow + numTokens - 1; // at any place among the splits
     return (int) Math.min(all, (seen + KEYS_PER_SPLIT - 2) / KEYS_PER_SPLIT + 1);

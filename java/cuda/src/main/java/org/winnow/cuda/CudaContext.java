@@ -210,6 +210,11 @@ final class CudaContext {
     return graph;
   }
 
+  /** Whether a captured step may run again. */
+  boolean hasGraphs() {
+    return !graphs.isEmpty();
+  }
+
   void disown(CudaGraph graph) {
     graphs.remove(graph);
   }

@@ -34,7 +34,7 @@ final class CudaExpertPlan {
     place = context.kernel("expert_plan", "expert_plan_place");
     refused = new ReadBack(context, memory, 1);
     this.late = late;
-    blockCounts = new Scratch(memory);
+    blockCounts = new Scratch(context, memory);
   }
 
   /** Returns what {@code Backend.expertPlan} does; waits only to check a caller's own routing. */

@@ -21,7 +21,7 @@ final class CudaSampler {
     weigh = context.kernel("sampler", "sampler_weigh");
     choose = context.kernel("sampler", "sampler_choose");
     this.late = late;
-    scratch = new Scratch(memory);
+    scratch = new Scratch(context, memory);
   }
 
   /** Returns what {@code Backend.sample} does; throws what was refused since the last call. */

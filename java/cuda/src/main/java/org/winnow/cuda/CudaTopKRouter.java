@@ -39,7 +39,7 @@ final class CudaTopKRouter {
     plan = context.kernel("top_k_router", "top_k_router_plan");
     status = new ReadBack(context, memory, 1);
     this.late = late;
-    choices = new Scratch(memory);
+    choices = new Scratch(context, memory);
   }
 
   /** Returns what {@code Backend.topKRouter} does. */

@@ -1,17 +1,26 @@
 package org.winnow.cuda;
 
-import org.winnow.TensorMemory;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * Device memory that the launches of one operation share, for instance partial sums. It grows to
- * the largest that was asked for. What was outgrown stays: a captured step may hold its address.
+ * the largest that was asked for. What was outgrown is released; if a captured step may hold its
+ * address, only when there are none any more. Used inside the context.
  */
 final class Scratch {
-  private final TensorMemory memory;
-  private long address;
-  private long sizeBytes;
+  private record Block(long address, long sizeBytes) {}
 
-  Scratch(TensorMemory memory) {
+  private static final Block NONE = new Block(0, 0);
+
+  private final CudaContext context;
+  private final CudaMemory memory;
+  private final List<Block> outgrown = new ArrayList<>(); // that captured steps may hold
+  private Block block = NONE;
+  private boolean captured; // the address of the block
+
+  Scratch(CudaContext context, CudaMemory memory) {
+    this.context = context;
     this.memory = memory;
   }
 
@@ -22,11 +31,28 @@ final class Scratch {
    *     before
    */
   long address(long neededBytes) {
-    if (neededBytes > sizeBytes) {
-      long grownBytes = Math.max(neededBytes, 2 * sizeBytes);
-      address = memory.allocate(grownBytes);
-      sizeBytes = grownBytes;
+    boolean capturing = context.isCapturing();
+    if (!capturing && !context.hasGraphs()) {
+      captured = false;
+      while (!outgrown.isEmpty()) free(outgrown.remove(outgrown.size() - 1));
     }
-    return address;
+    if (neededBytes > block.sizeBytes) grow(neededBytes);
+    captured |= capturing;
+    return block.address;
+  }
+
+  private void grow(long neededBytes) {
+    context.refuseInCapture("allocating device memory");
+    long grownBytes = Math.max(neededBytes, block.sizeBytes + block.sizeBytes / 2);
+    Block old = block;
+    block = NONE;
+    if (captured) outgrown.add(old);
+    else free(old);
+    captured = false;
+    block = new Block(memory.allocate(grownBytes), grownBytes);
+  }
+
+  private void free(Block old) {
+    if (old != NONE) memory.free(old.address, old.sizeBytes);
   }
 }

@@ -10,6 +10,8 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
 import org.bytedeco.cuda.cudart.CUfunc_st;
 import org.bytedeco.cuda.cudart.CUmod_st;
 import org.bytedeco.javacpp.BytePointer;
@@ -43,23 +45,40 @@ final class KernelModule implements AutoCloseable {
   static KernelModule load(CudaContext context, String name) {
     KernelModule module = new KernelModule(context);
     CudaDevice device = context.device();
-    for (int minor = device.computeMinor(); minor >= 0; minor--) {
-      // a cubin runs on its own minor version and on later ones of the same major
-      byte[] cubin = resource(name + "_cuda.sm_" + device.computeMajor() + minor + ".cubin");
-      if (cubin != null && module.loads(cubin)) return module;
+    for (String cubin : cubins(name, device.computeMajor(), device.computeMinor())) {
+      if (module.loads(resource(cubin))) return module;
     }
-    byte[] ptx = resource(name + "_cuda.ptx");
-    if (ptx == null)
+    if (!isBuilt(name))
       throw new BackendUnavailableException(
           CudaBackend.NAME,
           "the kernels of " + name + " are not in the jar: it was built without nvcc");
+    byte[] ptx = resource(ptx(name));
     if (!module.loads(Arrays.copyOf(ptx, ptx.length + 1))) // the driver wants a zero at the end
     throw context.failure(CudaError.NO_BINARY_FOR_GPU, "cuModuleLoadDataEx", name);
     return module;
   }
 
   static boolean isBuilt(String name) {
-    return KernelModule.class.getResource(DIRECTORY + name + "_cuda.ptx") != null;
+    return isThere(ptx(name));
+  }
+
+  /**
+   * Those in the jar that run on a device of that compute capability, the best first: a cubin runs
+   * on its own minor version and on later ones of the same major.
+   */
+  static List<String> cubins(String name, int computeMajor, int computeMinor) {
+    return IntStream.rangeClosed(0, computeMinor)
+        .mapToObj(older -> name + "_cuda.sm_" + computeMajor + (computeMinor - older) + ".cubin")
+        .filter(KernelModule::isThere)
+        .toList();
+  }
+
+  private static String ptx(String name) {
+    return name + "_cuda.ptx";
+  }
+
+  private static boolean isThere(String resource) {
+    return KernelModule.class.getResource(DIRECTORY + resource) != null;
   }
 
   CUfunc_st function(String name) {
@@ -88,7 +107,7 @@ final class KernelModule implements AutoCloseable {
 
   private static byte[] resource(String name) {
     try (InputStream stream = KernelModule.class.getResourceAsStream(DIRECTORY + name)) {
-      return stream == null ? null : stream.readAllBytes();
+      return stream.readAllBytes();
     } catch (IOException e) {
       throw new UncheckedIOException("cannot read the kernels " + name, e);
     }

@@ -13,6 +13,10 @@ import org.winnow.cpu.NativeLibrary;
  * Whether this machine's driver can run the backend, found out step by step: a step is taken only
  * when those before it succeeded, because the presets cannot be loaded without a driver, and a call
  * of a function that the driver lacks would end the process.
+ *
+ * <p>Finding out loads the driver and the presets into the process, which keeps them, and
+ * initialises the driver; it asks for the driver's version and for the devices and their
+ * properties. It changes nothing else: no context is made, no memory taken on a device.
  */
 final class CudaDriver {
   /** What the kernels were compiled with, and the first driver that is promised to run them. */

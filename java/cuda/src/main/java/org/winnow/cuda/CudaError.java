@@ -32,6 +32,11 @@ final class CudaError {
     return new CudaException(call, status, name, detail.isEmpty() ? text : text + ": " + detail);
   }
 
+  /** For what needed the memory, with the driver's name and text. */
+  static OutOfMemoryError outOfMemory(String need, String call) {
+    return new OutOfMemoryError(need + ": " + exception(OUT_OF_MEMORY, call, "").getMessage());
+  }
+
   /** Whether the device context is lost with everything in it, until the process ends. */
   static boolean isSticky(int status) {
     return switch (status) {

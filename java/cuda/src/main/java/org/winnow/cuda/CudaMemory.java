@@ -66,17 +66,23 @@ final class CudaMemory extends TensorMemory {
       long[] address = new long[1];
       int status = cuMemAlloc(address, Math.max(1, sizeBytes));
       if (status == CudaError.OUT_OF_MEMORY)
-        throw new OutOfMemoryError(
-            "device " + name() + " has no memory for " + sizeBytes + " bytes");
+        throw CudaError.outOfMemory(
+            "device " + name() + " has no memory for " + sizeBytes + " bytes", "cuMemAlloc");
       context.check(status, "cuMemAlloc");
+      zero(entry.stream(), address[0], sizeBytes);
       live.put(address[0], sizeBytes);
       usedBytes += sizeBytes;
-      if (sizeBytes > 0)
-        context.check(
-            cuMemsetD8Async(address[0], (byte) 0, sizeBytes, entry.stream().handle()),
-            "cuMemsetD8Async");
       return address[0];
     }
+  }
+
+  /** Of a new block, which is released again if that fails. */
+  private void zero(CudaStream stream, long address, long sizeBytes) {
+    if (sizeBytes == 0) return;
+    int status = cuMemsetD8Async(address, (byte) 0, sizeBytes, stream.handle());
+    if (status == CudaError.SUCCESS) return;
+    cuMemFree(address);
+    context.check(status, "cuMemsetD8Async");
   }
 
   /** Does nothing once the backend is closed or its context lost, and everything with it. */

@@ -13,11 +13,12 @@ final class PinnedMemory implements AutoCloseable {
    * @throws OutOfMemoryError if the system locks no more
    */
   PinnedMemory(CudaContext context, long sizeBytes) {
+    String call = "cuMemHostAlloc";
     int status = cuMemHostAlloc(pointer, sizeBytes, 0);
     if (status == CudaError.OUT_OF_MEMORY)
-      throw new OutOfMemoryError(
-          "the system locks no " + sizeBytes + " bytes of memory for " + context.name());
-    context.check(status, "cuMemHostAlloc");
+      throw CudaError.outOfMemory(
+          "the system locks no " + sizeBytes + " bytes of memory for " + context.name(), call);
+    context.check(status, call);
   }
 
   long address() {

@@ -12,6 +12,7 @@ import org.winnow.TransferQueue;
  */
 final class CudaTransferQueue extends TransferQueue {
   private static final int NUM_MARKS = 64;
+  private static final int STAGING_ALIGNMENT_BYTES = 4096;
 
   private final CudaContext context;
   private final CudaMemory memory;
@@ -29,7 +30,7 @@ final class CudaTransferQueue extends TransferQueue {
   public long allocateStaging(long sizeBytes) {
     try (var entry = context.enterOutsideCapture("allocating pinned memory")) {
       requireOpen();
-      PinnedMemory block = new PinnedMemory(context, sizeBytes);
+      PinnedMemory block = new PinnedMemory(context, sizeBytes, STAGING_ALIGNMENT_BYTES);
       staging.put(block.address(), block);
       return block.address();
     }
@@ -37,7 +38,7 @@ final class CudaTransferQueue extends TransferQueue {
 
   @Override
   public void freeStaging(long address, long sizeBytes) {
-    if (context.isClosed()) return; // which released it
+    if (context.isClosed()) return; // the context releases what is left
     try (var entry = context.enter("releasing pinned memory")) {
       PinnedMemory block = staging.remove(address);
       if (block != null) block.close();
@@ -87,7 +88,7 @@ final class CudaTransferQueue extends TransferQueue {
 
   @Override
   public void close() {
-    if (context.isClosed()) return; // which released everything
+    if (context.isClosed()) return; // the context releases what is left
     try (var entry = context.enter("closing a transfer queue");
         var copying = context.enterCopyStream()) {
       copying.stream().synchronize();

@@ -8,13 +8,21 @@ import org.bytedeco.javacpp.Pointer;
 /** Host memory that the system does not move, which the device copies from and to on its own. */
 final class PinnedMemory implements AutoCloseable {
   private final Pointer pointer = new Pointer();
+  private final int alignmentBytes;
+
+  /** Aligned as the driver does it, for any type. */
+  PinnedMemory(CudaContext context, long sizeBytes) {
+    this(context, sizeBytes, 1);
+  }
 
   /**
+   * @param alignmentBytes a power of two
    * @throws OutOfMemoryError if the system locks no more
    */
-  PinnedMemory(CudaContext context, long sizeBytes) {
+  PinnedMemory(CudaContext context, long sizeBytes, int alignmentBytes) {
+    this.alignmentBytes = alignmentBytes;
     String call = "cuMemHostAlloc";
-    int status = cuMemHostAlloc(pointer, sizeBytes, 0);
+    int status = cuMemHostAlloc(pointer, sizeBytes + alignmentBytes - 1, 0);
     if (status == CudaError.OUT_OF_MEMORY)
       throw CudaError.outOfMemory(
           "the system locks no " + sizeBytes + " bytes of memory for " + context.name(), call);
@@ -22,7 +30,12 @@ final class PinnedMemory implements AutoCloseable {
   }
 
   long address() {
-    return pointer.address();
+    return aligned(pointer.address(), alignmentBytes);
+  }
+
+  /** The first multiple of the alignment from there on. */
+  static long aligned(long address, int alignmentBytes) {
+    return (address + alignmentBytes - 1) & -alignmentBytes;
   }
 
   @Override

@@ -32,8 +32,11 @@ final class CudaContext {
   private final Entry computing;
   private final Entry copying;
 
+  /** What lost the context, and the operation that found it. */
+  private record Poison(CudaException cause, String operation) {}
+
   private String operation = "opening"; // what the thread in the context is about
-  private volatile CudaException poison;
+  private volatile Poison poison;
   private boolean capturing;
   private volatile boolean closed; // nothing begins any more
   private volatile boolean released; // and all is done
@@ -187,7 +190,10 @@ final class CudaContext {
   /** The exception for a call that failed; poisons the context if that is lost. */
   CudaException failure(int status, String call, String detail) {
     CudaException failure = CudaError.exception(status, call, detail);
-    if (poison == null && CudaError.isSticky(status)) poison = failure;
+    if (poison == null && CudaError.isSticky(status))
+      poison =
+          new Poison(
+              failure, lock.isHeldByCurrentThread() ? operation : "a copy beside operations");
     return failure;
   }
 
@@ -196,12 +202,12 @@ final class CudaContext {
         "backend "
             + name()
             + " is unusable since "
-            + poison.getMessage()
+            + poison.cause.getMessage()
             + " (found in "
-            + operation
+            + poison.operation
             + "; operations run later than they are called, so an earlier one may be the cause):"
             + " everything on the device is lost, close the backend and start the process anew",
-        poison);
+        poison.cause);
   }
 
   /** Keeps a graph until it or the context is closed. Called inside the context. */

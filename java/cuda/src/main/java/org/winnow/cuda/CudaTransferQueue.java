@@ -38,7 +38,7 @@ final class CudaTransferQueue extends TransferQueue {
 
   @Override
   public void freeStaging(long address, long sizeBytes) {
-    if (context.isClosed()) return; // the context releases what is left
+    if (context.isGone()) return; // the context releases what is left
     try (var entry = context.enter("releasing pinned memory")) {
       PinnedMemory block = staging.remove(address);
       if (block != null) block.close();
@@ -88,7 +88,7 @@ final class CudaTransferQueue extends TransferQueue {
 
   @Override
   public void close() {
-    if (context.isClosed()) return; // the context releases what is left
+    if (context.isGone()) return; // the context releases what is left
     try (var entry = context.enter("closing a transfer queue");
         var copying = context.enterCopyStream()) {
       copying.stream().synchronize();

@@ -6,6 +6,7 @@ import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCalls;
+import org.winnow.internal.TurnLock;
 import org.winnow.moe.Activation;
 import org.winnow.moe.ExpertMatrices;
 import org.winnow.moe.GroupedGemm;
@@ -22,6 +23,7 @@ public final class FeedForward implements AutoCloseable {
   private final Activation activation;
   private final ExpertMatrices gateUp;
   private final ExpertMatrices downMatrix;
+  private final TurnLock lock = new TurnLock("feed-forward block");
   private Tensor inner; // [capacity, intermediateSize], grows
   private volatile boolean closed;
 
@@ -83,12 +85,21 @@ public final class FeedForward implements AutoCloseable {
    *     run then
    * @throws IllegalStateException if a tensor, this or the backend is closed
    */
-  public synchronized void run(Backend backend, Tensor input, Tensor output) {
-    requireOpen();
-    input.requireFloating("input", ANY, hiddenSize());
-    output.requireFloating("output", input.dim(0), hiddenSize());
-    input.requireIn("input", backend.memory());
-    reserve(input);
+  public void run(Backend backend, Tensor input, Tensor output) {
+    lock.lock(backend);
+    try {
+      requireOpen();
+      input.requireFloating("input", ANY, hiddenSize());
+      output.requireFloating("output", input.dim(0), hiddenSize());
+      input.requireIn("input", backend.memory());
+      reserve(input);
+      multiply(backend, input, output);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void multiply(Backend backend, Tensor input, Tensor output) {
     // the matrices hold addresses only: the weights stay open until they have been read
     int ticket = NativeCalls.enter();
     try {
@@ -129,9 +140,9 @@ public final class FeedForward implements AutoCloseable {
   @Override
   public void close() {
     NativeCalls.requireOutside();
-    synchronized (this) { // until a call that is running has ended; none begins after that
-      closed = true;
-    }
+    lock.lock(); // until a call that is running has ended; none begins after that
+    closed = true;
+    lock.unlock();
     gateUp.close();
     downMatrix.close();
     if (inner != null) inner.close();

@@ -6,12 +6,12 @@ import static org.winnow.Tensor.ANY;
 
 import java.util.Arrays;
 import java.util.Objects;
-import java.util.concurrent.locks.ReentrantLock;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCalls;
 import org.winnow.internal.Resources;
+import org.winnow.internal.TurnLock;
 import org.winnow.layer.FeedForward;
 import org.winnow.layer.Linear;
 import org.winnow.moe.GroupedGemm.Product;
@@ -62,7 +62,7 @@ public final class MoeLayer implements AutoCloseable {
   private final Workspace sharedOutput;
   private final Workspace sharedGateLogits;
   private final Resources open = new Resources();
-  private final ReentrantLock lock = new ReentrantLock();
+  private final TurnLock lock = new TurnLock("MoE layer");
   private boolean closed;
 
   private MoeLayer(Builder builder) {
@@ -114,7 +114,7 @@ public final class MoeLayer implements AutoCloseable {
    * @throws IllegalStateException if a tensor, this layer, a part of it or the backend is closed
    */
   public void forward(Backend backend, Tensor hidden, Tensor output) {
-    lock.lock();
+    lock.lock(backend);
     try {
       requireOutput(hidden, output);
       choose(backend, hidden);
@@ -172,7 +172,7 @@ public final class MoeLayer implements AutoCloseable {
    * @param hidden [numTokens, hiddenSize], f32 or bf16
    */
   public void choose(Backend backend, Tensor hidden) {
-    lock.lock();
+    lock.lock(backend);
     try {
       requireHidden(hidden);
       hidden.requireIn("hidden", backend.memory());
@@ -223,7 +223,7 @@ public final class MoeLayer implements AutoCloseable {
    * @param output [numTokens, hiddenSize], f32 or bf16, overwritten; must not overlap hidden
    */
   public void computeHeld(Backend backend, Tensor hidden, Tensor output) {
-    lock.lock();
+    lock.lock(backend);
     try {
       requireOutput(hidden, output);
       hidden.requireFloating("hidden", plan.numTokens(), experts.hiddenSize());
@@ -295,7 +295,7 @@ public final class MoeLayer implements AutoCloseable {
    * @param output overwritten
    */
   public void route(Backend backend, Tensor hidden, Routing output) {
-    lock.lock();
+    lock.lock(backend);
     try {
       requireHidden(hidden);
       Tensor scores = logits.exactly(F32, hidden.dim(0), experts.numExperts());

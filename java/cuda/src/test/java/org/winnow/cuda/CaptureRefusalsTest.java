@@ -4,12 +4,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.layer.Add;
+import org.winnow.moe.MoeLayer;
+import org.winnow.moe.MoeLayerProblem;
 
 /** A step that fails, whatever it throws and whoever waits for it, ends the capture. */
 @Timeout(value = 60, unit = TimeUnit.SECONDS, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
@@ -68,6 +72,35 @@ class CaptureRefusalsTest {
                 + " after");
     adding.join();
     assertThat(sum.toFloatArray()).containsExactly(1, 2, 3);
+  }
+
+  @Test
+  void aLayerThatAnotherThreadUsesIsRefused() throws Exception {
+    try (var p =
+            new MoeLayerProblem(backend, new Random(1), 1, 8, 2, 32, 24, DType.BF16, DType.F32);
+        MoeLayer layer = p.layer(p.experts).build()) {
+      assertRefused("MoE layer", () -> layer.forward(backend, p.hidden, p.output));
+      assertRefused("feed-forward block", () -> p.shared.run(backend, p.hidden, p.output));
+    }
+  }
+
+  private void assertRefused(String name, Runnable use) throws InterruptedException {
+    use.run();
+    Thread other = new Thread(use);
+    assertThatThrownBy(
+            () ->
+                backend.capture(
+                    () -> {
+                      other.start();
+                      while (other.getState() != Thread.State.WAITING) Thread.yield();
+                      use.run();
+                    }))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage(
+            name
+                + " is in use by another thread: a step that is being captured cannot wait for it");
+    other.join();
+    backend.capture(use).close();
   }
 
   @SuppressWarnings("unchecked")

@@ -120,6 +120,16 @@ class CudaBackendTest {
     assertThat(lines.get(3)).isEqualTo("closed");
   }
 
+  /** Whoever finds the error first is told; all else is closed all the same. */
+  @Test
+  void aModelWhoseContextIsLostIsClosed() throws Exception {
+    List<String> lines = run(PoisonedModelMain.class, "../../models/kjv-moe");
+    lines.removeIf(line -> line.startsWith("SLF4J")); // the tokenizer's
+    assertThat(lines).hasSize(4);
+    assertThat(lines.get(0)).matches("cu\\w+ failed: CUDA_ERROR_ILLEGAL_ADDRESS \\(700\\), .+");
+    assertThat(lines.subList(1, 4)).containsExactly("closed", "closed", "0 readers");
+  }
+
   /** In a process of its own: other devices are another driver's. */
   @Test
   void devicesAreEnumerated() throws Exception {
@@ -137,7 +147,7 @@ class CudaBackendTest {
     assertThat(lines.get(4)).isEqualTo("done");
   }
 
-  private List<String> run(Class<?> main) throws Exception {
+  private List<String> run(Class<?> main, String... arguments) throws Exception {
     Path output = directory.resolve("output.txt");
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
@@ -148,6 +158,7 @@ class CudaBackendTest {
         command.add("-D" + property + "=" + System.getProperty(property));
     }
     command.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));
+    command.addAll(List.of(arguments));
     int status =
         new ProcessBuilder(command)
             .redirectErrorStream(true)

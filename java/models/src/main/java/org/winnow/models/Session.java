@@ -74,7 +74,10 @@ public final class Session implements AutoCloseable {
   public synchronized void close() {
     if (closed) return;
     closed = true;
-    model.forget(this);
-    cache.close();
+    try {
+      model.forget(this);
+    } finally {
+      cache.close();
+    }
   }
 }

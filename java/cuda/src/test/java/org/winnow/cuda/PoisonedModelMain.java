@@ -1,0 +1,63 @@
+package org.winnow.cuda;
+
+import java.nio.file.Path;
+import java.util.Set;
+import org.winnow.DType;
+import org.winnow.Tensor;
+import org.winnow.layer.Add;
+import org.winnow.models.GenerateOptions;
+import org.winnow.models.LanguageModel;
+import org.winnow.models.LoadOptions;
+import org.winnow.models.Session;
+import org.winnow.models.TokenListener;
+
+/**
+ * Run in a process of its own by {@link CudaBackendTest}: an error on the device that nobody has
+ * found yet when a model that generated there is closed, twice. Prints what each close throws.
+ *
+ * <p>Argument: the model.
+ */
+final class PoisonedModelMain {
+  private PoisonedModelMain() {}
+
+  public static void main(String[] arguments) {
+    GpuSim.isLoaded();
+    var backend = new CudaBackend();
+    LanguageModel model =
+        LanguageModel.open(Path.of(arguments[0]), LoadOptions.defaults().withBackend(backend));
+    Session session = model.newSession(); // left open
+    session.generate(
+        new int[] {0, 48}, GenerateOptions.greedy(2).withStopIds(Set.of()), TokenListener.NONE);
+    Tensor good = backend.f32(1, 4);
+    Tensor bad = Tensor.wrap(backend.memory(), good.address() + (1L << 40), DType.F32, 1, 4);
+    Add.run(backend, bad, good);
+    print(model::close);
+    print(model::close);
+    print(session::close);
+    backend.close();
+    long readers =
+        Thread.getAllStackTraces().keySet().stream()
+            .filter(t -> t.getName().startsWith("winnow-expert-reader"))
+            .peek(PoisonedModelMain::join)
+            .filter(Thread::isAlive)
+            .count();
+    System.out.println(readers + " readers");
+  }
+
+  private static void join(Thread reader) {
+    try {
+      reader.join(10_000);
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private static void print(Runnable close) {
+    try {
+      close.run();
+      System.out.println("closed");
+    } catch (CudaException e) {
+      System.out.println(e.getMessage());
+    }
+  }
+}

@@ -136,7 +136,8 @@ enum class FindingKind {
   kSharedRace,
   kGlobalRace,
   kAsyncCopyPending,  // bytes of a cp.async that its thread has not waited for
-  kDivergentBarrier,  // threads released from one barrier at different instructions, or a warp that reached it in parts
+  kDivergentBarrier,  // one barrier reached at different instructions: by one warp, or by warps at different places of the
+                      // source or by different calls of it; copies that the compiler made of a place are one barrier
   kDeadlock,          // nobody left who could release those who wait; error 719
   kWarpSync,          // the member mask names lanes that cannot take part
   kAssertion,         // error 710

@@ -18,17 +18,18 @@ std::string FindingLog::thread_name(uint32_t thread) const {
 }
 
 std::string FindingLog::place_name(uint32_t instruction) const {
-  Finding found;
-  locate_(instruction, found);
-  std::string name = "ptx line " + std::to_string(found.ptx_line);
-  if (!found.source.empty()) name += ", " + found.source + ":" + std::to_string(found.source_line);
-  return name;
+  const Location at = locate_(instruction);
+  return "ptx line " + std::to_string(at.ptx_line) + (at.chain.empty() ? "" : ", " + at.chain);
 }
 
 std::pair<std::string, int> FindingLog::source_line(uint32_t instruction) const {
-  Finding found;
-  locate_(instruction, found);
-  return {found.source, found.source.empty() ? found.ptx_line : found.source_line};
+  const Location at = locate_(instruction);
+  return {at.source, at.source.empty() ? at.ptx_line : at.source_line};
+}
+
+bool FindingLog::same_place(uint32_t a, uint32_t b) const {
+  const Location x = locate_(a), y = locate_(b);
+  return x.chain.empty() ? x.ptx_line == y.ptx_line : x.chain == y.chain;
 }
 
 void FindingLog::add(FindingKind kind, Dim3 block, uint32_t thread, uint32_t instruction, std::string message) {
@@ -38,7 +39,10 @@ void FindingLog::add(FindingKind kind, Dim3 block, uint32_t thread, uint32_t ins
   finding.block = block;
   finding.thread = thread_index(thread);
   finding.message = std::move(message);
-  locate_(instruction, finding);
+  const Location at = locate_(instruction);
+  finding.ptx_line = at.ptx_line;
+  finding.source = at.source;
+  finding.source_line = at.source_line;
   const uint64_t linear_block = block.x + uint64_t{grid_.x} * (block.y + uint64_t{grid_.y} * block.z);
   const uint64_t order = linear_block * 1024 + thread;
 

@@ -14,11 +14,18 @@
 
 namespace winnow::gpusim {
 
+// Where an instruction comes from. Copies that the compiler made of one place have the same chain.
+struct Location {
+  int ptx_line = 0;
+  std::string source;  // of a .cu file, empty if unknown
+  int source_line = 0;
+  std::string chain;  // "tile.cuh:3:5, called at add_cuda.cu:9:7", empty if unknown
+};
+
 // Thread-safe. The occurrence that is kept is the one of the lowest block, then thread: host threads do not change the report.
 class FindingLog {
  public:
-  // Fills ptx_line, source and source_line of a finding at this instruction.
-  using Locate = std::function<void(uint32_t instruction, Finding& finding)>;
+  using Locate = std::function<Location(uint32_t instruction)>;
 
   FindingLog(std::string kernel, Dim3 grid, Dim3 block, Locate locate);
 
@@ -27,11 +34,12 @@ class FindingLog {
 
   // "thread (3,0,0)" for the thread with this index in its block.
   std::string thread_name(uint32_t thread) const;
-  // "ptx line 93, add_cuda.cu:6"
+  // "ptx line 93, tile.cuh:3:5, called at add_cuda.cu:9:7"
   std::string place_name(uint32_t instruction) const;
   // Source file and line; without them "" and the line of the PTX.
   std::pair<std::string, int> source_line(uint32_t instruction) const;
-  bool same_line(uint32_t a, uint32_t b) const { return source_line(a) == source_line(b); }
+  // Whether both come from one place in the source, reached by the same calls.
+  bool same_place(uint32_t a, uint32_t b) const;
 
   // In the order of ptx lines, at most kMaxFindings; one that occurred more than once says how often.
   std::vector<Finding> take();

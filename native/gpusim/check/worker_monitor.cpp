@@ -217,20 +217,20 @@ void WorkerMonitor::barrier_arrived(uint32_t barrier, uint32_t warp, uint32_t la
                                     uint32_t instruction) {
   clocks_.arrive(barrier, warp, waits);
   Arrival& arrival = arrivals_[barrier];
-  const auto line = [&](uint32_t at) { return launch_.log.place_name(at); };
+  const auto place = [&](uint32_t at) { return launch_.log.place_name(at); };
   const auto report = [&](uint32_t other_warp, uint32_t other_instruction) {
     arrival.reported = true;
     launch_.log.add(FindingKind::kDivergentBarrier, block_, warp * 32 + __builtin_ctz(lanes), instruction,
-                    "reaches barrier " + std::to_string(barrier) + " here, " +
+                    "reaches barrier " + std::to_string(barrier) + " at " + place(instruction) + "; " +
                         (other_warp == warp ? "lanes of the same warp" : launch_.log.thread_name(other_warp * 32)) +
-                        " at " + line(other_instruction));
+                        " at " + place(other_instruction));
   };
   if (arrival.lanes_of[warp] != 0 && arrival.instruction_of[warp] != instruction && !arrival.reported) {
     report(warp, arrival.instruction_of[warp]);
   }
-  // Copies of one source line by the compiler are one barrier; a barrier with a count may be met anywhere by design.
+  // Copies of one place by the compiler are one barrier; a barrier with a count may be met anywhere by design.
   if (arrival.any && !has_count && !arrival.reported && arrival.instruction != instruction &&
-      !launch_.log.same_line(arrival.instruction, instruction)) {
+      !launch_.log.same_place(arrival.instruction, instruction)) {
     report(arrival.warp, arrival.instruction);
   }
   if (!arrival.any) {

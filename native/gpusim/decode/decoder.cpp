@@ -126,7 +126,7 @@ void encode(Decoding& decoding, uint32_t index, const Statement& s) {
   if (form == nullptr) throw PtxError(s.line, "unsupported instruction " + std::string(s.opcode));
   Instruction& out = decoding.program.code[index];
   out.index = index;
-  decoding.program.sites.push_back({s.line, s.source_file, s.source_line});
+  decoding.program.sites.push_back({s.line, s.source_file, s.source_line, s.source});
   Encoder encoder(decoding, index, s, match);
   out.guard = kAlways;
   // A branch reads its guard itself: it has to see the lanes that do not branch as well.

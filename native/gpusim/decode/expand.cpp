@@ -11,7 +11,8 @@ namespace {
 struct Frame {
   uint32_t first_register, first_label;
   std::vector<uint32_t> variables;
-  int return_label;  // -1 in the entry: ret ends the thread
+  int return_label;                      // -1 in the entry: ret ends the thread
+  std::vector<SourcePoint> called_from;  // Statement::source of the call
 };
 
 class Expansion {
@@ -24,7 +25,7 @@ class Expansion {
     to_.line = entry.line;
     to_.max_threads = entry.max_threads;
     to_.parameters = entry.parameters;
-    append(entry, enter(entry, {}, {}, -1));
+    append(entry, enter(entry, {}, {}, -1, {}));
     Statement end;  // control may not leave the code: a kernel's last instruction can be a branch or trap
     end.opcode = "ret";
     end.line = entry.line;
@@ -34,9 +35,12 @@ class Expansion {
 
  private:
   Frame enter(const Function& f, const std::vector<Operand>& arguments, const std::vector<Operand>& returns,
-              int return_label) {
-    Frame frame{
-        static_cast<uint32_t>(to_.registers.size()), static_cast<uint32_t>(to_.labels.size()), {}, return_label};
+              int return_label, const std::vector<SourcePoint>& called_from) {
+    Frame frame{static_cast<uint32_t>(to_.registers.size()),
+                static_cast<uint32_t>(to_.labels.size()),
+                {},
+                return_label,
+                called_from};
     to_.registers.insert(to_.registers.end(), f.registers.begin(), f.registers.end());
     to_.labels.insert(to_.labels.end(), f.labels.begin(), f.labels.end());
     for (uint32_t i = frame.first_label; i < to_.labels.size(); ++i) {
@@ -70,6 +74,7 @@ class Expansion {
   void append(const Statement& original, const Frame& frame) {
     Statement s = original;
     if (s.guard >= 0) s.guard += static_cast<int>(frame.first_register);
+    if (!s.source.empty()) s.source.insert(s.source.end(), frame.called_from.begin(), frame.called_from.end());
     for (auto* list : {&s.operands, &s.returns}) {
       for (Operand& o : *list) rename(o, frame);
     }
@@ -110,7 +115,7 @@ class Expansion {
       skip.operands.assign(1, Operand(Operand::kLabel, static_cast<uint32_t>(after)));
       to_.statements.push_back(skip);
     }
-    append(callee, enter(callee, s.operands, s.returns, after));
+    append(callee, enter(callee, s.operands, s.returns, after, s.source));
     to_.labels[static_cast<size_t>(after)].position = here();
   }
 

@@ -7,6 +7,7 @@
 
 #include "check/monitor.h"
 #include "gpusim.h"
+#include "ptx/syntax.h"
 
 namespace winnow::gpusim {
 
@@ -23,9 +24,10 @@ constexpr Slot kConstantSlot = 0x8000'0000;
 
 enum class AddressSpace : uint8_t { kGlobal, kShared, kLocal, kParam, kGeneric };
 
-// Where an instruction comes from.
+// Where an instruction comes from, as in Statement.
 struct Site {
   int ptx_line, source_file, source_line;
+  std::vector<SourcePoint> source;
 };
 
 struct Instruction {

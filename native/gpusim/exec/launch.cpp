@@ -93,6 +93,23 @@ class Blocks {
   Dim3 fault_block_;
 };
 
+Location location(const Program& program, uint32_t instruction) {
+  const Site& site = program.sites[instruction];
+  const auto file = [&](int number) {
+    return static_cast<size_t>(number) < program.files.size() ? program.files[static_cast<size_t>(number)] : "";
+  };
+  Location at;
+  at.ptx_line = site.ptx_line;
+  if (site.source_line == 0) return at;  // code that belongs to no line
+  at.source = file(site.source_file);
+  at.source_line = site.source_line;
+  for (const SourcePoint& point : site.source) {
+    if (!at.chain.empty()) at.chain += ", called at ";
+    at.chain += file(point.file) + ":" + std::to_string(point.line) + ":" + std::to_string(point.column);
+  }
+  return at;
+}
+
 void require(bool condition, const std::string& message) {
   if (!condition) throw std::invalid_argument(message);
 }
@@ -117,13 +134,7 @@ LaunchReport run(Memory& memory, const Module&, const Kernel& kernel, Dim3 grid,
   const uint64_t num_cores = std::max(1u, std::thread::hardware_concurrency());
   const uint64_t num_workers =
       std::min(options.num_threads > 0 ? static_cast<uint64_t>(options.num_threads) : num_cores, num_blocks);
-  FindingLog log(program.name, grid, block, [&](uint32_t instruction, Finding& finding) {
-    const Site& site = program.sites[instruction];
-    const auto file = static_cast<size_t>(site.source_file);
-    finding.ptx_line = site.ptx_line;
-    finding.source_line = site.source_line;
-    if (site.source_line != 0 && file < program.files.size()) finding.source = program.files[file];
-  });
+  FindingLog log(program.name, grid, block, [&](uint32_t instruction) { return location(program, instruction); });
   const std::unique_ptr<Monitor> monitor = make_monitor(
       options, memory,
       {grid, block, program.local_bytes, static_cast<uint32_t>(program.code.size()), static_cast<int>(num_workers)},

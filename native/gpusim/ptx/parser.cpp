@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <unordered_map>
 
 #include "gpusim.h"
@@ -12,10 +13,6 @@ namespace {
 // Names declared between one pair of braces.
 struct Scope {
   std::unordered_map<std::string, uint32_t> registers, variables, labels;
-};
-
-struct SourceLocation {
-  int file = 0, line = 0, inlined_file = 0, inlined_line = 0;
 };
 
 class Parser {
@@ -226,7 +223,8 @@ class Parser {
     if (peek().is('(')) parameter_list(current_.parameters);
     while (!peek().is('{') && !peek().is(';')) function_attribute();
     if (!accept(';')) {
-      location_ = {};
+      location_.clear();
+      locations_.clear();
       body();
       resolve_labels();
     }
@@ -323,25 +321,30 @@ class Parser {
     current_.registers.push_back({name, type});
   }
 
+  SourcePoint source_point() {
+    const auto file = static_cast<int>(integer()), line = static_cast<int>(integer());
+    return {file, line, static_cast<int>(integer())};
+  }
+
   // .loc 2 134 49, function_name $L__info_string0, inlined_at 1 13 3
+  // The call it was inlined at has a .loc further up, which says where that one was inlined.
   void loc() {
-    location_ = {};
-    location_.file = static_cast<int>(integer());
-    location_.line = static_cast<int>(integer());
-    integer();
+    location_.assign(1, source_point());
     while (accept(',')) {
       const std::string key = word();
       if (key == "function_name") {
         word();
         if (accept('+')) integer();
       } else if (key == "inlined_at") {
-        location_.inlined_file = static_cast<int>(integer());
-        location_.inlined_line = static_cast<int>(integer());
-        integer();
+        const SourcePoint call = source_point();
+        const auto known = locations_.find(call);
+        const std::vector<SourcePoint> callers = known != locations_.end() ? known->second : std::vector{call};
+        location_.insert(location_.end(), callers.begin(), callers.end());
       } else {
         fail("unsupported attribute of .loc: " + key);
       }
     }
+    locations_[location_.front()] = location_;
   }
 
   void label() {
@@ -409,8 +412,7 @@ class Parser {
     s.line = peek().line;
     if (peek().kind != Token::kWord) fail("expected an instruction, found " + std::string(peek().text));
     s.opcode = take().text;
-    locations_.push_back(location_);
-    s.source_file = static_cast<int>(locations_.size() - 1);  // choose_location, when all files are known
+    s.source = location_;
     const std::string_view base = s.opcode.substr(0, s.opcode.find('.'));
     if (base == "call") {
       call(s);
@@ -521,16 +523,17 @@ class Parser {
 
   // Code inlined from a toolkit header is reported at the line that calls it; code of our own headers at its own line.
   void choose_location(Statement& s) const {
-    const SourceLocation& l = locations_[static_cast<size_t>(s.source_file)];
-    const auto ends_with = [&](std::string_view end) {
-      if (static_cast<size_t>(l.file) >= tree_.files.size()) return false;
-      const std::string& file = tree_.files[static_cast<size_t>(l.file)];
-      return file.size() >= end.size() && file.compare(file.size() - end.size(), end.size(), end) == 0;
+    const auto ours = [&](const SourcePoint& point) {
+      if (static_cast<size_t>(point.file) >= tree_.files.size()) return true;
+      const std::string_view file = tree_.files[static_cast<size_t>(point.file)];
+      const std::string_view extension = file.substr(std::min(file.rfind('.'), file.size()));
+      return extension != ".h" && extension != ".hpp";
     };
-    const bool toolkit = ends_with(".h") || ends_with(".hpp");
-    const bool at_caller = l.inlined_line != 0 && toolkit;
-    s.source_file = at_caller ? l.inlined_file : l.file;
-    s.source_line = at_caller ? l.inlined_line : l.line;
+    if (s.source.empty()) return;
+    const auto found = std::find_if(s.source.begin(), s.source.end(), ours);
+    const SourcePoint& named = found != s.source.end() ? *found : s.source.front();
+    s.source_file = named.file;
+    s.source_line = named.line;
   }
 
   struct Declared {
@@ -545,8 +548,8 @@ class Parser {
   Function current_;
   std::vector<Scope> scopes_;
   std::vector<LabelUse> label_uses_;
-  SourceLocation location_;
-  std::vector<SourceLocation> locations_;
+  std::vector<SourcePoint> location_;
+  std::map<SourcePoint, std::vector<SourcePoint>> locations_;  // of this function, by their first point
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "ptx/types.h"
@@ -58,11 +59,20 @@ struct Operand {
   std::vector<Operand> elements;
 };
 
+// Files by their number in the PTX.
+struct SourcePoint {
+  int file, line, column;
+  bool operator<(const SourcePoint& other) const {
+    return std::tie(file, line, column) < std::tie(other.file, other.line, other.column);
+  }
+};
+
 struct Statement {
   std::string_view opcode;  // with its modifiers: "add.rn.f32"
   int line;
-  int source_file = 0, source_line = 0;
-  int guard = -1;  // a predicate register
+  std::vector<SourcePoint> source;       // its own, then the calls that led to it, inlined or not; empty without .loc
+  int source_file = 0, source_line = 0;  // the point of these that findings name
+  int guard = -1;                        // a predicate register
   bool guard_negated = false;
   std::vector<Operand> operands;
   // call only

@@ -19,7 +19,7 @@ class BlockDriver {
  public:
   explicit BlockDriver(uint32_t num_warps, uint32_t num_blocks = 1, uint32_t local_bytes = 0)
       : launch_{{num_blocks, 1, 1}, {num_warps * 32, 1, 1}, local_bytes, 64, 1},
-        log_("kernel", launch_.grid, launch_.block, [](uint32_t i, Finding& f) { f.ptx_line = static_cast<int>(i); }),
+        log_("kernel", launch_.grid, launch_.block, at_ptx_line),
         shared_(8192) {}
 
   Memory memory;
@@ -89,6 +89,12 @@ class BlockDriver {
   }
 
  private:
+  static Location at_ptx_line(uint32_t instruction) {
+    Location at;
+    at.ptx_line = static_cast<int>(instruction);
+    return at;
+  }
+
   LaunchShape launch_;
   FindingLog log_;
   std::vector<uint8_t> shared_;

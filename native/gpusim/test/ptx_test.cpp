@@ -190,6 +190,52 @@ TEST(Ptx, CountedBarriersOrderProducersAndConsumers) {
   }
 }
 
+// Kinds of what is found when two warps meet at two barriers, each behind its own text.
+std::string barriers_after(const std::string& one, const std::string& other, const std::string& before = "",
+                           const std::string& barrier = "bar.sync 0;\n") {
+  const std::string files = ".file 1 \"a.cu\"\n.file 2 \"b.cuh\"\n";
+  const Outcome r = run_kernel(kernel("setp.lt.u32 %p1, %r1, 32;\n@%p1 bra first;\n" + other + barrier +
+                                          "bra end;\nfirst:\n" + one + barrier + "end:",
+                                      files + before),
+                               64);
+  std::string kinds;
+  for (const Finding& finding : r.report.findings) kinds += name(finding.kind);
+  return kinds;
+}
+
+TEST(Ptx, BarriersAreOneIfTheyComeFromOnePlaceByTheSameCalls) {
+  EXPECT_EQ(barriers_after("", ""), "divergent barrier");
+  EXPECT_EQ(barriers_after(".loc 1 7 3\n", ".loc 1 7 3\n"), "");
+  EXPECT_EQ(barriers_after(".loc 1 7 3\n", ".loc 1 8 3\n"), "divergent barrier");
+  EXPECT_EQ(barriers_after(".loc 1 7 3\n", ".loc 1 7 9\n"), "divergent barrier");
+  EXPECT_EQ(barriers_after(".loc 1 0 0\n", ".loc 1 0 0\n"), "divergent barrier");  // from no line
+  const std::string helper = ".loc 2 4 1, function_name f, inlined_at ";
+  EXPECT_EQ(barriers_after(helper + "1 7 3\n", helper + "1 7 3\n"), "");
+  EXPECT_EQ(barriers_after(helper + "1 7 3\n", helper + "1 9 3\n"), "divergent barrier");
+  // The call of the helper was itself inlined, which only its own .loc says.
+  const std::string called = ".loc 2 8 1, function_name g, inlined_at ";
+  const auto nested = [&](const std::string& at) { return called + at + "\n" + helper + "2 8 1\n"; };
+  EXPECT_EQ(barriers_after(nested("1 7 3"), nested("1 7 3")), "");
+  EXPECT_EQ(barriers_after(nested("1 7 3"), nested("1 9 3")), "divergent barrier");
+}
+
+TEST(Ptx, ACallThatIsNotInlinedTellsItsBarriersApartToo) {
+  const std::string function = ".func meet()\n{ .loc 2 4 1\n bar.sync 0; ret; }\n", call = "call.uni meet;\n";
+  EXPECT_EQ(barriers_after(".loc 1 7 3\n", ".loc 1 7 3\n", function, call), "");
+  EXPECT_EQ(barriers_after(".loc 1 7 3\n", ".loc 1 9 3\n", function, call), "divergent barrier");
+}
+
+// Lanes that come one after the other to the same instruction do no harm: the compiler lets them meet before it.
+TEST(Ptx, AWarpMayReachOneBarrierInParts) {
+  const Outcome r =
+      run_kernel(kernel("setp.lt.u32 %p1, %r1, 5; @%p1 bra meet;\n"
+                        "mov.u32 %r3, 0; spin: add.u32 %r3, %r3, 1; setp.lt.u32 %p2, %r3, 200; @%p2 bra spin;\n"
+                        "meet: activemask.b32 %r2; bar.sync 0;"));
+  EXPECT_TRUE(r.report.findings.empty());
+  EXPECT_EQ(r.out[0], 0x1Fu);
+  EXPECT_EQ(r.out[5], ~0x1Fu);
+}
+
 TEST(Ptx, CarriesReachTheNextWord) {
   const Outcome r = run_kernel(
       kernel("mov.u32 %r3, 0xFFFFFFFF; add.cc.u32 %r4, %r3, %r1; addc.cc.u32 %r5, %r3, 0; addc.u32 %r2, 0, 0;"));

@@ -145,6 +145,15 @@ TEST_P(SeededBugs, BarrierInDivergentBranches) {
   EXPECT_TRUE(found) << findings_of(report);
 }
 
+TEST_P(SeededBugs, BarrierOfAHelperInDivergentBranches) {
+  const uint64_t y = runner->buffer(std::vector<int>(64));
+  expect_silence(runner->run("helper_right", {1}, {64}, Arguments().add(y)));
+  EXPECT_EQ(runner->read<int>(y, 64), std::vector<int>(64, 8));
+  const LaunchReport report = runner->run("helper_wrong", {1}, {64}, Arguments().add(y));
+  const Finding f = expect_finding(report, FindingKind::kDivergentBarrier, "of the helper");
+  EXPECT_NE(f.message.find("called at"), std::string::npos) << f.message;
+}
+
 TEST_P(SeededBugs, BlocksUpdateOneCell) {
   const uint64_t y = runner->buffer(std::vector<int>(1));
   expect_silence(runner->run("count_blocks_right", {64}, {32}, Arguments().add(y)));

@@ -72,6 +72,25 @@ __device__ void branches(int* output) {
   }
 }
 
+// As `branches`, but both barriers are the same line of a helper: only the calls tell them apart.
+__device__ inline void publish(int* slot, int value) {
+  *slot = value;
+  __syncthreads();  // BUG of the helper
+}
+__device__ inline void publish_half(int* slot, int value) { publish(slot, value / 2); }
+template <bool kBug>
+__device__ void branches_to_helper(int* output) {
+  int value = 0;
+  if (kBug && threadIdx.x < 32) {
+    publish_half(&output[threadIdx.x], 2);
+    value = 2;
+  } else {
+    publish_half(&output[threadIdx.x], 10);
+    value = 3;
+  }
+  output[threadIdx.x] += value;
+}
+
 // Several blocks add to one cell.
 template <bool kBug>
 __device__ void count_blocks(int* count) {
@@ -178,6 +197,8 @@ extern "C" __global__ void pipeline_no_wait(const int4* x, int* y, int n) { pipe
 extern "C" __global__ void pipeline_no_barrier(const int4* x, int* y, int n) { pipeline<true, false>(x, y, n); }
 extern "C" __global__ void branches_right(int* y) { branches<false>(y); }
 extern "C" __global__ void branches_wrong(int* y) { branches<true>(y); }
+extern "C" __global__ void helper_right(int* y) { branches_to_helper<false>(y); }
+extern "C" __global__ void helper_wrong(int* y) { branches_to_helper<true>(y); }
 extern "C" __global__ void count_blocks_right(int* y) { count_blocks<false>(y); }
 extern "C" __global__ void count_blocks_wrong(int* y) { count_blocks<true>(y); }
 extern "C" __global__ void last_block_right(const int* x, int* p, unsigned* t, int* y) {

@@ -176,8 +176,15 @@ uint32_t data_bytes(const Encoder& e, const Operand& data, Type type) {
   return bytes == 0 ? storage_bytes(type) : bytes;
 }
 
+// Besides data and address, a hint has its cache policy, which changes nothing here.
+void require_policy(Encoder& e) {
+  const bool hint = e.match.has(".L2::cache_hint");
+  e.require_operands(hint ? 3 : 2, hint ? 3 : 2);
+  if (hint) e.use(1, e.operand(2), Type::kB64);
+}
+
 void encode_load(Encoder& e) {
-  e.require_operands(2, 3);  // the third: a cache policy
+  require_policy(e);
   const Type type = e.match.type();
   const Operand& data = e.operand(0);
   set_width(e, data, type);
@@ -196,7 +203,7 @@ void encode_load(Encoder& e) {
 }
 
 void encode_store(Encoder& e) {
-  e.require_operands(2, 3);
+  require_policy(e);
   const Type type = e.match.type();
   const Operand& data = e.operand(1);
   set_width(e, data, type);
@@ -220,7 +227,7 @@ void encode_store(Encoder& e) {
 // prefetch and the like: a hint, no access.
 void no_effect(Warp&, const Instruction&, uint32_t) {}
 void encode_hint(Encoder& e) {
-  e.require_operands(1, 2);
+  e.require_operands(1, 1);
   e.address(0, e.operand(0), AddressSpace::kGeneric);
   e.out.run = no_effect;
 }

@@ -81,6 +81,21 @@ TEST(Ptx, OperandsMustFitTheType) {
   EXPECT_EQ(refusal(kernel("ld.param.u64 %d2, [out+8];")), "PTX line 7: ld.param.u64: reads past the parameters");
 }
 
+TEST(Ptx, OnlyAHintHasACachePolicy) {
+  EXPECT_EQ(refusal(kernel("ld.global.L2::cache_hint.u32 %r2, [%d1], %d5;")), "");
+  EXPECT_EQ(refusal(kernel("st.global.L2::cache_hint.u32 [%d1], %r2, %d5;")), "");
+  EXPECT_EQ(refusal(kernel("ld.global.u32 %r2, [%d1], %d5;")),
+            "PTX line 7: ld.global.u32: expected 2 operands, found 3");
+  EXPECT_EQ(refusal(kernel("st.global.u32 [%d1], %r2, %d5;")),
+            "PTX line 7: st.global.u32: expected 2 operands, found 3");
+  EXPECT_EQ(refusal(kernel("ld.global.L2::cache_hint.u32 %r2, [%d1];")),
+            "PTX line 7: ld.global.L2::cache_hint.u32: expected 3 operands, found 2");
+  EXPECT_EQ(refusal(kernel("st.global.L2::cache_hint.u32 [%d1], %r2, %r3;")),
+            "PTX line 7: st.global.L2::cache_hint.u32: register %r3 has 32 bits, expected 64");
+  EXPECT_EQ(refusal(kernel("prefetch.global.L2 [%d1], %d5;")),
+            "PTX line 7: prefetch.global.L2: expected 1 operands, found 2");
+}
+
 TEST(Ptx, NamesOfInnerScopesHideOuterOnes) {
   const Outcome r =
       run_kernel(kernel("mov.u32 %r2, 1;\n"

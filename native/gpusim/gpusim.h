@@ -23,6 +23,7 @@ namespace winnow::gpusim {
 
 struct Dim3 {
   uint32_t x = 1, y = 1, z = 1;
+  bool operator==(const Dim3& other) const { return x == other.x && y == other.y && z == other.z; }
 };
 
 // The text is not PTX that this interpreter executes exactly as the PTX manual says. what() names line and text.
@@ -106,6 +107,7 @@ class Kernel {
   uint32_t static_shared_bytes = 0;
   uint32_t local_bytes = 0;            // per thread
   uint32_t max_threads_per_block = 0;  // from .maxntid or .reqntid; 0 = not stated (1024)
+  Dim3 required_block{0, 0, 0};        // from .reqntid; zeros = not stated
 };
 
 struct Global {
@@ -202,7 +204,7 @@ struct LaunchReport {
 };
 
 // Runs one kernel to its end or to its first error. std::invalid_argument when the launch itself is refused: more than 1024
-// threads, more than 227 KiB of shared memory, an empty grid or `bytes` other than the kernel's parameter_bytes.
+// threads, threads other than the kernel states, more than 227 KiB of shared memory, an empty grid or `bytes` other than the kernel's parameter_bytes.
 LaunchReport run(Memory& memory, const Module& module, const Kernel& kernel, Dim3 grid, Dim3 block,
                  uint32_t dynamic_shared_bytes, const void* packed_arguments, size_t bytes, const Options& options);
 

@@ -160,6 +160,7 @@ std::unique_ptr<Program> decode(const SyntaxTree& tree, const Function& entry, c
   auto program = std::make_unique<Program>();
   program->name = entry.name;
   program->max_threads_per_block = entry.max_threads;
+  program->required_block = entry.required_block;
   program->files = tree.files;
   // kAlways and kNever, then 64-bit zeros, at their fixed places.
   program->constants.assign((kZero64 & ~kConstantSlot) + 32 * 8, 0);

@@ -23,7 +23,6 @@ class Expansion {
     to_.name = entry.name;
     to_.is_entry = true;
     to_.line = entry.line;
-    to_.max_threads = entry.max_threads;
     to_.parameters = entry.parameters;
     append(entry, enter(entry, {}, {}, -1, {}));
     Statement end;  // control may not leave the code: a kernel's last instruction can be a branch or trap

@@ -31,6 +31,10 @@ void require_shape(const Simulator& simulator, const Function& function, Dim3 gr
                                                  " threads, it states at most " +
                                                  std::to_string(kernel.max_threads_per_block));
   }
+  if (kernel.required_block.x && !(block == kernel.required_block)) {
+    fail(CUDA_ERROR_INVALID_VALUE,
+         kernel.name + ": block " + text(block) + ", it states " + text(kernel.required_block));
+  }
   if (dynamic_bytes > static_cast<unsigned>(function.max_dynamic_shared_bytes)) {
     fail(CUDA_ERROR_INVALID_VALUE,
          kernel.name + ": " + std::to_string(dynamic_bytes) + " bytes of dynamic shared memory, " +

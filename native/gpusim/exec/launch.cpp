@@ -126,6 +126,10 @@ LaunchReport run(Memory& memory, const Module&, const Kernel& kernel, Dim3 grid,
   require(num_threads > 0 && num_threads <= max_threads && block.z <= 64,
           program.name + ": " + std::to_string(num_threads) + " threads per block, expected 1 to " +
               std::to_string(max_threads));
+  const Dim3 required = program.required_block;
+  require(required.x == 0 || block == required, program.name + ": the block must be " + std::to_string(required.x) +
+                                                    " x " + std::to_string(required.y) + " x " +
+                                                    std::to_string(required.z) + " threads, as it states");
   require(uint64_t{program.static_shared_bytes} + dynamic_shared_bytes <= kMaxSharedBytes,
           program.name + ": more than " + std::to_string(kMaxSharedBytes) + " bytes of shared memory");
   require(bytes == program.parameter_bytes, program.name + " takes " + std::to_string(program.parameter_bytes) +

@@ -237,16 +237,26 @@ class Parser {
 
   void function_attribute() {
     if (accept_directive(".noreturn") || accept_directive(".abi_preserve")) return;
-    if (accept_directive(".maxntid") || accept_directive(".reqntid")) {
-      current_.max_threads = 1;
-      do current_.max_threads *= static_cast<uint32_t>(integer());
-      while (accept(','));
+    if (accept_directive(".maxntid")) {
+      current_.max_threads = num_threads(extents());
+    } else if (accept_directive(".reqntid")) {
+      current_.required_block = extents();
+      current_.max_threads = num_threads(current_.required_block);
     } else if (accept_directive(".minnctapersm") || accept_directive(".maxnreg") || accept_directive(".maxnctapersm")) {
       integer();
     } else {
       fail("unsupported attribute of a function: " + std::string(directive().empty() ? peek().text : directive()));
     }
   }
+
+  Dim3 extents() {
+    Dim3 d;
+    d.x = static_cast<uint32_t>(integer());
+    if (accept(',')) d.y = static_cast<uint32_t>(integer());
+    if (accept(',')) d.z = static_cast<uint32_t>(integer());
+    return d;
+  }
+  static uint32_t num_threads(Dim3 block) { return block.x * block.y * block.z; }
 
   void parameter_list(std::vector<uint32_t>& to) {
     expect('(');

@@ -9,6 +9,7 @@
 #include <tuple>
 #include <vector>
 
+#include "gpusim.h"
 #include "ptx/types.h"
 
 namespace winnow::gpusim {
@@ -101,6 +102,7 @@ struct Function {
   std::vector<Label> labels;
   std::vector<Statement> statements;
   uint32_t max_threads = 0;
+  Dim3 required_block{0, 0, 0};
 };
 
 struct SyntaxTree {

@@ -80,6 +80,22 @@ TEST_F(DriverKernelTest, ShapesThatADeviceRefuses) {
   EXPECT_EQ(2, read_ints(x, 1)[0]);
 }
 
+TEST_F(DriverKernelTest, ABlockOtherThanTheKernelStates) {
+  CUfunction function = nullptr;
+  EXPECT_EQ(CUDA_SUCCESS, cuModuleLoadData(&module,
+                                           ".version 9.0\n.target sm_80\n.address_size 64\n"
+                                           ".visible .entry f() .reqntid 8, 4, 1 { ret; }\n"));
+  EXPECT_EQ(CUDA_SUCCESS, cuModuleGetFunction(&function, module, "f"));
+  const auto launch = [&](unsigned x, unsigned y) {
+    return cuLaunchKernel(function, 1, 1, 1, x, y, 1, 0, nullptr, nullptr, nullptr);
+  };
+  EXPECT_EQ(CUDA_SUCCESS, launch(8, 4));
+  EXPECT_EQ(CUDA_ERROR_INVALID_VALUE, launch(32, 1));
+  EXPECT_EQ(CUDA_ERROR_INVALID_VALUE, launch(8, 2));
+  EXPECT_EQ(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, launch(8, 8));
+  EXPECT_TRUE(mentions(reports(), "f: block (32, 1, 1), it states (8, 4, 1)"));
+}
+
 TEST_F(DriverKernelTest, MoreThan48KilobytesOfSharedMemoryNeedTheOptIn) {
   CUdeviceptr x = device_ints({0});
   constexpr int kMore = 48 * 1024 + 4, kDevice = 163 * 1024;

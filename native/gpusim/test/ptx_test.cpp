@@ -177,6 +177,29 @@ TEST(Ptx, AnEndlessLoopIsATimeout) {
   EXPECT_EQ(r.report.findings[0].kind, FindingKind::kTimeout);
 }
 
+// What a launch with this block says against a kernel with these directives; "" when it runs.
+std::string launch_refusal(const std::string& directives, Dim3 block) {
+  Memory memory;
+  const auto module =
+      Module::load(".version 9.0\n.target sm_80\n.address_size 64\n.entry k() " + directives + " { ret; }\n", memory);
+  try {
+    run(memory, *module, *module->kernel("k"), {}, block, 0, nullptr, 0, {});
+    return "";
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+}
+
+TEST(Ptx, ALaunchMustHaveTheBlockThatTheKernelStates) {
+  EXPECT_EQ(launch_refusal(".maxntid 8, 8", {64}), "");
+  EXPECT_EQ(launch_refusal(".maxntid 8, 8", {65}), "k: 65 threads per block, expected 1 to 64");
+  EXPECT_EQ(launch_refusal(".reqntid 64", {64}), "");
+  EXPECT_EQ(launch_refusal(".reqntid 64", {65}), "k: 65 threads per block, expected 1 to 64");
+  EXPECT_EQ(launch_refusal(".reqntid 64", {32}), "k: the block must be 64 x 1 x 1 threads, as it states");
+  EXPECT_EQ(launch_refusal(".reqntid 8, 4, 2", {8, 4, 2}), "");
+  EXPECT_EQ(launch_refusal(".reqntid 8, 4, 2", {64}), "k: the block must be 8 x 4 x 2 threads, as it states");
+}
+
 TEST(Ptx, GlobalsHoldTheirInitialisers) {
   const Outcome r =
       run_kernel(kernel("ld.global.u64 %d4, [pointer]; ld.u32 %r2, [%d4]; ld.const.f32 %f1, [half+4];\n"

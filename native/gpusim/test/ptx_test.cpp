@@ -1,6 +1,7 @@
 // What the loader accepts and refuses, and how control flows; results of single instructions are in opcode_test.cpp.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -166,6 +167,30 @@ TEST(Ptx, ASpinningLaneLetsTheOthersRun) {
                  32, options);
   EXPECT_EQ(r.report.error, 0);
   EXPECT_EQ(r.out[0], 7u);
+}
+
+// The ticket that each warp draws: the order in which they come.
+std::vector<uint32_t> tickets(uint64_t seed) {
+  constexpr uint32_t kWarps = 8;
+  Options options;
+  options.seed = seed;
+  const Outcome r = run_kernel(kernel("mov.u64 %d4, next; and.b32 %r3, %r1, 31; setp.ne.u32 %p1, %r3, 0;\n"
+                                      "@!%p1 atom.global.add.u32 %r2, [%d4], 1;",
+                                      ".global .align 4 .u32 next = 0;\n"),
+                               32 * kWarps, options);
+  std::vector<uint32_t> of_warps;
+  for (uint32_t w = 0; w < kWarps; ++w) of_warps.push_back(r.out[32 * w]);
+  return of_warps;
+}
+
+TEST(Ptx, TheSeedChoosesTheOrderOfWarps) {
+  EXPECT_EQ(tickets(0), (std::vector<uint32_t>{0, 1, 2, 3, 4, 5, 6, 7}));
+  EXPECT_NE(tickets(1), tickets(0));
+  EXPECT_NE(tickets(2), tickets(1));
+  for (const uint64_t seed : {1, 2}) EXPECT_EQ(tickets(seed), tickets(seed));
+  std::vector<uint32_t> drawn = tickets(1);
+  std::sort(drawn.begin(), drawn.end());
+  EXPECT_EQ(drawn, tickets(0));
 }
 
 TEST(Ptx, AnEndlessLoopIsATimeout) {

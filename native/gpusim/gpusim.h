@@ -6,6 +6,9 @@
 //   uint64_t x = memory.allocate(4 * n);
 //   LaunchReport report = run(memory, *module, *module->kernel("scale"), {blocks}, {256}, 0, &arguments, sizeof(arguments), {});
 //
+// Blocks run to their end, one after the other on each host thread: a kernel in which a block waits for another (a barrier of the
+// grid, look-back) is not supported. Where the other comes later it is error 702 with num_threads = 1, and may pass with more.
+//
 // Threads: run() uses threads of its own and returns when the kernel has ended. One Memory may be used by one call at a time;
 // the caller serialises.
 #pragma once

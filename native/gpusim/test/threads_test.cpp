@@ -53,5 +53,42 @@ TEST(HostThreads, ReportAndResultsAreThoseOfOne) {
   }
 }
 
+// Of two blocks, the one that `waiting` names waits until the other has set the flag.
+LaunchReport wait_for_a_block(int waiting, uint64_t seed) {
+  KernelRunner runner(R"(.version 8.0
+.target sm_80
+.address_size 64
+.visible .entry wait_for(.param .u64 flag, .param .u32 waiting)
+{
+.reg .b64 %d; .reg .b32 %r<4>; .reg .pred %p<3>;
+ld.param.u64 %d, [flag]; ld.param.u32 %r1, [waiting];
+mov.u32 %r2, %ctaid.x; setp.eq.u32 %p1, %r1, %r2; @%p1 bra again;
+st.release.gpu.global.u32 [%d], 1; ret;
+again: ld.acquire.gpu.global.u32 %r3, [%d]; setp.eq.u32 %p2, %r3, 0; @%p2 bra again;
+ret;
+}
+)");
+  runner.options.num_threads = 1;
+  runner.options.seed = seed;
+  runner.options.max_instructions = 100'000;
+  const uint64_t flag = runner.buffer(std::vector<int32_t>{0});
+  return runner.run("wait_for", {2}, {32}, Arguments().add(flag).add(waiting));
+}
+
+TEST(HostThreads, ABlockThatWaitsForALaterOneHangsOnOneThread) {
+  for (const auto& [waiting, seed] : {std::pair{0, 0}, std::pair{1, 1}}) {  // seed 1: block 1 comes first
+    const LaunchReport report = wait_for_a_block(waiting, static_cast<uint64_t>(seed));
+    EXPECT_EQ(report.error, 702);
+    ASSERT_EQ(report.findings.size(), 1u) << findings_of(report);
+    EXPECT_EQ(report.findings[0].kind, FindingKind::kTimeout);
+    EXPECT_EQ(report.findings[0].block.x, static_cast<uint32_t>(waiting));
+  }
+  for (const auto& [waiting, seed] : {std::pair{1, 0}, std::pair{0, 1}}) {
+    const LaunchReport report = wait_for_a_block(waiting, static_cast<uint64_t>(seed));
+    EXPECT_EQ(report.error, 0) << findings_of(report);
+    EXPECT_TRUE(report.findings.empty()) << findings_of(report);
+  }
+}
+
 }  // namespace
 }  // namespace winnow::gpusim

@@ -5,30 +5,13 @@
 #include <random>
 #include <set>
 
-#include "decode/form.h"
 #include "kernel_runner.h"
 #include "opcode_reference.h"
 #include "soft_float.h"
+#include "spelling.h"
 
 namespace winnow::gpusim {
 namespace {
-
-// All spellings of a pattern of decode/form.h.
-void spell(const std::string& pattern, const std::string& before, std::vector<std::string>& opcodes) {
-  const size_t open = pattern.find_first_of("({");
-  if (open == std::string::npos) {
-    opcodes.push_back(before + pattern);
-    return;
-  }
-  const size_t close = pattern.find(pattern[open] == '(' ? ')' : '}', open);
-  const std::string start = before + pattern.substr(0, open), rest = pattern.substr(close + 1);
-  if (pattern[open] == '{') spell(rest, start, opcodes);
-  for (size_t begin = open + 1; begin < close;) {
-    const size_t end = std::min(pattern.find(',', begin), close);
-    spell(rest, start + pattern.substr(begin, end - begin), opcodes);
-    begin = end + 1;
-  }
-}
 
 std::string register_type(const std::string& type) {
   return type == "pred" ? "pred" : "b" + std::to_string(std::max(16u, bits_of_type(type)));
@@ -184,7 +167,7 @@ const std::vector<std::string>& all_opcodes() {
     std::vector<std::string> spelt;
     for (const Forms* family : {&integer_forms(), &bit_forms(), &float_forms(), &half_forms(), &approximate_forms(),
                                 &compare_forms(), &convert_forms(), &move_forms()}) {
-      for (const Form& form : *family) spell(form.pattern, "", spelt);
+      for (const std::string& opcode : spellings(*family)) spelt.push_back(opcode);
     }
     return spelt;
   }();

@@ -42,18 +42,21 @@ void copy_async(Warp& w, const Instruction& i, uint32_t lanes) {
   full &= lanes;
   part &= lanes;
 
-  Lanes source;
   if (full != 0) {
+    Lanes source;  // ends here: no second lock beside a first
     resolve(w, i, full, 1, bytes, AccessKind::kAsyncSource, source);
     std::copy_n(source.pointer, kWarpSize, copy.source);
   }
   for (uint32_t rest = part; rest != 0; rest &= rest - 1) {  // byte by byte: any number of them may be in bounds
-    const int l = __builtin_ctz(rest);
+    const auto l = static_cast<uint32_t>(__builtin_ctz(rest));
+    Lanes whole;
+    compute_addresses(w, i, 1u << l, 1, whole);
+    if (whole.address[l] % bytes != 0)
+      w.fault(FindingKind::kMisaligned, 716, i, l,
+              "the source of a copy of " + std::to_string(bytes) + " bytes is not aligned to them");
     for (uint32_t k = 0; k < copy.source_bytes[l]; ++k) {
       Lanes one;
-      compute_addresses(w, i, 1u << l, 1, one);
-      const uint64_t begin = one.address[l] + k;
-      for (uint64_t& a : one.address) a = begin;
+      std::fill_n(one.address, kWarpSize, whole.address[l] + k);
       resolve_addresses(w, i, 1u << l, 1, AccessKind::kAsyncSource, AddressSpace::kGlobal, one);
       if (k == 0) copy.source[l] = one.pointer[l];
     }

@@ -14,6 +14,7 @@ void shuffle(Warp& w, const Instruction& i, uint32_t arrived) {
   const uint32_t lanes = w.gather(i, arrived);
   if (lanes == 0) return;
   const uint32_t *a = w.at<uint32_t>(i.op[1]), *b = w.at<uint32_t>(i.op[2]), *c = w.at<uint32_t>(i.op[3]);
+  const uint32_t* members = w.at<uint32_t>(i.op[kMembers]);
   uint32_t result[kWarpSize], in_range = 0, absent = 0;
   for (uint32_t l = 0; l < kWarpSize; ++l) {
     const uint32_t distance = b[l] & 31, clamp = c[l] & 31, segment = c[l] >> 8 & 31;
@@ -41,15 +42,13 @@ void shuffle(Warp& w, const Instruction& i, uint32_t arrived) {
     if (!valid) source = l;
     result[l] = a[source & 31];
     in_range |= static_cast<uint32_t>(valid) << l;
-    absent |= (~lanes >> (source & 31) & 1) << l;
+    // Lanes that the block does not have read as anything: a reduction over a last, partial warp discards them.
+    absent |= ((w.started & ~(lanes & members[l])) >> (source & 31) & 1) << l;
   }
   absent &= lanes & in_range;
   if (absent != 0) {
-    const auto lane = static_cast<uint32_t>(__builtin_ctz(absent));
-    // Lanes that the block does not have read as anything: a reduction over a last, partial warp discards them.
-    const uint32_t gone = w.started & ~lanes;
-    if (gone != 0)
-      w.block->report(FindingKind::kWarpSync, w, lane, i, "reads the register of a lane that does not take part");
+    w.block->report(FindingKind::kWarpSync, w, static_cast<uint32_t>(__builtin_ctz(absent)), i,
+                    "reads the register of a lane that does not take part");
   }
   for_lanes(w, lanes, w.at<uint32_t>(i.op[0]), [&](int l) { return result[l]; });
   uint32_t& p = w.predicate(i.op[4]);

@@ -3,7 +3,8 @@
 // A fence publishes what its thread has done and knows. A later strong write (atomic, volatile or stronger) to an address
 // releases what is published there; an atomic that reads the address, or a strong load followed by a fence, acquires all that was
 // released there before. So "write, __threadfence, atomicAdd; the last one reads" is ordered, and without the fence it is not.
-// More lenient than the manual in one thing, as the CUDA guide's own example is: an atomic acquires without a fence after it.
+// More lenient than the manual in three things: an atomic acquires without a fence after it, as in the CUDA guide's own example; a
+// fence of any scope acquires from other blocks; accesses of .cta scope count as those of .gpu scope.
 #pragma once
 
 #include <atomic>

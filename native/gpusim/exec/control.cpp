@@ -326,7 +326,7 @@ const Forms& control_forms() {
       {"barrier{.cta}.red(.and,.or){.aligned}.pred", nullptr, nullptr, encode_reduce},
       {"bar.warp.sync", nullptr, nullptr, encode_sync_warp},
       {"membar(.cta,.gl,.sys)", nullptr, nullptr, encode_fence},
-      {"fence{.sc,.acq_rel,.acquire,.release}(.cta,.gpu,.sys)", nullptr, nullptr, encode_fence},
+      {"fence{.sc,.acq_rel}(.cta,.gpu,.sys)", nullptr, nullptr, encode_fence},
       {"nanosleep.u32", nullptr, nullptr, encode_sleep},
   };
   return forms;

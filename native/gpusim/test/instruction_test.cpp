@@ -17,20 +17,21 @@ uint64_t extended(uint64_t bits, int width, bool negative_extends) {
 
 TEST(Loads, EveryTypeVectorAndSpace) {
   const std::vector<uint64_t> input = pattern();
-  const char* spaces[] = {".global",
-                          "",
-                          ".shared",
-                          ".local",
-                          ".volatile.global",
-                          ".volatile.shared",
-                          ".global.nc",
-                          ".global.cg",
-                          ".global.L1::no_allocate",
-                          ".relaxed.gpu.global",
-                          ".acquire.gpu.global",
-                          ".relaxed.cta.shared"};
-  for (const std::string space : spaces) {
-    const bool shared = space.find("shared") != std::string::npos, local = space.find("local") != std::string::npos;
+  const char* opcodes[] = {"ld.global",
+                           "ld",
+                           "ld.shared",
+                           "ld.local",
+                           "ld.volatile.global",
+                           "ld.volatile.shared",
+                           "ld.global.nc",
+                           "ld.global.cg",
+                           "ld.global.L1::no_allocate",
+                           "ld.relaxed.gpu.global",
+                           "ld.acquire.gpu.global",
+                           "ld.relaxed.cta.shared",
+                           "ldu.global"};
+  for (const std::string opcode : opcodes) {
+    const bool shared = opcode.find("shared") != std::string::npos, local = opcode.find("local") != std::string::npos;
     for (const std::string type :
          {"b8", "u8", "s8", "b16", "u16", "s16", "b32", "u32", "s32", "b64", "u64", "s64", "f32", "f64"}) {
       for (const int count : {1, 2, 4}) {
@@ -50,7 +51,7 @@ TEST(Loads, EveryTypeVectorAndSpace) {
           address = "%r0";
         }
         for (int i = 0; i < count; ++i) list += (i > 0 ? "," : "") + reg + std::to_string(i);
-        body += "ld" + space + (count > 1 ? ".v" + std::to_string(count) : "") + "." + type + " " +
+        body += opcode + (count > 1 ? ".v" + std::to_string(count) : "") + "." + type + " " +
                 (count > 1 ? "{" + list + "}" : list) + ", [" + address + "];\n";
         for (int i = 0; i < count; ++i) {
           body += "st.global." +
@@ -69,7 +70,7 @@ TEST(Loads, EveryTypeVectorAndSpace) {
             std::memcpy(&bits, reinterpret_cast<const uint8_t*>(&input[static_cast<size_t>(4 * lane)]) + i * width / 8,
                         static_cast<size_t>(width / 8));
             ASSERT_EQ(run.at(lane, i), extended(bits, width, type[0] == 's'))
-                << "ld" << space << " " << type << " x" << count << " lane " << lane;
+                << opcode << " " << type << " x" << count << " lane " << lane;
           }
         }
       }

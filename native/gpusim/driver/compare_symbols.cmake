@@ -1,13 +1,10 @@
-# The list of symbols against the imports of the presets' library: cmake -DNM= -DLIST= -DWORK= -P compare_symbols.cmake
-set(version 13.1-9.19-1.5.13)
-set(jar $ENV{HOME}/.m2/repository/org/bytedeco/cuda/${version}/cuda-${version}-linux-x86_64.jar)
-if(NOT EXISTS ${jar})
-  message("skipped: no ${jar}")
-  return()
+# The list of symbols against the imports of the presets' library: cmake -DNM= -DLIST= -DJAR= -DWORK= -P compare_symbols.cmake
+if(NOT EXISTS ${JAR})
+  message(FATAL_ERROR "there is no ${JAR}; building java/cli puts it there")
 endif()
 file(MAKE_DIRECTORY ${WORK})
 set(library org/bytedeco/cuda/linux-x86_64/libjnicudart.so)
-file(ARCHIVE_EXTRACT INPUT ${jar} DESTINATION ${WORK} PATTERNS ${library})
+file(ARCHIVE_EXTRACT INPUT ${JAR} DESTINATION ${WORK} PATTERNS ${library})
 execute_process(COMMAND ${NM} -D --undefined-only ${WORK}/${library} OUTPUT_VARIABLE imports COMMAND_ERROR_IS_FATAL ANY)
 string(REGEX MATCHALL " U cu[A-Z][A-Za-z0-9_]*\n" imports "${imports}")  # those of the runtime have a version behind them
 list(TRANSFORM imports REPLACE " U ([A-Za-z0-9_]+)\n" "\\1")

@@ -10,7 +10,6 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.winnow.BudgetException;
 import org.winnow.TensorMemory;
-import org.winnow.WinnowException;
 import org.winnow.internal.NativeCalls;
 import org.winnow.internal.Resources;
 import org.winnow.memory.ExpertLayout.Role;
@@ -37,48 +36,26 @@ import org.winnow.moe.Experts;
  * org.winnow.ExpertLoad}, {@code ExpertEvict}, {@code ExpertWait}.
  */
 public final class ExpertCache implements AutoCloseable {
-  /**
-   * Several reads in flight hide that fresh pages are zeroed by the kernel first, and that a thread
-   * whose read has ended waits for a processor.
-   */
-  private static final int NUM_READERS = 3;
-
   private final ExpertStore store;
   private final TensorMemory memory;
   private final long budgetBytes;
   private final ExpertSlots slots;
   private final EvictionPolicy policy;
   private final CachedExperts[] layers;
-  private final int[] layerOf; // by expert across layers
   private final Resources open = new Resources(); // the arena, then the layers
   private final ExpertArena arena;
   private final long slotBytes;
-  private final Thread[] readers = new Thread[NUM_READERS];
+  private final ExpertReaders readers;
+  private final ExpertTally tally;
 
   private final ReentrantLock lock = new ReentrantLock();
-  private final Condition changed =
-      lock.newCondition(); // a read ended, experts were released, or the cache is closing
-  private final Condition work =
-      lock.newCondition(); // something is queued, or the cache is closing
-  private final IntQueue queued = new IntQueue(); // slots; stale where the state is another by now
-  private final IntQueue queuedAhead = new IntQueue();
-  private final boolean[] chosen; // by expert: at least once
+
+  /** A read ended, experts were released, or the cache is closing. */
+  private final Condition changed = lock.newCondition();
+
   private final int[] released; // scratch: slots
-  private int numReading;
   private volatile boolean closing;
   private boolean closed;
-
-  private long demandBytesRead;
-  private long usefulBytes;
-  private long wastedBytes;
-  private long pendingBytes;
-  private long hits;
-  private long misses;
-  private long evictions;
-  private long failedReads;
-  private long waitNanos;
-  private long distinctExperts;
-  private long peakTaken;
 
   /** In the host's memory; see the other constructor. */
   public ExpertCache(ExpertStore store, long budgetBytes, EvictionPolicy policy) {
@@ -103,8 +80,7 @@ public final class ExpertCache implements AutoCloseable {
     this.policy = policy;
     policy.begin(numExperts);
     this.slots = new ExpertSlots(numExperts, numSlots, policy);
-    this.chosen = new boolean[numExperts];
-    this.layerOf = new int[numExperts];
+    this.tally = new ExpertTally(numExperts);
     this.released = new int[numSlots];
     this.layers = new CachedExperts[store.numLayers()];
     try {
@@ -115,15 +91,8 @@ public final class ExpertCache implements AutoCloseable {
       open.closeAfter(e);
       throw e;
     }
-    for (int layer = 0; layer < layers.length; layer++) {
-      for (int expert = 0; expert < store.numExperts(layer); expert++)
-        layerOf[store.index(layer, expert)] = layer;
-    }
-    for (int i = 0; i < NUM_READERS; i++) {
-      readers[i] = new Thread(this::readUntilClosed, "winnow-expert-reader-" + i);
-      readers[i].setDaemon(true);
-      readers[i].start();
-    }
+    readers = new ExpertReaders(lock, store, slots, arena, listener());
+    readers.start();
   }
 
   /** The experts of one layer of the store; valid until this cache is closed. */
@@ -153,20 +122,7 @@ public final class ExpertCache implements AutoCloseable {
   public ExpertCounters counters() {
     lock.lock();
     try {
-      return new ExpertCounters(
-          demandBytesRead,
-          usefulBytes,
-          wastedBytes,
-          pendingBytes,
-          hits,
-          misses,
-          evictions,
-          failedReads,
-          waitNanos,
-          distinctExperts,
-          slots.numTaken(),
-          slots.numTaken() * slotBytes,
-          peakTaken * slotBytes);
+      return tally.counters(slots.numTaken(), slotBytes);
     } finally {
       lock.unlock();
     }
@@ -289,9 +245,8 @@ public final class ExpertCache implements AutoCloseable {
           slot = slots.takeFree(expert, QUEUED_AHEAD);
         }
         slots.hinted[slot] = true;
-        peakTaken = Math.max(peakTaken, slots.numTaken());
-        queuedAhead.add(slot);
-        work.signal();
+        tally.taken(slots.numTaken());
+        readers.addAhead(slot);
       }
     } finally {
       lock.unlock();
@@ -302,8 +257,8 @@ public final class ExpertCache implements AutoCloseable {
    * Waits for those that hold experts and for running reads, then releases everything. May be
    * called twice, also from several threads.
    *
-   * @throws IllegalStateException if this thread holds experts, of this cache or others, or is
-   *     inside an operation; nothing is closed then
+   * @throws IllegalStateException if this thread holds experts or is inside an operation; nothing
+   *     is closed then
    */
   @Override
   public void close() {
@@ -314,11 +269,10 @@ public final class ExpertCache implements AutoCloseable {
       boolean first = !closing;
       closing = true;
       changed.signalAll();
-      work.signalAll();
+      readers.end();
       while (first ? isBusy() : !closed) awaitChange();
       if (!first) return;
-      wastedBytes += pendingBytes;
-      pendingBytes = 0;
+      tally.closed();
     } finally {
       lock.unlock();
     }
@@ -338,7 +292,7 @@ public final class ExpertCache implements AutoCloseable {
     for (CachedExperts layer : layers) {
       if (layer.owner != null) return true;
     }
-    return numReading > 0;
+    return readers.isReading();
   }
 
   private void requireNothingHeld() {
@@ -389,10 +343,7 @@ public final class ExpertCache implements AutoCloseable {
       int expert = layer.firstExpert + expertIds[i];
       layer.held[i] = expertIds[i];
       policy.used(expert, layer.passes);
-      if (!chosen[expert]) {
-        chosen[expert] = true;
-        distinctExperts++;
-      }
+      tally.chosen(expert);
       if (slots.slotOf[expert] >= 0) pinTaken(layer, slots.slotOf[expert]);
     }
     if (layer.hasHints) forgetHints(layer);
@@ -407,16 +358,15 @@ public final class ExpertCache implements AutoCloseable {
       slots.pinned[slot] = true;
       enqueue(layer, slot);
     }
-    peakTaken = Math.max(peakTaken, slots.numTaken());
+    tally.taken(slots.numTaken());
   }
 
   private void pinTaken(CachedExperts layer, int slot) {
     slots.pinned[slot] = true;
     switch (slots.state[slot]) {
       case READY -> {
-        hits++;
-        usefulBytes += slots.unusedAheadBytes[slot];
-        pendingBytes -= slots.unusedAheadBytes[slot];
+        tally.hits++;
+        tally.used(slots.unusedAheadBytes[slot]);
         slots.unusedAheadBytes[slot] = 0;
       }
       case QUEUED_AHEAD -> {
@@ -429,9 +379,8 @@ public final class ExpertCache implements AutoCloseable {
   }
 
   private void enqueue(CachedExperts layer, int slot) {
-    layer.numPending++;
-    queued.add(slot);
-    if (layer.numPending > 1) work.signal(); // the caller itself reads one
+    if (layer.numPending++ == 0) readers.add(slot); // the caller itself reads one
+    else readers.addForAll(slot);
   }
 
   /**
@@ -457,11 +406,9 @@ public final class ExpertCache implements AutoCloseable {
     event.absentExperts = layer.numPending;
     long start = System.nanoTime();
     while (layer.numPending > 0) {
-      int slot = poll(queued, QUEUED);
-      if (slot >= 0) load(slot);
-      else changed.awaitUninterruptibly();
+      if (!readers.readOne()) changed.awaitUninterruptibly();
     }
-    waitNanos += System.nanoTime() - start;
+    tally.waitNanos += System.nanoTime() - start;
     event.commit();
     if (layer.failure == null) return;
     RuntimeException failure = layer.failure;
@@ -514,102 +461,62 @@ public final class ExpertCache implements AutoCloseable {
   private void evict(int slot) {
     int expert = slots.expertOf[slot];
     boolean wasRead = slots.state[slot] == READY;
-    wastedBytes += slots.unusedAheadBytes[slot];
-    pendingBytes -= slots.unusedAheadBytes[slot];
+    tally.wasted(slots.unusedAheadBytes[slot]);
     slots.release(slot);
     if (!wasRead) return; // a read-ahead that had not begun
-    evictions++;
+    tally.evictions++;
     ExpertEvents.Evict event = new ExpertEvents.Evict();
-    event.layer = layerOf[expert];
+    event.layer = store.layerOf(expert);
     event.expert = expert - layers[event.layer].firstExpert;
     event.bytes = slotBytes;
     event.commit();
   }
 
-  /** The next slot of a queue that is still in that state, or -1. */
-  private int poll(IntQueue queue, int state) {
-    for (; ; ) {
-      int slot = queue.poll();
-      if (slot < 0 || slots.state[slot] == state) return slot;
-    }
+  private CachedExperts layerOf(int slot) {
+    return layers[store.layerOf(slots.expertOf[slot])];
   }
 
-  private void readUntilClosed() {
-    lock.lock();
-    try {
-      while (!closing) {
-        int slot = poll(queued, QUEUED);
-        if (slot < 0) slot = poll(queuedAhead, QUEUED_AHEAD);
-        if (slot >= 0) load(slot);
-        else work.awaitUninterruptibly();
+  private ExpertReaders.Listener listener() {
+    return new ExpertReaders.Listener() {
+      @Override
+      public void loaded(int slot, long readBytes, boolean ahead) {
+        slots.state[slot] = READY;
+        boolean wanted = slots.pinned[slot];
+        if (wanted) layerOf(slot).numPending--;
+        if (!ahead) {
+          tally.misses++;
+          tally.demandBytesRead += readBytes;
+        } else {
+          tally.readAhead(readBytes);
+          if (wanted) {
+            tally.hits++;
+            tally.used(readBytes);
+          } else {
+            slots.unusedAheadBytes[slot] = readBytes;
+          }
+        }
+        changed.signalAll();
       }
-    } finally {
-      lock.unlock();
-    }
+
+      @Override
+      public void failed(int slot, RuntimeException failure, boolean ahead) {
+        tally.failedReads++;
+        CachedExperts layer = layerOf(slot);
+        boolean wanted = slots.pinned[slot];
+        if (ahead && wanted) { // asked for meanwhile: whoever did learns of it if it fails again
+          slots.state[slot] = QUEUED;
+          readers.add(slot);
+        } else {
+          slots.release(slot);
+          if (wanted) giveUp(layer, failure);
+        }
+        changed.signalAll();
+      }
+    };
   }
 
-  /** Reads one expert. The lock is given up meanwhile. */
-  private void load(int slot) {
-    int expert = slots.expertOf[slot];
-    CachedExperts layer = layers[layerOf[expert]];
-    boolean ahead = slots.state[slot] == QUEUED_AHEAD;
-    ExpertLayout layout = store.layout(layer.layer, expert - layer.firstExpert);
-    slots.state[slot] = READING;
-    numReading++;
-    lock.unlock();
-    ExpertEvents.Load event = new ExpertEvents.Load();
-    event.begin();
-    long readBytes = 0;
-    RuntimeException failure = null;
-    try {
-      String what = "layer " + layer.layer + ", expert " + (expert - layer.firstExpert);
-      readBytes = arena.load(layout, slot, what);
-    } catch (RuntimeException e) {
-      failure = e;
-    } catch (
-        Error e) { // out of memory: for the caller who waits, not for a reader thread to die of
-      failure = new WinnowException("expert could not be loaded: " + e, e);
-    } finally {
-      lock.lock();
-    }
-    event.layer = layer.layer;
-    event.expert = expert - layer.firstExpert;
-    event.bytes = readBytes;
-    event.readAhead = ahead;
-    event.failure = failure == null ? null : failure.getMessage();
-    event.commit();
-    numReading--;
-    if (failure == null) loaded(layer, slot, readBytes, ahead);
-    else failed(layer, slot, failure, ahead);
-    changed.signalAll();
-  }
-
-  private void loaded(CachedExperts layer, int slot, long readBytes, boolean ahead) {
-    slots.state[slot] = READY;
-    boolean wanted = slots.pinned[slot];
-    if (wanted) layer.numPending--;
-    if (!ahead) {
-      misses++;
-      demandBytesRead += readBytes;
-    } else if (wanted) {
-      hits++;
-      usefulBytes += readBytes;
-    } else {
-      slots.unusedAheadBytes[slot] = readBytes;
-      pendingBytes += readBytes;
-    }
-  }
-
-  private void failed(CachedExperts layer, int slot, RuntimeException failure, boolean ahead) {
-    failedReads++;
-    boolean wanted = slots.pinned[slot];
-    if (ahead && wanted) { // asked for meanwhile: whoever did learns of it if it fails again
-      slots.state[slot] = QUEUED;
-      queued.add(slot);
-      return;
-    }
-    slots.release(slot);
-    if (!wanted) return;
+  /** Whoever waits for the layer learns of it once the reads that have begun are over. */
+  private void giveUp(CachedExperts layer, RuntimeException failure) {
     layer.numPending--;
     if (layer.failure == null) layer.failure = failure;
     else if (layer.failure != failure) layer.failure.addSuppressed(failure);

@@ -1,6 +1,7 @@
 package org.winnow.memory;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.IntFunction;
 import org.winnow.CheckpointException;
@@ -19,6 +20,7 @@ import org.winnow.TensorMemory;
 public final class ExpertStore {
   private final ExpertLayout[][] layouts; // [layer][expert]
   private final int[] firstExpert; // per layer, in the numbering across layers; one more at the end
+  private final int[] layerOf; // per expert in that numbering
   private final long hiddenSize;
   private final long intermediateSize;
   private final DType weightType;
@@ -37,6 +39,9 @@ public final class ExpertStore {
       firstExpert[layer + 1] = firstExpert[layer] + layouts[layer].length;
       for (ExpertLayout layout : layouts[layer]) largest = Math.max(largest, layout.slotBytes());
     }
+    this.layerOf = new int[numExperts()];
+    for (int layer = 0; layer < layouts.length; layer++)
+      Arrays.fill(layerOf, firstExpert[layer], firstExpert[layer + 1], layer);
     this.slotBytes = largest;
   }
 
@@ -115,6 +120,11 @@ public final class ExpertStore {
   /** The expert's number across layers. */
   int index(int layer, int expert) {
     return firstExpert[layer] + expert;
+  }
+
+  /** The layer of the expert with that number across layers. */
+  int layerOf(int index) {
+    return layerOf[index];
   }
 
   /**

@@ -107,11 +107,26 @@ class CudaModelTest {
       assertThat(afterCold - begin - (afterWarm - afterCold))
           .as("bytes copied for experts")
           .isEqualTo(counters.distinctExperts() * EXPERT_BYTES + firstUse);
+      assertThat(afterWarm - afterCold).as("bytes copied for all else").isEqualTo(otherBytes());
       assertThat(slots).hasSize((int) counters.distinctExperts());
       slots.forEach(
           (address, sizeBytes) ->
               assertThat(GpuSim.distinctBytesRead(address, sizeBytes)).isEqualTo(EXPERT_BYTES));
     }
+  }
+
+  /** What {@link #generate} copies to the device besides experts, in kjv-moe's sizes. */
+  private static long otherBytes() {
+    int numTokens = PROMPT.length + 15; // the last one is not computed
+    int numSteps = 1 + 15;
+    long idAndAngles = Integer.BYTES + 2 * 16 * Float.BYTES;
+    long addressesOfExperts = 2 * 4 * 32 * Long.BYTES; // gate and up, down; each with biases
+    long chosenExperts = 32 * Integer.BYTES;
+    long addressesOfPages = 2 * 4 * 16 * Long.BYTES; // keys and values, 4 layers
+    long length = Long.BYTES;
+    return numTokens * idAndAngles
+        + numSteps * (4 * (addressesOfExperts + chosenExperts) + length)
+        + addressesOfPages;
   }
 
   /** Where experts make room for others, each that is brought is copied once, and nothing else. */

@@ -102,7 +102,7 @@ class CudaTransferQueueTest {
     transfers.freeStaging(staging, BYTES);
     transfers.close();
     backend.close();
-    assertThat(GpuReport.take().findings()).hasSize(1); // the illegal address
+    assertThat(GpuReport.of(GpuSim.takeReports()).findings()).hasSize(1); // the illegal address
   }
 
   @Test

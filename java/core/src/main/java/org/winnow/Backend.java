@@ -90,7 +90,7 @@ public abstract class Backend implements AutoCloseable {
    * its memory or copies to or from the host is refused within the step; run it once before, so
    * that what it needs is there. The tensors that it uses must stay open as long as the captured
    * step. Other threads' operations wait until the step is captured: it must not wait for one of
-   * these threads, and is refused a layer that one of them is using.
+   * these threads, and is refused to close anything and a layer that one of them is using.
    *
    * @throws UnsupportedOperationException unless {@link #canCapture()}
    * @throws IllegalStateException if the step does what cannot be captured
@@ -102,11 +102,6 @@ public abstract class Backend implements AutoCloseable {
 
   /** Whether {@link #capture} is supported: on a device, whose host would be the slower one. */
   public boolean canCapture() {
-    return false;
-  }
-
-  /** Whether the calling thread is capturing a step of this backend. */
-  public boolean isCapturing() {
     return false;
   }
 

@@ -31,13 +31,18 @@ public final class NativeCalls {
     DEPTH.get()[0]--;
   }
 
+  /** Whether this thread has entered and not exited: it must not wait for others that close. */
+  static boolean isInside() {
+    return DEPTH.get()[0] > 0;
+  }
+
   /**
    * For a closer, before it marks anything closed.
    *
    * @throws IllegalStateException if called from inside a call, which would wait for itself
    */
   public static void requireOutside() {
-    if (DEPTH.get()[0] > 0)
+    if (isInside())
       throw new IllegalStateException("close() called from inside a running operation");
   }
 

@@ -1,7 +1,6 @@
 package org.winnow.internal;
 
 import java.util.concurrent.locks.ReentrantLock;
-import org.winnow.Backend;
 
 /** Lets one thread at a time into an object that issues operations. */
 public final class TurnLock extends ReentrantLock {
@@ -19,14 +18,18 @@ public final class TurnLock extends ReentrantLock {
   /**
    * Waits for its turn.
    *
-   * @throws IllegalStateException if this thread captures a step and another is in there: it cannot
-   *     leave before the step is captured
+   * @throws IllegalStateException if another thread is in there and this one may not wait for it:
+   *     it captures a step, whose end the other waits for, or holds experts that a close of the
+   *     other's would wait for
    */
-  public void lock(Backend backend) {
+  @Override
+  public void lock() {
     if (tryLock()) return;
-    if (backend.isCapturing())
+    if (NativeCalls.isInside())
       throw new IllegalStateException(
-          name + " is in use by another thread: a step that is being captured cannot wait for it");
-    lock();
+          name
+              + " is in use by another thread: who captures a step or holds experts cannot wait for"
+              + " it");
+    super.lock();
   }
 }

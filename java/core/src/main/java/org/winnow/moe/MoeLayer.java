@@ -114,7 +114,7 @@ public final class MoeLayer implements AutoCloseable {
    * @throws IllegalStateException if a tensor, this layer, a part of it or the backend is closed
    */
   public void forward(Backend backend, Tensor hidden, Tensor output) {
-    lock.lock(backend);
+    lock.lock();
     try {
       requireOutput(hidden, output);
       choose(backend, hidden);
@@ -172,7 +172,7 @@ public final class MoeLayer implements AutoCloseable {
    * @param hidden [numTokens, hiddenSize], f32 or bf16
    */
   public void choose(Backend backend, Tensor hidden) {
-    lock.lock(backend);
+    lock.lock();
     try {
       requireHidden(hidden);
       hidden.requireIn("hidden", backend.memory());
@@ -223,7 +223,7 @@ public final class MoeLayer implements AutoCloseable {
    * @param output [numTokens, hiddenSize], f32 or bf16, overwritten; must not overlap hidden
    */
   public void computeHeld(Backend backend, Tensor hidden, Tensor output) {
-    lock.lock(backend);
+    lock.lock();
     try {
       requireOutput(hidden, output);
       hidden.requireFloating("hidden", plan.numTokens(), experts.hiddenSize());
@@ -295,7 +295,7 @@ public final class MoeLayer implements AutoCloseable {
    * @param output overwritten
    */
   public void route(Backend backend, Tensor hidden, Routing output) {
-    lock.lock(backend);
+    lock.lock();
     try {
       requireHidden(hidden);
       Tensor scores = logits.exactly(F32, hidden.dim(0), experts.numExperts());

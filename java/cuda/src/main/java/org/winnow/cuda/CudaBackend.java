@@ -157,11 +157,6 @@ public final class CudaBackend extends Backend {
   }
 
   @Override
-  public boolean isCapturing() {
-    return context.isCapturingHere();
-  }
-
-  @Override
   public void add(Tensor accumulator, Tensor addend) {
     try (var entry = context.enter("add")) {
       add.launch(entry.stream(), accumulator, addend);

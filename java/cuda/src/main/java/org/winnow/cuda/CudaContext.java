@@ -166,11 +166,6 @@ final class CudaContext {
     return capturing;
   }
 
-  /** Whether the calling thread, which need not be in the context, captures a step. */
-  boolean isCapturingHere() {
-    return lock.isHeldByCurrentThread() && capturing;
-  }
-
   void setCapturing(boolean capturing) {
     this.capturing = capturing;
   }
@@ -245,7 +240,7 @@ final class CudaContext {
    */
   void close(CudaMemory memory) {
     if (released) return;
-    if (isCapturingHere()) refuseInCapture("closing the backend");
+    if (lock.isHeldByCurrentThread()) refuseInCapture("closing the backend");
     NativeCalls.awaitRunning();
     lock.lock();
     closed = true;

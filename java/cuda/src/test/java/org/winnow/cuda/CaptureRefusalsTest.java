@@ -79,14 +79,20 @@ class CaptureRefusalsTest {
     try (var p =
             new MoeLayerProblem(backend, new Random(1), 1, 8, 2, 32, 24, DType.BF16, DType.F32);
         MoeLayer layer = p.layer(p.experts).build()) {
-      assertRefused("MoE layer", () -> layer.forward(backend, p.hidden, p.output));
-      assertRefused("feed-forward block", () -> p.shared.run(backend, p.hidden, p.output));
+      Runnable forward = () -> layer.forward(backend, p.hidden, p.output);
+      assertRefused("MoE layer", forward, forward);
+      try (Tensor logits = backend.f32(1, 8)) {
+        assertRefused("MoE layer", forward, () -> logits.copyFrom(layer.routerLogits()));
+      }
+      Runnable run = () -> p.shared.run(backend, p.hidden, p.output);
+      assertRefused("feed-forward block", run, run);
     }
   }
 
-  private void assertRefused(String name, Runnable use) throws InterruptedException {
-    use.run();
-    Thread other = new Thread(use);
+  private void assertRefused(String name, Runnable others, Runnable use)
+      throws InterruptedException {
+    others.run();
+    Thread other = new Thread(others);
     assertThatThrownBy(
             () ->
                 backend.capture(
@@ -98,7 +104,8 @@ class CaptureRefusalsTest {
         .isInstanceOf(IllegalStateException.class)
         .hasMessage(
             name
-                + " is in use by another thread: a step that is being captured cannot wait for it");
+                + " is in use by another thread: who captures a step or holds experts cannot wait for"
+                + " it");
     other.join();
     backend.capture(use).close();
   }

@@ -456,9 +456,6 @@ public final class MlaAttention implements AutoCloseable {
   /** Releases what this made; the weights stay the caller's. May be called twice. */
   @Override
   public void close() {
-    expand.close();
-    absorbKeys.close();
-    absorbValues.close();
-    keysTransposed.close();
+    Resources.closeAll(expand, absorbKeys, absorbValues, keysTransposed);
   }
 }

@@ -4,6 +4,7 @@ import java.util.Arrays;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.internal.Resources;
 
 /**
  * Intermediate results of {@link MlaAttention}: grows to the largest call, is reused by the next.
@@ -128,9 +129,8 @@ public final class MlaWorkspace implements AutoCloseable {
   }
 
   private void free() {
-    for (Tensor tensor : memory) {
-      if (tensor != null) tensor.close();
-    }
-    if (expanded != null) expanded.close();
+    AutoCloseable[] all = Arrays.copyOf(memory, memory.length + 1, AutoCloseable[].class);
+    all[memory.length] = expanded;
+    Resources.closeAll(all);
   }
 }

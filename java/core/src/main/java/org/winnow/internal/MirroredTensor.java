@@ -67,10 +67,6 @@ public final class MirroredTensor implements AutoCloseable {
   /** Frees both, after operations that are running. May be called twice. */
   @Override
   public void close() {
-    try {
-      tensor.close();
-    } finally {
-      host.close();
-    }
+    Resources.closeAll(host, tensor);
   }
 }

@@ -26,6 +26,13 @@ public final class Resources implements AutoCloseable {
     return opened;
   }
 
+  /** Closes all of these, whatever one of them throws; null is nothing. */
+  public static void closeAll(AutoCloseable... all) {
+    Resources open = new Resources();
+    for (AutoCloseable one : all) if (one != null) open.keep(one);
+    open.close();
+  }
+
   /** What closing throws is added to the reason for it. */
   public synchronized void closeAfter(Throwable reason) {
     while (!open.isEmpty()) {

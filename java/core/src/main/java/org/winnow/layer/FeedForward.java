@@ -6,6 +6,7 @@ import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCalls;
+import org.winnow.internal.Resources;
 import org.winnow.internal.TurnLock;
 import org.winnow.moe.Activation;
 import org.winnow.moe.ExpertMatrices;
@@ -86,7 +87,7 @@ public final class FeedForward implements AutoCloseable {
    * @throws IllegalStateException if a tensor, this or the backend is closed
    */
   public void run(Backend backend, Tensor input, Tensor output) {
-    lock.lock(backend);
+    lock.lock();
     try {
       requireOpen();
       input.requireFloating("input", ANY, hiddenSize());
@@ -143,9 +144,7 @@ public final class FeedForward implements AutoCloseable {
     lock.lock(); // until a call that is running has ended; none begins after that
     closed = true;
     lock.unlock();
-    gateUp.close();
-    downMatrix.close();
-    if (inner != null) inner.close();
+    Resources.closeAll(gateUp, downMatrix, inner);
   }
 
   private void reserve(Tensor input) {

@@ -1,6 +1,7 @@
 package org.winnow.memory;
 
 import org.winnow.DType;
+import org.winnow.internal.Resources;
 import org.winnow.moe.ExpertMatrices;
 import org.winnow.moe.Experts;
 
@@ -154,7 +155,6 @@ final class CachedExperts implements Experts, AutoCloseable {
 
   @Override
   public void close() {
-    gateUp.close();
-    down.close();
+    Resources.closeAll(gateUp, down);
   }
 }

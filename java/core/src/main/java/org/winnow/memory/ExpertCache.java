@@ -87,12 +87,12 @@ public final class ExpertCache implements AutoCloseable {
       this.arena = open.keep(ExpertArena.open(store, memory, numSlots));
       for (int layer = 0; layer < layers.length; layer++)
         layers[layer] = open.keep(new CachedExperts(this, layer));
+      readers = new ExpertReaders(lock, store, slots, arena, listener());
+      readers.start();
     } catch (RuntimeException | Error e) {
       open.closeAfter(e);
       throw e;
     }
-    readers = new ExpertReaders(lock, store, slots, arena, listener());
-    readers.start();
   }
 
   /** The experts of one layer of the store; valid until this cache is closed. */

@@ -52,12 +52,19 @@ final class ExpertReaders {
     this.listener = listener;
   }
 
-  /** Without the lock. */
+  /** Without the lock. Where the system gives too few threads, none is left. */
   void start() {
-    for (int i = 0; i < NUM_THREADS; i++) {
-      Thread thread = new Thread(this::readUntilTheEnd, "winnow-expert-reader-" + i);
-      thread.setDaemon(true);
-      thread.start();
+    try {
+      for (int i = 0; i < NUM_THREADS; i++) {
+        Thread thread = new Thread(this::readUntilTheEnd, "winnow-expert-reader-" + i);
+        thread.setDaemon(true);
+        thread.start();
+      }
+    } catch (Error e) {
+      lock.lock();
+      end();
+      lock.unlock();
+      throw e;
     }
   }
 

@@ -29,7 +29,7 @@ final class ExpertTally {
     peakTaken = Math.max(peakTaken, numTaken);
   }
 
-  /** For an expert that nobody has asked for yet. */
+  /** Until {@link #used} or {@link #wasted} says what became of it. */
   void readAhead(long bytes) {
     pendingBytes += bytes;
   }

@@ -171,10 +171,7 @@ public final class ExpertPlan implements AutoCloseable {
   public void close() {
     NativeCalls.requireOutside();
     closed = true;
-    expertOffsets.close();
-    sourceRows.close();
-    assignmentRows.close();
-    activeExperts.close();
+    Resources.closeAll(expertOffsets, sourceRows, assignmentRows, activeExperts);
   }
 
   @Override

@@ -6,6 +6,7 @@ import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCalls;
+import org.winnow.internal.Resources;
 
 /**
  * Experts whose weights are the caller's tensors, all in one memory. The tensors must be open while
@@ -176,8 +177,7 @@ public final class ResidentExperts implements Experts, AutoCloseable {
    */
   @Override
   public void close() {
-    gateUp.close();
-    down.close();
+    Resources.closeAll(gateUp, down);
   }
 
   private void requireOpen(int expert) {

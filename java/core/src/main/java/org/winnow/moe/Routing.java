@@ -157,9 +157,7 @@ public final class Routing implements AutoCloseable {
   public void close() {
     NativeCalls.requireOutside();
     closed = true;
-    tokenOffsets.close();
-    expertIds.close();
-    routingWeights.close();
+    Resources.closeAll(tokenOffsets, expertIds, routingWeights);
   }
 
   @Override

@@ -1,6 +1,7 @@
 package org.winnow.cuda;
 
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Set;
 import org.winnow.DType;
 import org.winnow.Tensor;
@@ -13,7 +14,8 @@ import org.winnow.models.TokenListener;
 
 /**
  * Run in a process of its own by {@link CudaBackendTest}: an error on the device that nobody has
- * found yet when a model that generated there is closed, twice. Prints what each close throws.
+ * found yet when a model with two sequences is closed, twice. Prints what each close throws, and
+ * what the sequences say then.
  *
  * <p>Argument: the model.
  */
@@ -25,15 +27,14 @@ final class PoisonedModelMain {
     var backend = new CudaBackend();
     LanguageModel model =
         LanguageModel.open(Path.of(arguments[0]), LoadOptions.defaults().withBackend(backend));
-    Session session = model.newSession(); // left open
-    session.generate(
-        new int[] {0, 48}, GenerateOptions.greedy(2).withStopIds(Set.of()), TokenListener.NONE);
+    List<Session> sessions = List.of(model.newSession(), model.newSession()); // left open
+    sessions.forEach(PoisonedModelMain::generate);
     Tensor good = backend.f32(1, 4);
     Tensor bad = Tensor.wrap(backend.memory(), good.address() + (1L << 40), DType.F32, 1, 4);
     Add.run(backend, bad, good);
     print(model::close);
     print(model::close);
-    print(session::close);
+    for (Session session : sessions) print(() -> generate(session));
     backend.close();
     long readers =
         Thread.getAllStackTraces().keySet().stream()
@@ -44,6 +45,12 @@ final class PoisonedModelMain {
     System.out.println(readers + " readers");
   }
 
+  /** Captured steps, too. */
+  private static void generate(Session session) {
+    session.generate(
+        new int[] {0, 48}, GenerateOptions.greedy(4).withStopIds(Set.of()), TokenListener.NONE);
+  }
+
   private static void join(Thread reader) {
     try {
       reader.join(10_000);
@@ -52,11 +59,11 @@ final class PoisonedModelMain {
     }
   }
 
-  private static void print(Runnable close) {
+  private static void print(Runnable call) {
     try {
-      close.run();
-      System.out.println("closed");
-    } catch (CudaException e) {
+      call.run();
+      System.out.println("done");
+    } catch (RuntimeException e) {
       System.out.println(e.getMessage());
     }
   }

@@ -242,6 +242,19 @@ public final class LanguageModel implements AutoCloseable {
     return tokenizer;
   }
 
+  private void closeSessions() {
+    RuntimeException failure = null;
+    for (Session session : sessions) {
+      try {
+        session.close();
+      } catch (RuntimeException e) { // the device is lost, say: the others go all the same
+        if (failure == null) failure = e;
+        else failure.addSuppressed(e);
+      }
+    }
+    if (failure != null) throw failure;
+  }
+
   void forget(Session session) {
     sessions.remove(session);
     forget(session.cache());
@@ -268,7 +281,7 @@ public final class LanguageModel implements AutoCloseable {
     if (!running.close()) return;
     try (tokenizer;
         loaded) {
-      sessions.forEach(Session::close);
+      closeSessions();
     }
   }
 }

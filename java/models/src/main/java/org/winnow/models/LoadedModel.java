@@ -70,7 +70,11 @@ final class LoadedModel implements AutoCloseable {
               new Decoder(
                   backend, spec, weights, layers(options.everyExpert()), options.readAhead()));
     } catch (RuntimeException | Error e) {
-      close();
+      try {
+        close();
+      } catch (RuntimeException | Error other) {
+        e.addSuppressed(other);
+      }
       throw e;
     }
   }
@@ -149,14 +153,15 @@ final class LoadedModel implements AutoCloseable {
     for (int i = 0; i < spec.layers().size(); i++) {
       DecoderSpec.Layer layer = spec.layers().get(i);
       AttentionBlock attention =
-          layer.attention() instanceof DecoderSpec.LatentAttention latent
-              ? new LatentBlock(latent, i, spec.epsilon(), weights, workspace)
-              : new GroupedQueryBlock(
-                  (DecoderSpec.GroupedQueryAttention) layer.attention(),
-                  i,
-                  spec.epsilon(),
-                  weights,
-                  scratch);
+          keep(
+              layer.attention() instanceof DecoderSpec.LatentAttention latent
+                  ? new LatentBlock(latent, i, spec.epsilon(), weights, workspace)
+                  : new GroupedQueryBlock(
+                      (DecoderSpec.GroupedQueryAttention) layer.attention(),
+                      i,
+                      spec.epsilon(),
+                      weights,
+                      scratch));
       MlpBlock mlp =
           layer.mlp() instanceof DecoderSpec.ExpertMlp experts
               ? experts(experts, expertLayer++, everyExpert)
@@ -164,7 +169,7 @@ final class LoadedModel implements AutoCloseable {
       layers.add(
           new Decoder.Layer(
               weights.get(layer.attentionNorm().name()),
-              keep(attention),
+              attention,
               weights.get(layer.mlpNorm().name()),
               mlp));
     }
@@ -231,20 +236,17 @@ final class LoadedModel implements AutoCloseable {
     return weights.sizeBytes();
   }
 
-  /**
-   * Closes in the opposite order of opening, all of it: what goes wrong first is thrown in the end.
-   */
+  /** Closes in the opposite order of opening, all of it; the first failure is thrown in the end. */
   @Override
   public void close() {
-    RuntimeException failure = null;
-    while (!open.isEmpty()) {
-      try {
-        open.pop().close();
-      } catch (Exception e) {
-        if (failure != null) failure.addSuppressed(e);
-        else failure = e instanceof RuntimeException r ? r : new IllegalStateException(e);
-      }
+    if (open.isEmpty()) return;
+    try (LoadedModel others = this;
+        AutoCloseable last = open.pop()) {
+      // the last is closed first, then the others, whatever it throws
+    } catch (RuntimeException e) {
+      throw e;
+    } catch (Exception e) {
+      throw new IllegalStateException(e); // none of ours throws a checked one
     }
-    if (failure != null) throw failure;
   }
 }

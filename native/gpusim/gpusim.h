@@ -207,7 +207,8 @@ struct LaunchReport {
 };
 
 // Runs one kernel to its end or to its first error. std::invalid_argument when the launch itself is refused: more than 1024
-// threads, threads other than the kernel states, more than 227 KiB of shared memory, an empty grid or `bytes` other than the kernel's parameter_bytes.
+// threads, threads other than the kernel states, more than 227 KiB of shared memory, an empty grid or `bytes` other than
+// the kernel's parameter_bytes.
 LaunchReport run(Memory& memory, const Module& module, const Kernel& kernel, Dim3 grid, Dim3 block,
                  uint32_t dynamic_shared_bytes, const void* packed_arguments, size_t bytes, const Options& options);
 

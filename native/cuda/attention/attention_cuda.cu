@@ -9,7 +9,7 @@
 // Layout   query, output row-major; pages as in the contract, addresses multiples of 16. Buffered keys are 36 floats apart: eight keys read as float4 then
 //          touch 32 different banks. Weights of odd rows have their 16-key halves swapped, for the two rows that a warp writes at once.
 // Grid     x: tile of rows, the longest first. y: kv head, and within it groups of COLUMN_BLOCKS * 64 value columns (scores are computed again for each).
-//          z: splits of 256 keys, taken in turn. Nothing of the grid depends on the position, which lies in device memory: a captured launch can be replayed.
+//          z: splits of 256 keys, taken in turn. The position lies in device memory, and nothing of a captured launch's grid depends on it.
 // Block    16 * ROW_LANES threads; 16 neighbouring threads share ROWS_PER_LANE rows: scores of keys lane, lane + 16, ... and columns 4 * lane, ... each.
 // Memory   per tile and key block reads the keys and values that a row of the tile sees, no other; shared: see AttentionTile.
 // Order    f32. A score is one chain of fused products along the elements; a row's weights are added per lane, then by a butterfly; a block's weighted values

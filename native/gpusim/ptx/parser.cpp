@@ -559,7 +559,9 @@ class Parser {
   std::vector<Scope> scopes_;
   std::vector<LabelUse> label_uses_;
   std::vector<SourcePoint> location_;
-  std::map<SourcePoint, std::vector<SourcePoint>> locations_;  // of this function, by their first point
+  // Of this function, by their first point. A point that is inlined along several ways stands for the last one that was
+  // named: PTX does not say more.
+  std::map<SourcePoint, std::vector<SourcePoint>> locations_;
 };
 
 }  // namespace

@@ -2,10 +2,7 @@ package org.winnow.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.List;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
@@ -27,16 +24,10 @@ class CudaDriverProbeTest {
 
   @Test
   void asksForTheVersionAndTheDevicesAndChangesNothing() throws Exception {
-    compileDriver();
+    FakeDriver driver = new FakeDriver(directory);
+    driver.compile(source());
     List<String> lines =
-        run(
-            List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--enable-native-access=ALL-UNNAMED",
-                "-Dorg.bytedeco.javacpp.cachedir=" + directory.resolve("cache"),
-                "-cp",
-                System.getProperty("java.class.path"),
-                CudaDriverProbeTest.class.getName()));
+        driver.runJava(CudaDriverProbeTest.class, directory.resolve("cache").toString());
     String device = "cuda:0: Some GPU, compute capability 9.9, 9 multiprocessors, 0.0 GiB";
     assertThat(lines).containsOnlyOnce("null").contains("[" + device + "]");
     assertThat(
@@ -54,7 +45,7 @@ class CudaDriverProbeTest {
             "cuDeviceGetAttribute");
   }
 
-  private void compileDriver() throws IOException, InterruptedException {
+  private static String source() {
     String source =
         """
         #include <cstdio>
@@ -74,29 +65,6 @@ class CudaDriverProbeTest {
             .filter(name -> !source.contains("ANSWER(" + name + ","))
             .map(name -> "ANSWER(" + name + ", (), )\n")
             .collect(Collectors.joining());
-    Path file = Files.writeString(directory.resolve("driver.cpp"), source + others);
-    run(
-        List.of(
-            "g++",
-            "-shared",
-            "-fPIC",
-            "-Wl,-soname,libcuda.so.1",
-            "-o",
-            directory.resolve("libcuda.so.1").toString(),
-            file.toString()));
-    Path runtime = GpuSim.directory().resolve("libcudart.so.13");
-    if (Files.exists(runtime)) // else the toolkit's is found
-    Files.copy(runtime, directory.resolve("libcudart.so.13"), StandardCopyOption.REPLACE_EXISTING);
-  }
-
-  private List<String> run(List<String> command) throws IOException, InterruptedException {
-    Path output = directory.resolve("output.txt");
-    ProcessBuilder builder =
-        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output.toFile());
-    builder.environment().put("LD_LIBRARY_PATH", directory.toString());
-    int status = builder.start().waitFor();
-    List<String> lines = Files.readAllLines(output);
-    assertThat(status).as(String.join("\n", lines)).isZero();
-    return lines;
+    return source + others;
   }
 }

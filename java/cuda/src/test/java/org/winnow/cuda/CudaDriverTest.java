@@ -6,9 +6,7 @@ import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
@@ -31,7 +29,8 @@ class CudaDriverTest {
 
   @Test
   void saysThatThereIsNoDriver() throws Exception {
-    List<String> complaint = run(List.of("env", "LD_PRELOAD=libcuda.so.1", "true"));
+    List<String> complaint =
+        new FakeDriver(directory).run(List.of("env", "LD_PRELOAD=libcuda.so.1", "true"));
     assumeFalse(complaint.isEmpty(), "the loader finds an NVIDIA driver on this machine");
     assertUnavailable("no NVIDIA driver: libcuda.so.1: cannot open shared object file");
   }
@@ -155,34 +154,14 @@ class CudaDriverTest {
             .replace("MAJOR", "" + computeMajor);
   }
 
-  /** Makes a libcuda.so.1 of that source in the directory. */
   private void compile(String source) throws IOException, InterruptedException {
-    Path file = Files.writeString(directory.resolve("driver.cpp"), ANSWERS + source);
-    run(
-        List.of(
-            "g++",
-            "-shared",
-            "-fPIC",
-            "-Wl,-soname,libcuda.so.1",
-            "-o",
-            directory.resolve("libcuda.so.1").toString(),
-            file.toString()));
-    Path runtime = GpuSim.directory().resolve("libcudart.so.13");
-    if (Files.exists(runtime)) // else the toolkit's is found
-    Files.copy(runtime, directory.resolve("libcudart.so.13"), StandardCopyOption.REPLACE_EXISTING);
+    new FakeDriver(directory).compile(ANSWERS + source);
   }
 
   private void assertUnavailable(String cause) throws IOException, InterruptedException {
     List<String> lines =
-        run(
-            List.of(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "--enable-native-access=ALL-UNNAMED",
-                "-Dorg.bytedeco.javacpp.cachedir="
-                    + System.getProperty("org.bytedeco.javacpp.cachedir"),
-                "-cp",
-                System.getProperty("java.class.path"),
-                ProbeMain.class.getName()));
+        new FakeDriver(directory)
+            .runJava(ProbeMain.class, System.getProperty("org.bytedeco.javacpp.cachedir"));
     List<String> answers = new ArrayList<>(lines);
     answers.removeIf(line -> line.matches("INFO: .*|.* org.winnow.Backends best"));
     assertThat(answers).as(String.join("\n", lines)).hasSize(4);
@@ -191,16 +170,5 @@ class CudaDriverTest {
     assertThat(answers.get(2)).isEqualTo(answers.get(1));
     assertThat(answers.get(3)).isEqualTo("cpu");
     assertThat(String.join("\n", lines)).contains("cuda is unavailable: " + answers.get(0));
-  }
-
-  private List<String> run(List<String> command) throws IOException, InterruptedException {
-    Path output = directory.resolve("output.txt");
-    ProcessBuilder builder =
-        new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(output.toFile());
-    builder.environment().put("LD_LIBRARY_PATH", directory.toString());
-    int status = builder.start().waitFor();
-    List<String> lines = Files.readAllLines(output);
-    assertThat(status).as(String.join("\n", lines)).isZero();
-    return lines;
   }
 }

@@ -6,6 +6,7 @@ import java.io.InputStream;
 import java.net.URL;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.jar.Manifest;
 import org.bytedeco.javacpp.Loader;
 
 /**
@@ -71,14 +72,21 @@ public final class NativeLoader {
     setDefault("org.bytedeco.javacpp.maxBytes", "0");
     String directory =
         System.getProperty("winnow.native.path", System.getenv("WINNOW_NATIVE_PATH"));
-    String source = directory == null ? unpackedSource() : namedSource(directory);
+    String cache = null; // where natives are unpacked, if they have to be
+    if (directory == null) cache = unpackingDirectory();
+    else lookIn(directory);
     String found;
     int abiVersion;
     try {
       found = Loader.load(NativeCpu.class);
       abiVersion = NativeCpu.abi_version();
     } catch (LinkageError e) {
-      throw link(missing(Loader.getPlatform(), version(), source, e), e);
+      String holder = directory != null ? directory : cache;
+      throw link(
+          holder == null || !Loader.getPlatform().equals(PLATFORM)
+              ? missing(Loader.getPlatform(), version(), isModule(), e)
+              : unloadable(holder, e),
+          e);
     }
     if (directory != null
         && !new File(found)
@@ -109,7 +117,7 @@ public final class NativeLoader {
   }
 
   /** Has JavaCPP look in that directory before it looks into jars. */
-  private static String namedSource(String directory) {
+  private static void lookIn(String directory) {
     if (!Files.isRegularFile(Path.of(directory, JNI_LIBRARY))) {
       throw link(
           "winnow.native.path must be a directory that holds libwinnow.so.1 and "
@@ -120,18 +128,16 @@ public final class NativeLoader {
     }
     setDefault("org.bytedeco.javacpp.pathsFirst", "true");
     Loader.loadProperties().setProperty("platform.linkpath", directory);
-    return directory;
   }
 
-  /** Has JavaCPP unpack into a directory named after the content. */
-  private static String unpackedSource() {
+  /** Has JavaCPP unpack into a directory named after the content; null if nothing is unpacked. */
+  private static String unpackingDirectory() {
     String resource = "/org/winnow/" + PLATFORM + "/natives.sha256";
     URL manifest = NativeCpu.class.getResource(resource);
     if (manifest == null)
       // on the module path the natives are another module's
       manifest = Loader.class.getResource(resource);
-    if (manifest == null || manifest.getProtocol().equals("file"))
-      return "the class path"; // nothing to unpack
+    if (manifest == null || manifest.getProtocol().equals("file")) return null;
     if (System.getProperty("org.bytedeco.javacpp.cachedir") == null) {
       try (InputStream content = manifest.openStream()) {
         System.setProperty(
@@ -147,17 +153,31 @@ public final class NativeLoader {
             e);
       }
     }
-    return manifest + ", unpacked into " + System.getProperty("org.bytedeco.javacpp.cachedir");
+    return System.getProperty("org.bytedeco.javacpp.cachedir");
   }
 
-  /** What to tell someone whose class path lacks the natives. */
-  static String missing(String platform, String version, String source, Throwable cause) {
+  /** What to tell someone who has the natives in a directory where they cannot be loaded. */
+  static String unloadable(String directory, Throwable error) {
+    Throwable root = error;
+    while (root.getCause() != null) root = root.getCause();
+    return "Winnow's natives cannot be loaded from "
+        + directory
+        + ": "
+        + root.getMessage()
+        + "; have them unpacked elsewhere with XDG_CACHE_HOME, or name a directory with libwinnow.so.1"
+        + " and "
+        + JNI_LIBRARY
+        + " in -Dwinnow.native.path";
+  }
+
+  /** What to tell someone whose class or module path lacks the natives. */
+  static String missing(String platform, String version, boolean isModule, Throwable cause) {
     if (!platform.equals(PLATFORM))
       return "Winnow has natives for " + PLATFORM + ", this machine is " + platform;
     return "Winnow's natives for "
         + platform
-        + " cannot be loaded from "
-        + source
+        + " cannot be loaded from the "
+        + (isModule ? "module path (start Java with --add-modules ALL-MODULE-PATH)" : "class path")
         + ": add the jar org.winnow:winnow-core:"
         + version
         + ":"
@@ -170,9 +190,18 @@ public final class NativeLoader {
         + cause.getMessage();
   }
 
+  private static boolean isModule() {
+    return NativeLoader.class.getModule().isNamed();
+  }
+
   private static String version() {
     String version = NativeLoader.class.getPackage().getImplementationVersion();
-    return version == null ? "(this version)" : version;
+    if (version != null || !isModule()) return version == null ? "(this version)" : version;
+    try (InputStream manifest = NativeLoader.class.getResourceAsStream("/META-INF/MANIFEST.MF")) {
+      return new Manifest(manifest).getMainAttributes().getValue("Implementation-Version");
+    } catch (IOException e) {
+      return "(this version)";
+    }
   }
 
   private static UnsatisfiedLinkError link(String message, Throwable cause) {

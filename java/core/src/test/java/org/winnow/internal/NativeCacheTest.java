@@ -57,18 +57,31 @@ class NativeCacheTest {
   void anotherPlatformIsNamed() {
     assertThat(
             NativeLoader.missing(
-                "macosx-arm64", "1.0", "the class path", new UnsatisfiedLinkError("no jniwinnow")))
+                "macosx-arm64", "1.0", false, new UnsatisfiedLinkError("no jniwinnow")))
         .isEqualTo("Winnow has natives for linux-x86_64, this machine is macosx-arm64");
   }
 
   @Test
   void theMissingJarIsNamed() {
-    assertThat(
-            NativeLoader.missing(
-                "linux-x86_64", "1.0", "the class path", new UnsatisfiedLinkError("no jniwinnow")))
+    UnsatisfiedLinkError error = new UnsatisfiedLinkError("no jniwinnow");
+    assertThat(NativeLoader.missing("linux-x86_64", "1.0", false, error))
         .contains(
             "org.winnow:winnow-core:1.0:linux-x86_64", "from the class path", "cause: no jniwinnow")
         .doesNotContain("\n");
+    assertThat(NativeLoader.missing("linux-x86_64", "1.0", true, error))
+        .contains("from the module path", "--add-modules ALL-MODULE-PATH");
+  }
+
+  @Test
+  void nativesThatAreThereAndCannotBeLoadedAreNotCalledMissing() {
+    Error error = new UnsatisfiedLinkError("no jniwinnow in java.library.path");
+    error.initCause(new UnsatisfiedLinkError("libjniwinnow.so: failed to map segment"));
+    assertThat(NativeLoader.unloadable("/cache/winnow/7692", error))
+        .startsWith(
+            "Winnow's natives cannot be loaded from /cache/winnow/7692: libjniwinnow.so: failed to"
+                + " map segment; ")
+        .contains("XDG_CACHE_HOME", "-Dwinnow.native.path")
+        .doesNotContain("add the jar");
   }
 
   @Test

@@ -71,7 +71,7 @@ final class CudaDriver {
 
   private static final String DRIVER_LIBRARY = "libcuda.so.1";
   private static final String RUNTIME_LIBRARY = "libcudart.so.13";
-  private static final String PRESETS = "org.bytedeco:cuda:13.1-9.19-1.5.13";
+  private static final String PRESETS_VERSION = "13.1-9.19-1.5.13";
 
   private static String cause; // why not, once known
   private static boolean probed;
@@ -92,7 +92,8 @@ final class CudaDriver {
     if (cause == null) cause = libraryCause();
     if (cause == null) cause = presetsCause();
     if (cause == null) cause = versionCause();
-    return cause == null ? deviceCause() : cause;
+    if (cause == null) cause = deviceCause();
+    return cause == null ? KernelModule.absenceCause() : cause;
   }
 
   /** Opens the library and looks for its functions; calls none. */
@@ -132,17 +133,23 @@ final class CudaDriver {
       if (t.getMessage() != null && t.getMessage().contains(RUNTIME_LIBRARY)) {
         return RUNTIME_LIBRARY
             + " is missing: install the CUDA toolkit 13, or add the jar "
-            + PRESETS
-            + ":linux-x86_64-redist (Maven: <classifier>linux-x86_64-redist</classifier>,"
-            + " <scope>runtime</scope>); cause: "
+            + jar("cuda-redist")
+            + "; cause: "
             + t.getMessage();
       }
     }
     return "the bindings of the CUDA driver cannot be loaded: add the jar "
-        + PRESETS
-        + ":linux-x86_64 (Maven: <classifier>linux-x86_64</classifier>,"
-        + " <scope>runtime</scope>); cause: "
+        + jar("cuda")
+        + "; cause: "
         + error;
+  }
+
+  private static String jar(String artifact) {
+    return "org.bytedeco:"
+        + artifact
+        + ":"
+        + PRESETS_VERSION
+        + ":linux-x86_64 (Maven: <classifier>linux-x86_64</classifier>, <scope>runtime</scope>)";
   }
 
   private static String versionCause() {

@@ -18,7 +18,6 @@ import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.IntPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerPointer;
-import org.winnow.BackendUnavailableException;
 
 /**
  * The kernels of one source file on one device: its cubin for the device's architecture, or, where
@@ -39,7 +38,6 @@ final class KernelModule implements AutoCloseable {
   /**
    * Loads {@code <name>_cuda.cu}'s kernels.
    *
-   * @throws BackendUnavailableException if they are not in the jar: it was built without nvcc
    * @throws CudaException if the driver refuses them
    */
   static KernelModule load(CudaContext context, String name) {
@@ -48,18 +46,15 @@ final class KernelModule implements AutoCloseable {
     for (String cubin : cubins(name, device.computeMajor(), device.computeMinor())) {
       if (module.loads(resource(cubin))) return module;
     }
-    if (!isBuilt(name))
-      throw new BackendUnavailableException(
-          CudaBackend.NAME,
-          "the kernels of " + name + " are not in the jar: it was built without nvcc");
     byte[] ptx = resource(ptx(name));
     if (!module.loads(Arrays.copyOf(ptx, ptx.length + 1))) // the driver wants a zero at the end
     throw context.failure(CudaError.NO_BINARY_FOR_GPU, "cuModuleLoadDataEx", name);
     return module;
   }
 
-  static boolean isBuilt(String name) {
-    return isThere(ptx(name));
+  /** Null if the kernels are in the jar, else why not. */
+  static String absenceCause() {
+    return isThere(ptx("add")) ? null : "the kernels are not in the jar: it was built without nvcc";
   }
 
   /**

@@ -89,9 +89,11 @@ class CudaDriverTest {
     assertThat(CudaDriver.presetsCause(error))
         .startsWith(
             "libcudart.so.13 is missing: install the CUDA toolkit 13, or add the jar"
-                + " org.bytedeco:cuda:13.1-9.19-1.5.13:linux-x86_64-redist ");
+                + " org.bytedeco:cuda-redist:13.1-9.19-1.5.13:linux-x86_64 ");
     assertThat(CudaDriver.presetsCause(new UnsatisfiedLinkError("no jnicudart")))
-        .startsWith("the bindings of the CUDA driver cannot be loaded: add the jar ");
+        .startsWith(
+            "the bindings of the CUDA driver cannot be loaded: add the jar"
+                + " org.bytedeco:cuda:13.1-9.19-1.5.13:linux-x86_64 ");
   }
 
   /** The versions that names end with differ between the binding and the library. */

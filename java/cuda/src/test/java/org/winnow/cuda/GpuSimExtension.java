@@ -25,10 +25,8 @@ public final class GpuSimExtension
     if (test.isAnnotationPresent(WithoutDevice.class)) return;
     String cause = GpuSim.cause(); // before anything asks for the driver
     assumeTrue(
-        KernelModule.isBuilt("add"), "the kernels were not built: there was no nvcc at that time");
-    assumeTrue(
         CudaDriver.unavailabilityCause() == null,
-        () -> cause + "; " + CudaDriver.unavailabilityCause());
+        () -> (cause == null ? "" : cause + "; ") + CudaDriver.unavailabilityCause());
     if (test.isAnnotationPresent(OnStandInOnly.class)) assumeTrue(GpuSim.isLoaded(), cause);
     begin();
   }

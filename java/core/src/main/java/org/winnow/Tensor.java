@@ -121,7 +121,8 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
-   * The caller's memory, from the buffer's position on; not freed by {@link #close()}.
+   * The caller's memory, from the buffer's position on; not freed by {@link #close()}. Elements are
+   * in the machine's byte order, whatever the buffer's is.
    *
    * @throws IllegalArgumentException if the buffer is not direct, is read-only (an operation might
    *     write it), or holds fewer bytes than the shape needs

@@ -52,7 +52,7 @@ class TensorTest {
       tensor.slice(0, 1).close(); // frees nothing
       assertThatThrownBy(tensor::close)
           .isInstanceOf(IllegalStateException.class)
-          .hasMessage("close() called from inside a running operation");
+          .hasMessage("close() called from inside an operation or while experts are held");
     } finally {
       NativeCalls.exit(ticket);
     }

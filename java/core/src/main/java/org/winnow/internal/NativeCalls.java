@@ -43,7 +43,8 @@ public final class NativeCalls {
    */
   public static void requireOutside() {
     if (isInside())
-      throw new IllegalStateException("close() called from inside a running operation");
+      throw new IllegalStateException(
+          "close() called from inside an operation or while experts are held");
   }
 
   /**

@@ -200,6 +200,7 @@ public final class MoeLayer implements AutoCloseable {
     boolean held = false;
     try {
       requireOpen();
+      requireRouted();
       plan.forgetReadBack();
       waves.beginReadBack(plan);
       if (!waves.isOneWave()) return false;
@@ -226,7 +227,8 @@ public final class MoeLayer implements AutoCloseable {
     lock.lock();
     try {
       requireOutput(hidden, output);
-      hidden.requireFloating("hidden", plan.numTokens(), experts.hiddenSize());
+      requireRouted();
+      hidden.require("hidden", inner.view().dtype(), plan.numTokens(), experts.hiddenSize());
       multiplyHeld(backend, hidden, true);
       combine(backend, output);
     } finally {
@@ -320,8 +322,8 @@ public final class MoeLayer implements AutoCloseable {
   public Tensor routerLogits() {
     lock.lock();
     try {
-      if (logits.view() == null)
-        throw new IllegalStateException("MoE layer has routed no token yet");
+      requireOpen();
+      requireRouted();
       return logits.view();
     } finally {
       lock.unlock();
@@ -344,6 +346,10 @@ public final class MoeLayer implements AutoCloseable {
     closed = true;
     lock.unlock();
     open.close();
+  }
+
+  private void requireRouted() {
+    if (logits.view() == null) throw new IllegalStateException("MoE layer has routed no token yet");
   }
 
   private void requireOpen() {

@@ -378,7 +378,7 @@ class ExpertCacheFailureTest {
       try {
         assertThatThrownBy(cache::close)
             .isInstanceOf(IllegalStateException.class)
-            .hasMessage("close() called from inside a running operation");
+            .hasMessage("close() called from inside an operation or while experts are held");
       } finally {
         NativeCalls.exit(ticket);
       }

@@ -185,14 +185,24 @@ public class MoeLayerTest {
   @Test
   void theSecondHalfIsOfTheTokensOfTheFirst() {
     try (var p = problem(DType.F32);
-        MoeLayer layer = p.layer(p.experts).build()) {
+        MoeLayer layer = p.layer(p.experts).build();
+        Tensor halves = backend.allocate(DType.BF16, p.numTokens, 32)) {
+      assertThatThrownBy(layer::hold)
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("MoE layer has routed no token yet");
       layer.choose(backend, p.hidden);
       assertThat(layer.hold()).isTrue();
-      assertThatThrownBy(
-              () -> layer.computeHeld(backend, p.hidden.slice(0, 2), p.output.slice(0, 2)))
-          .isInstanceOf(IllegalArgumentException.class)
-          .hasMessage("hidden must be [" + p.numTokens + ", 32], found [2, 32]");
-      layer.release();
+      try {
+        assertThatThrownBy(
+                () -> layer.computeHeld(backend, p.hidden.slice(0, 2), p.output.slice(0, 2)))
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessage("hidden must be [" + p.numTokens + ", 32], found [2, 32]");
+        assertThatThrownBy(() -> layer.computeHeld(backend, halves, p.output))
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessage("hidden must be f32, found bf16");
+      } finally {
+        layer.release();
+      }
     }
   }
 

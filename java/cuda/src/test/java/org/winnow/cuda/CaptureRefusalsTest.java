@@ -43,7 +43,7 @@ class CaptureRefusalsTest {
     assertRefused(
         () -> Add.run(backend, sum, addend),
         other::close,
-        "close() called from inside a running operation");
+        "close() called from inside an operation or while experts are held");
     assertRefused(
         () -> Add.run(backend, sum, addend),
         backend::close,

@@ -1,11 +1,11 @@
 package org.winnow.cuda;
 
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
-
 import org.junit.jupiter.api.extension.AfterAllCallback;
 import org.junit.jupiter.api.extension.AfterEachCallback;
 import org.junit.jupiter.api.extension.BeforeAllCallback;
 import org.junit.jupiter.api.extension.BeforeEachCallback;
+import org.junit.jupiter.api.extension.ConditionEvaluationResult;
+import org.junit.jupiter.api.extension.ExecutionCondition;
 import org.junit.jupiter.api.extension.ExtensionContext;
 
 /**
@@ -14,21 +14,34 @@ import org.junit.jupiter.api.extension.ExtensionContext;
  * during or before which the stand-in found something.
  */
 public final class GpuSimExtension
-    implements BeforeAllCallback, BeforeEachCallback, AfterEachCallback, AfterAllCallback {
+    implements ExecutionCondition,
+        BeforeAllCallback,
+        BeforeEachCallback,
+        AfterEachCallback,
+        AfterAllCallback {
+  private static final ConditionEvaluationResult ENABLED = ConditionEvaluationResult.enabled("");
   private static final long SEED = Long.getLong("winnow.gpusim.seed", 1);
   private static final boolean LAZY =
       !System.getProperty("winnow.gpusim.copies", "lazy").equals("eager");
 
+  /** Of whole classes: nothing in them is even initialised. */
+  @Override
+  public ConditionEvaluationResult evaluateExecutionCondition(ExtensionContext context) {
+    Class<?> test = context.getRequiredTestClass();
+    if (context.getTestMethod().isPresent() || test.isAnnotationPresent(WithoutDevice.class))
+      return ENABLED;
+    String cause = GpuSim.cause(); // before anything asks for the driver
+    if (CudaDriver.unavailabilityCause() != null)
+      return ConditionEvaluationResult.disabled(
+          (cause == null ? "" : cause + "; ") + CudaDriver.unavailabilityCause());
+    if (test.isAnnotationPresent(OnStandInOnly.class) && !GpuSim.isLoaded())
+      return ConditionEvaluationResult.disabled(cause);
+    return ENABLED;
+  }
+
   @Override
   public void beforeAll(ExtensionContext context) {
-    Class<?> test = context.getRequiredTestClass();
-    if (test.isAnnotationPresent(WithoutDevice.class)) return;
-    String cause = GpuSim.cause(); // before anything asks for the driver
-    assumeTrue(
-        CudaDriver.unavailabilityCause() == null,
-        () -> (cause == null ? "" : cause + "; ") + CudaDriver.unavailabilityCause());
-    if (test.isAnnotationPresent(OnStandInOnly.class)) assumeTrue(GpuSim.isLoaded(), cause);
-    begin();
+    if (!context.getRequiredTestClass().isAnnotationPresent(WithoutDevice.class)) begin();
   }
 
   @Override

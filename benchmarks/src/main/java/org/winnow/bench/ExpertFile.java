@@ -33,6 +33,7 @@ final class ExpertFile implements AutoCloseable {
 
   ExpertFile(int numLayers, int numExperts) throws IOException {
     path = Files.createTempFile("winnow-experts", null);
+    path.toFile().deleteOnExit(); // also when it is interrupted
     List<TensorInfo> tensors = new ArrayList<>();
     ByteBuffer values = ByteBuffer.allocateDirect(MATRIX_BYTES).order(ByteOrder.LITTLE_ENDIAN);
     Random random = new Random(1);
@@ -76,6 +77,6 @@ final class ExpertFile implements AutoCloseable {
   @Override
   public void close() throws IOException {
     checkpoint.close();
-    Files.delete(path);
+    Files.deleteIfExists(path);
   }
 }

@@ -61,15 +61,21 @@ public final class DiskProbe {
 
   private static Result read(Path file, long maxBytes, int numThreads, boolean newMemory)
       throws IOException {
-    if (numThreads < 1)
-      throw new IllegalArgumentException("numThreads must be at least 1, found " + numThreads);
     long numBlocks = Math.min(maxBytes, Files.size(file)) / BLOCK_BYTES;
     if (numBlocks < 1)
       throw new IllegalArgumentException(
           "file must hold at least " + BLOCK_BYTES + " bytes, found " + Files.size(file));
+    try (RangeReader reader = RangeReader.direct().open(file)) {
+      return read(reader, numBlocks, numThreads, newMemory);
+    }
+  }
+
+  private static Result read(RangeReader reader, long numBlocks, int numThreads, boolean newMemory)
+      throws IOException {
+    if (numThreads < 1)
+      throw new IllegalArgumentException("numThreads must be at least 1, found " + numThreads);
     long numBuffers = newMemory ? numBlocks : Math.min(numBlocks, numThreads + MAX_BUFFERS);
-    try (RangeReader reader = RangeReader.direct().open(file);
-        Tensor buffers = Tensor.allocate(DType.I8, numBuffers, BLOCK_BYTES)) {
+    try (Tensor buffers = Tensor.allocate(DType.I8, numBuffers, BLOCK_BYTES)) {
       if (!newMemory) {
         ByteBuffer bytes = buffers.asByteBuffer();
         for (int i = 0; i < bytes.capacity(); i += 4096) bytes.put(i, (byte) 1);
@@ -106,22 +112,33 @@ public final class DiskProbe {
   }
 
   /**
-   * The same with a new file, which is deleted afterwards.
+   * The same with a new file, whose name is gone before anything is written: nothing is left of it
+   * however the process ends.
    *
    * @param folder on the disk in question
    * @param sizeBytes of the file, at least 4 MiB
    */
   public static Result readNewFile(Path folder, long sizeBytes, int numThreads) throws IOException {
+    long numBlocks = sizeBytes / BLOCK_BYTES;
+    if (numBlocks < 1)
+      throw new IllegalArgumentException(
+          "sizeBytes must be at least " + BLOCK_BYTES + ", found " + sizeBytes);
     Path file = Files.createTempFile(folder, "winnow-disk-probe", null);
-    try {
-      try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
-        ByteBuffer block = ByteBuffer.allocateDirect(BLOCK_BYTES);
-        for (int i = 0; i < BLOCK_BYTES; i += Long.BYTES) block.putLong(i, i * 0x9e3779b97f4a7c15L);
-        for (long written = 0; written + BLOCK_BYTES <= sizeBytes; )
-          written += channel.write(block.clear());
-        channel.force(false);
+    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE);
+        RangeReader reader = openAndDelete(file)) {
+      ByteBuffer block = ByteBuffer.allocateDirect(BLOCK_BYTES);
+      for (int i = 0; i < BLOCK_BYTES; i += Long.BYTES) block.putLong(i, i * 0x9e3779b97f4a7c15L);
+      for (long i = 0; i < numBlocks; i++) {
+        for (block.clear(); block.hasRemaining(); ) channel.write(block);
       }
-      return read(file, sizeBytes, numThreads);
+      channel.force(false);
+      return read(reader, numBlocks, numThreads, false);
+    }
+  }
+
+  private static RangeReader openAndDelete(Path file) throws IOException {
+    try {
+      return RangeReader.direct().open(file);
     } finally {
       Files.delete(file);
     }

@@ -4,8 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -26,6 +28,26 @@ class DiskProbeTest {
     try (var files = Files.list(folder)) {
       assertThat(files).isEmpty();
     }
+  }
+
+  /** Else a probe that is interrupted would leave its file. */
+  @Test
+  void aNewFileHasNoNameOnceItHasContent() throws Exception {
+    CompletableFuture<DiskProbe.Result> probe =
+        CompletableFuture.supplyAsync(
+            () -> {
+              try {
+                return DiskProbe.readNewFile(folder, 64 << 20, 1);
+              } catch (IOException e) {
+                throw new UncheckedIOException(e);
+              }
+            });
+    while (!probe.isDone()) {
+      try (var files = Files.list(folder)) {
+        assertThat(files.mapToLong(file -> file.toFile().length()).sum()).isZero();
+      }
+    }
+    assertThat(probe.get().bytesRead()).isEqualTo(64 << 20);
   }
 
   @Test

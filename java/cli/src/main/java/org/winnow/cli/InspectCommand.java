@@ -18,7 +18,7 @@ import picocli.CommandLine.Parameters;
     name = "inspect",
     description = {
       "Tells what a checkpoint is: dense or a mixture of experts and why, its parameters in all and"
-          + " per token, and how much memory which share of its experts needs.",
+          + " per token, and how much memory which share of its experts needs on the CPU.",
       "Reads headers only, so the size of the weights does not matter."
     },
     footer = {
@@ -95,6 +95,13 @@ final class InspectCommand extends Subcommand {
     if (config != null) facts.row("context", Units.count(config.contextLength()) + " tokens");
     for (String line : layers(report))
       facts.row(line.startsWith(" ") ? "" : "layers", line.strip());
+    if (report.expertBytes() > 0)
+      facts.row(
+          "in memory",
+          Units.bytes(report.slotBytes())
+              + " per expert on the CPU, "
+              + Units.bytes(report.fullBudgetBytes())
+              + " for all");
     if (report.isMixtureOfExperts() && report.granularity() > 0) {
       facts.row(
           "granularity",
@@ -192,6 +199,8 @@ final class InspectCommand extends Subcommand {
     json.writeNumberField("num_tensors", report.numTensors());
     json.writeNumberField("size_bytes", report.sizeBytes());
     json.writeNumberField("expert_bytes", report.expertBytes());
+    json.writeNumberField("slot_bytes", report.slotBytes());
+    json.writeNumberField("full_budget_bytes", report.fullBudgetBytes());
     json.writeNumberField("other_bytes", report.residentBytes());
     if (report.bytesPerToken().isPresent())
       json.writeNumberField("bytes_per_token", report.bytesPerToken().getAsLong());

@@ -32,8 +32,10 @@ class InspectCommandTest {
             "76.6 % not used",
             "0 to 3: 32 experts of 144 KiB, 4 per token",
             "can run it");
+    // 4 KiB more than as stored: whole blocks of the disk, or a page for odd alignment
+    assertThat(run.out()).contains("148 KiB per expert on the CPU, 18.5 MiB for all");
     assertThat(run.out().lines())
-        .anySatisfy(line -> assertThat(line).matches("25 % +4.50 MiB +32 +8.00 +7.07 MiB"));
+        .anySatisfy(line -> assertThat(line).matches("25 % +4.63 MiB +32 +8.00 +7.19 MiB"));
   }
 
   @Test
@@ -45,6 +47,8 @@ class InspectCommandTest {
     assertThat(report.get("parameters")).isEqualTo(10_783_232L);
     assertThat(report.get("active_parameters")).isEqualTo(2_525_696L);
     assertThat(report.get("expert_bytes")).isEqualTo(4L * 32 * 73_728 * 2);
+    assertThat(report.get("slot_bytes")).isEqualTo(148L << 10);
+    assertThat(report.get("full_budget_bytes")).isEqualTo(128 * 148L << 10);
     assertThat((List<?>) report.get("layers"))
         .hasSize(4)
         .allSatisfy(layer -> assertThat(((Map<?, ?>) layer).get("num_experts")).isEqualTo(32L));

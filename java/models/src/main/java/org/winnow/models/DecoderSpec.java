@@ -9,6 +9,7 @@ import java.util.regex.Pattern;
 import org.winnow.TensorMemory;
 import org.winnow.attention.KvCache;
 import org.winnow.attention.RopeFrequencies;
+import org.winnow.memory.Checkpoint;
 import org.winnow.memory.ExpertStore;
 import org.winnow.moe.Activation;
 import org.winnow.moe.TopKRouter;
@@ -230,6 +231,22 @@ record DecoderSpec(
     public void addTo(ExpertStore.Builder store, int numExperts) {
       store.addInterleavedLayer(numExperts, gateUp, gateUpBias, down, downBias);
     }
+  }
+
+  /**
+   * Where the experts lie, or null if there are none.
+   *
+   * @throws org.winnow.CheckpointException naming a tensor that is missing or wrong
+   */
+  ExpertStore expertStore(Checkpoint checkpoint) {
+    ExpertStore.Builder builder = null;
+    for (Layer layer : layers) {
+      if (!(layer.mlp() instanceof ExpertMlp experts)) continue;
+      if (builder == null)
+        builder = ExpertStore.builder(checkpoint, hiddenSize, experts.intermediateSize());
+      experts.experts().addTo(builder, experts.numExperts());
+    }
+    return builder == null ? null : builder.build();
   }
 
   /** An empty sequence for this decoder, in the memory of the backend that computes it. */

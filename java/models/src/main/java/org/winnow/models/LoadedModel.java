@@ -54,7 +54,7 @@ final class LoadedModel implements AutoCloseable {
       Checkpoint checkpoint = keep(Safetensors.open(folder));
       for (DecoderSpec.Weight weight : spec.weights()) DecoderWeights.check(checkpoint, weight);
       refuseUnknownTensors(checkpoint);
-      ExpertStore store = expertStore(checkpoint);
+      ExpertStore store = spec.expertStore(checkpoint);
       backend = options.backend() != null ? options.backend() : keep(newBackend(options));
       TensorMemory memory = backend.memory();
       long fullBytes = store == null ? 0 : store.fullBudgetBytes(memory);
@@ -132,17 +132,6 @@ final class LoadedModel implements AutoCloseable {
           "memory for the expert budget and all other weights (a smaller budget needs less)",
           neededBytes,
           totalBytes);
-  }
-
-  private ExpertStore expertStore(Checkpoint checkpoint) {
-    ExpertStore.Builder builder = null;
-    for (DecoderSpec.Layer layer : spec.layers()) {
-      if (!(layer.mlp() instanceof DecoderSpec.ExpertMlp mlp)) continue;
-      if (builder == null)
-        builder = ExpertStore.builder(checkpoint, spec.hiddenSize(), mlp.intermediateSize());
-      mlp.experts().addTo(builder, mlp.numExperts());
-    }
-    return builder == null ? null : builder.build();
   }
 
   private List<Decoder.Layer> layers(boolean everyExpert) {

@@ -21,7 +21,9 @@ import org.winnow.CheckpointException;
  *     not among {@code parameters}
  * @param numTensors tensors in the checkpoint
  * @param sizeBytes bytes of all tensors
- * @param expertBytes bytes of all routed experts, which a memory budget is about
+ * @param expertBytes bytes of all routed experts, as stored
+ * @param slotBytes bytes of memory that one of them takes where the CPU computes: those of the
+ *     largest, with the blocks of direct reads rounded outward; as stored if it cannot be run
  * @param bytesPerToken bytes of weights read for one token if none are kept: as {@code
  *     activeParameters}, but of an embedding table that is not the output layer as well only one
  *     row
@@ -39,6 +41,7 @@ public record ModelReport(
     int numTensors,
     long sizeBytes,
     long expertBytes,
+    long slotBytes,
     OptionalLong bytesPerToken,
     List<Layer> layers,
     List<Format> formats,
@@ -118,37 +121,32 @@ public record ModelReport(
     return sizeBytes - expertBytes;
   }
 
-  /** What a budget of this share of the experts' bytes holds, from 0 to 1. */
+  /** The budget that holds every expert, of which percentages are; 0 for a dense model. */
+  public long fullBudgetBytes() {
+    return slotBytes * numExperts();
+  }
+
+  private long numExperts() {
+    return layers.stream().mapToLong(Layer::numExperts).sum();
+  }
+
+  /** What a budget of this share of {@link #fullBudgetBytes()} holds, from 0 to 1. */
   public Budget budget(double share) {
     if (!(share >= 0 && share <= 1))
       throw new IllegalArgumentException("share must lie in [0, 1], found " + share);
-    return budget(Math.round(share * expertBytes));
+    return budget((long) Math.floor(share * fullBudgetBytes()));
   }
 
-  /**
-   * What a budget of these bytes holds; experts count with their bytes as stored, without the
-   * rounding to pages.
-   */
+  /** What a budget of these bytes holds on the CPU. */
   public Budget budget(long budgetBytes) {
     if (budgetBytes < 0)
       throw new IllegalArgumentException("budgetBytes must not be negative, found " + budgetBytes);
-    long numExperts = 0;
-    long numLayers = 0;
-    long largest = 1;
-    for (Layer layer : layers) {
-      if (layer.numExperts() == 0) continue;
-      numExperts += layer.numExperts();
-      numLayers++;
-      largest = Math.max(largest, layer.expertBytes());
-    }
-    long held =
-        budgetBytes >= expertBytes
-            ? numExperts
-            : budgetBytes / largest; // a slot takes the largest expert
+    long numLayers = layers.stream().filter(layer -> layer.numExperts() > 0).count();
+    long held = numLayers == 0 ? 0 : Math.min(numExperts(), budgetBytes / slotBytes);
     return new Budget(
         budgetBytes,
         held,
         numLayers == 0 ? 0 : (double) held / numLayers,
-        residentBytes() + Math.min(budgetBytes, expertBytes));
+        residentBytes() + Math.min(budgetBytes, fullBudgetBytes()));
   }
 }

@@ -12,6 +12,9 @@ import java.util.Set;
 import java.util.TreeMap;
 import org.winnow.CheckpointException;
 import org.winnow.UnsupportedFormatException;
+import org.winnow.cpu.NativeLibrary;
+import org.winnow.memory.Checkpoint;
+import org.winnow.memory.ExpertStore;
 import org.winnow.memory.TensorInfo;
 
 /**
@@ -96,7 +99,9 @@ final class ModelReportBuilder {
               count.sharedParameters,
               count.parameters));
     }
+    List<String> obstacles = obstacles();
     long all = parameters + layers.values().stream().mapToLong(count -> count.parameters).sum();
+    long slotBytes = slotBytes(reported, obstacles);
     return new ModelReport(
         path,
         config,
@@ -107,10 +112,24 @@ final class ModelReportBuilder {
         tensors.size(),
         sizeBytes,
         expertBytes,
+        slotBytes,
         known ? OptionalLong.of(activeBytes) : OptionalLong.empty(),
         List.copyOf(reported),
         formats(),
-        obstacles());
+        List.copyOf(obstacles));
+  }
+
+  /** As {@link LoadedModel} will have it; adds what stands against that. */
+  private long slotBytes(List<ModelReport.Layer> reported, List<String> obstacles) {
+    if (obstacles.isEmpty() && NativeLibrary.unavailabilityCause() == null) {
+      try (Checkpoint checkpoint = new Checkpoint(tensors)) {
+        ExpertStore store = Family.describe(config).expertStore(checkpoint);
+        return store == null ? 0 : store.slotBytes();
+      } catch (CheckpointException e) {
+        obstacles.add(e.getMessage());
+      }
+    }
+    return reported.stream().mapToLong(ModelReport.Layer::expertBytes).max().orElse(0);
   }
 
   private void count(TensorInfo tensor) {
@@ -238,6 +257,6 @@ final class ModelReportBuilder {
         obstacles.add(e.getMessage());
       }
     }
-    return List.copyOf(obstacles);
+    return obstacles;
   }
 }

@@ -9,6 +9,7 @@ import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -92,21 +93,45 @@ class ModelReportTest {
     assertThat(layer.sharedParameters()).isEqualTo(3 * 96 * 64 + 64);
   }
 
-  @Test
-  void tellsWhatABudgetHolds() {
+  /** As a model that is opened has it. */
+  @ParameterizedTest
+  @ValueSource(strings = {"0.25", "0.1", "1"})
+  void tellsWhatABudgetHolds(double share) {
     ModelReport report = ModelReport.of(Goldens.kjvMoe());
-    long expert = 73_728 * 2;
-    assertThat(report.budget(0.25))
-        .isEqualTo(
-            new ModelReport.Budget(32 * expert, 32, 8, report.residentBytes() + 32 * expert));
-    assertThat(report.budget(1.0).numExperts()).isEqualTo(128);
-    assertThat(report.budget(expert - 1).numExperts()).isZero();
+    ModelReport.Budget budget = report.budget(share);
+    LoadOptions options = LoadOptions.defaults().withBudget(ExpertBudget.ofShare(share));
+    try (LanguageModel model = LanguageModel.open(Goldens.kjvMoe(), options)) {
+      assertThat(report.fullBudgetBytes()).isEqualTo(model.expertBytes());
+      assertThat(budget.budgetBytes()).isEqualTo(model.expertBudgetBytes());
+      assertThat(budget.totalBytes())
+          .isEqualTo(report.residentBytes() + model.expertBudgetBytes());
+      assertThat(budget.numExperts()).isEqualTo(mostResident(model));
+      assertThat(budget.expertsPerLayer()).isEqualTo(budget.numExperts() / 4.0);
+    }
+  }
+
+  /** After a text that chooses all of them. */
+  private static long mostResident(LanguageModel model) {
+    int[] ids = IntStream.range(0, 1000).toArray();
+    model.forward(ids, ids.length, ForwardListener.NONE);
+    assertThat(model.expertCounters().distinctExperts()).isEqualTo(128);
+    return model.expertCounters().peakResidentBytes() / (model.expertBytes() / 128);
+  }
+
+  @Test
+  void countsWholeSlots() {
+    ModelReport report = ModelReport.of(Goldens.kjvMoe());
+    assertThat(report.slotBytes()).isGreaterThanOrEqualTo(2 * 73_728);
+    assertThat(report.budget(32 * report.slotBytes() - 1).numExperts()).isEqualTo(31);
+    assertThat(report.budget(report.fullBudgetBytes() - 1).numExperts()).isEqualTo(127);
+    assertThat(report.budget(report.slotBytes() - 1).numExperts()).isZero();
     assertThat(report.budget(Long.MAX_VALUE))
         .extracting(ModelReport.Budget::numExperts, ModelReport.Budget::totalBytes)
-        .containsExactly(128L, report.sizeBytes());
+        .containsExactly(128L, report.residentBytes() + report.fullBudgetBytes());
     assertThatThrownBy(() -> report.budget(1.5))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("share must lie in [0, 1], found 1.5");
+    assertThat(ModelReport.of(Goldens.folder("llama")).budget(1.0).numExperts()).isZero();
   }
 
   /** 470 GB in 118 files: the total is what the published index says, 470,187,269,120 bytes. */
@@ -223,6 +248,17 @@ class ModelReportTest {
     assertThatThrownBy(() -> ModelReport.of(folder))
         .isInstanceOf(CheckpointException.class)
         .hasMessageContaining(parts[2]);
+  }
+
+  @Test
+  void expertsOfAnotherShapeStandAgainstRunning() throws IOException {
+    config("mixtral", "\"intermediate_size\": 96", "\"intermediate_size\": 95");
+    Files.copy(
+        Goldens.folder("mixtral").resolve("model.safetensors"),
+        folder.resolve("model.safetensors"));
+    ModelReport report = ModelReport.of(folder);
+    assertThat(report.obstacles()).singleElement().asString().contains("expected shape [95, 64]");
+    assertThat(report.slotBytes()).isEqualTo(report.layers().get(0).expertBytes());
   }
 
   @Test

@@ -2,7 +2,10 @@ package org.winnow.cli;
 
 import java.awt.Color;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.List;
 import javax.imageio.ImageIO;
 import org.knowm.xchart.BitmapEncoder;
@@ -37,13 +40,26 @@ final class BarChart {
     chart.addSeries(name, groups, values);
   }
 
-  /**
-   * @throws IOException if the file cannot be written
-   */
-  void write(Path file) throws IOException {
+  /** Refuses a file before the work for it that could not be written after it. */
+  static void requireWritable(Path file) {
+    boolean isNew = Files.notExists(file);
     try {
-      if (!ImageIO.write(BitmapEncoder.getBufferedImage(chart), "png", file.toFile()))
-        throw new IOException(file + ": this Java writes no PNG");
+      Files.newByteChannel(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE).close();
+      if (isNew) Files.delete(file);
+    } catch (IOException e) {
+      throw ExitCode.cannotBeWritten(file, e);
+    }
+  }
+
+  /**
+   * @throws CommandException if the file cannot be written
+   */
+  void write(Path file) {
+    try (OutputStream out = Files.newOutputStream(file)) {
+      if (!ImageIO.write(BitmapEncoder.getBufferedImage(chart), "png", out))
+        throw new IOException("this Java writes no PNG");
+    } catch (IOException e) {
+      throw ExitCode.cannotBeWritten(file, e);
     } catch (LinkageError
         | NullPointerException e) { // what Java throws on a system without a single font
       throw new CommandException(

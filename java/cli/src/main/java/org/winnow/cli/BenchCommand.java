@@ -77,6 +77,7 @@ final class BenchCommand extends Subcommand {
           "--threads must lie in [1, " + CpuBackend.MAX_THREADS + "], found " + threads);
     if (!png.toString().endsWith(".png")) throw wrongUsage("--png must end in .png, found " + png);
     if (!Files.isDirectory(folder)) throw wrongUsage("--disk must be a folder, found " + folder);
+    BarChart.requireWritable(png);
     try (JsonFile json = stats == null ? null : JsonFile.create(stats);
         CpuBackend backend = new CpuBackend(InstructionSet.best(), threads);
         BenchLimits limits = new BenchLimits(backend, quick ? 512L << 20 : 1L << 30)) {
@@ -85,7 +86,7 @@ final class BenchCommand extends Subcommand {
       printLimits(terminal, backend, rates, disk);
       List<BenchResult> results = measure(terminal, backend, limits);
       print(terminal, results);
-      if (json != null) write(json.generator(), rates, disk, results);
+      if (json != null) json.write(generator -> write(generator, rates, disk, results));
       draw(backend, results);
       terminal.out().println("\nchart: " + png);
       terminal.out().flush();
@@ -204,7 +205,7 @@ final class BenchCommand extends Subcommand {
     return result.operation().equals("MoE block");
   }
 
-  private void draw(CpuBackend backend, List<BenchResult> results) throws IOException {
+  private void draw(CpuBackend backend, List<BenchResult> results) {
     BarChart chart =
         new BarChart(
             "Mixture-of-experts layers: share of the machine's limit, " + backend.description(),

@@ -1,7 +1,11 @@
 package org.winnow.cli;
 
 import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
+import java.nio.file.Path;
 import org.winnow.BackendUnavailableException;
 import org.winnow.BudgetException;
 import org.winnow.ContextLengthException;
@@ -23,7 +27,9 @@ final class ExitCode {
     DONE + ":done",
     CHECK_FAILED + ":a check failed: results differ (verify, bench, demo)",
     USAGE + ":wrong usage",
-    BAD_INPUT + ":bad input: a file is missing, damaged, or in a format that is not computed",
+    BAD_INPUT
+        + ":bad input: a file is missing, damaged, or in a format that is not computed;"
+        + " or output cannot be written",
     TOO_SMALL + ":a budget, the context or the memory is too small",
     MISSING
         + ":something that is needed is not installed: natives, a tokenizer, a tool for building",
@@ -56,7 +62,7 @@ final class ExitCode {
   /** One line, without the name of this program. */
   static String message(Throwable failure) {
     String message = failure.getMessage();
-    if (failure instanceof NoSuchFileException) return message + ": no such file or directory";
+    if (failure instanceof FileSystemException e) return e.getFile() + ": " + reason(e);
     if (failure instanceof OutOfMemoryError) return "out of memory: " + message;
     boolean explained =
         message != null
@@ -66,5 +72,21 @@ final class ExitCode {
     return explained
         ? message.replaceAll("\\s*\\R\\s*", " ")
         : failure.toString().replaceAll("\\s*\\R\\s*", " ");
+  }
+
+  /** Why a file cannot be read or written, in words, without its name. */
+  static String reason(IOException failure) {
+    if (failure instanceof NoSuchFileException) return "no such file or directory";
+    if (failure instanceof AccessDeniedException) return "permission denied";
+    if (failure instanceof NotDirectoryException) return "not a directory";
+    if (failure instanceof FileSystemException e && e.getReason() != null) return e.getReason();
+    return failure.getClass() == IOException.class && failure.getMessage() != null
+        ? failure.getMessage()
+        : failure.toString();
+  }
+
+  /** Where output cannot be written. */
+  static CommandException cannotBeWritten(Path file, IOException failure) {
+    return new CommandException(BAD_INPUT, file + ": cannot be written: " + reason(failure));
   }
 }

@@ -120,10 +120,12 @@ final class GenerateCommand extends Subcommand {
       GenerationResult result = printer.generate(model, ids, cancellable);
       GenerationSummary summary =
           new GenerationSummary(path, model, modelOptions, ids, options, result);
-      if (json != null) summary.write(json);
+      if (!printer.isBroken()) {
+        terminal.err().println();
+        summary.print(terminal.err());
+      }
+      if (json != null) json.write(summary::write);
       if (printer.isBroken()) return ExitCode.BROKEN_PIPE;
-      terminal.err().println();
-      summary.print(terminal.err());
       return result.finishReason() == FinishReason.CANCELLED ? ExitCode.CANCELLED : ExitCode.DONE;
     }
   }

@@ -107,8 +107,7 @@ final class GenerationSummary {
     };
   }
 
-  void write(JsonFile file) throws IOException {
-    JsonGenerator json = file.generator();
+  void write(JsonGenerator json) throws IOException {
     json.writeStartObject();
     json.writeStringField("model", path.toString());
     json.writeStringField("family", model.config().modelType());

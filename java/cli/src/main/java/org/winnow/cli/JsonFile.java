@@ -14,19 +14,26 @@ import java.nio.file.Path;
 final class JsonFile implements AutoCloseable {
   private static final JsonFactory FACTORY = new JsonFactory();
 
+  private final Path file;
   private final JsonGenerator generator;
 
-  private JsonFile(JsonGenerator generator) {
+  private JsonFile(Path file, JsonGenerator generator) {
+    this.file = file;
     this.generator = generator;
+  }
+
+  /** Writes one value. */
+  @FunctionalInterface
+  interface Content {
+    void write(JsonGenerator json) throws IOException;
   }
 
   static JsonFile create(Path file) throws IOException {
     try {
       return new JsonFile(
-          FACTORY.createGenerator(Files.newBufferedWriter(file)).useDefaultPrettyPrinter());
+          file, FACTORY.createGenerator(Files.newBufferedWriter(file)).useDefaultPrettyPrinter());
     } catch (IOException e) {
-      throw new CommandException(
-          ExitCode.BAD_INPUT, file + ": cannot be written: " + e.getClass().getSimpleName());
+      throw ExitCode.cannotBeWritten(file, e);
     }
   }
 
@@ -38,8 +45,14 @@ final class JsonFile implements AutoCloseable {
         .useDefaultPrettyPrinter();
   }
 
-  JsonGenerator generator() {
-    return generator;
+  /** All of it is in the file then. */
+  void write(Content content) {
+    try {
+      content.write(generator);
+      generator.flush();
+    } catch (IOException e) {
+      throw ExitCode.cannotBeWritten(file, e);
+    }
   }
 
   @Override

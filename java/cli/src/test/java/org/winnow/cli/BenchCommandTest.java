@@ -14,6 +14,8 @@ import java.util.Set;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.winnow.DType;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
@@ -84,8 +86,29 @@ class BenchCommandTest {
     assertThat(CapturedRun.of("bench", "--disk", folder.resolve("absent")).err())
         .contains("--disk must be a folder");
     assertThat(CapturedRun.of("bench", "--shape", "gpt5").err()).contains("OLMOE");
-    assertThat(CapturedRun.of("bench", "--stats", folder.resolve("absent/bench.json")).exitCode())
-        .isEqualTo(ExitCode.BAD_INPUT);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"--stats", "--png"})
+  void aFileThatCannotBeWrittenIsRefusedBeforeAnythingIsMeasured(String option) throws IOException {
+    Path file = folder.resolve("absent/bench.png");
+    CapturedRun absent = CapturedRun.of("bench", option, file);
+    assertThat(absent.exitCode()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(absent.err())
+        .isEqualTo("winnow: " + file + ": cannot be written: no such file or directory\n");
+    assertThat(absent.out()).isEmpty();
+    Path directory = Files.createDirectory(folder.resolve("directory.png"));
+    assertThat(CapturedRun.of("bench", option, directory).err())
+        .isEqualTo("winnow: " + directory + ": cannot be written: Is a directory\n");
+  }
+
+  @Test
+  void lookingWhetherAFileCanBeWrittenLeavesItAsItWas() throws IOException {
+    Path there = Files.writeString(folder.resolve("there.png"), "as it was");
+    BarChart.requireWritable(there);
+    assertThat(there).hasContent("as it was");
+    BarChart.requireWritable(folder.resolve("new.png"));
+    assertThat(folder.resolve("new.png")).doesNotExist();
   }
 
   /** The real operation with a check that fails. */

@@ -86,6 +86,7 @@ final class DemoCommand extends Subcommand {
             ExitCode.BAD_INPUT, path + ": expected a mixture of experts, found a dense model");
       config = opened.config();
       promptIds = opened.tokenizer().encode(prompt, true);
+      if (promptIds.length == 0) throw wrongUsage("--prompt must not be empty");
       introduce(terminal, path, opened);
       terminal.out().print(terminal.bold(opened.tokenizer().decode(promptIds, true)));
       TokenPrinter printer = new TokenPrinter(terminal, false, interruption.cancellation());

@@ -86,6 +86,9 @@ class DemoCommandTest {
   @Test
   void whatIsWrongIsNamed(@TempDir Path folder) {
     assertThat(CapturedRun.of("demo", "--max-tokens", 1).exitCode()).isEqualTo(ExitCode.USAGE);
+    CapturedRun empty = CapturedRun.of("demo", "--model", Shipped.MODEL, "--prompt", "");
+    assertThat(empty.exitCode()).isEqualTo(ExitCode.USAGE);
+    assertThat(empty.err()).startsWith("winnow: --prompt must not be empty\n");
     assertThat(CapturedRun.of("demo", "--model", folder).exitCode()).isEqualTo(ExitCode.BAD_INPUT);
     assertThat(CapturedRun.of("demo", "--model", Shipped.golden("mixtral")).exitCode())
         .isEqualTo(ExitCode.MISSING);

@@ -3,8 +3,14 @@ package org.winnow.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -38,6 +44,30 @@ class PerplexityCommandTest {
     CapturedRun run = CapturedRun.onTerminal("perplexity", Shipped.MODEL, text, "--context", 128);
     assertThat(run.exitCode()).as(run.err()).isZero();
     assertThat(run.err()).contains("\rperplexity").endsWith("\r").doesNotContain("\n");
+  }
+
+  /** With a last norm that is NaN. */
+  @Test
+  void logitsThatSayNothingAreRefused() throws IOException {
+    for (String file : List.of("config.json", "tokenizer.json"))
+      Files.copy(Shipped.MODEL.resolve(file), folder.resolve(file));
+    ByteBuffer weights =
+        ByteBuffer.wrap(Files.readAllBytes(Shipped.MODEL.resolve("model.safetensors")))
+            .order(ByteOrder.LITTLE_ENDIAN);
+    int headerBytes = (int) weights.getLong(0);
+    Map<?, ?> header =
+        JsonTree.parse(new String(weights.array(), 8, headerBytes, StandardCharsets.UTF_8));
+    List<?> range = (List<?>) ((Map<?, ?>) header.get("model.norm.weight")).get("data_offsets");
+    int begin = 8 + headerBytes + ((Long) range.get(0)).intValue();
+    int end = 8 + headerBytes + ((Long) range.get(1)).intValue();
+    Arrays.fill(weights.array(), begin, end, (byte) 0xff);
+    Files.write(folder.resolve("model.safetensors"), weights.array());
+    CapturedRun run = CapturedRun.of("perplexity", folder, text, "--context", 128);
+    assertThat(run.exitCode()).as(run.out() + run.err()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(run.err())
+        .isEqualTo(
+            "winnow: logits of token 0: expected no NaN and a finite maximum, found NaN at index 0\n");
+    assertThat(run.out()).isEmpty();
   }
 
   @Test

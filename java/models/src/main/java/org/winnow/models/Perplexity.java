@@ -2,6 +2,7 @@ package org.winnow.models;
 
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import org.winnow.InvalidLogitsException;
 import org.winnow.Tensor;
 
 /**
@@ -39,6 +40,7 @@ public record Perplexity(int tokensScored, double nats, long textBytes) {
    * @param window ids per window, at least 2
    * @param stride ids from the start of one window to that of the next, less than {@code window}
    * @throws IllegalArgumentException if one of these is out of range
+   * @throws InvalidLogitsException if logits say nothing: one is NaN, or the largest is not finite
    */
   public static Perplexity of(
       LanguageModel model, int[] ids, long textBytes, int window, int stride, Progress progress) {
@@ -53,7 +55,7 @@ public record Perplexity(int tokensScored, double nats, long textBytes) {
     int done = 1; // ids that need no score any more
     for (int start = 0; done < ids.length; start += stride) {
       int end = Math.min(start + window, ids.length);
-      Score score = new Score(Arrays.copyOfRange(ids, start, end));
+      Score score = new Score(Arrays.copyOfRange(ids, start, end), start);
       model.forward(score.ids, done - start - 1, score);
       nats += score.nats;
       done = end;
@@ -74,10 +76,12 @@ public record Perplexity(int tokensScored, double nats, long textBytes) {
 
   private static final class Score implements ForwardListener {
     private final int[] ids;
+    private final int start; // where in the text
     private double nats;
 
-    Score(int[] ids) {
+    Score(int[] ids, int start) {
       this.ids = ids;
+      this.start = start;
     }
 
     @Override
@@ -86,8 +90,20 @@ public record Perplexity(int tokensScored, double nats, long textBytes) {
       float[] values = logits.toFloatArray();
       for (int r = 0; r < logits.dim(0) && firstPosition + r + 1 < ids.length; r++) {
         float[] row = Arrays.copyOfRange(values, r * width, (r + 1) * width);
+        requireValid(row, start + firstPosition + r);
         nats += logSumExp(row) - row[ids[firstPosition + r + 1]];
       }
+    }
+
+    /** As a sampler requires them. */
+    private static void requireValid(float[] logits, int token) {
+      int largest = 0;
+      for (int i = 0; i < logits.length; i++) {
+        if (Float.isNaN(logits[i])) throw new InvalidLogitsException(token, i, logits[i]);
+        if (logits[i] > logits[largest]) largest = i;
+      }
+      if (Float.isInfinite(logits[largest]))
+        throw new InvalidLogitsException(token, largest, logits[largest]);
     }
 
     private static double logSumExp(float[] row) {

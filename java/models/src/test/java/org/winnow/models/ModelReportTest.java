@@ -103,8 +103,7 @@ class ModelReportTest {
     try (LanguageModel model = LanguageModel.open(Goldens.kjvMoe(), options)) {
       assertThat(report.fullBudgetBytes()).isEqualTo(model.expertBytes());
       assertThat(budget.budgetBytes()).isEqualTo(model.expertBudgetBytes());
-      assertThat(budget.totalBytes())
-          .isEqualTo(report.residentBytes() + model.expertBudgetBytes());
+      assertThat(budget.totalBytes()).isEqualTo(report.residentBytes() + model.expertBudgetBytes());
       assertThat(budget.numExperts()).isEqualTo(mostResident(model));
       assertThat(budget.expertsPerLayer()).isEqualTo(budget.numExperts() / 4.0);
     }

@@ -89,7 +89,9 @@ class LauncherTest {
   void anInterruptedBuildHasNotFailed() throws Exception {
     writeTree("exit 130"); // as Java does after Ctrl-C
     Run run = run(tree, "doctor");
-    assertThat(run.printed()).contains("winnow: the build was interrupted").doesNotContain("failed");
+    assertThat(run.printed())
+        .contains("winnow: the build was interrupted")
+        .doesNotContain("failed");
     assertThat(run.exitCode()).isEqualTo(ExitCode.CANCELLED);
   }
 

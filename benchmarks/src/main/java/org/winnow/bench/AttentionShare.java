@@ -19,7 +19,9 @@ public final class AttentionShare {
   private AttentionShare() {}
 
   public static void main(String[] arguments) {
-    int rounds = arguments.length > 0 ? Integer.parseInt(arguments[0]) : 7;
+    Usage usage = new Usage("AttentionShare [ROUNDS]");
+    usage.require(arguments.length <= 1);
+    int rounds = usage.count(arguments, 0, 7);
     try (CpuBackend backend = new CpuBackend(InstructionSet.best(), 1)) {
       System.out.println(backend.description());
       System.out.printf("%-22s %10s %10s %8s %8s%n", "shape", "us", "GFLOP/s", "share", "GB/s");

@@ -13,8 +13,9 @@ public final class EvictionHitRates {
   private EvictionHitRates() {}
 
   public static void main(String[] args) throws IOException {
-    RoutingTrace trace =
-        RoutingTrace.ofKjvMoe(args.length > 0 ? Integer.parseInt(args[0]) : Integer.MAX_VALUE);
+    Usage usage = new Usage("EvictionHitRates [TOKENS]");
+    usage.require(args.length <= 1);
+    RoutingTrace trace = RoutingTrace.ofKjvMoe(usage.count(args, 0, Integer.MAX_VALUE));
     int numExperts = trace.numLayers * trace.expertsPerLayer;
     System.out.printf(
         "%d tokens%n%8s %8s %8s %8s %8s %8s %8s %8s %8s%n",

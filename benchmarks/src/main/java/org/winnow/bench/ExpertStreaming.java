@@ -51,12 +51,15 @@ public final class ExpertStreaming {
   }
 
   public static void main(String[] args) throws IOException {
-    int numRounds = args.length > 0 ? Integer.parseInt(args[0]) : 5;
+    Usage usage = new Usage("ExpertStreaming [ROUNDS [cold|prefill|overlap]]");
+    usage.require(args.length <= 2);
+    int numRounds = usage.count(args, 0, 5);
+    String part = usage.word(args, 1, "all", "cold", "prefill", "overlap");
     try (ExpertFile file = new ExpertFile(NUM_LAYERS, NUM_EXPERTS)) {
       ExpertStreaming streaming = new ExpertStreaming(file);
-      if (args.length < 2 || args[1].equals("cold")) streaming.cold(numRounds);
-      if (args.length < 2 || args[1].equals("prefill")) streaming.prefill(numRounds);
-      if (args.length < 2 || args[1].equals("overlap"))
+      if (part.equals("all") || part.equals("cold")) streaming.cold(numRounds);
+      if (part.equals("all") || part.equals("prefill")) streaming.prefill(numRounds);
+      if (part.equals("all") || part.equals("overlap"))
         for (int numTokens : new int[] {8, 32, 128}) streaming.overlap(numRounds, numTokens);
       streaming.backend.close();
     }

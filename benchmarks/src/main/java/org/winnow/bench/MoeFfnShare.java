@@ -40,14 +40,14 @@ public final class MoeFfnShare {
   }
 
   public static void main(String[] args) {
-    if (args.length < 4)
-      throw new IllegalArgumentException(
-          "arguments must be: bf16|f32|dense threads runs tokens..., found "
-              + Arrays.toString(args));
-    boolean dense = args[0].equals("dense");
-    DType dtype = dense ? DType.F32 : DType.valueOf(args[0].toUpperCase(Locale.ROOT));
-    MoeFfnShare share =
-        new MoeFfnShare(dtype, Integer.parseInt(args[1]), Integer.parseInt(args[2]));
+    Usage usage = new Usage("MoeFfnShare bf16|f32|dense THREADS RUNS TOKENS...");
+    usage.require(args.length >= 4);
+    String type = usage.word(args, 0, null, "bf16", "f32", "dense");
+    int[] tokens = new int[args.length - 3];
+    for (int i = 0; i < tokens.length; i++) tokens[i] = usage.count(args, 3 + i, 0);
+    boolean dense = type.equals("dense");
+    DType dtype = dense ? DType.F32 : DType.valueOf(type.toUpperCase(Locale.ROOT));
+    MoeFfnShare share = new MoeFfnShare(dtype, usage.count(args, 1, 0), usage.count(args, 2, 0));
     System.out.println(
         share.backend.description()
             + ", "
@@ -64,17 +64,14 @@ public final class MoeFfnShare {
         "range",
         dense ? "dense ms" : "GFLOP/s",
         dense ? "gain" : "GB/s");
-    for (int i = 3; i < args.length; i++) {
+    for (int numTokens : tokens) {
       double logarithms = 0;
       for (MoeShape shape : MoeShape.values())
         logarithms +=
-            Math.log(
-                dense
-                    ? share.measureGain(shape, Integer.parseInt(args[i]))
-                    : share.measure(shape, Integer.parseInt(args[i])));
+            Math.log(dense ? share.measureGain(shape, numTokens) : share.measure(shape, numTokens));
       System.out.printf(
           "%-18s %6s %10s %6.1f%%%n",
-          "geometric mean", args[i], "", 100 * Math.exp(logarithms / MoeShape.values().length));
+          "geometric mean", numTokens, "", 100 * Math.exp(logarithms / MoeShape.values().length));
     }
     share.pool.close();
     share.backend.close();

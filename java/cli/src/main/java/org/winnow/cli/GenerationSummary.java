@@ -42,9 +42,11 @@ final class GenerationSummary {
     facts.row(
         "prompt",
         tokens(result.promptTokens())
-            + " in "
-            + Units.duration(result.prefillNanos())
-            + rate(result.prefillTokensPerSecond()));
+            + (result.cancelledInPrompt()
+                ? ", not read to its end"
+                : " in "
+                    + Units.duration(result.prefillNanos())
+                    + rate(result.prefillTokensPerSecond())));
     facts.row(
         "generated",
         tokens(result.ids().length)

@@ -39,8 +39,15 @@ public record GenerationResult(
     return ids.length < 2 || decodeNanos == 0 ? 0 : (ids.length - 1) * 1e9 / decodeNanos;
   }
 
-  /** Prompt tokens per second; 0 if there was none. */
+  /** Whether it was cancelled before the whole prompt was read, which makes the first token. */
+  public boolean cancelledInPrompt() {
+    return finishReason == FinishReason.CANCELLED && ids.length == 0;
+  }
+
+  /** Prompt tokens per second; 0 if there was none, or not all of it was read. */
   public double prefillTokensPerSecond() {
-    return promptTokens == 0 || prefillNanos == 0 ? 0 : promptTokens * 1e9 / prefillNanos;
+    return promptTokens == 0 || cancelledInPrompt() || prefillNanos == 0
+        ? 0
+        : promptTokens * 1e9 / prefillNanos;
   }
 }

@@ -78,7 +78,7 @@ final class Json {
       throw new CheckpointException(
           file, null, "JSON", quote(String.valueOf(e.getOriginalMessage())) + place, e);
     } catch (CharacterCodingException e) {
-      throw new CheckpointException(file, null, "text in UTF-8", String.valueOf(e.getMessage()), e);
+      throw notUtf8(file, e);
     } catch (IOException e) {
       throw unreadable(file, e);
     }
@@ -175,12 +175,17 @@ final class Json {
   }
 
   static CheckpointException unreadable(Path file, IOException cause) {
+    if (cause instanceof CharacterCodingException) return notUtf8(file, cause);
     return new CheckpointException(
         file,
         null,
         "a readable file",
         cause.getClass().getSimpleName() + ": " + cause.getMessage(),
         cause);
+  }
+
+  private static CheckpointException notUtf8(Path file, IOException cause) {
+    return new CheckpointException(file, null, "text in UTF-8", "other bytes", cause);
   }
 
   /** Bytes of an existing regular file: a pipe or a device could make a reader wait for ever. */

@@ -341,7 +341,7 @@ class SafetensorsTest {
     byte[] latin = "{\"\u00e4\":1}".getBytes(StandardCharsets.ISO_8859_1);
     refused(
         SafetensorsFile.write(folder.resolve("a.safetensors"), latin.length, latin, 0),
-        "expected text in UTF-8, found");
+        "expected text in UTF-8, found other bytes");
   }
 
   private static String entry(String name, String type, String shape, String offsets) {

@@ -38,7 +38,7 @@ final class DemoComparison {
   boolean compare(Terminal terminal, ExpertBudget budget) throws IOException {
     try (Progress progress =
         new Progress(terminal, "sparse beside dense", "runs", 3L * (TIMED_RUNS + 1))) {
-      add("sparse, " + budget, "--budget", budget.toString().replaceAll(" bytes| ", ""));
+      add("sparse, " + budget, "--budget", budget.toString().replaceAll(" bytes|[ ,]", ""));
       add("sparse, 100 %", "--budget", "100%");
       add("dense", "--budget", "100%", "--every-expert");
       long done = 0;

@@ -40,7 +40,7 @@ public final class ExpertBudget {
   public static ExpertBudget ofShare(double share) {
     if (!(share > 0 && share <= 1))
       throw new IllegalArgumentException(
-          "budget must lie in (0 %, 100 %], found " + share * 100 + " %");
+          "budget must lie in (0 %, 100 %], found " + percent(share) + " %");
     return new ExpertBudget(-1, share);
   }
 
@@ -69,10 +69,14 @@ public final class ExpertBudget {
     return bytes >= 0 ? bytes : (long) Math.floor(share * expertBytes);
   }
 
+  /** {@code 7} of 0.07, whose hundredfold in binary is a little more. */
+  private static String percent(double share) {
+    if (!Double.isFinite(share)) return Double.toString(share);
+    return BigDecimal.valueOf(share).movePointRight(2).stripTrailingZeros().toPlainString();
+  }
+
   @Override
   public String toString() {
-    return bytes >= 0
-        ? bytes + " bytes"
-        : BigDecimal.valueOf(share * 100).stripTrailingZeros().toPlainString() + " %";
+    return bytes >= 0 ? String.format(Locale.ROOT, "%,d bytes", bytes) : percent(share) + " %";
   }
 }

@@ -15,11 +15,12 @@ class ExpertBudgetTest {
     "100 %, 1000, 100 %",
     "12.5%, 125, 12.5 %",
     "0.15%, 1, 0.15 %",
-    "4096, 4096, 4096 bytes",
-    "2GiB, 2147483648, 2147483648 bytes",
-    "1.5kB, 1500, 1500 bytes",
-    "3MB, 3000000, 3000000 bytes",
-    "1TiB, 1099511627776, 1099511627776 bytes",
+    "7%, 70, 7 %",
+    "4096, 4096, '4,096 bytes'",
+    "2GiB, 2147483648, '2,147,483,648 bytes'",
+    "1.5kB, 1500, '1,500 bytes'",
+    "3MB, 3000000, '3,000,000 bytes'",
+    "1TiB, 1099511627776, '1,099,511,627,776 bytes'",
     "7 B, 7, 7 bytes"
   })
   void readsWhatPeopleWrite(String text, long bytesOfThousand, String shown) {

@@ -34,7 +34,7 @@ final class ExitCode {
     MISSING
         + ":something that is needed is not installed: natives, a tokenizer, a tool for building",
     INTERNAL + ":a defect of Winnow; --verbose shows where",
-    CANCELLED + ":cancelled by Ctrl-C; what was done until then is printed",
+    CANCELLED + ":cancelled by Ctrl-C; generate prints what was done until then",
     BROKEN_PIPE + ":the reader of the output has gone",
   };
 

@@ -51,11 +51,16 @@ public final class Main {
   }
 
   public static void main(String[] args) {
-    Terminal terminal = Terminal.ofProcess();
+    Terminal.Output out = new Terminal.Output();
+    Terminal terminal = Terminal.ofProcess(out);
     int exitCode = commandLine(terminal).execute(args);
+    if (terminal.outIsBroken() && (exitCode == ExitCode.DONE || exitCode == ExitCode.BROKEN_PIPE)) {
+      exitCode = out.isPipe() ? ExitCode.BROKEN_PIPE : ExitCode.BAD_INPUT;
+      if (!out.isPipe())
+        terminal.err().println("winnow: standard output cannot be written: " + out.failure());
+    }
     terminal.err().flush();
-    System.exit(
-        exitCode == ExitCode.DONE && terminal.outIsBroken() ? ExitCode.BROKEN_PIPE : exitCode);
+    System.exit(exitCode);
   }
 
   /** The command and its subcommands, writing to that terminal. */

@@ -18,9 +18,42 @@ import java.nio.file.Path;
  */
 record Terminal(PrintWriter out, PrintWriter err, boolean outIsTerminal, boolean errIsTerminal) {
   /** That of this process. */
-  static Terminal ofProcess() {
+  static Terminal ofProcess(Output out) {
     return new Terminal(
-        writer(FileDescriptor.out), writer(FileDescriptor.err), isTerminal(1), isTerminal(2));
+        writer(out),
+        writer(new FileOutputStream(FileDescriptor.err)),
+        isTerminal(1),
+        isTerminal(2));
+  }
+
+  /** Standard output of this process; keeps what a PrintWriter does not tell. */
+  static final class Output extends FileOutputStream {
+    private String failure;
+
+    Output() {
+      super(FileDescriptor.out);
+    }
+
+    @Override
+    public void write(byte[] bytes, int offset, int length) throws IOException {
+      try {
+        super.write(bytes, offset, length);
+      } catch (IOException e) {
+        failure = e.getMessage();
+        throw e;
+      }
+    }
+
+    /** Why it could not be written, or null. */
+    String failure() {
+      return failure;
+    }
+
+    /** Whether it had a reader, who may go. */
+    boolean isPipe() {
+      String target = target(1);
+      return target.startsWith("pipe:") || target.startsWith("socket:");
+    }
   }
 
   /** {@code text} in bold where a person reads it. */
@@ -28,23 +61,27 @@ record Terminal(PrintWriter out, PrintWriter err, boolean outIsTerminal, boolean
     return outIsTerminal ? "\u001b[1m" + text + "\u001b[0m" : text;
   }
 
-  /** Whether nobody reads {@code out} any more; flushes. */
+  /** Whether {@code out} cannot be written any more; flushes. */
   boolean outIsBroken() {
     return out.checkError();
   }
 
-  private static PrintWriter writer(FileDescriptor descriptor) {
-    return new PrintWriter(
-        new OutputStreamWriter(new FileOutputStream(descriptor), StandardCharsets.UTF_8), false);
+  private static PrintWriter writer(FileOutputStream out) {
+    return new PrintWriter(new OutputStreamWriter(out, StandardCharsets.UTF_8), false);
   }
 
   private static boolean isTerminal(int descriptor) {
     if ("dumb".equals(System.getenv("TERM"))) return false;
+    String target = target(descriptor);
+    return target.startsWith("/dev/pts/") || target.startsWith("/dev/tty");
+  }
+
+  /** What is open there; empty if this system does not say: plain output is always right. */
+  private static String target(int descriptor) {
     try {
-      String target = Files.readSymbolicLink(Path.of("/proc/self/fd/" + descriptor)).toString();
-      return target.startsWith("/dev/pts/") || target.startsWith("/dev/tty");
+      return Files.readSymbolicLink(Path.of("/proc/self/fd/" + descriptor)).toString();
     } catch (IOException | UnsupportedOperationException e) {
-      return false; // no such file system: plain output is always right
+      return "";
     }
   }
 }

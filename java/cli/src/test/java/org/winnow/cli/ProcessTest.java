@@ -2,6 +2,7 @@ package org.winnow.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.channels.FileChannel;
@@ -108,6 +109,20 @@ class ProcessTest {
     }
     assertThat(exitCode(process)).isEqualTo(ExitCode.BROKEN_PIPE);
     assertThat(Files.readString(err())).isEmpty();
+  }
+
+  @Test
+  void aFullDiskIsNoReaderThatHasGone() throws Exception {
+    for (List<String> arguments : List.of(List.of("doctor"), LONG)) {
+      ProcessBuilder builder =
+          CommandProcess.of(List.of(), arguments)
+              .redirectError(err().toFile())
+              .redirectOutput(new File("/dev/full"));
+      builder.environment().put("LC_ALL", "C");
+      assertThat(exitCode(builder.start())).isEqualTo(ExitCode.BAD_INPUT);
+      assertThat(Files.readString(err()))
+          .isEqualTo("winnow: standard output cannot be written: No space left on device\n");
+    }
   }
 
   @Test

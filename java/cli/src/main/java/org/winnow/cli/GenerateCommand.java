@@ -1,10 +1,12 @@
 package org.winnow.cli;
 
 import java.nio.file.Path;
+import org.winnow.ContextLengthException;
 import org.winnow.models.FinishReason;
 import org.winnow.models.GenerateOptions;
 import org.winnow.models.GenerationResult;
 import org.winnow.models.LanguageModel;
+import org.winnow.models.LoadOptions;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -105,19 +107,19 @@ final class GenerateCommand extends Subcommand {
     GenerateOptions options;
     try {
       options = new GenerateOptions(maxTokens, temperature, topK, topP, seed, null, null);
-      modelOptions.loadOptions();
     } catch (IllegalArgumentException e) {
-      throw wrongUsage(e.getMessage());
+      throw wrongUsage(ModelOptions.asOption(e.getMessage()));
     }
+    LoadOptions loadOptions = modelOptions.loadOptions();
     try (JsonFile json = stats == null ? null : JsonFile.create(stats);
         Interruption interruption = new Interruption();
-        LanguageModel model = LanguageModel.open(path, modelOptions.loadOptions())) {
+        LanguageModel model = LanguageModel.open(path, loadOptions)) {
       int[] ids = promptIds(model);
       TokenPrinter printer =
           new TokenPrinter(
               terminal, printIds || model.tokenizer() == null, interruption.cancellation());
       GenerateOptions cancellable = options.withCancellation(interruption.cancellation());
-      GenerationResult result = printer.generate(model, ids, cancellable);
+      GenerationResult result = generate(printer, model, ids, cancellable);
       GenerationSummary summary =
           new GenerationSummary(path, model, modelOptions, ids, options, result);
       if (!printer.isBroken()) {
@@ -127,6 +129,22 @@ final class GenerateCommand extends Subcommand {
       if (json != null) json.write(summary::write);
       if (printer.isBroken()) return ExitCode.BROKEN_PIPE;
       return result.finishReason() == FinishReason.CANCELLED ? ExitCode.CANCELLED : ExitCode.DONE;
+    }
+  }
+
+  private GenerationResult generate(
+      TokenPrinter printer, LanguageModel model, int[] ids, GenerateOptions options) {
+    try {
+      return printer.generate(model, ids, options);
+    } catch (ContextLengthException e) {
+      throw new CommandException(
+          ExitCode.TOO_SMALL,
+          "the context holds at most "
+              + Units.count(e.contextLimit())
+              + " tokens, found "
+              + Units.count(ids.length)
+              + " of the prompt and --max-tokens "
+              + Units.count(maxTokens));
     }
   }
 

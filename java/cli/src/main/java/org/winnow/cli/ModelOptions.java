@@ -1,12 +1,21 @@
 package org.winnow.cli;
 
+import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
+import org.winnow.Backend;
 import org.winnow.memory.EvictionPolicy;
 import org.winnow.models.ExpertBudget;
 import org.winnow.models.LoadOptions;
 import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
 
 /**
@@ -50,6 +59,7 @@ final class ModelOptions {
       names = "--policy",
       paramLabel = "NAME",
       defaultValue = "lfru",
+      converter = PolicyConverter.class,
       description =
           "which expert makes room: lru (least recently used), lfu (least often),"
               + " lfru (both weighed); default: ${DEFAULT-VALUE}")
@@ -81,15 +91,44 @@ final class ModelOptions {
           "compute all experts for every token, as a dense layer does: slower, the same result, for comparisons")
   private boolean everyExpert;
 
-  /** For {@link org.winnow.models.LanguageModel#open}. */
+  @Spec(Spec.Target.MIXEE)
+  private CommandSpec command;
+
+  /**
+   * For {@link org.winnow.models.LanguageModel#open}.
+   *
+   * @throws ParameterException naming the option that is out of range
+   */
   LoadOptions loadOptions() {
-    return LoadOptions.defaults()
-        .withBudget(budget)
-        .withEvictionPolicy(policy.supplier())
-        .withReadAhead(readAhead)
-        .withEveryExpert(everyExpert)
-        .withBackendName(backend)
-        .withThreads(threads);
+    Set<String> backends = new TreeSet<>(List.of("cpu", "cuda")); // also where a jar is left out
+    Backend.providers().forEach(provider -> backends.add(provider.name()));
+    if (!backends.contains(backend))
+      throw new ParameterException(
+          command.commandLine(),
+          "--backend: there is no " + backend + "; there are: " + String.join(", ", backends));
+    try {
+      return LoadOptions.defaults()
+          .withBudget(budget)
+          .withEvictionPolicy(policy.supplier())
+          .withReadAhead(readAhead)
+          .withEveryExpert(everyExpert)
+          .withBackendName(backend)
+          .withThreads(threads);
+    } catch (IllegalArgumentException e) {
+      throw new ParameterException(command.commandLine(), asOption(e.getMessage()));
+    }
+  }
+
+  /**
+   * A message of the library's that begins with the name of a parameter, with that of the option in
+   * its place: {@code topK} is {@code --top-k}.
+   */
+  static String asOption(String message) {
+    int end = message.indexOf(' ');
+    String option = message.substring(0, end).replaceFirst("^num(?=[A-Z])", "");
+    return "--"
+        + option.replaceAll("(?<=.)(?=[A-Z])", "-").toLowerCase(Locale.ROOT)
+        + message.substring(end);
   }
 
   /** {@code "25 %, lfru, read-ahead"}. */
@@ -107,6 +146,23 @@ final class ModelOptions {
 
   boolean readAhead() {
     return readAhead;
+  }
+
+  /** For picocli, which would list the constants in capitals. */
+  static final class PolicyConverter implements ITypeConverter<Policy> {
+    @Override
+    public Policy convert(String value) {
+      for (Policy policy : Policy.values()) {
+        if (policy.toString().equalsIgnoreCase(value)) return policy;
+      }
+      throw new TypeConversionException(
+          "policy must be one of "
+              + Arrays.stream(Policy.values())
+                  .map(Policy::toString)
+                  .collect(Collectors.joining(", "))
+              + ", found "
+              + value);
+    }
   }
 
   /** For picocli. */

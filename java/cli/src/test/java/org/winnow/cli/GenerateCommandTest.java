@@ -53,13 +53,13 @@ class GenerateCommandTest {
   void namesTheBackendThatIsNotThereAndWhatDoesNotGoWithOne() {
     CapturedRun unknown =
         CapturedRun.of("generate", Shipped.MODEL, "--prompt", PROMPT, "--backend", "abacus");
-    assertThat(unknown.exitCode()).isEqualTo(ExitCode.MISSING);
-    assertThat(unknown.err()).contains("abacus", "no jar on the class or module path provides it");
+    assertThat(unknown.exitCode()).isEqualTo(ExitCode.USAGE);
+    assertThat(unknown.err()).contains("--backend: there is no abacus; there are: cpu, cuda");
     CapturedRun threads =
         CapturedRun.of(
             "generate", Shipped.MODEL, "--prompt", PROMPT, "--backend", "cuda", "--threads", 2);
     assertThat(threads.exitCode()).isEqualTo(ExitCode.USAGE);
-    assertThat(threads.err()).contains("numThreads must be 0 for backend cuda, found 2");
+    assertThat(threads.err()).contains("--threads must be 0 for backend cuda, found 2");
     CapturedRun cpu =
         CapturedRun.of(
             "generate", Shipped.MODEL, "--prompt", PROMPT, "--max-tokens", 2, "--backend", "cpu");
@@ -205,29 +205,41 @@ class GenerateCommandTest {
             "budget must lie in (0 %, 100 %]",
             List.of(model, "--prompt", "a", "--budget", "0%")),
         Arguments.of(
-            ExitCode.USAGE, "--policy", List.of(model, "--prompt", "a", "--policy", "fifo")),
+            ExitCode.USAGE,
+            "policy must be one of lru, lfu, lfru, found fifo",
+            List.of(model, "--prompt", "a", "--policy", "fifo")),
         Arguments.of(
             ExitCode.USAGE,
-            "temperature must be finite",
+            "--temperature must be finite",
             List.of(model, "--prompt", "a", "--temperature", "-1")),
         Arguments.of(
             ExitCode.USAGE,
-            "topP must lie in (0, 1], found 0.0",
+            "--top-p must lie in (0, 1], found 0.0",
             List.of(model, "--prompt", "a", "--top-p", "0")),
         Arguments.of(
             ExitCode.USAGE,
-            "numThreads must lie in [0, 1024], found -1",
+            "--threads must lie in [0, 1024], found -1",
             List.of(model, "--prompt", "a", "--threads", "-1")),
         Arguments.of(
             ExitCode.USAGE,
-            "numThreads must lie in [0, 1024], found 1000000",
+            "--threads must lie in [0, 1024], found 1000000",
             List.of(model, "--prompt", "a", "--threads", "1000000")),
         Arguments.of(
             ExitCode.TOO_SMALL,
             "expected at least",
             List.of(model, "--prompt", "a", "--budget", "1000")),
         Arguments.of(
-            ExitCode.TOO_SMALL, "1024", List.of(model, "--prompt", "a", "--max-tokens", "100000")),
+            ExitCode.USAGE,
+            "--max-tokens must not be negative, found -1",
+            List.of(model, "--prompt", "a", "--max-tokens", "-1")),
+        Arguments.of(
+            ExitCode.TOO_SMALL,
+            "the context holds at most 1,024 tokens, found 2 of the prompt and --max-tokens 100,000",
+            List.of(model, "--prompt-ids", "1,2", "--max-tokens", "100000")),
+        Arguments.of(
+            ExitCode.BAD_INPUT,
+            "model.safetensors: expected a folder, found a file",
+            List.of(Shipped.MODEL.resolve("model.safetensors"), "--prompt", "a")),
         Arguments.of(ExitCode.BAD_INPUT, "expected", List.of("absent", "--prompt", "a")),
         Arguments.of(
             ExitCode.BAD_INPUT,
@@ -254,6 +266,24 @@ class GenerateCommandTest {
         .as(run.err())
         .isEqualTo(1);
     assertThat(run.out()).isEmpty();
+  }
+
+  @Test
+  void statsThatCannotBeWrittenInTheEndAreNamedAfterTheSummary() {
+    CapturedRun run =
+        CapturedRun.of(
+            "generate",
+            Shipped.MODEL,
+            "--prompt-ids",
+            "1",
+            "--max-tokens",
+            1,
+            "--stats",
+            "/dev/full");
+    assertThat(run.exitCode()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(run.err())
+        .contains("hit rate")
+        .endsWith("winnow: /dev/full: cannot be written: No space left on device\n");
   }
 
   @Test

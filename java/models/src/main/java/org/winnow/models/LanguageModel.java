@@ -1,11 +1,13 @@
 package org.winnow.models;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
+import org.winnow.CheckpointException;
 import org.winnow.ContextLengthException;
 import org.winnow.Tensor;
 import org.winnow.attention.KvCache;
@@ -67,6 +69,8 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   static LanguageModel open(Path folder, LoadOptions options, int chunkTokens) {
+    if (Files.isRegularFile(folder))
+      throw new CheckpointException(folder, null, "a folder", "a file");
     Tokenizer tokenizer = Tokenizer.isIn(folder) ? Tokenizer.open(folder) : null;
     try {
       return new LanguageModel(LoadedModel.open(folder, options), tokenizer, chunkTokens);

@@ -196,11 +196,16 @@ public final class NativeLoader {
 
   private static String version() {
     String version = NativeLoader.class.getPackage().getImplementationVersion();
-    if (version != null || !isModule()) return version == null ? "(this version)" : version;
+    if (version == null && isModule()) version = manifestVersion(); // packages of modules have none
+    return version == null ? "(this version)" : version;
+  }
+
+  private static String manifestVersion() {
     try (InputStream manifest = NativeLoader.class.getResourceAsStream("/META-INF/MANIFEST.MF")) {
+      if (manifest == null) return null; // no jar
       return new Manifest(manifest).getMainAttributes().getValue("Implementation-Version");
     } catch (IOException e) {
-      return "(this version)";
+      return null;
     }
   }
 

@@ -1,17 +1,18 @@
-// The residual connection. java: org.winnow.layer.Add.
+// The residual connection. java: org.winnow.op.Add.
 //
 //   accumulator[i] += addend[i]   for i in [0, size)
 //
-//   accumulator  [size] f32
-//   addend       [size] f32, may be accumulator itself
+//   accumulator  [size] f32   overwritten
+//   addend       [size] f32   may be accumulator itself
+//   size         number of elements
 #pragma once
 
-#include <cstdint>
+#include "winnow/base/operation.h"
 
-#include "winnow/base/cpu.h"
+typedef struct winnow_add_arguments {
+  float* accumulator;
+  const float* addend;
+  int64_t size;
+} winnow_add_arguments;
 
-namespace winnow {
-
-void add_cpu(float* accumulator, const float* addend, int64_t size, Cpu* cpu);
-
-}  // namespace winnow
+WINNOW_C winnow_status winnow_add(const winnow_add_arguments* arguments, winnow_cpu* cpu, int64_t* detail);

@@ -1,24 +1,36 @@
-// Causal attention over a paged key-value cache. java: org.winnow.attention.Attention.
+// Causal attention over a paged key-value cache. java: org.winnow.op.Attention.
 //
-//   p = first_position + t,  g = floor(h / (num_heads / num_kv_heads)),  j in (p - sliding_window, p], j >= 0 (all j
-//                                                                        <= p without a window)
 //   z[t, h, j]      = scale * sum_d query[t, h, d] * key[g, j, d]
 //   output[t, h, v] = sum_j e^(z[t, h, j] - m) * value[g, j, v] / (e^(sinks[h] - m) + sum_j e^(z[t, h, j] - m))
+//                     over j in (p - sliding_window, p], j >= 0; all j <= p without a window
+//   p               = first_position + t
+//   g               = floor(h / (num_heads / num_kv_heads))
 //
 // with m the largest exponent of the row; without sinks their term is absent.
 //
-//   query        [num_tokens, num_heads, key_width] f32
-//   key_pages    [number of pages] u64   address of page i: f32 [num_kv_heads, page_size, key_width], positions [i *
-//                                        page_size, ...)
-//   value_pages  [number of pages] u64   address of page i: f32 rows of value_width elements, value_row_stride apart,
-//                                        page_size rows
-//                                        per kv head. With value_row_stride = key_width a page of keys can serve as
-//                                        its own values.
-//   sinks        [num_heads] f32, or null
-//   output       [num_tokens, num_heads, value_width] f32; overlaps no input
+//   query             [num_tokens, num_heads, key_width] f32
+//   key_pages         [number of pages] u64   address of page i: f32 [num_kv_heads, page_size, key_width], which holds
+//                                             the positions from i * page_size on
+//   value_pages       [number of pages] u64   address of page i: page_size rows per kv head, value_row_stride apart.
+//                                             With value_row_stride = key_width, pages of keys can be their own values
+//   cache_length      [1] i64   a device takes first_position to be *cache_length + position_offset, so that a captured
+//                               call can be replayed; the CPU does not look at it: null
+//   sinks             [num_heads] f32   null: none
+//   output            [num_tokens, num_heads, value_width] f32   overlaps no input
+//   first_position    position of the first token, as the caller knows it now
+//   position_offset   first_position - *cache_length
+//   context_limit     the most positions that the cache may ever hold; a device sizes its work by it
+//   num_tokens        new tokens
+//   num_heads         a multiple of num_kv_heads
+//   num_kv_heads      heads of keys and values
+//   key_width         elements of a query and of a key
+//   value_width       elements of a value
+//   value_row_stride  elements between the values of two positions
+//   page_size         positions of a page, a multiple of 64
+//   sliding_window    the most keys that a token attends to; 0: no window
+//   scale             finite
 //
-// page_size is a multiple of 64; sliding_window 0 means none. num_heads is a multiple of num_kv_heads. Positions up to
-// first_position + num_tokens - 1 have been written; nothing behind them is read.
+// Positions up to first_position + num_tokens - 1 have been written; nothing behind them is read.
 //
 // Order: f32 accumulation. Keys are taken in blocks of 64 at fixed absolute positions, blocks in splits of 512 keys; an
 // online softmax runs over the blocks of a split, splits are merged in ascending order (the log-sum-exp merge). A row's
@@ -28,15 +40,27 @@
 // arXiv:2309.17453, with a learned logit in place of a key.
 #pragma once
 
-#include <cstdint>
+#include "winnow/base/operation.h"
 
-#include "winnow/base/cpu.h"
+typedef struct winnow_attention_arguments {
+  const float* query;
+  const uint64_t* key_pages;
+  const uint64_t* value_pages;
+  const int64_t* cache_length;
+  const float* sinks;
+  float* output;
+  int64_t first_position;
+  int64_t position_offset;
+  int64_t context_limit;
+  int64_t num_tokens;
+  int64_t num_heads;
+  int64_t num_kv_heads;
+  int64_t key_width;
+  int64_t value_width;
+  int64_t value_row_stride;
+  int64_t page_size;
+  int64_t sliding_window;
+  float scale;
+} winnow_attention_arguments;
 
-namespace winnow {
-
-void attention_cpu(const float* query, const uint64_t* key_pages, const uint64_t* value_pages, const float* sinks,
-                   float* output, int64_t num_tokens, int64_t first_position, int64_t num_heads, int64_t num_kv_heads,
-                   int64_t key_width, int64_t value_width, int64_t value_row_stride, int64_t page_size,
-                   int64_t sliding_window, float scale, Cpu* cpu);
-
-}  // namespace winnow
+WINNOW_C winnow_status winnow_attention(const winnow_attention_arguments* arguments, winnow_cpu* cpu, int64_t* detail);

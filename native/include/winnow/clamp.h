@@ -1,16 +1,18 @@
-// Clamps values in place, NaN stays NaN. java: org.winnow.layer.Clamp.
+// Clamps values in place, NaN stays NaN. java: org.winnow.op.Clamp.
 //
 //   values[i] = min(max(values[i], -limit), limit)   for i in [0, size)
 //
-//   values  [size] f32, overwritten
+//   values  [size] f32   overwritten
+//   size    number of elements
+//   limit   not negative
 #pragma once
 
-#include <cstdint>
+#include "winnow/base/operation.h"
 
-#include "winnow/base/cpu.h"
+typedef struct winnow_clamp_arguments {
+  float* values;
+  int64_t size;
+  float limit;
+} winnow_clamp_arguments;
 
-namespace winnow {
-
-void clamp_cpu(float* values, int64_t size, float limit, Cpu* cpu);
-
-}  // namespace winnow
+WINNOW_C winnow_status winnow_clamp(const winnow_clamp_arguments* arguments, winnow_cpu* cpu, int64_t* detail);

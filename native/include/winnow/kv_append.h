@@ -1,24 +1,42 @@
-// Writes columns of new tokens' rows into the pages of a key-value cache. java: org.winnow.attention.KvAppend.
+// Writes columns of new tokens' rows into the pages of a key-value cache. java: org.winnow.op.KvAppend.
 //
-//   page_rows[h, p, column + c] = source[t * token_stride + h * head_stride + c],  p = first_position + t
+//   row(h, p)[column + c] = source[t * token_stride + h * head_stride + c]   p = first_position + t
 //   for t in [0, num_tokens), h in [0, num_heads), c in [0, width)
 //
-//   source   f32; strides count elements, a head stride of 0 gives every head the same row
-//   pages    [number of pages] u64   address of page i: f32 [num_heads, page_size, row_stride], positions [i *
-//                                    page_size, ...)
+//   source          f32   address of the first element
+//   pages           [number of pages] u64   address of page i: f32 [num_heads, page_size, row_stride], which holds the
+//                                           positions from i * page_size on
+//   cache_length    [1] i64   a device takes first_position from here, so that a captured call can be replayed; the CPU
+//                             does not look at it: null
+//   token_stride    elements between two tokens of source
+//   head_stride     elements between two heads of source; 0 gives every head the same row
+//   first_position  position of the first token: *cache_length
+//   num_tokens      tokens
+//   num_heads       heads of a page
+//   page_size       positions of a page
+//   row_stride      elements of a row of a page
+//   column          where the source's columns begin in a row; column + width <= row_stride
+//   width           elements that are copied per row
 //
 // The pages of all positions up to first_position + num_tokens - 1 exist; nothing else of them is written. Pages do not
-// overlap the source. column + width <= row_stride.
+// overlap the source.
 #pragma once
 
-#include <cstdint>
+#include "winnow/base/operation.h"
 
-#include "winnow/base/cpu.h"
+typedef struct winnow_kv_append_arguments {
+  const float* source;
+  const uint64_t* pages;
+  const int64_t* cache_length;
+  int64_t token_stride;
+  int64_t head_stride;
+  int64_t first_position;
+  int64_t num_tokens;
+  int64_t num_heads;
+  int64_t page_size;
+  int64_t row_stride;
+  int64_t column;
+  int64_t width;
+} winnow_kv_append_arguments;
 
-namespace winnow {
-
-void kv_append_cpu(const float* source, int64_t token_stride, int64_t head_stride, const uint64_t* pages,
-                   int64_t first_position, int64_t num_tokens, int64_t num_heads, int64_t page_size, int64_t row_stride,
-                   int64_t column, int64_t width, Cpu* cpu);
-
-}  // namespace winnow
+WINNOW_C winnow_status winnow_kv_append(const winnow_kv_append_arguments* arguments, winnow_cpu* cpu, int64_t* detail);

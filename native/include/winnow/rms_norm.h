@@ -1,22 +1,29 @@
-// Root-mean-square normalisation of rows. java: org.winnow.layer.RmsNorm.
+// Root-mean-square normalisation of rows. java: org.winnow.op.RmsNorm.
 //
 //   output[r, i] = weight[i] * input[r, i] / sqrt(mean_i(input[r, i]^2) + epsilon)
 //
-//   input   [num_rows, row_stride]   f32, the first hidden_size elements of each row are read
-//   weight  [hidden_size]            f32
-//   output  [num_rows, row_stride]   f32, the first hidden_size elements of each row are written; may be input itself
+//   input        [num_rows, row_stride] f32   the first hidden_size elements of each row are read
+//   weight       [hidden_size] f32
+//   output       [num_rows, row_stride] f32   likewise written; may be input itself
+//   num_rows     rows
+//   hidden_size  elements of a row that count
+//   row_stride   elements from one row to the next
+//   epsilon      not negative
 //
 // Source: Zhang and Sennrich 2019, arXiv:1910.07467, eq. (4), with epsilon inside the root. The mean is accumulated in
 // f64.
 #pragma once
 
-#include <cstdint>
+#include "winnow/base/operation.h"
 
-#include "winnow/base/cpu.h"
+typedef struct winnow_rms_norm_arguments {
+  const float* input;
+  const float* weight;
+  float* output;
+  int64_t num_rows;
+  int64_t hidden_size;
+  int64_t row_stride;
+  float epsilon;
+} winnow_rms_norm_arguments;
 
-namespace winnow {
-
-void rms_norm_cpu(const float* input, const float* weight, float* output, int64_t num_rows, int64_t hidden_size,
-                  int64_t row_stride, float epsilon, Cpu* cpu);
-
-}  // namespace winnow
+WINNOW_C winnow_status winnow_rms_norm(const winnow_rms_norm_arguments* arguments, winnow_cpu* cpu, int64_t* detail);

@@ -1,4 +1,4 @@
-// Rotary position embedding, in place. java: org.winnow.attention.Rope.
+// Rotary position embedding, in place. java: org.winnow.op.Rope.
 //
 // The rotary part of a head is its elements [rotary_offset, rotary_offset + 2 * num_pairs). Pair i of token t is turned
 // by the angle whose cosine and sine are given:
@@ -9,19 +9,30 @@
 //   half-split   first = element i, second = element i + num_pairs of the rotary part
 //   interleaved  first = element 2 * i, second = element 2 * i + 1
 //
-//   values    [num_tokens, num_heads, head_dim] f32, overwritten; elements outside the rotary part stay as they are
-//   cos, sin  [num_tokens, num_pairs] f32; they carry the attention factor of YaRN
+//   values         [num_tokens, num_heads, head_dim] f32   overwritten; elements outside the rotary part stay
+//   cos, sin       [num_tokens, num_pairs] f32   they carry the attention factor of YaRN
+//   num_tokens     tokens
+//   num_heads      heads of a token
+//   head_dim       elements of a head
+//   rotary_offset  where the rotary part begins in a head
+//   num_pairs      half the length of the rotary part
+//   interleaved    1: pairs are neighbours, 0: half-split
 //
 // Source: Su et al. 2021, arXiv:2104.09864, eq. (34). Each product is rounded to f32 before the sum.
 #pragma once
 
-#include <cstdint>
+#include "winnow/base/operation.h"
 
-#include "winnow/base/cpu.h"
+typedef struct winnow_rope_arguments {
+  float* values;
+  const float* cos;
+  const float* sin;
+  int64_t num_tokens;
+  int64_t num_heads;
+  int64_t head_dim;
+  int64_t rotary_offset;
+  int64_t num_pairs;
+  int32_t interleaved;
+} winnow_rope_arguments;
 
-namespace winnow {
-
-void rope_cpu(float* values, const float* cos, const float* sin, int64_t num_tokens, int64_t num_heads,
-              int64_t head_dim, int64_t rotary_offset, int64_t num_pairs, bool interleaved, Cpu* cpu);
-
-}  // namespace winnow
+WINNOW_C winnow_status winnow_rope(const winnow_rope_arguments* arguments, winnow_cpu* cpu, int64_t* detail);

@@ -1,4 +1,4 @@
-// Chooses the next token. java: org.winnow.layer.Sampler.
+// Chooses the next token. java: org.winnow.op.Sampler.
 //
 //   temperature 0   the largest logit; of equal ones the smallest index
 //   otherwise       w_i = floor(2^s e^((logits[i] - max) / temperature)) over the candidates: the top_k largest logits
@@ -6,21 +6,30 @@
 //                   (1: all). Then, in order of index, the first candidate at which the running sum exceeds
 //                   uniform * (sum of all candidates).
 //
-//   logits   [vocabulary_size] f32; -infinity is never chosen
-//   uniform  in [0, 1)
+//   logits           [vocabulary_size] f32   -infinity is never chosen
+//   vocabulary_size  number of logits
+//   top_k            the most candidates; 0: no limit
+//   temperature      0 or more
+//   top_p            in (0, 1]
+//   uniform          in [0, 1)
 //
 // Larger logits come first, of equal ones (-0 = +0) the smaller index. Weights are integers, with our own exponential,
 // s the largest for which vocabulary_size of them sum to 2^62 at most: sums are exact in any order, so every machine
-// and every backend chooses the same token. Returns the token, or -1 - i for the first logit i that is NaN or
-// +infinity, or -1 - vocabulary_size if all are -infinity. Throws std::bad_alloc. Top-p: Holtzman et al. 2019,
-// arXiv:1904.09751, eq. (2).
+// and every backend chooses the same token.
+//
+// WINNOW_DONE with the token. WINNOW_REFUSED with the first i whose logit is NaN or +infinity, or with vocabulary_size
+// if all are -infinity. Top-p: Holtzman et al. 2019, arXiv:1904.09751, eq. (2).
 #pragma once
 
-#include <cstdint>
+#include "winnow/base/operation.h"
 
-namespace winnow {
+typedef struct winnow_sampler_arguments {
+  const float* logits;
+  int64_t vocabulary_size;
+  int64_t top_k;
+  double temperature;
+  double top_p;
+  double uniform;
+} winnow_sampler_arguments;
 
-int64_t sampler_cpu(const float* logits, int64_t vocabulary_size, double temperature, int64_t top_k, double top_p,
-                    double uniform);
-
-}  // namespace winnow
+WINNOW_C winnow_status winnow_sampler(const winnow_sampler_arguments* arguments, winnow_cpu* cpu, int64_t* detail);

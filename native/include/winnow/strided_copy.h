@@ -1,20 +1,32 @@
-// Copies a block of rows between two strided layouts. java: org.winnow.attention.StridedCopy.
+// Copies a block of rows between two strided layouts. java: org.winnow.op.StridedCopy.
 //
-//   destination[i * destination_outer_stride + j * destination_inner_stride + c] = source[i * source_outer_stride + j
-//   * source_inner_stride + c]
-//   for i in [0, outer_size), j in [0, inner_size), c in [0, width)
+//   to(i, j)[c] = from(i, j)[c]   for i in [0, outer_size), j in [0, inner_size), c in [0, width)
+//   to(i, j)    = destination + i * destination_outer_stride + j * destination_inner_stride
+//   from(i, j)  = source + i * source_outer_stride + j * source_inner_stride
 //
-//   source, destination  f32; they do not overlap. Strides count elements; a source stride of 0 repeats a row.
+//   source                    f32   address of the first element
+//   destination               f32   likewise; the two blocks do not overlap
+//   source_outer_stride       elements; 0 repeats a row, as for the next
+//   source_inner_stride       elements
+//   destination_outer_stride  elements
+//   destination_inner_stride  elements
+//   outer_size, inner_size    number of rows in both directions
+//   width                     elements of a row
 #pragma once
 
-#include <cstdint>
+#include "winnow/base/operation.h"
 
-#include "winnow/base/cpu.h"
+typedef struct winnow_strided_copy_arguments {
+  const float* source;
+  float* destination;
+  int64_t source_outer_stride;
+  int64_t source_inner_stride;
+  int64_t destination_outer_stride;
+  int64_t destination_inner_stride;
+  int64_t outer_size;
+  int64_t inner_size;
+  int64_t width;
+} winnow_strided_copy_arguments;
 
-namespace winnow {
-
-void strided_copy_cpu(const float* source, int64_t source_outer_stride, int64_t source_inner_stride, float* destination,
-                      int64_t destination_outer_stride, int64_t destination_inner_stride, int64_t outer_size,
-                      int64_t inner_size, int64_t width, Cpu* cpu);
-
-}  // namespace winnow
+WINNOW_C winnow_status winnow_strided_copy(const winnow_strided_copy_arguments* arguments, winnow_cpu* cpu,
+                                           int64_t* detail);

@@ -1,4 +1,4 @@
-// Which experts each token goes to, and with which weights. java: org.winnow.moe.TopKRouter.
+// Which experts each token goes to, and with which weights. java: org.winnow.op.TopKRouter.
 //
 //   softmax            p = softmax(z); the top_k largest; weights p, or p / sum of the kept if renormalised
 //   sigmoid            s = 1 / (1 + exp(-z)); the top_k largest; weights s, or s / (sum of the kept + 1e-20)
@@ -8,24 +8,31 @@
 //
 // All weights times scaling_factor. Larger selection value first, then smaller index; -0 equals +0.
 //
-//   logits           [num_tokens, num_experts] f32  z
-//   correction_bias  [num_experts] f32 or null      softmax, sigmoid: p + bias or s + bias selects, p or s still weighs
-//   token_offsets    [num_tokens + 1] i32           exclusive prefix sum of choices per token
-//   expert_ids       [num_tokens * top_k] i32       the first token_offsets[num_tokens] hold choices, by token, best
-//   first routing_weights  [num_tokens * top_k] f32       their weights
+//   logits             [num_tokens, num_experts] f32   z
+//   correction_bias    [num_experts] f32   softmax, sigmoid: p + bias or s + bias selects, p or s still weighs; null: 0
+//   token_offsets      [num_tokens + 1] i32   out: exclusive prefix sum of choices per token
+//   expert_ids         [num_tokens * top_k] i32   out: the first token_offsets[num_tokens] hold choices, by token, best
+//                                                 first
+//   routing_weights    [num_tokens * top_k] f32   out: their weights
+//   num_tokens         tokens
+//   num_experts        experts of the layer
+//   top_k              the most experts of a token
+//   min_experts        the fewest experts that top_p, min_p and skip_below leave to a token that had as many
+//   num_expert_groups  softmax, sigmoid: experts in equal consecutive groups; 1: no groups
+//   top_k_groups       only experts of so many best groups are eligible
+//   score              a winnow_router_score
+//   group_score        a winnow_group_score
+//   renormalise        1: the kept weights are scaled to sum 1
+//   fallback_top1      thresholds: 1: a token with no expert above goes to the largest logit with weight
+//                      scaling_factor, 0: to none
+//   scaling_factor     multiplies every weight
+//   threshold          of the two threshold scores
+//   top_p              softmax: keep the fewest choices whose probabilities sum to at least top_p; 0: off
+//   min_p              softmax: keep choices with p >= min_p * (largest p); 0: off
+//   skip_below         drop choices whose weight is below skip_below * (weight of the first choice); 0: off
 //
-//   num_expert_groups, top_k_groups, group_score    softmax, sigmoid: experts in equal consecutive groups; only those
-//   of the
-//                                                   top_k_groups best groups are eligible. 1 group = no limit
-//   top_p    softmax: keep the fewest choices whose probabilities sum to at least top_p; 0 = off
-//   min_p    softmax: keep choices with p >= min_p * (largest p); 0 = off
-//   skip_ratio  drop choices whose weight is below skip_ratio * (weight of the first choice); 0 = off
-//   min_k    none of the last three keeps fewer than min_k
-//   fallback_top_1  thresholds: a token with no expert above goes to the largest logit with weight scaling_factor; else
-//   to none
-//
-// Returns token_offsets[num_tokens]; or -1 - t for the first token t whose logits hold a NaN or have no finite maximum:
-// the outputs are unspecified then.
+// WINNOW_DONE with token_offsets[num_tokens]. WINNOW_REFUSED with the first token whose logits hold a NaN or have no
+// finite maximum: the outputs are unspecified then.
 //
 // Sources: Shazeer et al. 2017, arXiv:1701.06538, eq. (3)-(5), softmax before or after the choice; DeepSeek-V3,
 // arXiv:2412.19437, eq. (13)-(16), the group limit as in its reference code; Martins and Astudillo 2016,
@@ -33,21 +40,46 @@
 // batch and thread count gives the same bits.
 #pragma once
 
-#include <cstdint>
+#include "winnow/base/operation.h"
 
-#include "winnow/base/cpu.h"
-
-namespace winnow {
-
-enum class RouterScore : int32_t { softmax = 0, sigmoid = 1, sparsemax = 2, hard_threshold = 3, shifted_threshold = 4 };
+typedef int32_t winnow_router_score;
+enum {
+  WINNOW_ROUTER_SCORE_SOFTMAX = 0,
+  WINNOW_ROUTER_SCORE_SIGMOID = 1,
+  WINNOW_ROUTER_SCORE_SPARSEMAX = 2,
+  WINNOW_ROUTER_SCORE_HARD_THRESHOLD = 3,
+  WINNOW_ROUTER_SCORE_SHIFTED_THRESHOLD = 4,
+};
 
 // The score of a group of experts: its largest selection value, or the sum of its two largest.
-enum class GroupScore : int32_t { max = 0, sum_of_top_two = 1 };
+typedef int32_t winnow_group_score;
+enum {
+  WINNOW_GROUP_SCORE_MAX = 0,
+  WINNOW_GROUP_SCORE_SUM_OF_TOP_TWO = 1,
+};
 
-int64_t top_k_router_cpu(const float* logits, const float* correction_bias, int32_t* token_offsets, int32_t* expert_ids,
-                         float* routing_weights, int64_t num_tokens, int64_t num_experts, RouterScore score,
-                         int64_t top_k, int64_t min_k, int64_t num_expert_groups, int64_t top_k_groups,
-                         GroupScore group_score, bool renormalise, float scaling_factor, float threshold,
-                         bool fallback_top_1, float top_p, float min_p, float skip_ratio, Cpu* cpu);
+typedef struct winnow_top_k_router_arguments {
+  const float* logits;
+  const float* correction_bias;
+  int32_t* token_offsets;
+  int32_t* expert_ids;
+  float* routing_weights;
+  int64_t num_tokens;
+  int64_t num_experts;
+  int64_t top_k;
+  int64_t min_experts;
+  int64_t num_expert_groups;
+  int64_t top_k_groups;
+  winnow_router_score score;
+  winnow_group_score group_score;
+  int32_t renormalise;
+  int32_t fallback_top1;
+  float scaling_factor;
+  float threshold;
+  float top_p;
+  float min_p;
+  float skip_below;
+} winnow_top_k_router_arguments;
 
-}  // namespace winnow
+WINNOW_C winnow_status winnow_top_k_router(const winnow_top_k_router_arguments* arguments, winnow_cpu* cpu,
+                                           int64_t* detail);

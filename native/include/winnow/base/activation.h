@@ -1,11 +1,6 @@
-// Activations that a kernel fuses into its output; the numbers are part of the binary interface.
-// java: org.winnow.moe.Activation.
-#pragma once
-
-#include <cstdint>
-
-namespace winnow {
-
+// Activations that a kernel fuses into its output. The numbers are part of the binary interface.
+// java: org.winnow.op.Activation.
+//
 // Of a gate g and, in gated form, an up value u:
 //   none            g,                          gated: g * u
 //   silu            g * sigmoid(g)              gated: times u, as for the three below
@@ -13,6 +8,31 @@ namespace winnow {
 //   gelu_tanh       g * (1 + tanh(sqrt(2 / pi) * (g + 0.044715 * g^3))) / 2
 //   relu            max(g, 0)
 //   clamped_swiglu  gated only (gpt-oss): g' * sigmoid(1.702 * g') * (u' + 1), g' = min(g, 7), u' = clamp(u, -7, 7)
-enum class Activation : int32_t { none = 0, silu = 1, gelu_erf = 2, gelu_tanh = 3, relu = 4, clamped_swiglu = 5 };
+#pragma once
+
+#include <stdint.h>
+
+typedef int32_t winnow_activation;
+enum {
+  WINNOW_ACTIVATION_NONE = 0,
+  WINNOW_ACTIVATION_SILU = 1,
+  WINNOW_ACTIVATION_GELU_ERF = 2,
+  WINNOW_ACTIVATION_GELU_TANH = 3,
+  WINNOW_ACTIVATION_RELU = 4,
+  WINNOW_ACTIVATION_CLAMPED_SWIGLU = 5,
+};
+
+#ifdef __cplusplus
+namespace winnow {
+
+enum class Activation : winnow_activation {
+  none = WINNOW_ACTIVATION_NONE,
+  silu = WINNOW_ACTIVATION_SILU,
+  gelu_erf = WINNOW_ACTIVATION_GELU_ERF,
+  gelu_tanh = WINNOW_ACTIVATION_GELU_TANH,
+  relu = WINNOW_ACTIVATION_RELU,
+  clamped_swiglu = WINNOW_ACTIVATION_CLAMPED_SWIGLU,
+};
 
 }  // namespace winnow
+#endif

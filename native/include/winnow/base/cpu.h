@@ -1,35 +1,48 @@
-// What every CPU kernel runs on: an instruction set, chosen once, and a team of threads. java:
-// org.winnow.cpu.CpuBackend.
+// What every CPU kernel runs on: an instruction set, chosen once, and a team of threads.
+// java: org.winnow.cpu.CpuBackend.
 #pragma once
 
-#include <cstdint>
+#include "winnow/base/operation.h"
 
-namespace winnow {
+// Raised whenever a struct, a signature or the meaning of an argument changes; checked by Java right after loading.
+#define WINNOW_ABI_VERSION 2
 
-// Raised whenever a signature or the meaning of an argument in include/winnow changes; checked by Java right after
-// loading.
-constexpr int32_t kAbiVersion = 1;
+typedef int32_t winnow_instruction_set;
+enum {
+  WINNOW_INSTRUCTION_SET_PORTABLE = 0,
+  WINNOW_INSTRUCTION_SET_AVX2 = 1,
+  WINNOW_INSTRUCTION_SET_AVX512 = 2,
+  WINNOW_INSTRUCTION_SET_AVX512_BF16 = 3,
+};
 
-enum class InstructionSet : int32_t { portable = 0, avx2 = 1, avx512 = 2, avx512_bf16 = 3 };
+// The WINNOW_ABI_VERSION that the library was built with.
+WINNOW_C int32_t winnow_abi_version(void);
 
-#ifndef WINNOW_BINDING  // the binding knows it by its address only
-struct Cpu;             // defined in native/cpu/base/cpu_context.h
-#endif
-
-int32_t abi_version();
-
-// Whether this machine (processor and operating system) runs code of that instruction set.
-bool cpu_supports(InstructionSet instruction_set);
+// Whether this machine (processor and operating system) runs code of that instruction set: 1 or 0.
+WINNOW_C int32_t winnow_cpu_supports(winnow_instruction_set instruction_set);
 
 // The widest instruction set that this machine supports.
-InstructionSet cpu_best_instruction_set();
+WINNOW_C winnow_instruction_set winnow_cpu_best_instruction_set(void);
 
-// A team of num_threads threads, the caller of an op being one of them. Calls from several threads are served one
-// after the other.
-// Throws std::invalid_argument for an unsupported instruction set or num_threads < 1.
-Cpu* cpu_open(InstructionSet instruction_set, int32_t num_threads);
+// A team of num_threads threads, the caller of an operation being one of them. Calls from several threads are served
+// one after the other. Null for an unsupported instruction set, for num_threads < 1 and where the system refuses the
+// threads; winnow_last_error() says which.
+WINNOW_C winnow_cpu* winnow_cpu_open(winnow_instruction_set instruction_set, int32_t num_threads);
 
-// Stops the team. No op may be running on it.
-void cpu_close(Cpu* cpu);
+// Stops the team. No operation may be running on it. Null is nothing.
+WINNOW_C void winnow_cpu_close(winnow_cpu* cpu);
+
+#ifdef __cplusplus
+namespace winnow {
+
+enum class InstructionSet : winnow_instruction_set {
+  portable = WINNOW_INSTRUCTION_SET_PORTABLE,
+  avx2 = WINNOW_INSTRUCTION_SET_AVX2,
+  avx512 = WINNOW_INSTRUCTION_SET_AVX512,
+  avx512_bf16 = WINNOW_INSTRUCTION_SET_AVX512_BF16,
+};
+
+using Cpu = ::winnow_cpu;  // defined in native/cpu/base/cpu_context.h
 
 }  // namespace winnow
+#endif

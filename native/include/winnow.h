@@ -1,0 +1,26 @@
+// The C interface of Winnow's CPU kernels: everything that a program in C, C++ or another language needs to run them
+// over its own memory. The contract of each operation is in its header.
+//
+// Check winnow_abi_version() == WINNOW_ABI_VERSION before anything else: a library of another version may read these
+// structs differently. Nothing here throws, prints or ends the process. Link with -lwinnow.
+#pragma once
+
+#include "winnow/add.h"
+#include "winnow/attention.h"
+#include "winnow/base/activation.h"
+#include "winnow/base/cpu.h"
+#include "winnow/base/dtype.h"
+#include "winnow/base/operation.h"
+#include "winnow/base/weight_format.h"
+#include "winnow/clamp.h"
+#include "winnow/embedding.h"
+#include "winnow/expert_plan.h"
+#include "winnow/grouped_gemm.h"
+#include "winnow/kv_append.h"
+#include "winnow/layer_norm.h"
+#include "winnow/moe_combine.h"
+#include "winnow/rms_norm.h"
+#include "winnow/rope.h"
+#include "winnow/sampler.h"
+#include "winnow/strided_copy.h"
+#include "winnow/top_k_router.h"

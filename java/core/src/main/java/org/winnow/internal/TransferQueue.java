@@ -1,4 +1,4 @@
-package org.winnow;
+package org.winnow.internal;
 
 /**
  * Copies from the host into a device's memory that run beside its operations, on a queue of their

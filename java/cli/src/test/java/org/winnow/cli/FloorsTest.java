@@ -121,7 +121,7 @@ class FloorsTest {
 
   static final class LooksBehindCore {
     int ticket() {
-      return org.winnow.internal.NativeCalls.enter();
+      return org.winnow.internal.NativeCall.enter();
     }
   }
 }

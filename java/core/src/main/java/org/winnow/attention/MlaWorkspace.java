@@ -1,5 +1,6 @@
 package org.winnow.attention;
 
+import org.winnow.op.KvCache;
 import java.util.Arrays;
 import org.winnow.DType;
 import org.winnow.Tensor;
@@ -24,7 +25,6 @@ public final class MlaWorkspace implements AutoCloseable {
     LATENT_BY_HEAD,
     VALUE_BY_HEAD,
     ATTENDED,
-    EXPANDED,
     HEAD_OFFSETS,
     HEAD_OFFSETS_OF_ONE_ROW,
     HEADS
@@ -33,7 +33,6 @@ public final class MlaWorkspace implements AutoCloseable {
   private final Tensor[] memory = new Tensor[Slot.values().length];
   private final Tensor[] views = new Tensor[Slot.values().length];
   private TensorMemory tensorMemory; // where they lie: the last call's
-  private KvCache expanded;
   private Tensor filledOffsets; // what headOffsets wrote last, for how many rows
   private Tensor filledOffsetsOfOneRow;
   private long filledRows;
@@ -47,7 +46,6 @@ public final class MlaWorkspace implements AutoCloseable {
     free();
     Arrays.fill(memory, null);
     Arrays.fill(views, null);
-    expanded = null;
     tensorMemory = backendMemory;
   }
 
@@ -105,22 +103,6 @@ public final class MlaWorkspace implements AutoCloseable {
     return heads;
   }
 
-  /** An empty cache of keys and values for one layer. */
-  KvCache expanded(int numHeads, int keyWidth, int valueWidth, int contextLimit) {
-    if (closed) throw new IllegalStateException("workspace is closed");
-    if (expanded == null
-        || expanded.numKvHeads() != numHeads
-        || expanded.keyWidth() != keyWidth
-        || expanded.valueWidth() != valueWidth
-        || expanded.contextLimit() < contextLimit) {
-      if (expanded != null) expanded.close();
-      expanded = null;
-      expanded = new KvCache(tensorMemory, 1, numHeads, keyWidth, valueWidth, contextLimit);
-    }
-    expanded.truncate(0);
-    return expanded;
-  }
-
   /** Frees the memory after waiting for operations that are running. May be called twice. */
   @Override
   public void close() {
@@ -129,8 +111,6 @@ public final class MlaWorkspace implements AutoCloseable {
   }
 
   private void free() {
-    AutoCloseable[] all = Arrays.copyOf(memory, memory.length + 1, AutoCloseable[].class);
-    all[memory.length] = expanded;
-    Resources.closeAll(all);
+    Resources.closeAll(memory);
   }
 }

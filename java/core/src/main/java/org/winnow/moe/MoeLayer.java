@@ -1,5 +1,12 @@
 package org.winnow.moe;
 
+import org.winnow.op.Activation;
+import org.winnow.op.ExpertMatrices;
+import org.winnow.op.ExpertPlan;
+import org.winnow.op.GroupedGemm;
+import org.winnow.op.MoeCombine;
+import org.winnow.op.Routing;
+import org.winnow.op.TopKRouter;
 import static org.winnow.DType.BF16;
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
@@ -9,12 +16,12 @@ import java.util.Objects;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
-import org.winnow.internal.NativeCalls;
+import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
 import org.winnow.internal.TurnLock;
 import org.winnow.layer.FeedForward;
 import org.winnow.layer.Linear;
-import org.winnow.moe.GroupedGemm.Product;
+import org.winnow.op.GroupedGemm.Product;
 
 /**
  * A mixture-of-experts feed-forward layer: each token goes to the few experts that a router chooses
@@ -262,8 +269,8 @@ public final class MoeLayer implements AutoCloseable {
 
   /** Tables of addresses are copied to a device when they are asked for. */
   private void handOverTables() {
-    experts.gateUp().weightTable();
-    experts.down().weightTable();
+    experts.gateUp().handOver();
+    experts.down().handOver();
   }
 
   private void multiplyHeld(Backend backend, Tensor hidden, boolean withShared) {
@@ -341,7 +348,7 @@ public final class MoeLayer implements AutoCloseable {
    */
   @Override
   public void close() {
-    NativeCalls.requireOutside();
+    NativeCall.requireOutside();
     lock.lock(); // until a call that is running has ended; none begins after that
     closed = true;
     lock.unlock();
@@ -387,11 +394,35 @@ public final class MoeLayer implements AutoCloseable {
       rule.run(backend, scores, routing, plan);
       return;
     }
-    int numTokens = Math.toIntExact(scores.dim(0));
-    routing.reserve(numTokens, Math.multiplyExact(numTokens, experts.numExperts()));
     rule.run(backend, scores, routing);
-    routing.addUnchosen(experts.numExperts());
+    addUnchosen();
     plan.build(backend, routing, experts.numExperts());
+  }
+
+  /** Adds to each token the experts it did not choose, ascending, with weight 0. */
+  private void addUnchosen() {
+    int numTokens = routing.numTokens();
+    int numExperts = experts.numExperts();
+    int[] offsets = routing.tokenOffsets().toIntArray();
+    int[] chosen = routing.expertIds().toIntArray();
+    float[] chosenWeights = routing.routingWeights().toFloatArray();
+    int numRows = Math.multiplyExact(numTokens, numExperts);
+    int[] ids = new int[numRows];
+    float[] weights = new float[numRows];
+    for (int token = 0; token < numTokens; token++) {
+      boolean[] isChosen = new boolean[numExperts];
+      int row = token * numExperts;
+      for (int i = offsets[token]; i < offsets[token + 1]; i++, row++) {
+        isChosen[chosen[i]] = true;
+        ids[row] = chosen[i];
+        weights[row] = chosenWeights[i];
+      }
+      for (int expert = 0; expert < numExperts; expert++)
+        if (!isChosen[expert]) ids[row++] = expert;
+    }
+    int[] tokenOffsets = new int[numTokens + 1];
+    Arrays.setAll(tokenOffsets, token -> token * numExperts);
+    routing.set(tokenOffsets, ids, weights);
   }
 
   /** Of the experts of this wave. */
@@ -412,15 +443,14 @@ public final class MoeLayer implements AutoCloseable {
   private void multiply(Backend backend, Product... products) {
     Product[] present = Arrays.stream(products).filter(Objects::nonNull).toArray(Product[]::new);
     if (present.length == 0) return;
-    // products hold addresses only: the weights stay open until they have been read
-    int ticket = NativeCalls.enter();
+    NativeCall call = NativeCall.enter();
     try {
       router.requireOpen();
       if (shared != null) shared.requireOpen();
       if (sharedGate != null) sharedGate.requireOpen();
       GroupedGemm.runTogether(backend, present);
     } finally {
-      NativeCalls.exit(ticket);
+      call.exit();
     }
   }
 

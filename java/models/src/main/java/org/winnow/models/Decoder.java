@@ -8,12 +8,12 @@ import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
-import org.winnow.attention.KvCache;
+import org.winnow.op.KvCache;
 import org.winnow.attention.RopeFrequencies;
-import org.winnow.layer.Add;
-import org.winnow.layer.Embedding;
+import org.winnow.op.Add;
+import org.winnow.op.Embedding;
 import org.winnow.layer.Linear;
-import org.winnow.layer.RmsNorm;
+import org.winnow.op.RmsNorm;
 
 /**
  * A decoder of any family: embedding, layers of attention and feed-forward around a residual

@@ -3,12 +3,12 @@ package org.winnow.models;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
-import org.winnow.attention.Attention;
-import org.winnow.attention.AttentionOptions;
-import org.winnow.attention.Rope;
-import org.winnow.layer.Clamp;
+import org.winnow.op.Attention;
+import org.winnow.op.AttentionOptions;
+import org.winnow.op.Rope;
+import org.winnow.op.Clamp;
 import org.winnow.layer.Linear;
-import org.winnow.layer.RmsNorm;
+import org.winnow.op.RmsNorm;
 
 /**
  * Grouped-query attention with what the families add to it: biases, q/k norm, sinks, a sliding

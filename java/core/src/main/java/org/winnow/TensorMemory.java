@@ -48,6 +48,14 @@ public final class TensorMemory {
     return raw.availableBytes();
   }
 
+  /**
+   * Number of releases so far. While it does not change, all addresses obtained earlier remain
+   * valid. Captured steps contain addresses, so they must be captured again after it changes.
+   */
+  public long releases() {
+    return raw.releases();
+  }
+
   RawMemory raw() {
     return raw;
   }

@@ -120,7 +120,7 @@ class FloorsTest {
   }
 
   static final class LooksBehindCore {
-    int ticket() {
+    Object call() {
       return org.winnow.internal.NativeCall.enter();
     }
   }

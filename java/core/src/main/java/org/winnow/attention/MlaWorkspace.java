@@ -1,10 +1,10 @@
 package org.winnow.attention;
 
-import org.winnow.op.KvCache;
 import java.util.Arrays;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.Workspace;
 import org.winnow.internal.Resources;
 
 /**
@@ -30,9 +30,8 @@ public final class MlaWorkspace implements AutoCloseable {
     HEADS
   }
 
-  private final Tensor[] memory = new Tensor[Slot.values().length];
-  private final Tensor[] views = new Tensor[Slot.values().length];
-  private TensorMemory tensorMemory; // where they lie: the last call's
+  private final Workspace[] slots = new Workspace[Slot.values().length];
+  private TensorMemory memory; // where they lie: the last call's
   private Tensor filledOffsets; // what headOffsets wrote last, for how many rows
   private Tensor filledOffsetsOfOneRow;
   private long filledRows;
@@ -41,30 +40,17 @@ public final class MlaWorkspace implements AutoCloseable {
 
   /** Begins a call of a backend that computes in this memory; gives back what lies elsewhere. */
   void use(TensorMemory backendMemory) {
-    if (closed) throw new IllegalStateException("workspace is closed");
-    if (tensorMemory == backendMemory) return;
+    requireOpen();
+    if (memory == backendMemory) return;
     free();
-    Arrays.fill(memory, null);
-    Arrays.fill(views, null);
-    tensorMemory = backendMemory;
+    for (int i = 0; i < slots.length; i++) slots[i] = new Workspace(backendMemory);
+    memory = backendMemory;
   }
 
   /** The slot's memory under this shape; the same object as before where the shape is. */
   Tensor get(Slot slot, DType dtype, long... shape) {
-    if (closed) throw new IllegalStateException("workspace is closed");
-    int i = slot.ordinal();
-    if (views[i] != null && views[i].dtype() == dtype && Arrays.equals(views[i].shape(), shape))
-      return views[i];
-    long size = 1;
-    for (long extent : shape) size = Math.multiplyExact(size, extent);
-    if (memory[i] == null || memory[i].dtype() != dtype || memory[i].size() < size) {
-      if (memory[i] != null) memory[i].close();
-      memory[i] = null; // if there is no room for more
-      views[i] = null;
-      memory[i] = Tensor.allocate(tensorMemory, dtype, Math.max(size, 1));
-    }
-    views[i] = memory[i].slice(0, size).reshape(shape);
-    return views[i];
+    requireOpen();
+    return slots[slot.ordinal()].get(dtype, shape);
   }
 
   /**
@@ -110,7 +96,11 @@ public final class MlaWorkspace implements AutoCloseable {
     free();
   }
 
+  private void requireOpen() {
+    if (closed) throw new IllegalStateException("workspace is closed");
+  }
+
   private void free() {
-    Resources.closeAll(memory);
+    Resources.closeAll(slots);
   }
 }

@@ -5,6 +5,7 @@ import static org.winnow.Tensor.ANY;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.Workspace;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
 import org.winnow.internal.TurnLock;
@@ -25,7 +26,7 @@ public final class FeedForward implements AutoCloseable {
   private final ExpertMatrices gateUp;
   private final ExpertMatrices downMatrix;
   private final TurnLock lock = new TurnLock("feed-forward block");
-  private Tensor inner; // [capacity, intermediateSize], grows
+  private final Workspace inner;
   private volatile boolean closed;
 
   /**
@@ -45,6 +46,7 @@ public final class FeedForward implements AutoCloseable {
     this.up = up;
     this.down = down;
     this.activation = activation;
+    this.inner = new Workspace(memory);
     boolean biased = gate.bias() != null || up.bias() != null;
     gateUp =
         new ExpertMatrices(
@@ -89,19 +91,20 @@ public final class FeedForward implements AutoCloseable {
       input.requireFloating("input", ANY, hiddenSize());
       output.requireFloating("output", input.dim(0), hiddenSize());
       input.requireIn("input", backend.memory());
-      reserve(input);
-      multiply(backend, input, output);
+      input.requireIn("input", inner.memory());
+      Tensor middle = inner.get(input.dtype(), input.dim(0), intermediateSize());
+      multiply(backend, input, middle, output);
     } finally {
       lock.unlock();
     }
   }
 
-  private void multiply(Backend backend, Tensor input, Tensor output) {
+  private void multiply(Backend backend, Tensor input, Tensor middle, Tensor output) {
     NativeCall call = NativeCall.enter();
     try {
       requireOpen();
-      GroupedGemm.runSingle(backend, input, gateUp, activation, inner);
-      GroupedGemm.runSingle(backend, inner, downMatrix, Activation.NONE, output);
+      GroupedGemm.runSingle(backend, input, gateUp, activation, middle);
+      GroupedGemm.runSingle(backend, middle, downMatrix, Activation.NONE, output);
     } finally {
       call.exit();
     }
@@ -140,15 +143,5 @@ public final class FeedForward implements AutoCloseable {
     closed = true;
     lock.unlock();
     Resources.closeAll(gateUp, downMatrix, inner);
-  }
-
-  private void reserve(Tensor input) {
-    if (inner != null
-        && inner.dtype() == input.dtype()
-        && inner.memory() == input.memory()
-        && inner.dim(0) >= input.dim(0)) return;
-    if (inner != null) inner.close();
-    inner = null; // if there is no room for more
-    inner = Tensor.allocate(input.memory(), input.dtype(), input.dim(0), intermediateSize());
   }
 }

@@ -16,6 +16,7 @@ import java.util.Objects;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.Workspace;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
 import org.winnow.internal.TurnLock;
@@ -186,8 +187,8 @@ public final class MoeLayer implements AutoCloseable {
       Tensor scores = score(backend, hidden);
       routeAndPlan(backend, scores);
       // now: while experts are held, no tensor is replaced
-      inner.exactly(hidden.dtype(), plan.numRows(), experts.intermediateSize());
-      expertOutput.exactly(F32, plan.numRows(), experts.hiddenSize());
+      inner.get(hidden.dtype(), plan.numRows(), experts.intermediateSize());
+      expertOutput.get(F32, plan.numRows(), experts.hiddenSize());
     } finally {
       lock.unlock();
     }
@@ -235,7 +236,7 @@ public final class MoeLayer implements AutoCloseable {
     try {
       requireOutput(hidden, output);
       requireRouted();
-      hidden.require("hidden", inner.view().dtype(), plan.numTokens(), experts.hiddenSize());
+      hidden.require("hidden", inner.last().dtype(), plan.numTokens(), experts.hiddenSize());
       multiplyHeld(backend, hidden, true);
       combine(backend, output);
     } finally {
@@ -276,24 +277,24 @@ public final class MoeLayer implements AutoCloseable {
   private void multiplyHeld(Backend backend, Tensor hidden, boolean withShared) {
     multiply(
         backend,
-        product(hidden, plan.sourceRows(), experts.gateUp(), activation, inner.view()),
+        product(hidden, plan.sourceRows(), experts.gateUp(), activation, inner.last()),
         withShared ? sharedDown() : null);
     multiply(
-        backend, product(inner.view(), null, experts.down(), Activation.NONE, expertOutput.view()));
+        backend, product(inner.last(), null, experts.down(), Activation.NONE, expertOutput.last()));
   }
 
   private Product sharedDown() {
-    return shared == null ? null : shared.down(sharedInner.view(), sharedOutput.view());
+    return shared == null ? null : shared.down(sharedInner.last(), sharedOutput.last());
   }
 
   private void combine(Backend backend, Tensor output) {
     MoeCombine.run(
         backend,
-        expertOutput.view(),
+        expertOutput.last(),
         routing,
         plan,
-        sharedOutput.view(),
-        sharedGateLogits.view(),
+        sharedOutput.last(),
+        sharedGateLogits.last(),
         output);
   }
 
@@ -307,7 +308,7 @@ public final class MoeLayer implements AutoCloseable {
     lock.lock();
     try {
       requireHidden(hidden);
-      Tensor scores = logits.exactly(F32, hidden.dim(0), experts.numExperts());
+      Tensor scores = logits.get(F32, hidden.dim(0), experts.numExperts());
       router.run(backend, hidden, scores);
       rule.run(backend, scores, output);
     } finally {
@@ -331,7 +332,7 @@ public final class MoeLayer implements AutoCloseable {
     try {
       requireOpen();
       requireRouted();
-      return logits.view();
+      return logits.last();
     } finally {
       lock.unlock();
     }
@@ -356,7 +357,7 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   private void requireRouted() {
-    if (logits.view() == null) throw new IllegalStateException("MoE layer has routed no token yet");
+    if (logits.last() == null) throw new IllegalStateException("MoE layer has routed no token yet");
   }
 
   private void requireOpen() {
@@ -374,17 +375,17 @@ public final class MoeLayer implements AutoCloseable {
   /** The router's logits, and beside them whatever else of the layer reads nothing but hidden. */
   private Tensor score(Backend backend, Tensor hidden) {
     long numTokens = hidden.dim(0);
-    Tensor scores = logits.exactly(F32, numTokens, experts.numExperts());
+    Tensor scores = logits.get(F32, numTokens, experts.numExperts());
     Product sharedGateUp = null;
     Product gate = null;
     if (shared != null) {
-      sharedOutput.exactly(F32, numTokens, hidden.dim(1));
+      sharedOutput.get(F32, numTokens, hidden.dim(1));
       sharedGateUp =
           shared.gateUp(
-              hidden, sharedInner.exactly(hidden.dtype(), numTokens, shared.intermediateSize()));
+              hidden, sharedInner.get(hidden.dtype(), numTokens, shared.intermediateSize()));
     }
     if (sharedGate != null)
-      gate = sharedGate.product(hidden, sharedGateLogits.exactly(F32, numTokens, 1));
+      gate = sharedGate.product(hidden, sharedGateLogits.get(F32, numTokens, 1));
     multiply(backend, router.product(hidden, scores), sharedGateUp, gate);
     return scores;
   }

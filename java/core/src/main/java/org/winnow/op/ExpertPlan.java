@@ -12,6 +12,7 @@ import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.Workspace;
 import org.winnow.internal.MirroredTensor;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
@@ -280,11 +281,11 @@ public final class ExpertPlan implements AutoCloseable {
     numExperts = experts;
   }
 
+  /** As {@link MirroredTensor#grown}, of a tensor that the host does not read. */
   private static Tensor grown(Tensor tensor, long size) {
-    long capacity = tensor.dim(0);
-    if (capacity >= size) return tensor;
+    if (tensor.size() >= size) return tensor;
     Tensor larger =
-        Tensor.allocate(tensor.memory(), tensor.dtype(), Math.max(size, capacity + capacity / 2));
+        Tensor.allocate(tensor.memory(), tensor.dtype(), Workspace.grown(tensor.size(), size));
     tensor.close();
     return larger;
   }

@@ -173,9 +173,9 @@ public final class Routing implements AutoCloseable {
     numTokens = 0;
     numRows = 0;
     routed = false;
-    tokenOffsets = grown(tokenOffsets, tokens + 1L);
-    expertIds = grown(expertIds, rows);
-    routingWeights = grown(routingWeights, rows);
+    tokenOffsets = tokenOffsets.grown(tokens + 1L);
+    expertIds = expertIds.grown(rows);
+    routingWeights = routingWeights.grown(rows);
   }
 
   /** After a router has written the choices of this many tokens. */
@@ -197,17 +197,5 @@ public final class Routing implements AutoCloseable {
     tokenOffsets.toHost();
     expertIds.toHost();
     routingWeights.toHost();
-  }
-
-  /** This tensor, or a larger one of zeros in place of one whose contents no longer count. */
-  private static MirroredTensor grown(MirroredTensor present, long size) {
-    Tensor tensor = present.tensor();
-    long capacity = tensor.dim(0);
-    if (capacity >= size) return present;
-    MirroredTensor larger =
-        new MirroredTensor(
-            tensor.memory(), tensor.dtype(), Math.max(size, capacity + capacity / 2));
-    present.close();
-    return larger;
   }
 }

@@ -18,6 +18,7 @@ import org.winnow.DType;
 import org.winnow.ScarceMemory;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.Workspace;
 import org.winnow.op.KvCache;
 import org.winnow.attention.MlaAttention;
 import org.winnow.op.Rope;
@@ -131,12 +132,12 @@ class MemoryRunsOutTest {
   @Test
   void aWorkspaceThatCannotGrowServesSmallBatchesAgain() {
     try (Workspace workspace = new Workspace(memory)) {
-      workspace.exactly(DType.F32, 4, 3);
+      workspace.get(DType.F32, 4, 3);
       scarce.allocationsLeft = 0;
-      assertThatThrownBy(() -> workspace.exactly(DType.F32, 5, 3))
+      assertThatThrownBy(() -> workspace.get(DType.F32, 5, 3))
           .isInstanceOf(BudgetException.class);
       scarce.allocationsLeft = 1;
-      assertThat(workspace.exactly(DType.F32, 4, 3).isClosed()).isFalse();
+      assertThat(workspace.get(DType.F32, 4, 3).isClosed()).isFalse();
     }
   }
 

@@ -14,10 +14,10 @@ enum { TOKENS = 13, HIDDEN = 40, INTERMEDIATE = 24, EXPERTS = 6, TOP_K = 2, PAIR
 static winnow_cpu* cpu;
 
 // Ends the program unless an operation has done its work. Returns the number that it tells.
-static int64_t done(const char* operation, winnow_status status, int64_t detail) {
-  if (status == WINNOW_DONE) return detail;
+static int64_t done(const char* operation, winnow_status status, const int64_t* detail) {
+  if (status == WINNOW_DONE) return *detail;
   if (status == WINNOW_REFUSED) {
-    fprintf(stderr, "%s refuses its input, detail %lld\n", operation, (long long)detail);
+    fprintf(stderr, "%s refuses its input, detail %lld\n", operation, (long long)*detail);
   } else {
     fprintf(stderr, "%s: %s\n", operation, winnow_last_error());
   }
@@ -107,7 +107,7 @@ int main(void) {
       .activation = WINNOW_ACTIVATION_NONE,
       .output_type = WINNOW_DTYPE_F32,
   };
-  done("winnow_grouped_gemm", winnow_grouped_gemm(&score, cpu, &detail), detail);
+  done("winnow_grouped_gemm", winnow_grouped_gemm(&score, cpu, &detail), &detail);
   for (int t = 0; t < TOKENS; ++t) {
     for (int e = 0; e < EXPERTS; ++e) {
       compare("logits", (size_t)(t * EXPERTS + e), logits[t * EXPERTS + e],
@@ -131,7 +131,7 @@ int main(void) {
       .renormalise = 1,
       .scaling_factor = 1,
   };
-  const int64_t num_rows = done("winnow_top_k_router", winnow_top_k_router(&route, cpu, &detail), detail);
+  const int64_t num_rows = done("winnow_top_k_router", winnow_top_k_router(&route, cpu, &detail), &detail);
   compare("number of choices", 0, (double)num_rows, PAIRS, 0);
   for (int t = 0; t < TOKENS; ++t) {
     const float* z = logits + t * EXPERTS;
@@ -158,7 +158,7 @@ int main(void) {
       .num_rows = num_rows,
       .num_experts = EXPERTS,
   };
-  const int64_t num_active = done("winnow_expert_plan", winnow_expert_plan(&plan, cpu, &detail), detail);
+  const int64_t num_active = done("winnow_expert_plan", winnow_expert_plan(&plan, cpu, &detail), &detail);
 
   const winnow_grouped_gemm_arguments gated = {
       .input = input,
@@ -179,7 +179,7 @@ int main(void) {
       .activation = WINNOW_ACTIVATION_SILU,
       .output_type = WINNOW_DTYPE_F32,
   };
-  done("winnow_grouped_gemm", winnow_grouped_gemm(&gated, cpu, &detail), detail);
+  done("winnow_grouped_gemm", winnow_grouped_gemm(&gated, cpu, &detail), &detail);
   winnow_grouped_gemm_arguments back = gated;
   back.input = inner;
   back.source_rows = NULL;  // row r reads row r
@@ -190,7 +190,7 @@ int main(void) {
   back.input_size = INTERMEDIATE;
   back.output_size = HIDDEN;
   back.activation = WINNOW_ACTIVATION_NONE;
-  done("winnow_grouped_gemm", winnow_grouped_gemm(&back, cpu, &detail), detail);
+  done("winnow_grouped_gemm", winnow_grouped_gemm(&back, cpu, &detail), &detail);
   for (int64_t pair = 0; pair < num_rows; ++pair) {
     const int expert = expert_ids[pair], row = assignment_rows[pair];
     const float* token = input + pair / TOP_K * HIDDEN;
@@ -222,7 +222,7 @@ int main(void) {
       .hidden_size = HIDDEN,
       .output_type = WINNOW_DTYPE_F32,
   };
-  done("winnow_moe_combine", winnow_moe_combine(&combine, cpu, &detail), detail);
+  done("winnow_moe_combine", winnow_moe_combine(&combine, cpu, &detail), &detail);
   for (int t = 0; t < TOKENS; ++t) {
     for (int i = 0; i < HIDDEN; ++i) {
       float expected = 0;

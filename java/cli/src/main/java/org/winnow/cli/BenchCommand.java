@@ -75,9 +75,9 @@ final class BenchCommand extends Subcommand {
     if (threads < 1 || threads > CpuBackend.MAX_THREADS)
       throw wrongUsage(
           "--threads must lie in [1, " + CpuBackend.MAX_THREADS + "], found " + threads);
-    if (!png.toString().endsWith(".png")) throw wrongUsage("--png must end in .png, found " + png);
+    if (!ChartFile.isPng(png)) throw wrongUsage("--png must end in .png, found " + png);
     if (!Files.isDirectory(folder)) throw wrongUsage("--disk must be a folder, found " + folder);
-    BarChart.requireWritable(png);
+    ChartFile.requireWritable(png);
     try (JsonFile json = stats == null ? null : JsonFile.create(stats);
         CpuBackend backend = new CpuBackend(InstructionSet.best(), threads);
         BenchLimits limits = new BenchLimits(backend, quick ? 512L << 20 : 1L << 30)) {

@@ -1,19 +1,20 @@
 package org.winnow.models;
 
+import org.jspecify.annotations.Nullable;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 
 /**
- * Working memory that grows, of the shape that a step needs. Its contents are whatever the last use
- * left.
+ * Working memory that grows on demand. Each step views it in the shape that it needs. A view holds
+ * whatever the last use left there.
  */
 final class ReusableTensor implements AutoCloseable {
   private final TensorMemory memory;
   private final DType dtype;
-  private Tensor tensor;
+  private @Nullable Tensor tensor;
 
-  /** Of f32. */
+  /** Elements are f32. */
   ReusableTensor(TensorMemory memory) {
     this(memory, DType.F32);
   }
@@ -23,7 +24,7 @@ final class ReusableTensor implements AutoCloseable {
     this.dtype = dtype;
   }
 
-  /** The first elements; valid until a larger view is asked for. */
+  /** The first {@code size} elements; valid until a larger view is requested. */
   Tensor view(long size) {
     if (tensor == null || tensor.size() < size) {
       close();
@@ -32,7 +33,7 @@ final class ReusableTensor implements AutoCloseable {
     return tensor.slice(0, size);
   }
 
-  /** The first {@code rows * columns} elements; valid until a larger view is asked for. */
+  /** The first {@code rows * columns} elements; valid until a larger view is requested. */
   Tensor view(long rows, long columns) {
     return view(rows * columns).reshape(rows, columns);
   }

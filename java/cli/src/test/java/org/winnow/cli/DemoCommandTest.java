@@ -41,7 +41,7 @@ class DemoCommandTest {
     assertThat(run.err()).contains("sparse beside dense: 100 %", "every budget: 100 %");
   }
 
-  /** Experts that change in the file while the demo runs: both comparisons must see it. */
+  /** Experts change in the file while the demo runs. Both comparisons must notice. */
   @Test
   void resultsThatDifferAreFound(@TempDir Path folder) throws IOException {
     try (Stream<Path> files = Files.list(Shipped.MODEL)) {

@@ -15,7 +15,7 @@ import javax.tools.ToolProvider;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Every program in the manual compiles and prints what the manual says that it prints. */
+/** Every program in the manual compiles and prints what the manual shows. */
 class ReadmeTest {
   private static final Path ROOT = Path.of("../..");
   private static final Pattern PROGRAM =
@@ -40,7 +40,10 @@ class ReadmeTest {
     }
   }
 
-  /** Without warnings; but a jar's manifest may name jars that lie elsewhere. */
+  /**
+   * Compiles without warnings, except those about jars that a manifest names but that are
+   * elsewhere.
+   */
   private void compile(String name, String source) throws Exception {
     Path file = Files.writeString(directory.resolve(name + ".java"), source);
     ByteArrayOutputStream messages = new ByteArrayOutputStream();
@@ -59,7 +62,7 @@ class ReadmeTest {
     assertThat(status).as(messages.toString(StandardCharsets.UTF_8)).isZero();
   }
 
-  /** In a process of its own, started where the manual lies. */
+  /** Runs a program in a separate process, in the folder of the manual. */
   private String run(String name) throws Exception {
     String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
     String classPath = directory + File.pathSeparator + System.getProperty("java.class.path");

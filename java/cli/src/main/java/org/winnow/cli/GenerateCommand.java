@@ -82,7 +82,7 @@ final class GenerateCommand extends Subcommand {
       paramLabel = "P",
       defaultValue = "1",
       description =
-          "sample among the fewest tokens whose probabilities sum to P; default: ${DEFAULT-VALUE}")
+          "sample among the fewest tokens whose probabilities sum to at least P; default: ${DEFAULT-VALUE}")
   private double topP;
 
   @Option(

@@ -9,8 +9,8 @@ import org.winnow.models.Cancellation;
  * command time for its last output.
  */
 final class Interruption implements AutoCloseable {
-  private static final long PATIENCE_SECONDS =
-      10; // enough for a token of a large model on a slow disk
+  /** Enough for a token of a large model on a slow disk. */
+  private static final long PATIENCE_SECONDS = 10;
 
   private final Cancellation cancellation = new Cancellation();
   private final CountDownLatch finished = new CountDownLatch(1);

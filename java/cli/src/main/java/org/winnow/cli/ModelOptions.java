@@ -100,8 +100,7 @@ final class ModelOptions {
    * @throws ParameterException naming the option that is out of range
    */
   LoadOptions loadOptions() {
-    Set<String> backends =
-        new TreeSet<>(List.of("cpu", "cuda")); // valid names even if a backend's jar is missing
+    Set<String> backends = new TreeSet<>(List.of("cpu", "cuda")); // valid even if a jar is missing
     Backend.providers().forEach(provider -> backends.add(provider.name()));
     if (!backends.contains(backend))
       throw new ParameterException(

@@ -9,8 +9,8 @@ import org.jspecify.annotations.Nullable;
 
 /** Shows the progress of long work: a bar on a terminal, otherwise a line at every quarter. */
 final class Progress implements AutoCloseable {
-  private static final int WIDTH =
-      78; // of the bar and its text in columns; narrower terminals are rare
+  /** Columns of the bar and its text; narrower terminals are rare. */
+  private static final int WIDTH = 78;
 
   private final String task;
   private final long total;

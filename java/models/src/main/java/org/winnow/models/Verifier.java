@@ -103,8 +103,7 @@ public final class Verifier {
 
   private static @Nullable String compareGreedy(
       LanguageModel model, int[][] rows, int[][] greedy, int[] compared) {
-    int prompt =
-        Integer.MAX_VALUE; // length of the longest prefix that every row shares with its input
+    int prompt = Integer.MAX_VALUE; // length of the prefix that every row shares with its input
     for (int row = 0; row < greedy.length; row++) {
       int mismatch =
           Arrays.mismatch(

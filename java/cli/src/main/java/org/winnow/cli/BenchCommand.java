@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.winnow.DType;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
@@ -68,7 +69,7 @@ final class BenchCommand extends Subcommand {
       names = "--stats",
       paramLabel = "FILE",
       description = "write the figures into this file, as JSON")
-  private Path stats;
+  private @Nullable Path stats;
 
   @Override
   int run(Terminal terminal) throws IOException {

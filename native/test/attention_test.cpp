@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "guarded_buffer.h"
+#include "operation_call.h"
 
 namespace winnow {
 
@@ -13,10 +14,10 @@ constexpr int64_t kPageSize = 64;
 
 // Every value is 3: whatever the weights, the answer is 3. Keys and values behind the last position are NaN and must
 // not be read.
-void run(InstructionSet instruction_set, int64_t num_tokens, int64_t first_position, int64_t group_size,
+void run(winnow_instruction_set instruction_set, int64_t num_tokens, int64_t first_position, int64_t group_size,
          int64_t key_width, int64_t value_width, int64_t sliding_window) {
   constexpr int64_t kNumKvHeads = 2;
-  Cpu* cpu = cpu_open(instruction_set, 2);
+  const OwnedCpu cpu = open_cpu(2, instruction_set);
   int64_t num_positions = first_position + num_tokens, num_pages = (num_positions + kPageSize - 1) / kPageSize;
   int64_t num_heads = kNumKvHeads * group_size;
   std::vector<std::unique_ptr<GuardedBuffer<float>>> pages;
@@ -35,19 +36,32 @@ void run(InstructionSet instruction_set, int64_t num_tokens, int64_t first_posit
   GuardedBuffer<float> query(num_tokens * num_heads * key_width, 4), output(num_tokens * num_heads * value_width, 4);
   for (int64_t i = 0; i < query.size(); ++i) query[i] = 0.5f;
   for (int64_t i = 0; i < output.size(); ++i) output[i] = __builtin_nanf("");
-  attention_cpu(query.data(), key_pages.data(), value_pages.data(), nullptr, output.data(), num_tokens, first_position,
-                num_heads, kNumKvHeads, key_width, value_width, value_width, kPageSize, sliding_window, 0.1f, cpu);
+  winnow_attention_arguments arguments{};
+  arguments.query = query.data();
+  arguments.key_pages = key_pages.data();
+  arguments.value_pages = value_pages.data();
+  arguments.output = output.data();
+  arguments.first_position = first_position;
+  arguments.context_limit = num_positions;
+  arguments.num_tokens = num_tokens;
+  arguments.num_heads = num_heads;
+  arguments.num_kv_heads = kNumKvHeads;
+  arguments.key_width = key_width;
+  arguments.value_width = arguments.value_row_stride = value_width;
+  arguments.page_size = kPageSize;
+  arguments.sliding_window = sliding_window;
+  arguments.scale = 0.1f;
+  EXPECT_EQ(call(winnow_attention, arguments, cpu), kDone);
   for (int64_t i = 0; i < output.size(); ++i) ASSERT_NEAR(output[i], 3.0f, 1e-5f) << "element " << i;
   output.expect_guards_intact();
   for (auto& page : pages) page->expect_guards_intact();
-  cpu_close(cpu);
 }
 
 }  // namespace
 
 TEST(Attention, StaysInsideItsBuffers) {
-  for (auto set : {InstructionSet::portable, InstructionSet::avx2, InstructionSet::avx512}) {
-    if (!cpu_supports(set)) continue;
+  for (auto set : {WINNOW_INSTRUCTION_SET_PORTABLE, WINNOW_INSTRUCTION_SET_AVX2, WINNOW_INSTRUCTION_SET_AVX512}) {
+    if (!winnow_cpu_supports(set)) continue;
     for (int64_t width : {1, 3, 8, 17, 48}) {
       run(set, 1, 0, 1, width, width + 2, 0);
       run(set, 3, 62, 3, width, width + 1, 0);
@@ -55,6 +69,10 @@ TEST(Attention, StaysInsideItsBuffers) {
       run(set, 1, 1300, 4, width, width, 0);
     }
   }
+}
+
+TEST(Attention, DoesNothingForNoTokens) {
+  EXPECT_EQ(call(winnow_attention, winnow_attention_arguments{}, open_cpu(1)), kDone);
 }
 
 }  // namespace winnow

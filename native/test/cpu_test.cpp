@@ -4,18 +4,18 @@
 #include <sys/resource.h>
 
 #include <atomic>
-#include <stdexcept>
-#include <system_error>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "base/cpu_context.h"
+#include "operation_call.h"
 
 namespace winnow {
 
 TEST(Cpu, VisitsEveryItemOnceWhateverTheThreadsAndGrain) {
   for (int threads : {1, 2, 5}) {
-    Cpu* cpu = cpu_open(InstructionSet::portable, threads);
+    const OwnedCpu cpu = open_cpu(threads, WINNOW_INSTRUCTION_SET_PORTABLE);
     for (int64_t items : {0, 1, 2, 63, 1000}) {
       for (int64_t grain : {1, 7, 4096}) {
         std::vector<std::atomic<int>> visits(items);
@@ -26,12 +26,11 @@ TEST(Cpu, VisitsEveryItemOnceWhateverTheThreadsAndGrain) {
           ASSERT_EQ(visits[i], 1) << items << " items, grain " << grain << ", item " << i;
       }
     }
-    cpu_close(cpu);
   }
 }
 
 TEST(Cpu, ServesCallersFromSeveralThreads) {
-  Cpu* cpu = cpu_open(InstructionSet::portable, 3);
+  const OwnedCpu cpu = open_cpu(3, WINNOW_INSTRUCTION_SET_PORTABLE);
   std::atomic<int64_t> sum{0};
   std::vector<std::thread> callers;
   for (int c = 0; c < 4; ++c) {
@@ -42,12 +41,22 @@ TEST(Cpu, ServesCallersFromSeveralThreads) {
   }
   for (auto& caller : callers) caller.join();
   EXPECT_EQ(sum, 4 * 500 * 100);
-  cpu_close(cpu);
 }
 
 TEST(Cpu, RefusesWhatItCannotRun) {
-  EXPECT_THROW(cpu_open(InstructionSet::portable, 0), std::invalid_argument);
-  EXPECT_THROW(cpu_open(static_cast<InstructionSet>(99), 1), std::invalid_argument);
+  EXPECT_EQ(winnow_cpu_open(WINNOW_INSTRUCTION_SET_PORTABLE, 0), nullptr);
+  EXPECT_STREQ(winnow_last_error(), "num_threads must be at least 1, found 0");
+  for (winnow_instruction_set unknown : {99, -1}) {
+    EXPECT_EQ(winnow_cpu_supports(unknown), 0);
+    EXPECT_EQ(winnow_cpu_open(unknown, 1), nullptr);
+    EXPECT_EQ(winnow_last_error(), "instruction set " + std::to_string(unknown) + " is not supported here");
+  }
+  winnow_cpu_close(nullptr);
+}
+
+TEST(Cpu, TellsTheVersionItWasBuiltWith) {
+  EXPECT_EQ(winnow_abi_version(), WINNOW_ABI_VERSION);
+  EXPECT_EQ(winnow_cpu_supports(winnow_cpu_best_instruction_set()), 1);
 }
 
 #ifndef __SANITIZE_ADDRESS__  // whose own memory a limit would hit
@@ -58,9 +67,11 @@ TEST(Cpu, EndsTheThreadsThatStartedWhereOthersDoNot) {
   rlimit tight = before;
   tight.rlim_cur = rlim_t{1} << 30;
   setrlimit(RLIMIT_AS, &tight);
-  EXPECT_THROW(cpu_open(InstructionSet::portable, 1000), std::system_error);
+  winnow_cpu* refused = winnow_cpu_open(WINNOW_INSTRUCTION_SET_PORTABLE, 1000);
   setrlimit(RLIMIT_AS, &before);
-  cpu_close(cpu_open(InstructionSet::portable, 3));
+  EXPECT_EQ(refused, nullptr);
+  EXPECT_NE(std::string(winnow_last_error()).find(" of 1000: "), std::string::npos) << winnow_last_error();
+  open_cpu(3, WINNOW_INSTRUCTION_SET_PORTABLE);
 }
 #endif
 

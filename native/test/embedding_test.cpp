@@ -1,13 +1,31 @@
 #include "winnow/embedding.h"
 
-#include <stdexcept>
+#include <string>
 
 #include "guarded_buffer.h"
+#include "operation_call.h"
 
 namespace winnow {
 
+namespace {
+
+winnow_embedding_arguments lookup(const void* table, winnow_dtype table_type, const int32_t* token_ids, float* output,
+                                  int64_t num_tokens, int64_t vocabulary_size, int64_t hidden_size) {
+  winnow_embedding_arguments arguments{};
+  arguments.table = table;
+  arguments.table_type = table_type;
+  arguments.token_ids = token_ids;
+  arguments.output = output;
+  arguments.num_tokens = num_tokens;
+  arguments.vocabulary_size = vocabulary_size;
+  arguments.hidden_size = hidden_size;
+  return arguments;
+}
+
+}  // namespace
+
 TEST(Embedding, StaysInsideItsBuffers) {
-  Cpu* cpu = cpu_open(cpu_best_instruction_set(), 2);
+  const OwnedCpu cpu = open_cpu(2);
   for (int64_t hidden_size : {1, 7, 33, 40000}) {
     GuardedBuffer<uint16_t> table(3 * hidden_size, 2);
     GuardedBuffer<int32_t> token_ids(2, 4);
@@ -15,27 +33,39 @@ TEST(Embedding, StaysInsideItsBuffers) {
     for (int64_t i = 0; i < table.size(); ++i) table[i] = 0x4000;  // 2 in both 16-bit types
     token_ids[0] = 2;
     token_ids[1] = 0;
-    for (DType type : {DType::bf16, DType::f16}) {
-      EXPECT_EQ(embedding_cpu(table.data(), type, token_ids.data(), output.data(), 2, 3, hidden_size, cpu), -1);
+    for (winnow_dtype type : {WINNOW_DTYPE_BF16, WINNOW_DTYPE_F16}) {
+      EXPECT_EQ(
+          call(winnow_embedding, lookup(table.data(), type, token_ids.data(), output.data(), 2, 3, hidden_size), cpu),
+          kDone);
       for (int64_t i = 0; i < output.size(); ++i) ASSERT_EQ(output[i], 2.0f);
     }
     output.expect_guards_intact();
     table.expect_guards_intact();
   }
-  cpu_close(cpu);
 }
 
 TEST(Embedding, NamesTheFirstTokenOutsideTheTable) {
-  Cpu* cpu = cpu_open(cpu_best_instruction_set(), 1);
+  const OwnedCpu cpu = open_cpu(1);
   float table[2] = {1, 2}, output[3] = {-1, -1, -1};
   for (int32_t outside : {-1, 2}) {
     int32_t token_ids[3] = {0, outside, outside};
-    EXPECT_EQ(embedding_cpu(table, DType::f32, token_ids, output, 3, 2, 1, cpu), 1);
+    EXPECT_EQ(call(winnow_embedding, lookup(table, WINNOW_DTYPE_F32, token_ids, output, 3, 2, 1), cpu),
+              (Ended{WINNOW_REFUSED, 1}));
     for (float value : output) EXPECT_EQ(value, -1.0f);
   }
+}
+
+TEST(Embedding, RefusesTypesThatAreNotFloating) {
+  const OwnedCpu cpu = open_cpu(1);
+  float table[2] = {1, 2}, output[1] = {-1};
   int32_t token_id = 0;
-  EXPECT_THROW(embedding_cpu(table, DType::i32, &token_id, output, 1, 2, 1, cpu), std::invalid_argument);
-  cpu_close(cpu);
+  for (winnow_dtype type :
+       std::initializer_list<winnow_dtype>{WINNOW_DTYPE_I8, WINNOW_DTYPE_I32, WINNOW_DTYPE_U64, 99, -1}) {
+    EXPECT_EQ(call(winnow_embedding, lookup(table, type, &token_id, output, 1, 2, 1), cpu),
+              (Ended{WINNOW_INVALID_ARGUMENT, 0}));
+    EXPECT_EQ(winnow_last_error(), "table_type must be f32, bf16 or f16, found type " + std::to_string(type));
+  }
+  EXPECT_EQ(output[0], -1.0f);
 }
 
 }  // namespace winnow

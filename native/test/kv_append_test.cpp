@@ -1,11 +1,12 @@
 #include "winnow/kv_append.h"
 
 #include "guarded_buffer.h"
+#include "operation_call.h"
 
 namespace winnow {
 
 TEST(KvAppend, WritesOnlyTheColumnsOfTheNewTokens) {
-  Cpu* cpu = cpu_open(cpu_best_instruction_set(), 2);
+  const OwnedCpu cpu = open_cpu(2);
   constexpr int64_t kTokens = 7, kHeads = 2, kPageSize = 4, kRow = 6, kColumn = 1, kWidth = 3, kFirst = 3;
   GuardedBuffer<float> source(kTokens * kHeads * kWidth, 4);
   for (int64_t i = 0; i < source.size(); ++i) source[i] = static_cast<float>(i);
@@ -17,8 +18,19 @@ TEST(KvAppend, WritesOnlyTheColumnsOfTheNewTokens) {
     for (int64_t e = 0; e < kPageElements; ++e) pages[i][e] = -1.0f;
   }
   for (int64_t i = 0; i < kPages; ++i) addresses[i] = reinterpret_cast<uint64_t>(pages[i].data());
-  kv_append_cpu(source.data(), kHeads * kWidth, kWidth, addresses, kFirst, kTokens, kHeads, kPageSize, kRow, kColumn,
-                kWidth, cpu);
+  winnow_kv_append_arguments arguments{};
+  arguments.source = source.data();
+  arguments.pages = addresses;
+  arguments.token_stride = kHeads * kWidth;
+  arguments.head_stride = kWidth;
+  arguments.first_position = kFirst;
+  arguments.num_tokens = kTokens;
+  arguments.num_heads = kHeads;
+  arguments.page_size = kPageSize;
+  arguments.row_stride = kRow;
+  arguments.column = kColumn;
+  arguments.width = kWidth;
+  EXPECT_EQ(call(winnow_kv_append, arguments, cpu), kDone);
   for (int64_t i = 0; i < kPages; ++i) {
     for (int64_t e = 0; e < kPageElements; ++e) {
       int64_t column = e % kRow - kColumn, slot = e / kRow % kPageSize, head = e / kRow / kPageSize;
@@ -29,19 +41,26 @@ TEST(KvAppend, WritesOnlyTheColumnsOfTheNewTokens) {
     }
     pages[i].expect_guards_intact();
   }
-  cpu_close(cpu);
 }
 
 TEST(KvAppend, RepeatsARowForEveryHead) {
-  Cpu* cpu = cpu_open(cpu_best_instruction_set(), 1);
+  const OwnedCpu cpu = open_cpu(1);
   GuardedBuffer<float> source(2), page(3 * 4 * 2);
   source[0] = 5, source[1] = 6;
   for (int64_t e = 0; e < page.size(); ++e) page[e] = 0.0f;
   uint64_t address = reinterpret_cast<uint64_t>(page.data());
-  kv_append_cpu(source.data(), 2, 0, &address, 2, 1, 3, 4, 2, 0, 2, cpu);
+  winnow_kv_append_arguments arguments{};
+  arguments.source = source.data();
+  arguments.pages = &address;
+  arguments.token_stride = 2;
+  arguments.first_position = 2;
+  arguments.num_tokens = 1;
+  arguments.num_heads = 3;
+  arguments.page_size = 4;
+  arguments.row_stride = arguments.width = 2;
+  EXPECT_EQ(call(winnow_kv_append, arguments, cpu), kDone);
   for (int64_t e = 0; e < page.size(); ++e) ASSERT_EQ(page[e], e / 2 % 4 == 2 ? 5.0f + e % 2 : 0.0f) << "element " << e;
   page.expect_guards_intact();
-  cpu_close(cpu);
 }
 
 }  // namespace winnow

@@ -1,13 +1,12 @@
 #include "winnow/moe_combine.h"
 
-#include <stdexcept>
-
 #include "guarded_buffer.h"
+#include "operation_call.h"
 
 namespace winnow {
 
 TEST(MoeCombine, StaysInsideItsBuffers) {
-  Cpu* cpu = cpu_open(cpu_best_instruction_set(), 2);
+  const OwnedCpu cpu = open_cpu(2);
   for (int64_t hidden_size : {1, 15, 16, 17, 300}) {
     for (int64_t misalignment : {0, 4}) {
       // Token 0 has rows 2 and 0, token 1 none, token 2 row 1.
@@ -27,10 +26,21 @@ TEST(MoeCombine, StaysInsideItsBuffers) {
         }
       }
       const float expected[] = {1 * 30 + 2 * 10 + 2, 2, 3 * 20 + 2};
-      moe_combine_cpu(experts.data(), offsets.data(), rows.data(), weights.data(), shared.data(), gates.data(),
-                      output.data(), DType::f32, 3, 3, hidden_size, cpu);
-      moe_combine_cpu(experts.data(), offsets.data(), rows.data(), weights.data(), nullptr, nullptr, rounded.data(),
-                      DType::bf16, 3, 3, hidden_size, cpu);
+      winnow_moe_combine_arguments arguments{};
+      arguments.expert_output = experts.data();
+      arguments.token_offsets = offsets.data();
+      arguments.assignment_rows = rows.data();
+      arguments.routing_weights = weights.data();
+      arguments.num_tokens = arguments.num_rows = 3;
+      arguments.hidden_size = hidden_size;
+      arguments.output = rounded.data();
+      arguments.output_type = WINNOW_DTYPE_BF16;
+      EXPECT_EQ(call(winnow_moe_combine, arguments, cpu), kDone);
+      arguments.shared = shared.data();
+      arguments.shared_gate_logits = gates.data();
+      arguments.output = output.data();
+      arguments.output_type = WINNOW_DTYPE_F32;
+      EXPECT_EQ(call(winnow_moe_combine, arguments, cpu), kDone);
       for (int64_t i = 0; i < output.size(); ++i) ASSERT_EQ(output[i], expected[i / hidden_size]) << i;
       for (int64_t c = 0; c < hidden_size; ++c) {
         ASSERT_EQ(rounded[c], 0x4248);  // 50
@@ -43,22 +53,34 @@ TEST(MoeCombine, StaysInsideItsBuffers) {
       offsets.expect_guards_intact();
     }
   }
-  cpu_close(cpu);
 }
 
-TEST(MoeCombine, RefusesRowsOutside) {
-  Cpu* cpu = cpu_open(cpu_best_instruction_set(), 1);
+TEST(MoeCombine, RefusesRowsOutsideAndOtherTypes) {
+  const OwnedCpu cpu = open_cpu(1);
   GuardedBuffer<float> experts(2), weights(2), output(2);
   GuardedBuffer<int32_t> offsets(3), rows(2);
   for (int32_t i = 0; i < 3; ++i) offsets[i] = i;
   rows[0] = 0;
+  winnow_moe_combine_arguments arguments{};
+  arguments.expert_output = experts.data();
+  arguments.token_offsets = offsets.data();
+  arguments.assignment_rows = rows.data();
+  arguments.routing_weights = weights.data();
+  arguments.output = output.data();
+  arguments.num_tokens = arguments.num_rows = 2;
+  arguments.hidden_size = 1;
   for (int32_t outside : {-1, 2}) {
     rows[1] = outside;
-    EXPECT_THROW(moe_combine_cpu(experts.data(), offsets.data(), rows.data(), weights.data(), nullptr, nullptr,
-                                 output.data(), DType::f32, 2, 2, 1, cpu),
-                 std::out_of_range);
+    EXPECT_EQ(call(winnow_moe_combine, arguments, cpu), (Ended{WINNOW_OUT_OF_RANGE, 0}));
+    EXPECT_STREQ(winnow_last_error(), "token_offsets and assignment_rows must lie in [0, 2]");
   }
-  cpu_close(cpu);
+  rows[1] = 1;
+  for (winnow_dtype type : std::initializer_list<winnow_dtype>{WINNOW_DTYPE_F16, WINNOW_DTYPE_I8, 99}) {
+    arguments.output_type = type;
+    EXPECT_EQ(call(winnow_moe_combine, arguments, cpu), (Ended{WINNOW_INVALID_ARGUMENT, 0}));
+  }
+  arguments.output_type = WINNOW_DTYPE_F32;
+  EXPECT_EQ(call(winnow_moe_combine, arguments, cpu), kDone);
 }
 
 }  // namespace winnow

@@ -1,18 +1,28 @@
 #include "winnow/rope.h"
 
 #include "guarded_buffer.h"
+#include "operation_call.h"
 
 namespace winnow {
 
 TEST(Rope, TurnsOnlyTheRotaryPart) {
-  Cpu* cpu = cpu_open(cpu_best_instruction_set(), 2);
+  const OwnedCpu cpu = open_cpu(2);
   for (bool interleaved : {false, true}) {
     for (int64_t num_pairs : {0, 1, 5, 8, 16}) {
       int64_t head_dim = 2 * num_pairs + 5, offset = 3;
       GuardedBuffer<float> values(4 * head_dim, 4), cos(2 * num_pairs, 4), sin(2 * num_pairs, 4);
       for (int64_t i = 0; i < values.size(); ++i) values[i] = 1.0f;
       for (int64_t i = 0; i < cos.size(); ++i) cos[i] = 2.0f, sin[i] = 2.0f;
-      rope_cpu(values.data(), cos.data(), sin.data(), 2, 2, head_dim, offset, num_pairs, interleaved, cpu);
+      winnow_rope_arguments arguments{};
+      arguments.values = values.data();
+      arguments.cos = cos.data();
+      arguments.sin = sin.data();
+      arguments.num_tokens = arguments.num_heads = 2;
+      arguments.head_dim = head_dim;
+      arguments.rotary_offset = offset;
+      arguments.num_pairs = num_pairs;
+      arguments.interleaved = interleaved ? 1 : 0;
+      EXPECT_EQ(call(winnow_rope, arguments, cpu), kDone);
       for (int64_t i = 0; i < values.size(); ++i) {
         int64_t column = i % head_dim - offset;
         bool second = interleaved ? column % 2 == 1 : column >= num_pairs;
@@ -22,7 +32,6 @@ TEST(Rope, TurnsOnlyTheRotaryPart) {
       values.expect_guards_intact();
     }
   }
-  cpu_close(cpu);
 }
 
 }  // namespace winnow

@@ -3,8 +3,26 @@
 #include <cmath>
 
 #include "guarded_buffer.h"
+#include "operation_call.h"
 
 namespace winnow {
+
+namespace {
+
+Ended sample(const float* logits, int64_t vocabulary_size, double temperature, int64_t top_k, double top_p,
+             double uniform) {
+  static const OwnedCpu cpu = open_cpu(1);
+  winnow_sampler_arguments arguments{};
+  arguments.logits = logits;
+  arguments.vocabulary_size = vocabulary_size;
+  arguments.top_k = top_k;
+  arguments.temperature = temperature;
+  arguments.top_p = top_p;
+  arguments.uniform = uniform;
+  return call(winnow_sampler, arguments, cpu);
+}
+
+}  // namespace
 
 TEST(Sampler, ReadsOnlyItsLogits) {
   for (int64_t vocabulary_size : {1, 2, 33, 1000}) {
@@ -13,9 +31,10 @@ TEST(Sampler, ReadsOnlyItsLogits) {
     for (int64_t top_k : {int64_t{0}, int64_t{1}, vocabulary_size, vocabulary_size + 5}) {
       for (double top_p : {1e-9, 0.5, 1.0}) {
         for (double uniform : {0.0, 0.5, 1 - 0x1p-53}) {
-          int64_t token = sampler_cpu(logits.data(), vocabulary_size, 0.7, top_k, top_p, uniform);
-          ASSERT_GE(token, 0);
-          ASSERT_LT(token, vocabulary_size);
+          const Ended ended = sample(logits.data(), vocabulary_size, 0.7, top_k, top_p, uniform);
+          ASSERT_EQ(ended.status, WINNOW_DONE);
+          ASSERT_GE(ended.detail, 0);
+          ASSERT_LT(ended.detail, vocabulary_size);
         }
       }
     }
@@ -25,11 +44,13 @@ TEST(Sampler, ReadsOnlyItsLogits) {
 
 TEST(Sampler, NamesTheLogitThatIsNoNumber) {
   float logits[3] = {1, NAN, 2};
-  EXPECT_EQ(sampler_cpu(logits, 3, 0, 0, 1, 0), -2);
+  EXPECT_EQ(sample(logits, 3, 0, 0, 1, 0), (Ended{WINNOW_REFUSED, 1}));
   logits[1] = INFINITY;
-  EXPECT_EQ(sampler_cpu(logits, 3, 1, 0, 1, 0), -2);
+  EXPECT_EQ(sample(logits, 3, 1, 0, 1, 0), (Ended{WINNOW_REFUSED, 1}));
   for (float& logit : logits) logit = -INFINITY;
-  EXPECT_EQ(sampler_cpu(logits, 3, 1, 0, 1, 0), -4);
+  EXPECT_EQ(sample(logits, 3, 1, 0, 1, 0), (Ended{WINNOW_REFUSED, 3}));
+  logits[2] = 0;
+  EXPECT_EQ(sample(logits, 3, 0, 0, 1, 0), (Ended{WINNOW_DONE, 2}));
 }
 
 }  // namespace winnow

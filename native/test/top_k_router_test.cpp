@@ -5,6 +5,7 @@
 
 #include "base/exponential.h"
 #include "guarded_buffer.h"
+#include "operation_call.h"
 
 namespace winnow {
 
@@ -30,24 +31,38 @@ struct Problem {
     for (int64_t e = 0; e < num_experts; ++e) bias[e] = static_cast<float>(0.1 * std::cos(e));
   }
 
-  int64_t run(RouterScore score, bool corrected, int64_t groups, Cpu* cpu) {
-    return top_k_router_cpu(logits.data(), corrected ? bias.data() : nullptr, offsets.data(), ids.data(),
-                            weights.data(), kNumTokens, num_experts, score, top_k, 1, groups, groups,
-                            GroupScore::sum_of_top_two, true, 1, 0.5f, false, 0, 0, 0, cpu);
+  Ended run(winnow_router_score score, bool corrected, int64_t groups, const OwnedCpu& cpu) {
+    winnow_top_k_router_arguments arguments{};
+    arguments.logits = logits.data();
+    arguments.correction_bias = corrected ? bias.data() : nullptr;
+    arguments.token_offsets = offsets.data();
+    arguments.expert_ids = ids.data();
+    arguments.routing_weights = weights.data();
+    arguments.num_tokens = kNumTokens;
+    arguments.num_experts = num_experts;
+    arguments.top_k = top_k;
+    arguments.min_experts = 1;
+    arguments.num_expert_groups = arguments.top_k_groups = groups;
+    arguments.score = score;
+    arguments.group_score = WINNOW_GROUP_SCORE_SUM_OF_TOP_TWO;
+    arguments.renormalise = 1;
+    arguments.scaling_factor = 1;
+    arguments.threshold = 0.5f;
+    return call(winnow_top_k_router, arguments, cpu);
   }
 };
 
 }  // namespace
 
 TEST(TopKRouter, StaysInsideItsBuffers) {
-  Cpu* cpu = cpu_open(cpu_best_instruction_set(), 2);
+  const OwnedCpu cpu = open_cpu(2);
   for (int64_t num_experts : {1, 2, 7, 8, 130}) {
     for (int64_t top_k : {int64_t{1}, num_experts / 2 + 1, num_experts}) {
-      for (int score = 0; score <= static_cast<int>(RouterScore::shifted_threshold); ++score) {
-        const bool sigmoid = score == static_cast<int>(RouterScore::sigmoid);
+      for (winnow_router_score score = 0; score <= WINNOW_ROUTER_SCORE_SHIFTED_THRESHOLD; ++score) {
+        const bool sigmoid = score == WINNOW_ROUTER_SCORE_SIGMOID;
         Problem p(num_experts, std::min(top_k, num_experts), score % 2 * 4);
-        ASSERT_EQ(p.run(static_cast<RouterScore>(score), sigmoid, sigmoid && num_experts == 130 ? 13 : 1, cpu),
-                  p.offsets[kNumTokens]);
+        const Ended ended = p.run(score, sigmoid, sigmoid && num_experts == 130 ? 13 : 1, cpu);
+        ASSERT_EQ(ended, (Ended{WINNOW_DONE, p.offsets[kNumTokens]}));
         ASSERT_EQ(p.offsets[0], 0);
         for (int64_t t = 0; t < kNumTokens; ++t) {
           ASSERT_GE(p.offsets[t + 1], p.offsets[t]);
@@ -67,20 +82,18 @@ TEST(TopKRouter, StaysInsideItsBuffers) {
       }
     }
   }
-  cpu_close(cpu);
 }
 
 TEST(TopKRouter, ReturnsTheFirstTokenThatIsRefused) {
-  Cpu* cpu = cpu_open(cpu_best_instruction_set(), 3);
+  const OwnedCpu cpu = open_cpu(3);
   Problem p(5, 2, 0);
   p.logits[30 * 5 + 4] = std::numeric_limits<float>::quiet_NaN();
-  EXPECT_EQ(p.run(RouterScore::softmax, false, 1, cpu), -1 - 30);
+  EXPECT_EQ(p.run(WINNOW_ROUTER_SCORE_SOFTMAX, false, 1, cpu), (Ended{WINNOW_REFUSED, 30}));
   p.logits[12 * 5 + 1] = std::numeric_limits<float>::infinity();
-  EXPECT_EQ(p.run(RouterScore::softmax, false, 1, cpu), -1 - 12);
+  EXPECT_EQ(p.run(WINNOW_ROUTER_SCORE_SOFTMAX, false, 1, cpu), (Ended{WINNOW_REFUSED, 12}));
   for (int e = 0; e < 5; ++e) p.logits[3 * 5 + e] = -std::numeric_limits<float>::infinity();
-  EXPECT_EQ(p.run(RouterScore::sigmoid, false, 1, cpu), -1 - 3);
+  EXPECT_EQ(p.run(WINNOW_ROUTER_SCORE_SIGMOID, false, 1, cpu), (Ended{WINNOW_REFUSED, 3}));
   p.ids.expect_guards_intact();
-  cpu_close(cpu);
 }
 
 TEST(Exponential, AgreesWithLongDouble) {

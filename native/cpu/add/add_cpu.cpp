@@ -1,4 +1,5 @@
 #include "base/cpu_context.h"
+#include "base/entry.h"
 #include "winnow/add.h"
 
 namespace winnow {
@@ -10,10 +11,14 @@ constexpr int64_t kGrain =
 
 }  // namespace
 
-void add_cpu(float* accumulator, const float* addend, int64_t size, Cpu* cpu) {
-  cpu->parallel_for(size, kGrain, [=](int64_t begin, int64_t end) {
+void add_cpu(const winnow_add_arguments& arguments, Cpu& cpu) {
+  float* accumulator = arguments.accumulator;
+  const float* addend = arguments.addend;
+  cpu.parallel_for(arguments.size, kGrain, [=](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) accumulator[i] += addend[i];
   });
 }
 
 }  // namespace winnow
+
+WINNOW_OPERATION(add)

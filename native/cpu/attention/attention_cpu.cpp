@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <atomic>
 #include <limits>
+#include <stdexcept>
 #include <vector>
 
 #include "attention/attention_split.h"
 #include "base/cpu_context.h"
+#include "base/entry.h"
 #include "winnow/attention.h"
 
 namespace winnow {
@@ -21,9 +23,11 @@ const AttentionKernels& kernels_for(InstructionSet instruction_set) {
       return kAttentionPortable;
     case InstructionSet::avx2:
       return kAttentionAvx2;
-    default:
+    case InstructionSet::avx512:
+    case InstructionSet::avx512_bf16:
       return kAttentionAvx512;
   }
+  throw std::logic_error("attention has no kernels for this instruction set");
 }
 
 struct Units {
@@ -54,9 +58,9 @@ void begin(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_
 
 // Calls body(item, scratch) for all items; an item runs on one thread, which has scratch_size floats to itself.
 template <typename Body>
-void for_each(Cpu* cpu, int64_t num_items, float* scratch, int64_t scratch_size, const Body& body) {
+void for_each(Cpu& cpu, int64_t num_items, float* scratch, int64_t scratch_size, const Body& body) {
   std::atomic<int64_t> next{0};  // relaxed: claims items, carries no data
-  cpu->parallel_for(std::min<int64_t>(cpu->num_threads, num_items), 1, [&](int64_t slot_begin, int64_t slot_end) {
+  cpu.parallel_for(std::min<int64_t>(cpu.num_threads, num_items), 1, [&](int64_t slot_begin, int64_t slot_end) {
     for (int64_t slot = slot_begin; slot < slot_end; ++slot) {
       for (int64_t item; (item = next.fetch_add(1, std::memory_order_relaxed)) < num_items;)
         body(item, scratch + slot * scratch_size);
@@ -66,29 +70,23 @@ void for_each(Cpu* cpu, int64_t num_items, float* scratch, int64_t scratch_size,
 
 }  // namespace
 
-void attention_cpu(const float* query, const uint64_t* key_pages, const uint64_t* value_pages, const float* sinks,
-                   float* output, int64_t num_tokens, int64_t first_position, int64_t num_heads, int64_t num_kv_heads,
-                   int64_t key_width, int64_t value_width, int64_t value_row_stride, int64_t page_size,
-                   int64_t sliding_window, float scale, Cpu* cpu) {
-  if (num_tokens == 0 || num_heads == 0) return;
-  const AttentionCall call{query,     key_pages,      value_pages,
-                           sinks,     output,         first_position,
-                           num_heads, num_kv_heads,   num_heads / num_kv_heads,
-                           key_width, value_width,    value_row_stride,
-                           page_size, sliding_window, scale};
-  const AttentionKernels& kernels = kernels_for(cpu->instruction_set);
-  const int64_t num_rows = num_tokens * call.group_size;
+void attention_cpu(const winnow_attention_arguments& arguments, Cpu& cpu) {
+  if (arguments.num_tokens == 0 || arguments.num_heads == 0) return;
+  const AttentionCall call(arguments);
+  const AttentionKernels& kernels = kernels_for(cpu.instruction_set);
+  const int64_t num_rows = call.num_tokens * call.group_size;
   const Units units{call, num_rows, (num_rows + kRowsPerUnit - 1) / kRowsPerUnit};
   const int64_t most_rows = std::min(kRowsPerUnit, num_rows);
-  const int64_t state = state_size(most_rows, value_width), slot = 2 * state + kKeysPerBlock * (key_width + most_rows);
+  const int64_t state = state_size(most_rows, call.value_width),
+                slot = 2 * state + kKeysPerBlock * (call.key_width + most_rows);
   const int64_t first_split = call.first_key(0) / kKeysPerSplit;
   const int64_t num_splits = call.position(num_rows - 1) / kKeysPerSplit + 1 - first_split;
-  const bool cut = num_splits > 1 && cpu->num_threads > 1 && units.size() < 4 * cpu->num_threads;
+  const bool cut = num_splits > 1 && cpu.num_threads > 1 && units.size() < 4 * cpu.num_threads;
   thread_local std::vector<float> memory;
-  const size_t needed = cpu->num_threads * slot + (cut ? units.size() * num_splits * state : 0);
+  const size_t needed = cpu.num_threads * slot + (cut ? units.size() * num_splits * state : 0);
   if (memory.size() < needed) memory.resize(needed);
   float* scratch = memory.data();
-  float* parts = scratch + cpu->num_threads * slot;
+  float* parts = scratch + cpu.num_threads * slot;
   auto part_of = [&](int64_t unit, int64_t split) {
     return state_at(parts + (unit * num_splits + split - first_split) * state, most_rows);
   };
@@ -108,10 +106,12 @@ void attention_cpu(const float* query, const uint64_t* key_pages, const uint64_t
     for (int64_t split = units.first_split(unit); split <= units.last_split(unit); ++split) {
       if (cut) part = part_of(unit, split);
       if (!cut) kernels.attend(call, kv_head, row_begin, rows, split, part, mine + 2 * state);
-      kernels.merge(total, part, rows, value_width);
+      kernels.merge(total, part, rows, call.value_width);
     }
     kernels.finish(call, kv_head, row_begin, rows, total);
   });
 }
 
 }  // namespace winnow
+
+WINNOW_OPERATION(attention)

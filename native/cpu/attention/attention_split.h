@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "winnow/attention.h"
+
 namespace winnow {
 
 constexpr int64_t kKeysPerBlock =
@@ -12,15 +14,11 @@ constexpr int64_t kElementsPerPass = 128;  // of wider keys so many elements at 
 constexpr int64_t kKeysPerSplit = 512;  // long contexts are cut here between threads; a merge costs 1/512 of the work
 constexpr int64_t kRowsPerUnit = 128;   // what reads a block of keys and values together: 64 measured 5 to 30 % slower
 
-struct AttentionCall {
-  const float* query;
-  const uint64_t* key_pages;
-  const uint64_t* value_pages;
-  const float* sinks;
-  float* output;
-  int64_t first_position, num_heads, num_kv_heads, group_size, key_width, value_width, value_row_stride, page_size,
-      sliding_window;
-  float scale;
+struct AttentionCall : winnow_attention_arguments {
+  explicit AttentionCall(const winnow_attention_arguments& arguments)
+      : winnow_attention_arguments(arguments), group_size(num_heads / num_kv_heads) {}
+
+  const int64_t group_size;
 
   int64_t position(int64_t row) const { return first_position + row / group_size; }
   int64_t first_key(int64_t row) const {

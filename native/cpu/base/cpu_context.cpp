@@ -4,6 +4,9 @@
 
 #include <stdexcept>
 #include <string>
+#include <system_error>
+
+#include "entry.h"
 
 namespace winnow {
 
@@ -18,11 +21,7 @@ bool supports_avx512() {
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 }
 
-}  // namespace
-
-int32_t abi_version() { return kAbiVersion; }
-
-bool cpu_supports(InstructionSet instruction_set) {
+bool supports(InstructionSet instruction_set) {
   switch (instruction_set) {
     case InstructionSet::portable:
       return true;
@@ -36,15 +35,8 @@ bool cpu_supports(InstructionSet instruction_set) {
   return false;
 }
 
-InstructionSet cpu_best_instruction_set() {
-  for (auto candidate : {InstructionSet::avx512_bf16, InstructionSet::avx512, InstructionSet::avx2}) {
-    if (cpu_supports(candidate)) return candidate;
-  }
-  return InstructionSet::portable;
-}
-
-Cpu* cpu_open(InstructionSet instruction_set, int32_t num_threads) {
-  if (!cpu_supports(instruction_set))
+Cpu* open(InstructionSet instruction_set, int32_t num_threads) {
+  if (!supports(instruction_set))
     throw std::invalid_argument("instruction set " + std::to_string(static_cast<int>(instruction_set)) +
                                 " is not supported here");
   if (num_threads < 1)
@@ -52,20 +44,51 @@ Cpu* cpu_open(InstructionSet instruction_set, int32_t num_threads) {
   return new Cpu(instruction_set, num_threads);
 }
 
-void cpu_close(Cpu* cpu) { delete cpu; }
+}  // namespace
 
-Cpu::Cpu(InstructionSet set, int32_t threads) : instruction_set(set), num_threads(threads) {
+}  // namespace winnow
+
+int32_t winnow_abi_version(void) { return WINNOW_ABI_VERSION; }
+
+int32_t winnow_cpu_supports(winnow_instruction_set instruction_set) {
+  return winnow::supports(static_cast<winnow::InstructionSet>(instruction_set)) ? 1 : 0;
+}
+
+winnow_instruction_set winnow_cpu_best_instruction_set(void) {
+  for (auto candidate :
+       {WINNOW_INSTRUCTION_SET_AVX512_BF16, WINNOW_INSTRUCTION_SET_AVX512, WINNOW_INSTRUCTION_SET_AVX2}) {
+    if (winnow_cpu_supports(candidate)) return candidate;
+  }
+  return WINNOW_INSTRUCTION_SET_PORTABLE;
+}
+
+winnow_cpu* winnow_cpu_open(winnow_instruction_set instruction_set, int32_t num_threads) {
+  try {
+    return winnow::open(static_cast<winnow::InstructionSet>(instruction_set), num_threads);
+  } catch (...) {
+    winnow::status_of_current_exception();
+    return nullptr;
+  }
+}
+
+void winnow_cpu_close(winnow_cpu* cpu) { delete cpu; }
+
+winnow_cpu::winnow_cpu(winnow::InstructionSet set, int32_t threads) : instruction_set(set), num_threads(threads) {
   try {
     for (int32_t i = 1; i < threads; ++i) workers_.emplace_back([this] { worker(); });
-  } catch (...) {  // a thread that is destroyed before it was joined would end the process
+  } catch (const std::system_error& e) {
+    stop();  // first: a thread that is destroyed before it was joined would end the process
+    throw std::runtime_error("the system refuses thread " + std::to_string(workers_.size() + 1) + " of " +
+                             std::to_string(threads) + ": " + e.what());
+  } catch (...) {
     stop();
     throw;
   }
 }
 
-Cpu::~Cpu() { stop(); }
+winnow_cpu::~winnow_cpu() { stop(); }
 
-void Cpu::stop() {
+void winnow_cpu::stop() {
   {
     std::lock_guard lock(mutex_);
     stop_ = true;
@@ -75,7 +98,7 @@ void Cpu::stop() {
   for (auto& thread : workers_) thread.join();
 }
 
-void Cpu::run(int64_t num_items, int64_t grain, RangeFunction function, const void* body) {
+void winnow_cpu::run(int64_t num_items, int64_t grain, RangeFunction function, const void* body) {
   std::lock_guard call(call_mutex_);
   num_items_ = num_items;
   grain_ = grain;
@@ -89,7 +112,7 @@ void Cpu::run(int64_t num_items, int64_t grain, RangeFunction function, const vo
   }
   wake_.notify_all();
   work();
-  for (int spin = 0; spin < kNumSpins; ++spin) {
+  for (int spin = 0; spin < winnow::kNumSpins; ++spin) {
     if (active_.load(std::memory_order_acquire) == 0) return;
     _mm_pause();
   }
@@ -97,7 +120,7 @@ void Cpu::run(int64_t num_items, int64_t grain, RangeFunction function, const vo
   done_.wait(lock, [this] { return active_.load(std::memory_order_acquire) == 0; });
 }
 
-void Cpu::work() {
+void winnow_cpu::work() {
   for (;;) {
     int64_t begin = next_.fetch_add(grain_, std::memory_order_relaxed);
     if (begin >= num_items_) return;
@@ -105,10 +128,11 @@ void Cpu::work() {
   }
 }
 
-void Cpu::worker() {
+void winnow_cpu::worker() {
   int64_t seen = 0;
   for (;;) {
-    for (int spin = 0; spin < kNumSpins && generation_.load(std::memory_order_acquire) == seen; ++spin) _mm_pause();
+    for (int spin = 0; spin < winnow::kNumSpins && generation_.load(std::memory_order_acquire) == seen; ++spin)
+      _mm_pause();
     if (generation_.load(std::memory_order_acquire) == seen) {
       std::unique_lock lock(mutex_);
       wake_.wait(lock, [&] { return generation_.load(std::memory_order_acquire) != seen; });
@@ -122,5 +146,3 @@ void Cpu::worker() {
     }
   }
 }
-
-}  // namespace winnow

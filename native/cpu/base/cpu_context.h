@@ -1,4 +1,4 @@
-// The definition of Cpu: an instruction set and a team of threads with one parallel primitive.
+// The definition of winnow_cpu: an instruction set and a team of threads with one parallel primitive.
 #pragma once
 
 #include <atomic>
@@ -11,11 +11,11 @@
 
 #include "winnow/base/cpu.h"
 
-namespace winnow {
-
-struct Cpu {
-  Cpu(InstructionSet instruction_set, int32_t num_threads);
-  ~Cpu();
+// winnow::Cpu
+struct winnow_cpu {
+  // Throws std::runtime_error where the system refuses a thread.
+  winnow_cpu(winnow::InstructionSet instruction_set, int32_t num_threads);
+  ~winnow_cpu();
 
   // Calls body(begin, end) for ranges that cover [0, num_items), each at most grain items long, on all threads; ranges
   // are claimed one by one, so that uneven work keeps all threads busy. Returns when all are done. body must not throw.
@@ -31,7 +31,7 @@ struct Cpu {
         [](const void* b, int64_t begin, int64_t end) noexcept { (*static_cast<const Body*>(b))(begin, end); }, &body);
   }
 
-  const InstructionSet instruction_set;
+  const winnow::InstructionSet instruction_set;
   const int32_t num_threads;
 
  private:
@@ -54,5 +54,3 @@ struct Cpu {
   bool stop_ = false;
   std::vector<std::thread> workers_;
 };
-
-}  // namespace winnow

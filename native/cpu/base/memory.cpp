@@ -166,7 +166,8 @@ void memory_copy_to_f32(float* destination, const void* source, DType source_typ
         destination[i] = f16_to_f32(static_cast<const uint16_t*>(source)[i * source_step]);
       return;
     default:
-      throw std::invalid_argument("source_type must be f32, bf16 or f16");
+      throw std::invalid_argument("source_type must be f32, bf16 or f16, found type " +
+                                  std::to_string(static_cast<int>(source_type)));
   }
 }
 

@@ -1,4 +1,5 @@
 #include "base/cpu_context.h"
+#include "base/entry.h"
 #include "winnow/clamp.h"
 
 namespace winnow {
@@ -9,8 +10,10 @@ constexpr int64_t kGrain = int64_t{1} << 14;
 
 }  // namespace
 
-void clamp_cpu(float* values, int64_t size, float limit, Cpu* cpu) {
-  cpu->parallel_for(size, kGrain, [=](int64_t begin, int64_t end) {
+void clamp_cpu(const winnow_clamp_arguments& arguments, Cpu& cpu) {
+  float* values = arguments.values;
+  const float limit = arguments.limit;
+  cpu.parallel_for(arguments.size, kGrain, [=](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       float value = values[i];
       value = value < -limit ? -limit : value;  // in this order both comparisons are false for NaN, which passes
@@ -20,3 +23,5 @@ void clamp_cpu(float* values, int64_t size, float limit, Cpu* cpu) {
 }
 
 }  // namespace winnow
+
+WINNOW_OPERATION(clamp)

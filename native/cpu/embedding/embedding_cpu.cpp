@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/cpu_context.h"
+#include "base/entry.h"
 #include "winnow/embedding.h"
 
 namespace winnow {
@@ -31,38 +32,45 @@ float widen_f16(uint16_t bits) {
 }
 
 template <typename Element, float (*widen)(Element)>
-void gather(const void* table, const int32_t* token_ids, float* output, int64_t num_tokens, int64_t hidden_size,
-            Cpu* cpu) {
+void gather(const winnow_embedding_arguments& arguments, Cpu& cpu) {
+  const int64_t hidden_size = arguments.hidden_size;
   int64_t grain = 1 + (int64_t{1} << 14) / (hidden_size + 1);
-  cpu->parallel_for(num_tokens, grain, [=](int64_t begin, int64_t end) {
+  cpu.parallel_for(arguments.num_tokens, grain, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      const auto* row = static_cast<const Element*>(table) + token_ids[t] * hidden_size;
-      for (int64_t i = 0; i < hidden_size; ++i) output[t * hidden_size + i] = widen(row[i]);
+      const auto* row = static_cast<const Element*>(arguments.table) + arguments.token_ids[t] * hidden_size;
+      float* to = arguments.output + t * hidden_size;
+      for (int64_t i = 0; i < hidden_size; ++i) to[i] = widen(row[i]);
     }
   });
 }
 
+using Gather = void (*)(const winnow_embedding_arguments& arguments, Cpu& cpu);
+
+Gather gather_of(winnow_dtype table_type) {
+  switch (table_type) {
+    case WINNOW_DTYPE_F32:
+      return gather<float, widen_f32>;
+    case WINNOW_DTYPE_BF16:
+      return gather<uint16_t, widen_bf16>;
+    case WINNOW_DTYPE_F16:
+      return gather<uint16_t, widen_f16>;
+    default:
+      throw std::invalid_argument("table_type must be f32, bf16 or f16, found type " + std::to_string(table_type));
+  }
+}
+
 }  // namespace
 
-int64_t embedding_cpu(const void* table, DType table_type, const int32_t* token_ids, float* output, int64_t num_tokens,
-                      int64_t vocabulary_size, int64_t hidden_size, Cpu* cpu) {
-  for (int64_t t = 0; t < num_tokens; ++t) {
-    if (token_ids[t] < 0 || token_ids[t] >= vocabulary_size) return t;
+Outcome embedding_cpu(const winnow_embedding_arguments& arguments, Cpu& cpu) {
+  Gather gather = gather_of(arguments.table_type);
+  for (int64_t t = 0; t < arguments.num_tokens; ++t) {
+    const int32_t id = arguments.token_ids[t];
+    if (id < 0 || id >= arguments.vocabulary_size) return {WINNOW_REFUSED, t};
   }
-  switch (table_type) {
-    case DType::f32:
-      gather<float, widen_f32>(table, token_ids, output, num_tokens, hidden_size, cpu);
-      break;
-    case DType::bf16:
-      gather<uint16_t, widen_bf16>(table, token_ids, output, num_tokens, hidden_size, cpu);
-      break;
-    case DType::f16:
-      gather<uint16_t, widen_f16>(table, token_ids, output, num_tokens, hidden_size, cpu);
-      break;
-    default:
-      throw std::invalid_argument("table_type must be floating, found " + std::to_string(static_cast<int>(table_type)));
-  }
-  return -1;
+  gather(arguments, cpu);
+  return {};
 }
 
 }  // namespace winnow
+
+WINNOW_OPERATION(embedding)

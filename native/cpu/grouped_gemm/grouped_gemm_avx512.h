@@ -30,34 +30,34 @@ struct Avx512Accumulator {
 
 // bf16 pairs: the even elements are one vector, the odd ones the next; one instruction each instead of a widening and a
 // shift.
-template <DType kWeight>
+template <WeightFormat kWeight>
 struct Avx512 : Avx512Accumulator {
-  using Weight = std::conditional_t<kWeight == DType::f32, float, uint16_t>;
+  using Weight = std::conditional_t<kWeight == WeightFormat::f32, float, uint16_t>;
   using Packed = float;
   using Vector = __m512;
   static constexpr int kRows = 4, kColumns = 6, kStep = 32, kVectors = 2;
-  static constexpr int64_t kMaxDirectTiles = kWeight == DType::f32 ? 8 : kWeight == DType::bf16 ? 4 : 2;
+  static constexpr int64_t kMaxDirectTiles = kWeight == WeightFormat::f32 ? 8 : kWeight == WeightFormat::bf16 ? 4 : 2;
 
-  static constexpr int index(int v, int i) { return kWeight == DType::bf16 ? 2 * i + v : 16 * v + i; }
+  static constexpr int index(int v, int i) { return kWeight == WeightFormat::bf16 ? 2 * i + v : 16 * v + i; }
   static Vector load(const float* from) { return _mm512_load_ps(from); }
   static void store(float* to, Vector value) { _mm512_store_ps(to, value); }
   static Accumulator multiply_add(Vector a, Vector b, Accumulator c) { return _mm512_fmadd_ps(a, b, c); }
 
   template <int v>
   static Vector weights(const Weight* from) {
-    if constexpr (kWeight == DType::f32) return _mm512_loadu_ps(from + 16 * v);
-    if constexpr (kWeight == DType::bf16) return half<v>(_mm512_loadu_si512(from));
-    if constexpr (kWeight == DType::f16)
+    if constexpr (kWeight == WeightFormat::f32) return _mm512_loadu_ps(from + 16 * v);
+    if constexpr (kWeight == WeightFormat::bf16) return half<v>(_mm512_loadu_si512(from));
+    if constexpr (kWeight == WeightFormat::f16)
       return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 16 * v)));
   }
 
   template <int v>
   static Vector weights(const Weight* from, int64_t size) {
     auto mask = static_cast<__mmask32>((uint64_t{1} << size) - 1);
-    if constexpr (kWeight == DType::f32)
+    if constexpr (kWeight == WeightFormat::f32)
       return _mm512_maskz_loadu_ps(static_cast<__mmask16>(mask >> (16 * v)), from + 16 * v);
-    if constexpr (kWeight == DType::bf16) return half<v>(_mm512_maskz_loadu_epi16(mask, from));
-    if constexpr (kWeight == DType::f16)
+    if constexpr (kWeight == WeightFormat::bf16) return half<v>(_mm512_maskz_loadu_epi16(mask, from));
+    if constexpr (kWeight == WeightFormat::f16)
       return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(static_cast<__mmask16>(mask >> (16 * v)), from + 16 * v));
   }
 

@@ -4,24 +4,27 @@
 
 #include <cstdint>
 
-#include "winnow/base/activation.h"
-#include "winnow/base/dtype.h"
+#include "winnow/grouped_gemm.h"
 
 namespace winnow {
 
 // Rows and columns of one expert's output, at most block_rows() and kMaxBlockColumns.
 struct GroupedGemmBlock {
-  const void* input;
-  const int32_t* source_rows;  // or null
-  const void* weight;
-  const void* up_weight;  // or null
-  const float* bias;      // or null
-  const float* up_bias;   // or null
-  void* output;
-  Activation activation;
-  DType output_type;
-  int64_t input_size, output_size;
+  const winnow_grouped_gemm_arguments& product;
+  int64_t expert;
   int64_t row_begin, row_end, column_begin, column_end;
+
+  bool gated() const { return product.up_weights != nullptr; }
+  const float* bias() const { return entry<float>(product.biases); }        // or null
+  const float* up_bias() const { return entry<float>(product.up_biases); }  // or null
+  const void* weight() const { return entry<void>(product.weights); }
+  const void* up_weight() const { return entry<void>(product.up_weights); }
+
+ private:
+  template <typename T>
+  const T* entry(const uint64_t* table) const {
+    return table == nullptr ? nullptr : reinterpret_cast<const T*>(table[expert]);
+  }
 };
 
 // 1 MiB of packed rows: half of the L2 cache of a recent server core, all of an older one's.
@@ -53,9 +56,9 @@ constexpr int64_t kRowBytes = 1024;  // of gate and of up: with room for a last 
 // pack: the block's rows are not in scratch.packed yet.
 using GroupedGemmKernel = void (*)(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch, bool pack);
 
-GroupedGemmKernel grouped_gemm_kernel_portable(DType input_type, DType weight_type);
-GroupedGemmKernel grouped_gemm_kernel_avx2(DType input_type, DType weight_type);
-GroupedGemmKernel grouped_gemm_kernel_avx512(DType input_type, DType weight_type);
-GroupedGemmKernel grouped_gemm_kernel_avx512_bf16(DType input_type, DType weight_type);
+GroupedGemmKernel grouped_gemm_kernel_portable(DType input_type, WeightFormat weight_format);
+GroupedGemmKernel grouped_gemm_kernel_avx2(DType input_type, WeightFormat weight_format);
+GroupedGemmKernel grouped_gemm_kernel_avx512(DType input_type, WeightFormat weight_format);
+GroupedGemmKernel grouped_gemm_kernel_avx512_bf16(DType input_type, WeightFormat weight_format);
 
 }  // namespace winnow

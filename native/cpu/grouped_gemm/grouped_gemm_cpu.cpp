@@ -1,13 +1,17 @@
 // Units of work are (active expert, block of rows, block of columns), columns innermost and claimed one by one: a
 // skewed routing keeps all threads busy, and a thread that claims the next block of columns finds its rows packed
-// already. What a block does is in grouped_gemm_kernel.h.
+// already. The units of all products of a call are one region: a small product does not wait for the slowest thread of
+// the one before. What a block does is in grouped_gemm_kernel.h.
+#include <algorithm>
 #include <atomic>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "base/cpu_context.h"
+#include "base/entry.h"
 #include "grouped_gemm_block.h"
 #include "winnow/base/memory.h"
 #include "winnow/grouped_gemm.h"
@@ -58,7 +62,7 @@ class ThreadScratch {
     return &scratch_;
   }
 
-  // Whether the rows of that call and block of rows have to be packed; they are from now on.
+  // Whether that block of rows of the call has to be packed; it is from now on.
   bool claim(int64_t call, int64_t row_block) {
     bool packed = call == call_ && row_block == row_block_;
     call_ = call;
@@ -73,115 +77,169 @@ class ThreadScratch {
 };
 
 thread_local ThreadScratch thread_scratch;
-// Of the calling thread: exclusive prefix sum of blocks of rows per active expert.
+
+// Of the calling thread: per product, the exclusive prefix sum of blocks of rows per active expert.
 thread_local std::vector<int64_t> row_block_offsets;
 
-GroupedGemmKernel choose(InstructionSet instruction_set, DType input_type, DType weight_type) {
+GroupedGemmKernel choose(InstructionSet instruction_set, DType input_type, WeightFormat weight_format) {
   switch (instruction_set) {
+    case InstructionSet::portable:
+      return grouped_gemm_kernel_portable(input_type, weight_format);
     case InstructionSet::avx2:
-      return grouped_gemm_kernel_avx2(input_type, weight_type);
+      return grouped_gemm_kernel_avx2(input_type, weight_format);
     case InstructionSet::avx512:
-      return grouped_gemm_kernel_avx512(input_type, weight_type);
+      return grouped_gemm_kernel_avx512(input_type, weight_format);
     case InstructionSet::avx512_bf16:
-      return grouped_gemm_kernel_avx512_bf16(input_type, weight_type);
-    default:
-      return grouped_gemm_kernel_portable(input_type, weight_type);
+      return grouped_gemm_kernel_avx512_bf16(input_type, weight_format);
   }
+  return nullptr;
+}
+
+// What one row of a matrix takes in all its planes.
+int64_t row_bytes(WeightFormat format, int64_t row_size) {
+  switch (format) {
+#define WINNOW_WEIGHT_FORMAT(name, NAME, code, block_elements, block_bytes, row_scale_bytes, ...) \
+  case WeightFormat::name:                                                                        \
+    return row_size / (block_elements) * (block_bytes) + (row_scale_bytes);
+#include "winnow/base/weight_formats.inc"
+#undef WINNOW_WEIGHT_FORMAT
+  }
+  throw std::invalid_argument("weight_format must be one of weight_formats.inc, found " +
+                              std::to_string(static_cast<int>(format)));
 }
 
 void require(bool holds, const char* what, int64_t found) {
   if (!holds) throw std::out_of_range(std::string(what) + ", found " + std::to_string(found));
 }
 
-void require_type(bool holds, const char* what) {
-  if (!holds) throw std::invalid_argument(what);
+void require_type(const char* name, winnow_dtype type) {
+  if (type != WINNOW_DTYPE_F32 && type != WINNOW_DTYPE_BF16)
+    throw std::invalid_argument(std::string(name) + " must be f32 or bf16, found type " + std::to_string(type));
 }
+
+// One product of a call, cut into units.
+struct Product {
+  const winnow_grouped_gemm_arguments* arguments;
+  GroupedGemmKernel kernel;
+  int64_t num_active;                           // up to the first -1
+  int64_t absent;                               // the first active expert that has rows and no weights, or -1
+  int64_t scratch_rows;                         // the most rows of a block
+  int64_t columns, column_blocks;               // of a block, and per block of rows
+  int64_t first_offset;                         // in row_block_offsets, num_active + 1 entries
+  int64_t first_row_block = 0, first_unit = 0;  // among those of the call
+  const int64_t* row_blocks = nullptr;
+
+  int64_t expert(int64_t i) const {
+    return arguments->active_experts == nullptr ? i : int64_t{arguments->active_experts[i]};
+  }
+  int64_t begin(int64_t e) const {
+    return arguments->expert_offsets == nullptr ? 0 : int64_t{arguments->expert_offsets[e]};
+  }
+  int64_t end(int64_t e) const {
+    return arguments->expert_offsets == nullptr ? arguments->num_rows : int64_t{arguments->expert_offsets[e + 1]};
+  }
+
+  // Throws for arguments that the contract refuses; appends to offsets.
+  Product(const winnow_grouped_gemm_arguments& a, InstructionSet instruction_set, std::vector<int64_t>& offsets)
+      : arguments(&a), first_offset(static_cast<int64_t>(offsets.size())) {
+    require_type("input_type", a.input_type);
+    require_type("output_type", a.output_type);
+    if (a.activation < WINNOW_ACTIVATION_NONE || a.activation > WINNOW_ACTIVATION_CLAMPED_SWIGLU)
+      throw std::invalid_argument("activation must be one of activation.h, found " + std::to_string(a.activation));
+    if (a.activation == WINNOW_ACTIVATION_CLAMPED_SWIGLU && a.up_weights == nullptr)
+      throw std::invalid_argument("clamped_swiglu needs up_weights");
+    const auto format = static_cast<WeightFormat>(a.weight_format);
+    const int64_t bytes_per_column = row_bytes(format, a.input_size) * (a.up_weights == nullptr ? 1 : 2);
+    kernel = choose(instruction_set, static_cast<DType>(a.input_type), format);
+    const int64_t max_rows = block_rows(a.input_size);
+    scratch_rows = 1;
+    absent = -1;
+    offsets.push_back(0);
+    for (num_active = 0; num_active < a.num_active; ++num_active) {
+      const int64_t e = expert(num_active);
+      if (e == -1) break;  // as expert_plan ends its list
+      require(e >= 0 && e < a.num_experts, "active_experts must lie below num_experts", e);
+      const int64_t row_begin = begin(e), row_end = end(e), rows = row_end - row_begin;
+      require(row_begin >= 0 && row_begin <= row_end && row_end <= a.num_rows,
+              "expert_offsets must ascend and stay within num_rows", row_begin > row_end ? row_begin : row_end);
+      for (int64_t r = row_begin; r < row_end; ++r) {
+        const int64_t source = a.source_rows == nullptr ? r : a.source_rows[r];
+        require(source >= 0 && source < a.num_tokens, "source_rows must lie below num_tokens", source);
+      }
+      const bool resident = a.weights[e] != 0 && (a.up_weights == nullptr || a.up_weights[e] != 0);
+      if (absent < 0 && !resident && rows > 0) absent = e;
+      if (rows > scratch_rows) scratch_rows = rows;
+      offsets.push_back(offsets.back() + (rows + max_rows - 1) / max_rows);
+    }
+    if (scratch_rows > max_rows) scratch_rows = max_rows;
+    columns = kUnitBytes / bytes_per_column / 12 * 12;  // 12: whole panels of every instruction set
+    columns = columns < 12 ? 12 : columns > kMaxBlockColumns ? kMaxBlockColumns : columns;
+    column_blocks = (a.output_size + columns - 1) / columns;
+  }
+
+  int64_t num_row_blocks() const { return row_blocks[num_active]; }
+  int64_t num_units() const { return num_row_blocks() * column_blocks; }
+
+  // A unit of this product, the i-th active expert's; i ascends with the units.
+  GroupedGemmBlock block(int64_t unit, int64_t& i) const {
+    const int64_t row_block = unit / column_blocks, column_begin = unit % column_blocks * columns;
+    while (row_blocks[i + 1] <= row_block) ++i;
+    const int64_t e = expert(i), rows_end = end(e), blocks = row_blocks[i + 1] - row_blocks[i];
+    // Blocks of one height: a last one of a few rows would wait for all weights again.
+    const int64_t height = ((rows_end - begin(e) + blocks - 1) / blocks + 3) / 4 * 4;
+    const int64_t row_begin = begin(e) + (row_block - row_blocks[i]) * height;
+    const int64_t row_end = row_begin + height, column_end = column_begin + columns, last = arguments->output_size;
+    return {*arguments,   e,
+            row_begin,    row_end < rows_end ? row_end : rows_end,
+            column_begin, column_end < last ? column_end : last};
+  }
+};
 
 }  // namespace
 
-int64_t grouped_gemm_cpu(const void* input, DType input_type, const int32_t* source_rows,
-                         const uint64_t* expert_weights, const uint64_t* up_weights, DType weight_type,
-                         const uint64_t* biases, const uint64_t* up_biases, const int32_t* expert_offsets,
-                         const int32_t* active_experts, Activation activation, void* output, DType output_type,
-                         int64_t num_tokens, int64_t num_rows, int64_t num_experts, int64_t num_active,
-                         int64_t input_size, int64_t output_size, Cpu* cpu) {
-  require_type(input_type == DType::f32 || input_type == DType::bf16, "input_type must be f32 or bf16");
-  require_type(weight_type == DType::f32 || weight_type == DType::bf16 || weight_type == DType::f16,
-               "weight_type must be f32, bf16 or f16");
-  require_type(output_type == DType::f32 || output_type == DType::bf16, "output_type must be f32 or bf16");
-  require_type(activation != Activation::clamped_swiglu || up_weights != nullptr, "clamped_swiglu needs up_weights");
-  auto expert_of = [=](int64_t i) { return active_experts == nullptr ? i : int64_t{active_experts[i]}; };
-  auto begin_of = [=](int64_t e) { return expert_offsets == nullptr ? 0 : int64_t{expert_offsets[e]}; };
-  auto end_of = [=](int64_t e) { return expert_offsets == nullptr ? num_rows : int64_t{expert_offsets[e + 1]}; };
-  int64_t max_rows = block_rows(input_size), widest = 1, absent = -1;
+Outcome grouped_gemm_cpu(const winnow_grouped_gemm_arguments& arguments, Cpu& cpu) {
+  std::optional<Product> products[WINNOW_GROUPED_GEMM_MAX_PRODUCTS];
+  int num_products = 0;
   auto& offsets = row_block_offsets;
-  offsets.assign(1, 0);
-  for (int64_t i = 0; i < num_active; ++i) {
-    int64_t e = expert_of(i);
-    if (e == -1) {
-      num_active = i;  // as expert_plan_cpu ends its list
-      break;
-    }
-    require(e >= 0 && e < num_experts, "active_experts must lie below num_experts", e);
-    int64_t begin = begin_of(e), end = end_of(e);
-    require(begin >= 0 && begin <= end && end <= num_rows, "expert_offsets must ascend and stay within num_rows",
-            begin > end ? begin : end);
-    for (int64_t r = begin; r < end; ++r) {
-      int64_t source = source_rows == nullptr ? r : source_rows[r];
-      require(source >= 0 && source < num_tokens, "source_rows must lie below num_tokens", source);
-    }
-    bool resident = expert_weights[e] != 0 && (up_weights == nullptr || up_weights[e] != 0);
-    if (absent < 0 && !resident && end > begin) absent = e;
-    if (end - begin > widest) widest = end - begin;
-    offsets.push_back(offsets.back() + (end - begin + max_rows - 1) / max_rows);
+  offsets.clear();
+  for (const auto* next = &arguments; next != nullptr; next = next->next) {
+    if (num_products == WINNOW_GROUPED_GEMM_MAX_PRODUCTS)
+      throw std::invalid_argument("a call has at most " + std::to_string(num_products) + " products");
+    products[num_products++].emplace(*next, cpu.instruction_set, offsets);
   }
-  if (absent >= 0) return absent;
-
-  int64_t bytes_per_column = input_size * (weight_type == DType::f32 ? 4 : 2) * (up_weights == nullptr ? 1 : 2);
-  int64_t columns = kUnitBytes / bytes_per_column / 12 * 12;  // 12: whole panels of every instruction set
-  columns = columns < 12 ? 12 : columns > kMaxBlockColumns ? kMaxBlockColumns : columns;
-  int64_t column_blocks = (output_size + columns - 1) / columns;
-  int64_t scratch_rows = widest < max_rows ? widest : max_rows;
-  int64_t call = next_call.fetch_add(1, std::memory_order_relaxed);
-  const int64_t* row_blocks = offsets.data();
-  GroupedGemmKernel kernel = choose(cpu->instruction_set, input_type, weight_type);
+  int64_t num_units = 0, num_row_blocks = 0;
+  for (int p = 0; p < num_products; ++p) {
+    Product& product = *products[p];
+    if (product.absent >= 0) return {WINNOW_REFUSED, product.absent};
+    product.row_blocks = offsets.data() + product.first_offset;
+    product.first_unit = num_units;
+    product.first_row_block = num_row_blocks;
+    num_units += product.num_units();
+    num_row_blocks += product.num_row_blocks();
+  }
+  const int64_t call = next_call.fetch_add(1, std::memory_order_relaxed);
   std::atomic<bool> out_of_memory{false};  // relaxed: read after the region has ended
-  cpu->parallel_for(offsets.back() * column_blocks, 1, [&](int64_t unit_begin, int64_t unit_end) {
-    const GroupedGemmScratch* scratch = thread_scratch.reserve(scratch_rows, input_size);
-    if (scratch == nullptr) {
-      out_of_memory.store(true, std::memory_order_relaxed);
-      return;
-    }
-    int64_t i = 0;
-    for (int64_t unit = unit_begin; unit < unit_end; ++unit) {
-      int64_t row_block = unit / column_blocks, column_block = unit % column_blocks;
-      while (row_blocks[i + 1] <= row_block) ++i;
-      int64_t e = expert_of(i);
-      int64_t rows = end_of(e) - begin_of(e), blocks = row_blocks[i + 1] - row_blocks[i];
-      // Blocks of one height: a last one of a few rows would wait for all weights again.
-      int64_t height = ((rows + blocks - 1) / blocks + 3) / 4 * 4;
-      int64_t row_begin = begin_of(e) + (row_block - row_blocks[i]) * height, rows_end = end_of(e);
-      int64_t column_begin = column_block * columns;
-      GroupedGemmBlock block{input,
-                             source_rows,
-                             reinterpret_cast<const void*>(expert_weights[e]),
-                             up_weights == nullptr ? nullptr : reinterpret_cast<const void*>(up_weights[e]),
-                             biases == nullptr ? nullptr : reinterpret_cast<const float*>(biases[e]),
-                             up_biases == nullptr ? nullptr : reinterpret_cast<const float*>(up_biases[e]),
-                             output,
-                             activation,
-                             output_type,
-                             input_size,
-                             output_size,
-                             row_begin,
-                             row_begin + height < rows_end ? row_begin + height : rows_end,
-                             column_begin,
-                             column_begin + columns < output_size ? column_begin + columns : output_size};
-      kernel(block, *scratch, thread_scratch.claim(call, row_block));
+  cpu.parallel_for(num_units, 1, [&](int64_t unit, int64_t unit_end) {
+    for (int p = 0; p < num_products; ++p) {
+      const Product& product = *products[p];
+      const int64_t end = std::min(unit_end, product.first_unit + product.num_units());
+      if (unit >= end) continue;
+      const GroupedGemmScratch* scratch = thread_scratch.reserve(product.scratch_rows, product.arguments->input_size);
+      if (scratch == nullptr) {
+        out_of_memory.store(true, std::memory_order_relaxed);
+        return;
+      }
+      for (int64_t i = 0; unit < end; ++unit) {
+        const int64_t in_product = unit - product.first_unit;
+        const bool pack = thread_scratch.claim(call, product.first_row_block + in_product / product.column_blocks);
+        product.kernel(product.block(in_product, i), *scratch, pack);
+      }
     }
   });
   if (out_of_memory.load(std::memory_order_relaxed)) throw std::bad_alloc();
-  return -1;
+  return {};
 }
 
 }  // namespace winnow
+
+WINNOW_OPERATION(grouped_gemm)

@@ -7,16 +7,16 @@ namespace winnow {
 
 namespace {
 
-template <DType kWeight>
+template <WeightFormat kWeight>
 struct Avx2 {
-  using Weight = std::conditional_t<kWeight == DType::f32, float, uint16_t>;
+  using Weight = std::conditional_t<kWeight == WeightFormat::f32, float, uint16_t>;
   using Packed = float;
   using Vector = __m256;
   using Accumulator = __m256;
   static constexpr int kRows = 2, kColumns = 6, kStep = 16, kVectors = 2;
-  static constexpr int64_t kMaxDirectTiles = kWeight == DType::f32 ? 8 : kWeight == DType::bf16 ? 3 : 2;
+  static constexpr int64_t kMaxDirectTiles = kWeight == WeightFormat::f32 ? 8 : kWeight == WeightFormat::bf16 ? 3 : 2;
 
-  static constexpr int index(int v, int i) { return kWeight == DType::bf16 ? 2 * i + v : 8 * v + i; }
+  static constexpr int index(int v, int i) { return kWeight == WeightFormat::bf16 ? 2 * i + v : 8 * v + i; }
   static Vector load(const float* from) { return _mm256_load_ps(from); }
   static void store(float* to, Vector value) { _mm256_store_ps(to, value); }
   static Accumulator zero() { return _mm256_setzero_ps(); }
@@ -26,13 +26,13 @@ struct Avx2 {
 
   template <int v>
   static Vector weights(const Weight* from) {
-    if constexpr (kWeight == DType::f32) return _mm256_loadu_ps(from + 8 * v);
-    if constexpr (kWeight == DType::bf16) {
+    if constexpr (kWeight == WeightFormat::f32) return _mm256_loadu_ps(from + 8 * v);
+    if constexpr (kWeight == WeightFormat::bf16) {
       __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
       return _mm256_castsi256_ps(v == 0 ? _mm256_slli_epi32(pairs, 16)
                                         : _mm256_and_si256(pairs, _mm256_set1_epi32(static_cast<int32_t>(0xffff0000))));
     }
-    if constexpr (kWeight == DType::f16)
+    if constexpr (kWeight == WeightFormat::f16)
       return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + 8 * v)));
   }
 
@@ -56,8 +56,8 @@ struct Avx2 {
 
 }  // namespace
 
-GroupedGemmKernel grouped_gemm_kernel_avx2(DType input_type, DType weight_type) {
-  return choose_kernel<Avx2>(input_type, weight_type);
+GroupedGemmKernel grouped_gemm_kernel_avx2(DType input_type, WeightFormat weight_format) {
+  return choose_kernel<Avx2>(input_type, weight_format);
 }
 
 }  // namespace winnow

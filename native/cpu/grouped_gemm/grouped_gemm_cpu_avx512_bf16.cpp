@@ -32,9 +32,9 @@ struct Avx512Bf16 : Avx512Accumulator {
 
 }  // namespace
 
-GroupedGemmKernel grouped_gemm_kernel_avx512_bf16(DType input_type, DType weight_type) {
-  if (input_type == DType::bf16 && weight_type == DType::bf16) return BlockKernel<Avx512Bf16>::run<uint16_t>;
-  return choose_kernel<Avx512>(input_type, weight_type);
+GroupedGemmKernel grouped_gemm_kernel_avx512_bf16(DType input_type, WeightFormat weight_format) {
+  if (input_type == DType::bf16 && weight_format == WeightFormat::bf16) return BlockKernel<Avx512Bf16>::run<uint16_t>;
+  return choose_kernel<Avx512>(input_type, weight_format);
 }
 
 }  // namespace winnow

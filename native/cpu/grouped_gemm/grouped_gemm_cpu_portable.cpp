@@ -15,16 +15,16 @@ inline float f16_to_float(uint16_t bits) {
   return sign != 0 ? -value : value;
 }
 
-template <DType kWeight>
+template <WeightFormat kWeight>
 struct Portable {
-  using Weight = std::conditional_t<kWeight == DType::f32, float, uint16_t>;
+  using Weight = std::conditional_t<kWeight == WeightFormat::f32, float, uint16_t>;
   using Packed = float;
   using Vector = __m128;
   using Accumulator = __m128;
   static constexpr int kRows = 2, kColumns = 4, kStep = 8, kVectors = 2;
-  static constexpr int64_t kMaxDirectTiles = kWeight == DType::f32 ? 8 : kWeight == DType::bf16 ? 3 : 2;
+  static constexpr int64_t kMaxDirectTiles = kWeight == WeightFormat::f32 ? 8 : kWeight == WeightFormat::bf16 ? 3 : 2;
 
-  static constexpr int index(int v, int i) { return kWeight == DType::bf16 ? 2 * i + v : 4 * v + i; }
+  static constexpr int index(int v, int i) { return kWeight == WeightFormat::bf16 ? 2 * i + v : 4 * v + i; }
   static Vector load(const float* from) { return _mm_load_ps(from); }
   static void store(float* to, Vector value) { _mm_store_ps(to, value); }
   static Accumulator zero() { return _mm_setzero_ps(); }
@@ -34,13 +34,13 @@ struct Portable {
 
   template <int v>
   static Vector weights(const Weight* from) {
-    if constexpr (kWeight == DType::f32) return _mm_loadu_ps(from + 4 * v);
-    if constexpr (kWeight == DType::bf16) {
+    if constexpr (kWeight == WeightFormat::f32) return _mm_loadu_ps(from + 4 * v);
+    if constexpr (kWeight == WeightFormat::bf16) {
       __m128i pairs = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
       return _mm_castsi128_ps(v == 0 ? _mm_slli_epi32(pairs, 16)
                                      : _mm_and_si128(pairs, _mm_set1_epi32(static_cast<int32_t>(0xffff0000))));
     }
-    if constexpr (kWeight == DType::f16) {
+    if constexpr (kWeight == WeightFormat::f16) {
       from += 4 * v;
       return _mm_setr_ps(f16_to_float(from[0]), f16_to_float(from[1]), f16_to_float(from[2]), f16_to_float(from[3]));
     }
@@ -63,8 +63,8 @@ struct Portable {
 
 }  // namespace
 
-GroupedGemmKernel grouped_gemm_kernel_portable(DType input_type, DType weight_type) {
-  return choose_kernel<Portable>(input_type, weight_type);
+GroupedGemmKernel grouped_gemm_kernel_portable(DType input_type, WeightFormat weight_format) {
+  return choose_kernel<Portable>(input_type, weight_format);
 }
 
 }  // namespace winnow

@@ -88,9 +88,9 @@ inline void add_bias(float* __restrict values, const float* __restrict bias, int
 template <int kColumns, Activation kActivation>
 void finish(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch) {
   int64_t columns = block.column_end - block.column_begin;
-  bool gated = block.up_weight != nullptr;
-  const float* bias = block.bias == nullptr ? nullptr : block.bias + block.column_begin;
-  const float* up_bias = block.up_bias == nullptr ? nullptr : block.up_bias + block.column_begin;
+  const bool gated = block.gated();
+  const float* bias = block.bias() == nullptr ? nullptr : block.bias() + block.column_begin;
+  const float* up_bias = block.up_bias() == nullptr ? nullptr : block.up_bias() + block.column_begin;
   float* __restrict gate = scratch.gate;
   float* __restrict up = scratch.up;
   for (int64_t row = block.row_begin; row < block.row_end; ++row) {
@@ -104,12 +104,12 @@ void finish(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch) {
     } else if (kActivation != Activation::none) {
       for (int64_t i = 0; i < columns; ++i) gate[i] = activate<kActivation>(gate[i]);
     }
-    int64_t at = row * block.output_size + block.column_begin;
-    if (block.output_type == DType::bf16) {
-      auto* __restrict to = static_cast<uint16_t*>(block.output) + at;
+    int64_t at = row * block.product.output_size + block.column_begin;
+    if (block.product.output_type == WINNOW_DTYPE_BF16) {
+      auto* __restrict to = static_cast<uint16_t*>(block.product.output) + at;
       for (int64_t i = 0; i < columns; ++i) to[i] = to_bf16(gate[i]);
     } else {
-      std::memcpy(static_cast<float*>(block.output) + at, gate, columns * sizeof(float));
+      std::memcpy(static_cast<float*>(block.product.output) + at, gate, columns * sizeof(float));
     }
   }
 }
@@ -117,7 +117,7 @@ void finish(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch) {
 // Biases, activation, rounding: from scratch.sums to the output.
 template <int kColumns>
 void finish(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch) {
-  switch (block.activation) {
+  switch (static_cast<Activation>(block.product.activation)) {
     case Activation::none:
       return finish<kColumns, Activation::none>(block, scratch);
     case Activation::silu:
@@ -156,7 +156,8 @@ class BlockKernel {
       : block_(block),
         scratch_(scratch),
         num_rows_(block.row_end - block.row_begin),
-        num_steps_((block.input_size + kStep - 1) / kStep) {}
+        input_size_(block.product.input_size),
+        num_steps_((input_size_ + kStep - 1) / kStep) {}
 
   // Packed rows: [tile][step][vector][row of the tile][lane], zeros past the end of a row.
   template <typename Input>
@@ -166,10 +167,10 @@ class BlockKernel {
       int64_t rows = num_rows_ - tile < kRows ? num_rows_ - tile : kRows;
       for (int64_t i = 0; i < rows; ++i) {
         int64_t row = block_.row_begin + tile + i;
-        int64_t source = block_.source_rows == nullptr ? row : block_.source_rows[row];
-        const auto* from = static_cast<const Input*>(block_.input) + source * block_.input_size;
+        int64_t source = block_.product.source_rows == nullptr ? row : block_.product.source_rows[row];
+        const auto* from = static_cast<const Input*>(block_.product.input) + source * input_size_;
         Packed* to = packed + tile * num_steps_ * kStep + i * kLanes;
-        int64_t full = block_.input_size / kStep;
+        int64_t full = input_size_ / kStep;
         for (int64_t s = 0; s < full; ++s) {
           for (int v = 0; v < kVectors; ++v) {
             for (int lane = 0; lane < kLanes; ++lane)
@@ -180,7 +181,7 @@ class BlockKernel {
         for (int v = 0; v < kVectors; ++v) {
           for (int lane = 0; lane < kLanes; ++lane) {
             int64_t k = full * kStep + Set::index(v, lane);
-            assign(to[(full * kVectors + v) * rows * kLanes + lane], k < block_.input_size ? from[k] : Input{0});
+            assign(to[(full * kVectors + v) * rows * kLanes + lane], k < input_size_ ? from[k] : Input{0});
           }
         }
       }
@@ -188,7 +189,7 @@ class BlockKernel {
   }
 
   void multiply() const {
-    bool gated = block_.up_weight != nullptr;
+    const bool gated = block_.gated();
     int64_t width = gated ? kColumns / 2 : kColumns;  // output columns per panel
     int64_t tiles = (num_rows_ + kRows - 1) / kRows;
     // The panel has kColumns * num_steps * kStep weights; every tile asks for its share of the next one, in two runs.
@@ -198,7 +199,7 @@ class BlockKernel {
       const Weight* rows[kColumns];
       for (int64_t n = 0; n < kColumns; ++n) rows[n] = weight_row(column, n, gated);
       Prefetch prefetch{nullptr, nullptr, 0, 0};
-      if (column + 2 * width <= block_.output_size) {
+      if (column + 2 * width <= block_.product.output_size) {
         prefetch.first = reinterpret_cast<const char*>(weight_row(column + width, 0, gated));
         prefetch.second = reinterpret_cast<const char*>(weight_row(column + width, kColumns / 2, gated));
         prefetch.rate = rate;
@@ -211,9 +212,9 @@ class BlockKernel {
   const Weight* weight_row(int64_t column, int64_t n, bool gated) const {
     bool up = gated && n >= kColumns / 2;
     int64_t wanted = column + (up ? n - kColumns / 2 : n);
-    int64_t last = block_.output_size - 1;
-    return static_cast<const Weight*>(up ? block_.up_weight : block_.weight) +
-           (wanted < last ? wanted : last) * block_.input_size;
+    int64_t last = block_.product.output_size - 1;
+    return static_cast<const Weight*>(up ? block_.up_weight() : block_.weight()) +
+           (wanted < last ? wanted : last) * input_size_;
   }
 
   void multiply_panel(const Weight* const* rows, int64_t panel_index, Prefetch prefetch) const {
@@ -236,7 +237,7 @@ class BlockKernel {
 
   // The panel: [step][vector][column][lane].
   void fill_panel(const Weight* const* rows, int64_t begin, int64_t end) const {
-    int64_t full = block_.input_size / kStep < end ? block_.input_size / kStep : end;
+    int64_t full = input_size_ / kStep < end ? input_size_ / kStep : end;
     for (int n = 0; n < kColumns; ++n) {
       Packed* to = static_cast<Packed*>(scratch_.panel) + n * kLanes;
       const Weight* from = rows[n];
@@ -246,7 +247,7 @@ class BlockKernel {
         to += kColumns * kStep;
       }
       if (full == end) continue;
-      int64_t size = block_.input_size - full * kStep;
+      int64_t size = input_size_ - full * kStep;
       Set::store(to, Set::template weights<0>(from + full * kStep, size));
       if (kVectors == 2)
         Set::store(to + kColumns * kLanes, Set::template weights<kVectors - 1>(from + full * kStep, size));
@@ -280,7 +281,7 @@ class BlockKernel {
       sums[i] = tile.first ? Set::zero() : Set::load_accumulator(partial + i * kAccumulatorFloats);
     const Packed* a = tile.a;
     const Packed* b = static_cast<const Packed*>(scratch_.panel);
-    int64_t full = kPanel || block_.input_size / kStep >= tile.end ? tile.end : block_.input_size / kStep;
+    int64_t full = kPanel || input_size_ / kStep >= tile.end ? tile.end : input_size_ / kStep;
     for (int64_t s = tile.begin; s < full; ++s) {
       ask(prefetch);
       step<kCount, 0>(a, sums, [&](int n) {
@@ -296,7 +297,7 @@ class BlockKernel {
     }
     prefetch_state = prefetch;
     if (!kPanel && full < tile.end) {
-      int64_t size = block_.input_size - full * kStep;
+      int64_t size = input_size_ - full * kStep;
       step<kCount, 0>(a, sums, [&](int n) { return Set::template weights<0>(tile.rows[n] + full * kStep, size); });
       if constexpr (kVectors == 2)
         step<kCount, 1>(a, sums, [&](int n) { return Set::template weights<1>(tile.rows[n] + full * kStep, size); });
@@ -347,24 +348,22 @@ class BlockKernel {
 
   const GroupedGemmBlock& block_;
   const GroupedGemmScratch& scratch_;
-  const int64_t num_rows_, num_steps_;
+  const int64_t num_rows_, input_size_, num_steps_;
 };
 
-// Set<weight type>: the f32 arithmetic of an instruction set.
-template <template <DType> class Set>
-GroupedGemmKernel choose_kernel(DType input_type, DType weight_type) {
+// Set<format>: the f32 arithmetic of an instruction set. Null for a format without kernels.
+template <template <WeightFormat> class Set>
+GroupedGemmKernel choose_kernel(DType input_type, WeightFormat weight_format) {
   bool bf16 = input_type == DType::bf16;
-  switch (weight_type) {
-    case DType::f32:
-      return bf16 ? BlockKernel<Set<DType::f32>>::template run<uint16_t>
-                  : BlockKernel<Set<DType::f32>>::template run<float>;
-    case DType::bf16:
-      return bf16 ? BlockKernel<Set<DType::bf16>>::template run<uint16_t>
-                  : BlockKernel<Set<DType::bf16>>::template run<float>;
-    default:
-      return bf16 ? BlockKernel<Set<DType::f16>>::template run<uint16_t>
-                  : BlockKernel<Set<DType::f16>>::template run<float>;
+  switch (weight_format) {
+#define WINNOW_WEIGHT_FORMAT(name, ...)                                        \
+  case WeightFormat::name:                                                     \
+    return bf16 ? BlockKernel<Set<WeightFormat::name>>::template run<uint16_t> \
+                : BlockKernel<Set<WeightFormat::name>>::template run<float>;
+#include "winnow/base/weight_formats.inc"
+#undef WINNOW_WEIGHT_FORMAT
   }
+  return nullptr;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/cpu_context.h"
+#include "base/entry.h"
 #include "winnow/layer_norm.h"
 
 namespace winnow {
@@ -40,14 +41,17 @@ void normalise_row(const float* input, const float* weight, const float* bias, f
 
 }  // namespace
 
-void layer_norm_cpu(const float* input, const float* weight, const float* bias, float* output, int64_t num_rows,
-                    int64_t hidden_size, float epsilon, Cpu* cpu) {
-  int64_t grain = 1 + (int64_t{1} << 14) / (hidden_size + 1);
-  cpu->parallel_for(num_rows, grain, [=](int64_t begin, int64_t end) {
+void layer_norm_cpu(const winnow_layer_norm_arguments& arguments, Cpu& cpu) {
+  const auto& a = arguments;
+  int64_t grain = 1 + (int64_t{1} << 14) / (a.hidden_size + 1);
+  cpu.parallel_for(a.num_rows, grain, [&a](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
-      normalise_row(input + r * hidden_size, weight, bias, output + r * hidden_size, hidden_size, epsilon);
+      const int64_t at = r * a.hidden_size;
+      normalise_row(a.input + at, a.weight, a.bias, a.output + at, a.hidden_size, a.epsilon);
     }
   });
 }
 
 }  // namespace winnow
+
+WINNOW_OPERATION(layer_norm)

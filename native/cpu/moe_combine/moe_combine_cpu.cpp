@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/cpu_context.h"
+#include "base/entry.h"
 #include "base/exponential.h"
 #include "winnow/moe_combine.h"
 
@@ -16,18 +17,6 @@ namespace {
 typedef float Vector __attribute__((vector_size(16), may_alias));
 
 constexpr int64_t kVector = 4, kNumVectors = 4, kBlock = kVector * kNumVectors;
-
-struct MoeCombine {
-  const float* expert_output;
-  const int32_t* token_offsets;
-  const int32_t* assignment_rows;
-  const float* routing_weights;
-  const float* shared;
-  const float* shared_gate_logits;
-  void* output;
-  DType output_type;
-  int64_t hidden_size;
-};
 
 uint16_t to_bf16(float value) {
   uint32_t bits;
@@ -45,15 +34,15 @@ inline void add_scaled(Vector* sums, const float* row, float weight) {
   }
 }
 
-void store(const MoeCombine& op, int64_t first, const float* sums, int64_t size) {
-  if (op.output_type == DType::f32) {
+void store(const winnow_moe_combine_arguments& op, int64_t first, const float* sums, int64_t size) {
+  if (op.output_type == WINNOW_DTYPE_F32) {
     std::memcpy(static_cast<float*>(op.output) + first, sums, size * sizeof(float));
   } else {
     for (int64_t i = 0; i < size; ++i) static_cast<uint16_t*>(op.output)[first + i] = to_bf16(sums[i]);
   }
 }
 
-void combine_token(const MoeCombine& op, int64_t token) {
+void combine_token(const winnow_moe_combine_arguments& op, int64_t token) {
   const int32_t begin = op.token_offsets[token], end = op.token_offsets[token + 1];
   const float* shared = op.shared == nullptr ? nullptr : op.shared + token * op.hidden_size;
   float gate = 1;
@@ -77,9 +66,12 @@ void combine_token(const MoeCombine& op, int64_t token) {
   }
 }
 
-void check(const MoeCombine& op, int64_t num_tokens, int64_t num_rows) {
-  bool valid = op.token_offsets[0] == 0 && op.token_offsets[num_tokens] == num_rows;
-  for (int64_t t = 0; t < num_tokens; ++t) valid &= op.token_offsets[t] <= op.token_offsets[t + 1];
+void check(const winnow_moe_combine_arguments& op) {
+  if (op.output_type != WINNOW_DTYPE_F32 && op.output_type != WINNOW_DTYPE_BF16)
+    throw std::invalid_argument("output_type must be f32 or bf16, found type " + std::to_string(op.output_type));
+  const int64_t num_rows = op.num_rows;
+  bool valid = op.token_offsets[0] == 0 && op.token_offsets[op.num_tokens] == num_rows;
+  for (int64_t t = 0; t < op.num_tokens; ++t) valid &= op.token_offsets[t] <= op.token_offsets[t + 1];
   for (int64_t p = 0; p < num_rows; ++p) valid &= op.assignment_rows[p] >= 0 && op.assignment_rows[p] < num_rows;
   if (!valid)
     throw std::out_of_range("token_offsets and assignment_rows must lie in [0, " + std::to_string(num_rows) + "]");
@@ -87,16 +79,15 @@ void check(const MoeCombine& op, int64_t num_tokens, int64_t num_rows) {
 
 }  // namespace
 
-void moe_combine_cpu(const float* expert_output, const int32_t* token_offsets, const int32_t* assignment_rows,
-                     const float* routing_weights, const float* shared, const float* shared_gate_logits, void* output,
-                     DType output_type, int64_t num_tokens, int64_t num_rows, int64_t hidden_size, Cpu* cpu) {
-  MoeCombine op{expert_output,      token_offsets, assignment_rows, routing_weights, shared,
-                shared_gate_logits, output,        output_type,     hidden_size};
-  check(op, num_tokens, num_rows);
-  int64_t grain = 1 + (int64_t{1} << 13) / (hidden_size + 1);
-  cpu->parallel_for(num_tokens, grain, [&op](int64_t begin, int64_t end) {
+void moe_combine_cpu(const winnow_moe_combine_arguments& arguments, Cpu& cpu) {
+  const auto& op = arguments;
+  check(op);
+  int64_t grain = 1 + (int64_t{1} << 13) / (op.hidden_size + 1);
+  cpu.parallel_for(op.num_tokens, grain, [&op](int64_t begin, int64_t end) {
     for (int64_t token = begin; token < end; ++token) combine_token(op, token);
   });
 }
 
 }  // namespace winnow
+
+WINNOW_OPERATION(moe_combine)

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/cpu_context.h"
+#include "base/entry.h"
 #include "winnow/rms_norm.h"
 
 namespace winnow {
@@ -26,13 +27,17 @@ void normalise_row(const float* input, const float* weight, float* output, int64
 
 }  // namespace
 
-void rms_norm_cpu(const float* input, const float* weight, float* output, int64_t num_rows, int64_t hidden_size,
-                  int64_t row_stride, float epsilon, Cpu* cpu) {
-  int64_t grain = 1 + (int64_t{1} << 14) / (hidden_size + 1);
-  cpu->parallel_for(num_rows, grain, [=](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r)
-      normalise_row(input + r * row_stride, weight, output + r * row_stride, hidden_size, epsilon);
+void rms_norm_cpu(const winnow_rms_norm_arguments& arguments, Cpu& cpu) {
+  const auto& a = arguments;
+  int64_t grain = 1 + (int64_t{1} << 14) / (a.hidden_size + 1);
+  cpu.parallel_for(a.num_rows, grain, [&a](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const int64_t at = r * a.row_stride;
+      normalise_row(a.input + at, a.weight, a.output + at, a.hidden_size, a.epsilon);
+    }
   });
 }
 
 }  // namespace winnow
+
+WINNOW_OPERATION(rms_norm)

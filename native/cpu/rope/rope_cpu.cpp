@@ -1,5 +1,6 @@
 // One token and head per work item.
 #include "base/cpu_context.h"
+#include "base/entry.h"
 #include "winnow/rope.h"
 
 namespace winnow {
@@ -24,16 +25,18 @@ void rotate_neighbours(float* head, const float* cos, const float* sin, int64_t 
 
 }  // namespace
 
-void rope_cpu(float* values, const float* cos, const float* sin, int64_t num_tokens, int64_t num_heads,
-              int64_t head_dim, int64_t rotary_offset, int64_t num_pairs, bool interleaved, Cpu* cpu) {
-  auto rotate = interleaved ? rotate_neighbours : rotate_halves;
-  int64_t grain = 1 + (int64_t{1} << 13) / (num_pairs + 1);
-  cpu->parallel_for(num_tokens * num_heads, grain, [=](int64_t begin, int64_t end) {
+void rope_cpu(const winnow_rope_arguments& arguments, Cpu& cpu) {
+  const auto& a = arguments;
+  auto rotate = a.interleaved != 0 ? rotate_neighbours : rotate_halves;
+  int64_t grain = 1 + (int64_t{1} << 13) / (a.num_pairs + 1);
+  cpu.parallel_for(a.num_tokens * a.num_heads, grain, [&a, rotate](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
-      int64_t angles = row / num_heads * num_pairs;
-      rotate(values + row * head_dim + rotary_offset, cos + angles, sin + angles, num_pairs);
+      int64_t angles = row / a.num_heads * a.num_pairs;
+      rotate(a.values + row * a.head_dim + a.rotary_offset, a.cos + angles, a.sin + angles, a.num_pairs);
     }
   });
 }
 
 }  // namespace winnow
+
+WINNOW_OPERATION(rope)

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <vector>
 
+#include "base/cpu_context.h"
+#include "base/entry.h"
 #include "base/exponential.h"
 #include "winnow/sampler.h"
 
@@ -85,13 +87,15 @@ void keep_top_p(double top_p, const Before& before, Candidates* candidates) {
 
 }  // namespace
 
-int64_t sampler_cpu(const float* logits, int64_t vocabulary_size, double temperature, int64_t top_k, double top_p,
-                    double uniform) {
+Outcome sampler_cpu(const winnow_sampler_arguments& arguments, Cpu&) {
+  const float* logits = arguments.logits;
+  const int64_t vocabulary_size = arguments.vocabulary_size, top_k = arguments.top_k;
+  const double temperature = arguments.temperature, top_p = arguments.top_p;
   const int64_t refused = first_refused(logits, vocabulary_size);
-  if (refused < vocabulary_size) return -1 - refused;
+  if (refused < vocabulary_size) return {WINNOW_REFUSED, refused};
   const int64_t best = std::find(logits, logits + vocabulary_size, largest(logits, vocabulary_size)) - logits;
-  if (logits[best] == -INFINITY) return -1 - vocabulary_size;
-  if (temperature == 0) return best;
+  if (logits[best] == -INFINITY) return {WINNOW_REFUSED, vocabulary_size};
+  if (temperature == 0) return {WINNOW_DONE, best};
   thread_local Candidates candidates;
   candidates.weights.resize(vocabulary_size);
   candidates.tokens.resize(vocabulary_size);
@@ -105,13 +109,15 @@ int64_t sampler_cpu(const float* logits, int64_t vocabulary_size, double tempera
   auto before = [logits](int32_t a, int32_t b) { return logits[a] > logits[b] || (logits[a] == logits[b] && a < b); };
   if (top_k > 0 && top_k < vocabulary_size) keep_top_k(top_k, before, &candidates);
   if (top_p < 1) keep_top_p(top_p, before, &candidates);
-  const auto target = static_cast<uint64_t>(uniform * static_cast<double>(mass(candidates)));
+  const auto target = static_cast<uint64_t>(arguments.uniform * static_cast<double>(mass(candidates)));
   uint64_t sum = 0;
   for (int32_t i : candidates.tokens) {
     sum += candidates.weights[i];
-    if (sum > target) return i;
+    if (sum > target) return {WINNOW_DONE, i};
   }
-  return best;  // not reached: uniform is below 1, so target is below the mass
+  return {WINNOW_DONE, best};  // not reached: uniform is below 1, so target is below the mass
 }
 
 }  // namespace winnow
+
+WINNOW_OPERATION(sampler)

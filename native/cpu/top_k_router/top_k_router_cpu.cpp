@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/cpu_context.h"
+#include "base/entry.h"
 #include "base/exponential.h"
 #include "winnow/top_k_router.h"
 
@@ -18,27 +19,15 @@ namespace {
 constexpr int kNumLanes = 8;
 constexpr double kSigmoidEpsilon = 1e-20;
 
-struct Router {
-  const float* logits;
-  const float* correction_bias;
-  int32_t* token_offsets;
-  int32_t* expert_ids;
-  float* routing_weights;
-  int64_t num_experts;
-  RouterScore score;
-  int64_t top_k, min_k, num_expert_groups, top_k_groups;
-  GroupScore group_score;
-  bool renormalise;
-  float scaling_factor, threshold;
-  bool fallback_top_1;
-  float top_p, min_p, skip_ratio;
+struct Router : winnow_top_k_router_arguments {
+  explicit Router(const winnow_top_k_router_arguments& arguments) : winnow_top_k_router_arguments(arguments) {}
 
   // The order of softmax's probabilities is that of the logits, and logits that differ never tie.
-  bool selects_logits() const { return score == RouterScore::softmax && correction_bias == nullptr; }
+  bool selects_logits() const { return score == WINNOW_ROUTER_SCORE_SOFTMAX && correction_bias == nullptr; }
 
   // A sum of two probabilities has another order than a sum of logits.
   bool needs_scores() const {
-    return !selects_logits() || (num_expert_groups > 1 && group_score == GroupScore::sum_of_top_two);
+    return !selects_logits() || (num_expert_groups > 1 && group_score == WINNOW_GROUP_SCORE_SUM_OF_TOP_TWO);
   }
 };
 
@@ -114,7 +103,7 @@ float sigmoid(float z) { return static_cast<float>(1 / (1 + exponential(-static_
 const float* selection_values(const Router& op, const float* logits, double largest, Scratch& scratch) {
   if (!op.needs_scores()) return logits;
   float* values = scratch.selection.data();
-  if (op.score == RouterScore::sigmoid) {
+  if (op.score == WINNOW_ROUTER_SCORE_SIGMOID) {
     for (int64_t e = 0; e < op.num_experts; ++e) values[e] = sigmoid(logits[e]);
   } else {
     const double sum = sum_of_exponentials(logits, largest, op.num_experts);
@@ -124,13 +113,13 @@ const float* selection_values(const Router& op, const float* logits, double larg
   return values;
 }
 
-float score_of_group(const float* values, int64_t size, GroupScore score) {
+float score_of_group(const float* values, int64_t size, winnow_group_score score) {
   float first = -std::numeric_limits<float>::infinity(), second = first;
   for (int64_t i = 0; i < size; ++i) {
     second = std::max(second, std::min(first, values[i]));
     first = std::max(first, values[i]);
   }
-  return score == GroupScore::max || size == 1 ? first : first + second;
+  return score == WINNOW_GROUP_SCORE_MAX || size == 1 ? first : first + second;
 }
 
 void choose_eligible(const Router& op, const float* logits, const float* values, Scratch& scratch, BestFirst& best) {
@@ -176,7 +165,7 @@ void solve_sparsemax(double largest, double* gates, BestFirst& best) {
 // Fills gates with the choices' weights, softmax's without their denominator, which is returned where a rule needs it.
 double weigh(const Router& op, const float* logits, double largest, double* gates, BestFirst& best) {
   switch (op.score) {
-    case RouterScore::softmax: {
+    case WINNOW_ROUTER_SCORE_SOFTMAX: {
       // Far below the largest logit all kept exponentials could underflow: what is only renormalised is shifted by the
       // largest that is kept.
       const bool whole = !op.renormalise || op.top_p > 0;
@@ -188,15 +177,15 @@ double weigh(const Router& op, const float* logits, double largest, double* gate
       for (int64_t i = 0; i < best.count; ++i) gates[i] = exponential(logits[best.ids[i]] - shift);
       return whole ? sum_of_exponentials(logits, largest, op.num_experts) : 1;
     }
-    case RouterScore::sigmoid:
+    case WINNOW_ROUTER_SCORE_SIGMOID:
       for (int64_t i = 0; i < best.count; ++i) gates[i] = sigmoid(logits[best.ids[i]]);
       return 1;
-    case RouterScore::sparsemax:
+    case WINNOW_ROUTER_SCORE_SPARSEMAX:
       solve_sparsemax(largest, gates, best);
       return 1;
-    case RouterScore::hard_threshold:
-    case RouterScore::shifted_threshold: {
-      const double origin = op.score == RouterScore::shifted_threshold ? op.threshold : 0;
+    case WINNOW_ROUTER_SCORE_HARD_THRESHOLD:
+    case WINNOW_ROUTER_SCORE_SHIFTED_THRESHOLD: {
+      const double origin = op.score == WINNOW_ROUTER_SCORE_SHIFTED_THRESHOLD ? op.threshold : 0;
       for (int64_t i = 0; i < best.count; ++i) gates[i] = best.values[i] - origin;
       return 1;
     }
@@ -204,18 +193,18 @@ double weigh(const Router& op, const float* logits, double largest, double* gate
   return 1;
 }
 
-// Adaptive K: closes the choices up over those that a rule drops; the first min_k stay.
+// Adaptive K: closes the choices up over those that a rule drops; the first min_experts stay.
 void trim(const Router& op, double denominator, double* gates, BestFirst& best) {
   if (op.top_p > 0) {
     double sum = 0;
     int64_t kept = 0;
     while (kept < best.count && sum < op.top_p * denominator) sum += gates[kept++];
-    best.count = std::min(best.count, std::max(kept, op.min_k));
+    best.count = std::min(best.count, std::max(kept, op.min_experts));
   }
-  const double bound = static_cast<double>(std::max(op.min_p, op.skip_ratio)) * gates[0];
+  const double bound = static_cast<double>(std::max(op.min_p, op.skip_below)) * gates[0];
   int64_t kept = 0;
   for (int64_t i = 0; i < best.count; ++i) {
-    if (i >= op.min_k && gates[i] < bound) continue;
+    if (i >= op.min_experts && gates[i] < bound) continue;
     gates[kept] = gates[i];
     best.ids[kept++] = best.ids[i];
   }
@@ -225,7 +214,7 @@ void trim(const Router& op, double denominator, double* gates, BestFirst& best) 
 // What the weights are divided by, after trimming.
 double divisor(const Router& op, double denominator, const double* gates, int64_t count) {
   if (!op.renormalise) return denominator;
-  double sum = op.score == RouterScore::sigmoid ? kSigmoidEpsilon : 0;
+  double sum = op.score == WINNOW_ROUTER_SCORE_SIGMOID ? kSigmoidEpsilon : 0;
   for (int64_t i = 0; i < count; ++i) sum += gates[i];
   return sum;
 }
@@ -236,9 +225,9 @@ bool route_token(const Router& op, int64_t token, Scratch& scratch) {
   const float largest = maximum(logits, op.num_experts);
   if (!(largest - largest == 0)) return false;  // NaN or infinite
   BestFirst best{op.routing_weights + token * op.top_k, op.expert_ids + token * op.top_k, op.top_k};
-  if (op.score == RouterScore::hard_threshold || op.score == RouterScore::shifted_threshold) {
+  if (op.score == WINNOW_ROUTER_SCORE_HARD_THRESHOLD || op.score == WINNOW_ROUTER_SCORE_SHIFTED_THRESHOLD) {
     choose_above(op, logits, 0, op.threshold, best);
-  } else if (op.score == RouterScore::sparsemax) {
+  } else if (op.score == WINNOW_ROUTER_SCORE_SPARSEMAX) {
     choose_above(op, logits, largest, -1, best);  // tau is never below largest - 1
   } else {
     choose_eligible(op, logits, selection_values(op, logits, largest, scratch), scratch, best);
@@ -249,7 +238,7 @@ bool route_token(const Router& op, int64_t token, Scratch& scratch) {
     trim(op, denominator, gates, best);
     const double factor = op.scaling_factor / divisor(op, denominator, gates, best.count);
     for (int64_t i = 0; i < best.count; ++i) best.values[i] = static_cast<float>(gates[i] * factor);
-  } else if (op.fallback_top_1) {
+  } else if (op.fallback_top1) {
     best.offer(op.scaling_factor, std::find(logits, logits + op.num_experts, largest) - logits);
   }
   op.token_offsets[token + 1] = static_cast<int32_t>(best.count);
@@ -257,9 +246,9 @@ bool route_token(const Router& op, int64_t token, Scratch& scratch) {
 }
 
 // Turns counts into offsets and closes the stretches up; choices only move towards the front.
-void close_up(const Router& op, int64_t num_tokens) {
+void close_up(const Router& op) {
   op.token_offsets[0] = 0;
-  for (int64_t t = 0; t < num_tokens; ++t) {
+  for (int64_t t = 0; t < op.num_tokens; ++t) {
     const int64_t from = t * op.top_k, to = op.token_offsets[t], count = op.token_offsets[t + 1];
     if (from != to) {
       std::memmove(op.expert_ids + to, op.expert_ids + from, count * sizeof(int32_t));
@@ -271,21 +260,15 @@ void close_up(const Router& op, int64_t num_tokens) {
 
 }  // namespace
 
-int64_t top_k_router_cpu(const float* logits, const float* correction_bias, int32_t* token_offsets, int32_t* expert_ids,
-                         float* routing_weights, int64_t num_tokens, int64_t num_experts, RouterScore score,
-                         int64_t top_k, int64_t min_k, int64_t num_expert_groups, int64_t top_k_groups,
-                         GroupScore group_score, bool renormalise, float scaling_factor, float threshold,
-                         bool fallback_top_1, float top_p, float min_p, float skip_ratio, Cpu* cpu) {
-  const Router op{logits,         correction_bias, token_offsets, expert_ids,     routing_weights,
-                  num_experts,    score,           top_k,         min_k,          num_expert_groups,
-                  top_k_groups,   group_score,     renormalise,   scaling_factor, threshold,
-                  fallback_top_1, top_p,           min_p,         skip_ratio};
+Outcome top_k_router_cpu(const winnow_top_k_router_arguments& arguments, Cpu& cpu) {
+  const Router op(arguments);
+  const int64_t num_tokens = op.num_tokens;
   // Ranges of at least about 20 microseconds, at most four per thread; each has a scratch of its own.
-  const int64_t num_ranges = 4 * cpu->num_threads;
-  const int64_t grain = std::max(1 + (int64_t{1} << 12) / num_experts, (num_tokens + num_ranges - 1) / num_ranges);
+  const int64_t num_ranges = 4 * cpu.num_threads;
+  const int64_t grain = std::max(1 + (int64_t{1} << 12) / op.num_experts, (num_tokens + num_ranges - 1) / num_ranges);
   std::vector<Scratch> scratch(num_tokens <= grain ? 1 : (num_tokens + grain - 1) / grain, Scratch(op));
   std::atomic<int64_t> first_refused{num_tokens};  // relaxed: the end of the region publishes it
-  cpu->parallel_for(num_tokens, grain, [&](int64_t begin, int64_t end) {
+  cpu.parallel_for(num_tokens, grain, [&](int64_t begin, int64_t end) {
     for (int64_t token = begin; token < end; ++token) {
       if (route_token(op, token, scratch[begin / grain])) continue;
       int64_t first = first_refused.load(std::memory_order_relaxed);
@@ -294,9 +277,11 @@ int64_t top_k_router_cpu(const float* logits, const float* correction_bias, int3
       return;
     }
   });
-  if (first_refused < num_tokens) return -1 - first_refused;
-  close_up(op, num_tokens);
-  return token_offsets[num_tokens];
+  if (first_refused < num_tokens) return {WINNOW_REFUSED, first_refused};
+  close_up(op);
+  return {WINNOW_DONE, op.token_offsets[num_tokens]};
 }
 
 }  // namespace winnow
+
+WINNOW_OPERATION(top_k_router)

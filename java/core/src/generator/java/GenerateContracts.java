@@ -119,12 +119,14 @@ final class GenerateContracts {
   }
 
   private void read(String header) throws IOException {
-    String text = Files.readString(include.resolve(header)).replaceAll("//[^\n]*", "");
+    String contract = Files.readString(include.resolve(header));
+    String text = contract.replaceAll("//[^\n]*", "");
     Matcher struct = Pattern.compile("typedef struct winnow_(\\w+)_arguments \\{([^}]*)}").matcher(text);
     while (struct.find()) {
       List<Field> fields = new ArrayList<>();
       for (String line : struct.group(2).split(";"))
         if (!line.isBlank()) fields.add(field(line.strip()));
+      requireTable(header, contract, fields);
       operations.add(new Operation(struct.group(1), header, fields));
     }
     Matcher function = Pattern.compile("WINNOW_C ([\\w* ]+?)(winnow_\\w+)\\(([^)]*)\\);").matcher(text);
@@ -140,6 +142,31 @@ final class GenerateContracts {
       codes.append("  public static final int ").append(isEnum ? code.group(1) : code.group(3)).append(" = ")
           .append(isEnum ? code.group(2) : code.group(4)).append(";\n");
     }
+  }
+
+  /**
+   * Holds a contract to its table: a row per field, its name in the first column. A row may name
+   * several fields; what continues a row is indented beyond the names.
+   */
+  private static void requireTable(String header, String contract, List<Field> fields) {
+    List<String> names = new ArrayList<>();
+    for (Field field : fields) names.add(field.name);
+    Pattern row = Pattern.compile("//   ((?:\\w+, )*\\w+)(?: {2,}.*)");
+    List<String> listed = new ArrayList<>();
+    for (String block : contract.split("\n//\n")) {
+      List<String> found = new ArrayList<>();
+      for (String line : block.split("\n")) {
+        Matcher matcher = row.matcher(line);
+        if (matcher.matches()) found.addAll(List.of(matcher.group(1).split(", ")));
+        else if (line.matches("//   \\S.*")) found.add(line.substring(5)); // no row, but in the name column
+      }
+      if (found.contains(names.get(0))) listed = found;
+    }
+    List<String> expected = new ArrayList<>(names);
+    listed.sort(null);
+    expected.sort(null);
+    require(
+        listed.equals(expected), header + ": the table must have a row per field, " + names + ", found " + listed);
   }
 
   private static Field field(String declaration) {

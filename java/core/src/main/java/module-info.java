@@ -13,6 +13,7 @@ module org.winnow.core {
   exports org.winnow.cpu;
   exports org.winnow.internal to
       org.winnow.cuda;
+  exports org.winnow.op;
   exports org.winnow.layer;
   exports org.winnow.memory;
   exports org.winnow.moe;

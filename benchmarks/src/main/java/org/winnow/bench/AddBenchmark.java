@@ -1,7 +1,7 @@
 package org.winnow.bench;
 
 import java.util.Random;
-import org.winnow.layer.Add;
+import org.winnow.op.Add;
 
 /** The residual addition; bytes: 12 per element. */
 public class AddBenchmark extends RowsBenchmark {

@@ -18,9 +18,9 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 import org.winnow.Tensor;
-import org.winnow.attention.Attention;
-import org.winnow.attention.AttentionOptions;
-import org.winnow.attention.KvCache;
+import org.winnow.op.Attention;
+import org.winnow.op.AttentionOptions;
+import org.winnow.op.KvCache;
 
 /**
  * Causal attention of new tokens over a full cache, against dense attention in two passes with

@@ -1,7 +1,7 @@
 package org.winnow.bench;
 
 import java.util.Random;
-import org.winnow.layer.Clamp;
+import org.winnow.op.Clamp;
 
 /** Clamping to one standard deviation, in place; bytes: 8 per element. */
 public class ClampBenchmark extends RowsBenchmark {

@@ -4,7 +4,7 @@ import java.util.Random;
 import org.winnow.DType;
 import org.winnow.Float16;
 import org.winnow.Tensor;
-import org.winnow.layer.Embedding;
+import org.winnow.op.Embedding;
 
 /**
  * Rows of a bf16 table of 16,384 tokens (94 MB, so mostly not in cache), at random; bytes: 6 per

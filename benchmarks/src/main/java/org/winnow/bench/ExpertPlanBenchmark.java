@@ -15,8 +15,8 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
-import org.winnow.moe.ExpertPlan;
-import org.winnow.moe.Routing;
+import org.winnow.op.ExpertPlan;
+import org.winnow.op.Routing;
 
 /**
  * Sorting 8 pairs per token by expert (of 128), against sorting (expert, pair) keys in Java. One

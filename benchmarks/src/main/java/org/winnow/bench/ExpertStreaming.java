@@ -18,8 +18,8 @@ import org.winnow.memory.EvictionPolicy;
 import org.winnow.memory.ExpertCache;
 import org.winnow.moe.Experts;
 import org.winnow.moe.MoeLayer;
-import org.winnow.moe.Routing;
-import org.winnow.moe.TopKRouter;
+import org.winnow.op.Routing;
+import org.winnow.op.TopKRouter;
 
 /**
  * Reading experts, computing with them, and both at once, each round beside a probe of the same

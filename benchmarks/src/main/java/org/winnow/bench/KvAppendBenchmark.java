@@ -5,7 +5,7 @@ import java.util.Random;
 import org.openjdk.jmh.annotations.TearDown;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.attention.KvCache;
+import org.winnow.op.KvCache;
 
 /**
  * Keys and values of new tokens into the pages of a cache, 45 heads of 64 each, at positions from 0

@@ -2,7 +2,7 @@ package org.winnow.bench;
 
 import java.util.Random;
 import org.winnow.Tensor;
-import org.winnow.layer.LayerNorm;
+import org.winnow.op.LayerNorm;
 
 /** Layer normalisation of rows, sums in f64; bytes: 8 per element. */
 public class LayerNormBenchmark extends RowsBenchmark {

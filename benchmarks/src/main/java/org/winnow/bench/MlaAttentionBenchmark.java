@@ -15,10 +15,10 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 import org.winnow.Tensor;
-import org.winnow.attention.KvCache;
+import org.winnow.op.KvCache;
 import org.winnow.attention.MlaAttention;
 import org.winnow.attention.MlaWorkspace;
-import org.winnow.attention.Rope;
+import org.winnow.op.Rope;
 import org.winnow.attention.RopeFrequencies;
 import org.winnow.layer.Linear;
 

@@ -15,9 +15,9 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 import org.winnow.Tensor;
-import org.winnow.moe.ExpertPlan;
-import org.winnow.moe.MoeCombine;
-import org.winnow.moe.Routing;
+import org.winnow.op.ExpertPlan;
+import org.winnow.op.MoeCombine;
+import org.winnow.op.Routing;
 
 /**
  * Adding up 8 rows of 2048 per token, against a plain Java loop over arrays that does the same.

@@ -6,9 +6,9 @@ import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
-import org.winnow.moe.Activation;
-import org.winnow.moe.ExpertMatrices;
-import org.winnow.moe.GroupedGemm;
+import org.winnow.op.Activation;
+import org.winnow.op.ExpertMatrices;
+import org.winnow.op.GroupedGemm;
 
 /**
  * The feed-forward block of one MoE layer, gate and up fused with SiLU, then down, for tokens that

@@ -18,7 +18,7 @@ import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.moe.MoeLayer;
 import org.winnow.moe.MoeLayerProblem;
-import org.winnow.moe.TopKRouter;
+import org.winnow.op.TopKRouter;
 
 /**
  * A whole MoE layer, router to combine, bf16, all experts in memory, against the same kernels

@@ -2,7 +2,7 @@ package org.winnow.bench;
 
 import java.util.Random;
 import org.winnow.Tensor;
-import org.winnow.layer.RmsNorm;
+import org.winnow.op.RmsNorm;
 
 /** Root-mean-square normalisation of rows, sums in f64; bytes: 8 per element. */
 public class RmsNormBenchmark extends RowsBenchmark {

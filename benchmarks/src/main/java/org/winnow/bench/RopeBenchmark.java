@@ -2,7 +2,7 @@ package org.winnow.bench;
 
 import java.util.Random;
 import org.winnow.Tensor;
-import org.winnow.attention.Rope;
+import org.winnow.op.Rope;
 import org.winnow.attention.RopeFrequencies;
 
 /**

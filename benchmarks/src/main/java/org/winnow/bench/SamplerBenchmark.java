@@ -18,7 +18,7 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 import org.winnow.Tensor;
-import org.winnow.layer.Sampler;
+import org.winnow.op.Sampler;
 
 /** One token of a vocabulary of 151,936 (Qwen3), against a sort of the whole vocabulary. */
 @State(Scope.Benchmark)

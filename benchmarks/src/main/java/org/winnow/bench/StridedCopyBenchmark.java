@@ -1,7 +1,7 @@
 package org.winnow.bench;
 
 import java.util.Random;
-import org.winnow.attention.StridedCopy;
+import org.winnow.op.StridedCopy;
 
 /**
  * From token-major to head-major, 45 heads of 64: what the cache does with new keys. Bytes: 8 per

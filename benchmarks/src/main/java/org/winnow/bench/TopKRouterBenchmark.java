@@ -17,8 +17,8 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 import org.winnow.Tensor;
-import org.winnow.moe.Routing;
-import org.winnow.moe.TopKRouter;
+import org.winnow.op.Routing;
+import org.winnow.op.TopKRouter;
 
 /**
  * Choosing 8 of 128 experts per token, from logits that are there, against softmax over all and a

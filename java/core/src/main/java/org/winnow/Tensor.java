@@ -4,7 +4,7 @@ import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.function.Consumer;
 import org.bytedeco.javacpp.Pointer;
-import org.winnow.internal.NativeCalls;
+import org.winnow.internal.NativeCall;
 import org.winnow.internal.NativeLoader;
 
 /**
@@ -73,7 +73,7 @@ public final class Tensor implements AutoCloseable {
     long sizeBytes = Shape.sizeBytes(dtype, shape);
     long address;
     try {
-      address = memory.allocate(sizeBytes);
+      address = memory.raw().allocate(sizeBytes);
     } catch (OutOfMemoryError e) {
       throw new OutOfMemoryError("tensor " + dtype + Shape.describe(shape) + ": " + e.getMessage());
     }
@@ -142,14 +142,21 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
-   * The caller's memory at an address of the host's, which must stay valid until {@link #close()}
-   * has returned; it is not freed.
+   * <b>Unsafe.</b> The caller's memory at an address of the host's; it is not freed. Nothing checks
+   * the address: if the memory is not valid and writable until {@link #close()} has returned, the
+   * JVM may crash.
+   *
+   * @throws IllegalArgumentException if the address is 0 or the bytes cannot be counted
    */
   public static Tensor wrap(long address, DType dtype, long... shape) {
     return wrap(TensorMemory.host(), address, dtype, shape);
   }
 
-  /** The same at an address of any memory. */
+  /**
+   * <b>Unsafe.</b> The same at an address of any memory: a device's is that of the device.
+   *
+   * @throws IllegalArgumentException if the address is 0 or the bytes cannot be counted
+   */
   public static Tensor wrap(TensorMemory memory, long address, DType dtype, long... shape) {
     NativeLoader.load();
     if (address == 0) throw new IllegalArgumentException("address must not be 0");
@@ -215,16 +222,10 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
-   * Where the first element lies. For backends and for callers who hand the memory on; valid while
-   * the tensor is open.
+   * Where the first element of an argument of that name lies; valid while the tensor is open.
    *
    * @throws IllegalStateException if the tensor is closed
    */
-  public long address() {
-    return openAddress("tensor");
-  }
-
-  /** The address of an argument of that name. */
   long openAddress(String name) {
     requireOpen(name);
     return address;
@@ -430,14 +431,17 @@ public final class Tensor implements AutoCloseable {
   public void close() {
     synchronized (this) {
       if (closed) return;
-      if (parent == null) NativeCalls.requireOutside();
+      if (parent == null) NativeCall.requireOutside();
       closed = true;
     }
-    if (parent != null) return;
-    NativeCalls.awaitRunning(); // the caller may free wrapped memory as soon as we return
+    if (parent != null) {
+      NativeCall.noteClosing();
+      return;
+    }
+    NativeCall.awaitRunning(); // the caller may free wrapped memory as soon as we return
     if (!owned) return;
     try {
-      memory.free(address, sizeBytes());
+      memory.raw().free(address, sizeBytes());
     } catch (RuntimeException | Error e) {
       closed = false; // it is still there
       throw e;

@@ -7,7 +7,7 @@ import java.util.function.Consumer;
 import java.util.function.Function;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Pointer;
-import org.winnow.internal.NativeCalls;
+import org.winnow.internal.NativeCall;
 
 /**
  * A tensor's elements as Java values. Those of a device pass through a copy in the host's memory:
@@ -105,22 +105,22 @@ final class TensorElements {
 
   /** Overwrites a tensor with another of the same size in bytes, wherever the two lie. */
   static void copy(Tensor tensor, Tensor source) {
-    int ticket = NativeCalls.enter();
+    NativeCall call = NativeCall.enter();
     try {
-      long address = tensor.address();
+      long address = tensor.openAddress("tensor");
       long from = source.openAddress("source");
       TensorMemory memory = tensor.memory();
       if (memory == source.memory()) {
-        memory.copyWithin(address, from, tensor.sizeBytes());
+        memory.raw().copyWithin(address, from, tensor.sizeBytes());
       } else if (source.memory().isHost()) {
-        memory.copyFromHost(address, from, tensor.sizeBytes());
+        memory.raw().copyFromHost(address, from, tensor.sizeBytes());
       } else if (memory.isHost()) {
-        source.memory().copyToHost(address, from, tensor.sizeBytes());
+        source.memory().raw().copyToHost(address, from, tensor.sizeBytes());
       } else {
-        write(tensor, copy -> source.memory().copyToHost(copy.address(), from, copy.sizeBytes()));
+        write(tensor, copy -> source.memory().raw().copyToHost(copy.openAddress("copy"), from, copy.sizeBytes()));
       }
     } finally {
-      NativeCalls.exit(ticket);
+      call.exit();
       Reference.reachabilityFence(tensor);
       Reference.reachabilityFence(source);
     }
@@ -138,26 +138,26 @@ final class TensorElements {
 
   /** The bits of an element. */
   private static long get(Tensor tensor, long index) {
-    int ticket = NativeCalls.enter();
+    NativeCall call = NativeCall.enter();
     try {
       long address = elementAddress(tensor, index);
       int sizeBytes = tensor.dtype().sizeBytes();
       if (tensor.memory().isHost()) return bits(buffer(address, sizeBytes), sizeBytes);
-      long staging = HOST.allocate(sizeBytes);
+      long staging = HOST.raw().allocate(sizeBytes);
       try {
-        tensor.memory().copyToHost(staging, address, sizeBytes);
+        tensor.memory().raw().copyToHost(staging, address, sizeBytes);
         return bits(buffer(staging, sizeBytes), sizeBytes);
       } finally {
-        HOST.free(staging, sizeBytes);
+        HOST.raw().free(staging, sizeBytes);
       }
     } finally {
-      NativeCalls.exit(ticket);
+      call.exit();
       Reference.reachabilityFence(tensor);
     }
   }
 
   private static void set(Tensor tensor, long index, long bits) {
-    int ticket = NativeCalls.enter();
+    NativeCall call = NativeCall.enter();
     try {
       long address = elementAddress(tensor, index);
       int sizeBytes = tensor.dtype().sizeBytes();
@@ -165,15 +165,15 @@ final class TensorElements {
         put(buffer(address, sizeBytes), sizeBytes, bits);
         return;
       }
-      long staging = HOST.allocate(sizeBytes);
+      long staging = HOST.raw().allocate(sizeBytes);
       try {
         put(buffer(staging, sizeBytes), sizeBytes, bits);
-        tensor.memory().copyFromHost(address, staging, sizeBytes);
+        tensor.memory().raw().copyFromHost(address, staging, sizeBytes);
       } finally {
-        HOST.free(staging, sizeBytes);
+        HOST.raw().free(staging, sizeBytes);
       }
     } finally {
-      NativeCalls.exit(ticket);
+      call.exit();
       Reference.reachabilityFence(tensor);
     }
   }
@@ -200,39 +200,39 @@ final class TensorElements {
     if (index < 0 || index >= tensor.size())
       throw new IndexOutOfBoundsException(
           "index must lie in [0, " + tensor.size() + "), found " + index);
-    return tensor.address() + index * tensor.dtype().sizeBytes();
+    return tensor.openAddress("tensor") + index * tensor.dtype().sizeBytes();
   }
 
   /** What a copy of a device's tensor in the host's memory says. */
   private static <R> R read(Tensor tensor, Function<Tensor, R> reader) {
-    long staging = HOST.allocate(tensor.sizeBytes());
+    long staging = HOST.raw().allocate(tensor.sizeBytes());
     try {
       Tensor copy = Tensor.wrap(HOST, staging, tensor.dtype(), tensor.shape());
       copy(copy, tensor);
       return reader.apply(copy);
     } finally {
-      HOST.free(staging, tensor.sizeBytes());
+      HOST.raw().free(staging, tensor.sizeBytes());
     }
   }
 
   /** Overwrites a device's tensor by way of memory of the host's. */
   private static void write(Tensor tensor, Consumer<Tensor> writer) {
-    long staging = HOST.allocate(tensor.sizeBytes());
+    long staging = HOST.raw().allocate(tensor.sizeBytes());
     try {
       Tensor copy = Tensor.wrap(HOST, staging, tensor.dtype(), tensor.shape());
       writer.accept(copy);
       copy(tensor, copy);
     } finally {
-      HOST.free(staging, tensor.sizeBytes());
+      HOST.raw().free(staging, tensor.sizeBytes());
     }
   }
 
   private static void access(Tensor tensor, Consumer<ByteBuffer> action) {
-    int ticket = NativeCalls.enter();
+    NativeCall call = NativeCall.enter();
     try {
-      action.accept(buffer(tensor.address(), tensor.sizeBytes()));
+      action.accept(buffer(tensor.openAddress("tensor"), tensor.sizeBytes()));
     } finally {
-      NativeCalls.exit(ticket);
+      call.exit();
       Reference.reachabilityFence(tensor);
     }
   }

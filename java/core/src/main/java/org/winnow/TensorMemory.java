@@ -1,82 +1,116 @@
 package org.winnow;
 
+import org.winnow.internal.NativeCpu;
+import org.winnow.internal.NativeLoader;
+import org.winnow.internal.RawMemory;
+import org.winnow.internal.TransferQueue;
+
 /**
  * Where tensors lie: the host's memory, or that of a device. A backend computes on tensors in its
- * {@link Backend#memory()} only, and takes any in another for an error.
- *
- * <p>Everything is ordered after the operations that were issued on this memory before, and before
- * those issued later. A copy from the host returns when the host's bytes may be reused; a copy to
- * the host when they hold the values. Addresses are trusted: tensors check them. Safe for use from
- * several threads.
+ * {@link Backend#memory()} only, and refuses others. A program allocates through {@link Tensor} and
+ * {@link Backend#allocate}.
  */
-public abstract class TensorMemory {
+public final class TensorMemory {
+  static {
+    InternalAccess.install();
+  }
+
+  private static final TensorMemory HOST = new TensorMemory("host", new HostMemory());
+
+  private final String name;
+  private final RawMemory raw;
+
+  TensorMemory(String name, RawMemory raw) {
+    this.name = name;
+    this.raw = raw;
+  }
+
   /** The host's memory: what {@link Tensor#allocate(DType, long...)} takes. */
   public static TensorMemory host() {
-    return HostMemory.INSTANCE;
+    return HOST;
   }
 
   /** Short name: {@code "host"}, {@code "cuda:0"}. */
-  public abstract String name();
-
-  /** Whether Java and the CPU backend can read it at the tensors' addresses. */
-  public final boolean isHost() {
-    return this == HostMemory.INSTANCE;
+  public String name() {
+    return name;
   }
 
-  /**
-   * Bytes of zero.
-   *
-   * @param sizeBytes 0 or more; of 0 bytes nothing is ever read or written
-   * @return the address of the first, aligned to 64 bytes
-   * @throws OutOfMemoryError if there is no memory for so many
-   * @throws BudgetException if they exceed what the backend was allowed
-   */
-  public abstract long allocate(long sizeBytes);
-
-  /**
-   * Releases what {@link #allocate} returned, after the operations that use it.
-   *
-   * @param sizeBytes as it was allocated
-   */
-  public abstract void free(long address, long sizeBytes);
+  /** Whether Java and the CPU backend can read it at the tensors' addresses. */
+  public boolean isHost() {
+    return this == HOST;
+  }
 
   /**
    * The most bytes that can be allocated here now, as far as that is known: what the backend was
-   * allowed, less what is in use. Of the host's memory nothing is known.
+   * allowed, less what is in use. Nothing is known of the host's memory: {@link Long#MAX_VALUE}.
    */
   public long availableBytes() {
-    return Long.MAX_VALUE;
+    return raw.availableBytes();
   }
 
-  /** Overwrites bytes of this memory with bytes of the host's. */
-  public abstract void copyFromHost(long address, long hostAddress, long sizeBytes);
-
-  /** Overwrites bytes of the host's memory with bytes of this one. */
-  public abstract void copyToHost(long hostAddress, long address, long sizeBytes);
-
-  /** Overwrites bytes of this memory with others of it; the two do not overlap. */
-  public abstract void copyWithin(long address, long sourceAddress, long sizeBytes);
-
   /**
-   * How often memory was released: for as long as this stays the same, every address that was valid
-   * is. Captured operations hold addresses.
+   * Number of releases so far. While it does not change, all addresses obtained earlier remain
+   * valid. Captured steps contain addresses, so they must be captured again after it changes.
    */
   public long releases() {
-    return 0; // nothing is captured on the host
+    return raw.releases();
   }
 
-  /**
-   * A queue for copies from the host that run beside the operations.
-   *
-   * @throws UnsupportedOperationException for the host's memory: nothing has to be copied there
-   */
-  public TransferQueue openTransfers() {
-    throw new UnsupportedOperationException(this + " needs no transfers");
+  RawMemory raw() {
+    return raw;
   }
 
   /** As messages say it: {@code "host memory"}, {@code "cuda:0's memory"}. */
   @Override
-  public final String toString() {
+  public String toString() {
     return isHost() ? "host memory" : name() + "'s memory";
+  }
+
+  /** Memory outside the Java heap; from 2 MiB on huge pages where the system grants them. */
+  private static final class HostMemory implements RawMemory {
+    @Override
+    public long allocate(long sizeBytes) {
+      NativeLoader.load();
+      try {
+        return NativeCpu.memory_allocate(sizeBytes);
+      } catch (RuntimeException e) { // std::bad_alloc
+        throw new OutOfMemoryError("no memory for " + sizeBytes + " bytes");
+      }
+    }
+
+    @Override
+    public void free(long address, long sizeBytes) {
+      NativeCpu.memory_free(address, sizeBytes);
+    }
+
+    @Override
+    public long availableBytes() {
+      return Long.MAX_VALUE;
+    }
+
+    @Override
+    public void copyFromHost(long address, long hostAddress, long sizeBytes) {
+      NativeCpu.memory_copy(address, hostAddress, sizeBytes);
+    }
+
+    @Override
+    public void copyToHost(long hostAddress, long address, long sizeBytes) {
+      NativeCpu.memory_copy(hostAddress, address, sizeBytes);
+    }
+
+    @Override
+    public void copyWithin(long address, long sourceAddress, long sizeBytes) {
+      NativeCpu.memory_copy(address, sourceAddress, sizeBytes);
+    }
+
+    @Override
+    public long releases() {
+      return 0; // nothing is captured on the host
+    }
+
+    @Override
+    public TransferQueue openTransfers() {
+      throw new UnsupportedOperationException("host memory needs no transfers");
+    }
   }
 }

@@ -9,7 +9,7 @@ import java.util.ResourceBundle;
 import org.junit.jupiter.api.Test;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.CpuBackendProvider;
-import org.winnow.layer.Add;
+import org.winnow.op.Add;
 
 class BackendTest {
   private static final BackendProvider CPU = new CpuBackendProvider();

@@ -10,11 +10,11 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 import org.winnow.layer.Linear;
-import org.winnow.layer.RmsNorm;
+import org.winnow.op.RmsNorm;
 import org.winnow.moe.MoeLayer;
 import org.winnow.moe.ResidentExperts;
-import org.winnow.moe.Routing;
-import org.winnow.moe.TopKRouter;
+import org.winnow.op.Routing;
+import org.winnow.op.TopKRouter;
 
 /**
  * One thread uses things over and over while another closes one of them: the user gets

@@ -21,6 +21,9 @@ import com.tngtech.archunit.lang.ArchCondition;
 import com.tngtech.archunit.lang.ArchRule;
 import com.tngtech.archunit.lang.ConditionEvents;
 import com.tngtech.archunit.lang.SimpleConditionEvent;
+import com.tngtech.archunit.library.dependencies.SliceAssignment;
+import com.tngtech.archunit.library.dependencies.SliceIdentifier;
+import com.tngtech.archunit.library.dependencies.SlicesRuleDefinition;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.Pointer;
@@ -50,6 +53,32 @@ class CoreRulesTest {
           .and()
           .resideOutsideOfPackages("org.winnow.internal..", "org.winnow.presets..")
           .should(showOnlyTypesOutside("org.bytedeco.."));
+
+  private static final ArchRule SHOWS_NO_INTERNALS =
+      classes()
+          .that(modifier(JavaModifier.PUBLIC))
+          .and()
+          .resideOutsideOfPackages("org.winnow.internal..", "org.winnow.presets..")
+          .should(showOnlyTypesOutside("org.winnow.internal.."));
+
+  /** The one circle of packages: {@code org.winnow} hands its parts to {@code internal}. */
+  private static final ArchRule HAS_ONE_CIRCLE_OF_PACKAGES =
+      SlicesRuleDefinition.slices()
+          .assignedFrom(
+              new SliceAssignment() {
+                @Override
+                public SliceIdentifier getIdentifierOf(JavaClass javaClass) {
+                  return SliceIdentifier.of(
+                      javaClass.getPackageName().replaceFirst("winnow.internal$", "winnow"));
+                }
+
+                @Override
+                public String getDescription() {
+                  return "packages, internal counted to org.winnow";
+                }
+              })
+          .should()
+          .beFreeOfCycles();
 
   private static final ArchRule PRESETS_ARE_FOR_THE_BINDING =
       noClasses()
@@ -81,6 +110,18 @@ class CoreRulesTest {
     assertViolated(SHOWS_NO_JAVACPP, TakesPointer.class);
     assertViolated(SHOWS_NO_JAVACPP, HoldsPointer.class);
     assertViolated(SHOWS_NO_JAVACPP, IsPointer.class);
+  }
+
+  @Test
+  void showsNoKernelsAndNoAddressTables() {
+    SHOWS_NO_INTERNALS.check(CORE);
+    assertViolated(SHOWS_NO_INTERNALS, ShowsKernels.class);
+  }
+
+  @Test
+  void packagesFormOneCircleOnly() {
+    HAS_ONE_CIRCLE_OF_PACKAGES.check(CORE);
+    assertViolated(HAS_ONE_CIRCLE_OF_PACKAGES, UsesLayer.class, org.winnow.layer.Linear.class);
   }
 
   @Test
@@ -172,6 +213,16 @@ class CoreRulesTest {
 
   public static final class IsPointer extends Pointer {
     private static final long serialVersionUID = 1L;
+  }
+
+  public static final class ShowsKernels {
+    public org.winnow.internal.Kernels kernels() {
+      return null;
+    }
+  }
+
+  static final class UsesLayer {
+    org.winnow.layer.Linear linear;
   }
 
   static final class UntaggedTest {

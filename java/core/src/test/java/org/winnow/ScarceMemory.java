@@ -2,18 +2,24 @@ package org.winnow;
 
 import java.util.HashMap;
 import java.util.Map;
+import org.winnow.internal.Internals;
+import org.winnow.internal.RawMemory;
+import org.winnow.internal.TransferQueue;
 
 /** {@link AnotherMemory} that runs out when told to, refuses copies, and knows what is left. */
-public final class ScarceMemory extends TensorMemory {
-  private final TensorMemory elsewhere = new AnotherMemory();
+public final class ScarceMemory implements RawMemory {
+  private final RawMemory elsewhere = new AnotherMemory();
+  private final TensorMemory memory = Internals.memory("scarce", this);
+  private static final RawMemory HOST = Internals.raw(TensorMemory.host());
+
   private final Map<Long, Long> live = new HashMap<>(); // address -> bytes
   public int allocationsLeft = Integer.MAX_VALUE;
   public boolean refusesCopies;
   public boolean refusesReleases;
 
-  @Override
-  public String name() {
-    return "scarce";
+  /** What tensors are allocated in. */
+  public TensorMemory memory() {
+    return memory;
   }
 
   /** Bytes that are allocated now. */
@@ -52,6 +58,16 @@ public final class ScarceMemory extends TensorMemory {
   }
 
   @Override
+  public long availableBytes() {
+    return Long.MAX_VALUE;
+  }
+
+  @Override
+  public long releases() {
+    return 0;
+  }
+
+  @Override
   public TransferQueue openTransfers() {
     return new Transfers();
   }
@@ -59,12 +75,12 @@ public final class ScarceMemory extends TensorMemory {
   private final class Transfers extends TransferQueue {
     @Override
     public long allocateStaging(long sizeBytes) {
-      return host().allocate(sizeBytes);
+      return HOST.allocate(sizeBytes);
     }
 
     @Override
     public void freeStaging(long address, long sizeBytes) {
-      host().free(address, sizeBytes);
+      HOST.free(address, sizeBytes);
     }
 
     @Override

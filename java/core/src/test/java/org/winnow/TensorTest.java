@@ -7,7 +7,8 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
-import org.winnow.internal.NativeCalls;
+import org.winnow.internal.Internals;
+import org.winnow.internal.NativeCall;
 
 class TensorTest {
   private static final ByteBuffer MEMORY =
@@ -38,7 +39,7 @@ class TensorTest {
     assertThat(other.size()).isZero();
     whole.close();
     whole.close();
-    assertThatThrownBy(other::address)
+    assertThatThrownBy(() -> Internals.address(other))
         .isInstanceOf(IllegalStateException.class)
         .hasMessage("tensor is closed");
   }
@@ -46,15 +47,15 @@ class TensorTest {
   @Test
   void aCloseThatIsRefusedLeavesItOpen() {
     ScarceMemory memory = new ScarceMemory();
-    Tensor tensor = Tensor.allocate(memory, DType.F32, 3);
-    int ticket = NativeCalls.enter();
+    Tensor tensor = Tensor.allocate(memory.memory(), DType.F32, 3);
+    NativeCall call = NativeCall.enter();
     try {
       tensor.slice(0, 1).close(); // frees nothing
       assertThatThrownBy(tensor::close)
           .isInstanceOf(IllegalStateException.class)
           .hasMessage("close() called from inside an operation or while experts are held");
     } finally {
-      NativeCalls.exit(ticket);
+      call.exit();
     }
     memory.refusesReleases = true;
     assertThatThrownBy(tensor::close).hasMessage("releases are refused");

@@ -4,9 +4,9 @@ import java.util.Random;
 import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.attention.Attention;
-import org.winnow.attention.AttentionOptions;
-import org.winnow.attention.KvCache;
+import org.winnow.op.Attention;
+import org.winnow.op.AttentionOptions;
+import org.winnow.op.KvCache;
 
 /** Causal attention of the last tokens of a context, with Qwen3-30B-A3B's heads. */
 final class BenchAttention implements BenchOperation {

@@ -49,9 +49,8 @@ final class BenchLimits implements AutoCloseable {
    */
   BenchLimits(CpuBackend backend, long memoryBytes) {
     this.backend = backend;
-    this.memory = Tensor.allocate(DType.I8, memoryBytes);
-    Tensor words = Tensor.wrap(memory.address(), DType.I64, memoryBytes / Long.BYTES);
-    for (long i = 0; i < words.size(); i += 512) words.setLong(i, i); // every page is there
+    this.memory = Tensor.allocate(DType.I64, memoryBytes / Long.BYTES);
+    for (long i = 0; i < memory.size(); i += 512) memory.setLong(i, i); // every page is there
   }
 
   /** Now; the best of three, since other load only lowers them. */

@@ -11,8 +11,8 @@ import org.winnow.Tensor;
 import org.winnow.layer.Linear;
 import org.winnow.moe.MoeLayer;
 import org.winnow.moe.ResidentExperts;
-import org.winnow.moe.Routing;
-import org.winnow.moe.TopKRouter;
+import org.winnow.op.Routing;
+import org.winnow.op.TopKRouter;
 
 /**
  * A whole mixture-of-experts layer, router to combine, over random weights in memory; hidden states

@@ -7,8 +7,8 @@ import java.util.stream.IntStream;
 import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.moe.Routing;
-import org.winnow.moe.TopKRouter;
+import org.winnow.op.Routing;
+import org.winnow.op.TopKRouter;
 
 /** The choice of experts from the router's logits: softmax, the best 8 of 128. */
 final class BenchRouter implements BenchOperation {

@@ -120,8 +120,8 @@ class FloorsTest {
   }
 
   static final class LooksBehindCore {
-    int ticket() {
-      return org.winnow.internal.NativeCalls.enter();
+    Object call() {
+      return org.winnow.internal.NativeCall.enter();
     }
   }
 }

@@ -10,7 +10,7 @@ import org.winnow.Tensor;
 import org.winnow.layer.Linear;
 import org.winnow.moe.MoeLayer;
 import org.winnow.moe.ResidentExperts;
-import org.winnow.moe.TopKRouter;
+import org.winnow.op.TopKRouter;
 
 /** Runs a mixture-of-experts layer over buffers of its own and computes the same in plain Java. */
 public final class Consumer {

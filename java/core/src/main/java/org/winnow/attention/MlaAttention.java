@@ -1,5 +1,13 @@
 package org.winnow.attention;
 
+import org.winnow.Matrix;
+import org.winnow.WeightFormat;
+
+import org.winnow.op.Attention;
+import org.winnow.op.AttentionOptions;
+import org.winnow.op.KvCache;
+import org.winnow.op.Rope;
+import org.winnow.op.StridedCopy;
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
 
@@ -11,10 +19,10 @@ import org.winnow.TensorMemory;
 import org.winnow.attention.MlaWorkspace.Slot;
 import org.winnow.internal.Resources;
 import org.winnow.layer.Linear;
-import org.winnow.layer.RmsNorm;
-import org.winnow.moe.Activation;
-import org.winnow.moe.ExpertMatrices;
-import org.winnow.moe.GroupedGemm;
+import org.winnow.op.RmsNorm;
+import org.winnow.op.Activation;
+import org.winnow.op.ExpertMatrices;
+import org.winnow.op.GroupedGemm;
 
 /**
  * Multi-head latent attention, from the hidden state to the output projection. The cache holds one
@@ -22,28 +30,21 @@ import org.winnow.moe.GroupedGemm;
  * (19)).
  *
  * <pre>{@code
- * [q^N_h ; q^R_h] = W^UQ_h RmsNorm(W^DQ x)          [c ; k^R] = W^DKV x,  c <- RmsNorm(c),  q^R and k^R turned by
- * their position
- * PLAIN     a = softmax_j(scale (q^N_h . W^UK_h c_j + q^R_h . k^R_j)),  o_h = sum_j a_j W^UV_h c_j
- * ABSORBED  a = softmax_j(scale ((W^UK_h)^T q^N_h . c_j + q^R_h . k^R_j)),  o_h = W^UV_h sum_j a_j c_j
- * output    = W^O concat_h(o_h)
+ * [q^N_h ; q^R_h] = W^UQ_h RmsNorm(W^DQ x)
+ * [c ; k^R]       = W^DKV x
+ * c               = RmsNorm(c);  q^R and k^R are turned by their position
+ * a_j             = softmax_j(scale ((W^UK_h)^T q^N_h . c_j + q^R_h . k^R_j))
+ * o_h             = W^UV_h sum_j a_j c_j
+ * output          = W^O concat_h(o_h)
  * }</pre>
  *
- * The forms are equal but for rounding. Absorbed reads only latents: for decoding. Plain expands
- * keys and values of all heads and all positions at each call (numHeads * (nopeWidth + ropeWidth +
- * valueWidth) * 4 bytes per position) and multiplies less per query: for long prefill. Each form
- * gives a token the same bits whatever the batch; choose one form per sequence where that matters.
+ * This is the absorbed form: it multiplies the query by W^UK instead of every key, so it reads only
+ * latents. A token gets the same bits whatever the batch.
  *
  * <p>Weights stay the caller's. Safe for use from several threads, each with a workspace and a
  * cache of its own.
  */
 public final class MlaAttention implements AutoCloseable {
-  /** How scores and outputs are computed. */
-  public enum Form {
-    ABSORBED,
-    PLAIN
-  }
-
   /**
    * @param numHeads query heads
    * @param nopeWidth width of a head's part without rotation
@@ -85,7 +86,6 @@ public final class MlaAttention implements AutoCloseable {
   private final Geometry geometry;
   private final Weights weights;
   private final long latentWidth;
-  private final Linear expand; // latentUp as one matrix
   private final Tensor keysTransposed; // [numHeads, latentWidth, nopeWidth]: (W^UK_h)^T
   private final ExpertMatrices absorbKeys;
   private final ExpertMatrices absorbValues;
@@ -116,36 +116,27 @@ public final class MlaAttention implements AutoCloseable {
     }
     Tensor up = weights.latentUp();
     TensorMemory memory = up.memory();
+    WeightFormat format = WeightFormat.of(up.dtype());
     Resources open = new Resources();
     try {
-      expand = open.keep(new Linear(up, null));
       keysTransposed = open.keep(transposedKeys(up, heads, headRows));
       absorbKeys =
           open.keep(
               new ExpertMatrices(
-                  memory, up.dtype(), heads, latentWidth, geometry.nopeWidth(), false, false));
+                  memory, format, heads, latentWidth, geometry.nopeWidth(), false, false));
       absorbValues =
           open.keep(
               new ExpertMatrices(
-                  memory, up.dtype(), heads, geometry.valueWidth(), latentWidth, false, false));
+                  memory, format, heads, geometry.valueWidth(), latentWidth, false, false));
     } catch (RuntimeException | Error e) {
       open.closeAfter(e);
       throw e;
     }
-    long elementBytes = up.dtype().sizeBytes();
     for (int h = 0; h < heads; h++) {
-      absorbKeys.set(
-          h,
-          keysTransposed.address() + h * latentWidth * geometry.nopeWidth() * elementBytes,
-          0,
-          0,
-          0);
-      absorbValues.set(
-          h,
-          up.address() + (h * headRows + geometry.nopeWidth()) * latentWidth * elementBytes,
-          0,
-          0,
-          0);
+      Tensor keys = keysTransposed.slice(h, h + 1L).reshape(latentWidth, geometry.nopeWidth());
+      Tensor values = up.slice(h * headRows + geometry.nopeWidth(), (h + 1) * headRows);
+      absorbKeys.set(h, Matrix.of(keys), null, null, null);
+      absorbValues.set(h, Matrix.of(values), null, null, null);
     }
   }
 
@@ -182,7 +173,6 @@ public final class MlaAttention implements AutoCloseable {
       int layer,
       Tensor cos,
       Tensor sin,
-      Form form,
       MlaWorkspace workspace,
       Tensor output) {
     hidden.require("hidden", F32, ANY, weights.latentDown().inputSize());
@@ -206,10 +196,7 @@ public final class MlaAttention implements AutoCloseable {
     cache.reserve(Math.toIntExact(hidden.dim(0)));
     Tensor query = query(backend, hidden, cos, sin, workspace);
     appendLatents(backend, hidden, cache, layer, cos, sin, workspace);
-    Tensor attended =
-        form == Form.ABSORBED
-            ? absorbed(backend, query, cache, layer, workspace)
-            : plain(backend, query, cache, layer, workspace);
+    Tensor attended = absorbed(backend, query, cache, layer, workspace);
     weights
         .output()
         .run(backend, attended.reshape(hidden.dim(0), attended.size() / hidden.dim(0)), output);
@@ -360,43 +347,6 @@ public final class MlaAttention implements AutoCloseable {
     return result;
   }
 
-  /**
-   * [numTokens, numHeads, valueWidth], over keys and values of all heads, expanded page by page.
-   */
-  private Tensor plain(
-      Backend backend, Tensor query, KvCache cache, int layer, MlaWorkspace workspace) {
-    int heads = geometry.numHeads();
-    int nope = geometry.nopeWidth();
-    int rope = geometry.ropeWidth();
-    int value = geometry.valueWidth();
-    long width = latentWidth + rope;
-    int numPositions = Math.toIntExact(cache.written(layer));
-    KvCache expanded =
-        workspace.expanded(heads, Math.toIntExact(queryWidth()), value, cache.contextLimit());
-    while (expanded.length() < numPositions) {
-      int count = Math.min(KvCache.PAGE_TOKENS, numPositions - expanded.length());
-      Tensor page = cache.page(expanded.length() / KvCache.PAGE_TOKENS);
-      long begin = layer * cache.layerElements();
-      Tensor latent = workspace.get(Slot.LATENT, F32, count, latentWidth);
-      Tensor both = workspace.get(Slot.EXPANDED, F32, count, (long) heads * (nope + value));
-      StridedCopy.run(
-          backend, page, begin, width, 0, latent, 0, latentWidth, 0, count, 1, latentWidth);
-      expand.run(backend, latent, both);
-      expanded.appendParts(
-          backend, both, nope + value, nope, page, begin + latentWidth, width, count);
-    }
-    Tensor result = workspace.get(Slot.ATTENDED, F32, query.dim(0), heads, value);
-    Attention.run(
-        backend,
-        query,
-        expanded,
-        0,
-        cache.length(),
-        AttentionOptions.causal(geometry.scale()),
-        result);
-    return result;
-  }
-
   private void perHead(
       Backend backend,
       Tensor input,
@@ -456,6 +406,6 @@ public final class MlaAttention implements AutoCloseable {
   /** Releases what this made; the weights stay the caller's. May be called twice. */
   @Override
   public void close() {
-    Resources.closeAll(expand, absorbKeys, absorbValues, keysTransposed);
+    Resources.closeAll(absorbKeys, absorbValues, keysTransposed);
   }
 }

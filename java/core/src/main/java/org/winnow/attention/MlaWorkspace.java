@@ -4,6 +4,7 @@ import java.util.Arrays;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.Workspace;
 import org.winnow.internal.Resources;
 
 /**
@@ -24,16 +25,13 @@ public final class MlaWorkspace implements AutoCloseable {
     LATENT_BY_HEAD,
     VALUE_BY_HEAD,
     ATTENDED,
-    EXPANDED,
     HEAD_OFFSETS,
     HEAD_OFFSETS_OF_ONE_ROW,
     HEADS
   }
 
-  private final Tensor[] memory = new Tensor[Slot.values().length];
-  private final Tensor[] views = new Tensor[Slot.values().length];
-  private TensorMemory tensorMemory; // where they lie: the last call's
-  private KvCache expanded;
+  private final Workspace[] slots = new Workspace[Slot.values().length];
+  private TensorMemory memory; // where they lie: the last call's
   private Tensor filledOffsets; // what headOffsets wrote last, for how many rows
   private Tensor filledOffsetsOfOneRow;
   private long filledRows;
@@ -42,31 +40,17 @@ public final class MlaWorkspace implements AutoCloseable {
 
   /** Begins a call of a backend that computes in this memory; gives back what lies elsewhere. */
   void use(TensorMemory backendMemory) {
-    if (closed) throw new IllegalStateException("workspace is closed");
-    if (tensorMemory == backendMemory) return;
+    requireOpen();
+    if (memory == backendMemory) return;
     free();
-    Arrays.fill(memory, null);
-    Arrays.fill(views, null);
-    expanded = null;
-    tensorMemory = backendMemory;
+    for (int i = 0; i < slots.length; i++) slots[i] = new Workspace(backendMemory);
+    memory = backendMemory;
   }
 
   /** The slot's memory under this shape; the same object as before where the shape is. */
   Tensor get(Slot slot, DType dtype, long... shape) {
-    if (closed) throw new IllegalStateException("workspace is closed");
-    int i = slot.ordinal();
-    if (views[i] != null && views[i].dtype() == dtype && Arrays.equals(views[i].shape(), shape))
-      return views[i];
-    long size = 1;
-    for (long extent : shape) size = Math.multiplyExact(size, extent);
-    if (memory[i] == null || memory[i].dtype() != dtype || memory[i].size() < size) {
-      if (memory[i] != null) memory[i].close();
-      memory[i] = null; // if there is no room for more
-      views[i] = null;
-      memory[i] = Tensor.allocate(tensorMemory, dtype, Math.max(size, 1));
-    }
-    views[i] = memory[i].slice(0, size).reshape(shape);
-    return views[i];
+    requireOpen();
+    return slots[slot.ordinal()].get(dtype, shape);
   }
 
   /**
@@ -105,22 +89,6 @@ public final class MlaWorkspace implements AutoCloseable {
     return heads;
   }
 
-  /** An empty cache of keys and values for one layer. */
-  KvCache expanded(int numHeads, int keyWidth, int valueWidth, int contextLimit) {
-    if (closed) throw new IllegalStateException("workspace is closed");
-    if (expanded == null
-        || expanded.numKvHeads() != numHeads
-        || expanded.keyWidth() != keyWidth
-        || expanded.valueWidth() != valueWidth
-        || expanded.contextLimit() < contextLimit) {
-      if (expanded != null) expanded.close();
-      expanded = null;
-      expanded = new KvCache(tensorMemory, 1, numHeads, keyWidth, valueWidth, contextLimit);
-    }
-    expanded.truncate(0);
-    return expanded;
-  }
-
   /** Frees the memory after waiting for operations that are running. May be called twice. */
   @Override
   public void close() {
@@ -128,9 +96,11 @@ public final class MlaWorkspace implements AutoCloseable {
     free();
   }
 
+  private void requireOpen() {
+    if (closed) throw new IllegalStateException("workspace is closed");
+  }
+
   private void free() {
-    AutoCloseable[] all = Arrays.copyOf(memory, memory.length + 1, AutoCloseable[].class);
-    all[memory.length] = expanded;
-    Resources.closeAll(all);
+    Resources.closeAll(slots);
   }
 }

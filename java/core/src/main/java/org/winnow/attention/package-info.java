@@ -3,3 +3,5 @@
  * attention.
  */
 package org.winnow.attention;
+
+import org.winnow.op.Attention;

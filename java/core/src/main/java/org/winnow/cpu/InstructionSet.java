@@ -1,7 +1,7 @@
 package org.winnow.cpu;
 
 import java.util.Locale;
-import org.winnow.internal.NativeCpu;
+import org.winnow.internal.NativeOperations;
 import org.winnow.internal.NativeLoader;
 
 /**
@@ -21,13 +21,18 @@ public enum InstructionSet {
   /** Whether the processor and the operating system of this machine run it. */
   public boolean isSupported() {
     NativeLoader.load();
-    return NativeCpu.cpu_supports(ordinal());
+    return NativeOperations.winnow_cpu_supports(code()) != 0;
+  }
+
+  /** The number that contracts use. */
+  int code() {
+    return ordinal();
   }
 
   /** The widest that this machine runs. */
   public static InstructionSet best() {
     NativeLoader.load();
-    return values()[NativeCpu.cpu_best_instruction_set()];
+    return values()[NativeOperations.winnow_cpu_best_instruction_set()];
   }
 
   @Override

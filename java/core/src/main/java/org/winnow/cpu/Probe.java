@@ -1,8 +1,10 @@
 package org.winnow.cpu;
 
+import org.winnow.internal.Internals;
+
 import java.lang.ref.Reference;
 import org.winnow.Tensor;
-import org.winnow.internal.NativeCalls;
+import org.winnow.internal.NativeCall;
 import org.winnow.internal.NativeCpu;
 
 /**
@@ -27,13 +29,14 @@ public final class Probe {
    * @throws IllegalStateException if the memory or the backend is closed
    */
   public static double readBytesPerSecond(CpuBackend backend, Tensor memory) {
-    int ticket = NativeCalls.enter();
+    NativeCall call = NativeCall.enter();
     try {
+      memory.requireIn("memory", backend.memory());
       if (memory.sizeBytes() == 0) throw new IllegalArgumentException("memory must not be empty");
       return NativeCpu.probe_read_bytes_per_second(
-          memory.address(), memory.sizeBytes(), backend.handle());
+          Internals.address(memory), memory.sizeBytes(), backend.handle());
     } finally {
-      NativeCalls.exit(ticket);
+      call.exit();
       Reference.reachabilityFence(memory);
     }
   }
@@ -43,11 +46,11 @@ public final class Probe {
    * registers.
    */
   public static double f32OperationsPerSecond(CpuBackend backend) {
-    int ticket = NativeCalls.enter();
+    NativeCall call = NativeCall.enter();
     try {
       return NativeCpu.probe_f32_operations_per_second(ROUNDS, backend.handle());
     } finally {
-      NativeCalls.exit(ticket);
+      call.exit();
     }
   }
 
@@ -56,11 +59,11 @@ public final class Probe {
    * the f32 rate.
    */
   public static double bf16OperationsPerSecond(CpuBackend backend) {
-    int ticket = NativeCalls.enter();
+    NativeCall call = NativeCall.enter();
     try {
       return NativeCpu.probe_bf16_operations_per_second(ROUNDS, backend.handle());
     } finally {
-      NativeCalls.exit(ticket);
+      call.exit();
     }
   }
 }

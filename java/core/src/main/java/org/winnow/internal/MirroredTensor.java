@@ -7,6 +7,7 @@ import java.nio.LongBuffer;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.Workspace;
 
 /**
  * A tensor that both Java and operations read or write: on a device it has a copy in the host's
@@ -34,6 +35,19 @@ public final class MirroredTensor implements AutoCloseable {
     ints = bytes.asIntBuffer();
     longs = bytes.asLongBuffer();
     floats = bytes.asFloatBuffer();
+  }
+
+  /**
+   * This, or if it has fewer elements than needed a larger one of zeros in its place: of those that
+   * it holds none counts any more. Where there is no room for a larger one, this stays as it is.
+   */
+  public MirroredTensor grown(long size) {
+    long capacity = tensor.size();
+    if (capacity >= size) return this;
+    MirroredTensor larger =
+        new MirroredTensor(tensor.memory(), tensor.dtype(), Workspace.grown(capacity, size));
+    close();
+    return larger;
   }
 
   /** What operations read and write. */

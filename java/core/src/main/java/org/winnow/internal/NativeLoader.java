@@ -18,11 +18,8 @@ import org.bytedeco.javacpp.Loader;
  * rebuilt library is never mistaken for the one that was unpacked before.
  */
 public final class NativeLoader {
-  /**
-   * The value of {@code kAbiVersion} in {@code winnow/base/cpu.h} that these classes were written
-   * for.
-   */
-  static final int ABI_VERSION = 1;
+  /** The binary interface that these classes were generated for. */
+  static final int ABI_VERSION = NativeCodes.ABI_VERSION;
 
   /** The platforms that natives are built for, which are also the classifiers of their jars. */
   static final String PLATFORM = "linux-x86_64";
@@ -62,7 +59,7 @@ public final class NativeLoader {
   /** Loads, then says which binary interface the library speaks. */
   public static int abiVersion() {
     load();
-    return NativeCpu.abi_version();
+    return NativeOperations.winnow_abi_version();
   }
 
   private static String loadLibrary() {
@@ -79,7 +76,7 @@ public final class NativeLoader {
     int abiVersion;
     try {
       found = Loader.load(NativeCpu.class);
-      abiVersion = NativeCpu.abi_version();
+      abiVersion = NativeOperations.winnow_abi_version();
     } catch (LinkageError e) {
       String holder = directory != null ? directory : cache;
       throw link(

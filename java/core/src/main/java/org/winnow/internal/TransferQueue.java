@@ -17,7 +17,7 @@ public abstract class TransferQueue implements AutoCloseable {
 
   /**
    * Asked before something is written to staging memory, within {@link
-   * org.winnow.internal.NativeCalls}: a backend that is closed meanwhile waits until that is left,
+   * org.winnow.internal.NativeCall}: a backend that is closed meanwhile waits until that is left,
    * and then releases the memory.
    *
    * @throws IllegalStateException if this, or the backend, is closed

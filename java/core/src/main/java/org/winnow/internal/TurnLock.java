@@ -25,7 +25,7 @@ public final class TurnLock extends ReentrantLock {
   @Override
   public void lock() {
     if (tryLock()) return;
-    if (NativeCalls.isInside())
+    if (NativeCall.isInside())
       throw new IllegalStateException(
           name
               + " is in use by another thread: who captures a step or holds experts cannot wait for"

@@ -5,12 +5,13 @@ import static org.winnow.Tensor.ANY;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
-import org.winnow.internal.NativeCalls;
+import org.winnow.Workspace;
+import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
 import org.winnow.internal.TurnLock;
-import org.winnow.moe.Activation;
-import org.winnow.moe.ExpertMatrices;
-import org.winnow.moe.GroupedGemm;
+import org.winnow.op.Activation;
+import org.winnow.op.ExpertMatrices;
+import org.winnow.op.GroupedGemm;
 
 /**
  * A dense gated feed-forward block: {@code output = down(activation(gate(x), up(x)))}; gate and up
@@ -25,7 +26,7 @@ public final class FeedForward implements AutoCloseable {
   private final ExpertMatrices gateUp;
   private final ExpertMatrices downMatrix;
   private final TurnLock lock = new TurnLock("feed-forward block");
-  private Tensor inner; // [capacity, intermediateSize], grows
+  private final Workspace inner;
   private volatile boolean closed;
 
   /**
@@ -35,8 +36,9 @@ public final class FeedForward implements AutoCloseable {
    * @throws IllegalArgumentException if the shapes, types or memories do not fit together
    */
   public FeedForward(Linear gate, Linear up, Linear down, Activation activation) {
-    up.weight().require("up", gate.weight().dtype(), gate.outputSize(), gate.inputSize());
-    down.weight().requireFloating("down", gate.inputSize(), gate.outputSize());
+    up.weight().require("up", gate.weight().format(), gate.outputSize(), gate.inputSize());
+    down.weight()
+        .require("down", down.weight().format(), gate.inputSize(), gate.outputSize());
     TensorMemory memory = gate.weight().memory();
     up.weight().requireIn("up", memory);
     down.weight().requireIn("down", memory);
@@ -44,21 +46,17 @@ public final class FeedForward implements AutoCloseable {
     this.up = up;
     this.down = down;
     this.activation = activation;
+    this.inner = new Workspace(memory);
     boolean biased = gate.bias() != null || up.bias() != null;
     gateUp =
         new ExpertMatrices(
-            memory, gate.weight().dtype(), 1, gate.outputSize(), gate.inputSize(), true, biased);
-    gateUp.set(
-        0,
-        gate.weight().address(),
-        up.weight().address(),
-        address(gate.bias()),
-        address(up.bias()));
+            memory, gate.weight().format(), 1, gate.outputSize(), gate.inputSize(), true, biased);
     try {
+      gateUp.set(0, gate.weight(), up.weight(), gate.bias(), up.bias());
       downMatrix =
           new ExpertMatrices(
               memory,
-              down.weight().dtype(),
+              down.weight().format(),
               1,
               down.outputSize(),
               down.inputSize(),
@@ -68,7 +66,7 @@ public final class FeedForward implements AutoCloseable {
       gateUp.close();
       throw e;
     }
-    downMatrix.set(0, down.weight().address(), 0, address(down.bias()), 0);
+    downMatrix.set(0, down.weight(), null, down.bias(), null);
   }
 
   public long hiddenSize() {
@@ -93,22 +91,22 @@ public final class FeedForward implements AutoCloseable {
       input.requireFloating("input", ANY, hiddenSize());
       output.requireFloating("output", input.dim(0), hiddenSize());
       input.requireIn("input", backend.memory());
-      reserve(input);
-      multiply(backend, input, output);
+      input.requireIn("input", inner.memory());
+      Tensor middle = inner.get(input.dtype(), input.dim(0), intermediateSize());
+      multiply(backend, input, middle, output);
     } finally {
       lock.unlock();
     }
   }
 
-  private void multiply(Backend backend, Tensor input, Tensor output) {
-    // the matrices hold addresses only: the weights stay open until they have been read
-    int ticket = NativeCalls.enter();
+  private void multiply(Backend backend, Tensor input, Tensor middle, Tensor output) {
+    NativeCall call = NativeCall.enter();
     try {
       requireOpen();
-      GroupedGemm.runSingle(backend, input, gateUp, activation, inner);
-      GroupedGemm.runSingle(backend, inner, downMatrix, Activation.NONE, output);
+      GroupedGemm.runSingle(backend, input, gateUp, activation, middle);
+      GroupedGemm.runSingle(backend, middle, downMatrix, Activation.NONE, output);
     } finally {
-      NativeCalls.exit(ticket);
+      call.exit();
     }
   }
 
@@ -140,24 +138,10 @@ public final class FeedForward implements AutoCloseable {
   /** Releases what this made; the three linear maps stay the caller's. May be called twice. */
   @Override
   public void close() {
-    NativeCalls.requireOutside();
+    NativeCall.requireOutside();
     lock.lock(); // until a call that is running has ended; none begins after that
     closed = true;
     lock.unlock();
     Resources.closeAll(gateUp, downMatrix, inner);
-  }
-
-  private void reserve(Tensor input) {
-    if (inner != null
-        && inner.dtype() == input.dtype()
-        && inner.memory() == input.memory()
-        && inner.dim(0) >= input.dim(0)) return;
-    if (inner != null) inner.close();
-    inner = null; // if there is no room for more
-    inner = Tensor.allocate(input.memory(), input.dtype(), input.dim(0), intermediateSize());
-  }
-
-  private static long address(Tensor bias) {
-    return bias == null ? 0 : bias.address();
   }
 }

@@ -1,22 +1,24 @@
 package org.winnow.layer;
 
+import org.winnow.Matrix;
+
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
 
 import java.lang.ref.Reference;
 import org.winnow.Backend;
 import org.winnow.Tensor;
-import org.winnow.internal.NativeCalls;
-import org.winnow.moe.Activation;
-import org.winnow.moe.ExpertMatrices;
-import org.winnow.moe.GroupedGemm;
+import org.winnow.internal.NativeCall;
+import org.winnow.op.Activation;
+import org.winnow.op.ExpertMatrices;
+import org.winnow.op.GroupedGemm;
 
 /**
  * A linear map: {@code output[t, n] = bias[n] + sum_k input[t, k] * weight[n, k]}. The grouped GEMM
  * with one expert. Safe for use from several threads.
  */
 public final class Linear implements AutoCloseable {
-  private final Tensor weight;
+  private final Matrix weight;
   private final Tensor bias; // f32, or null
   private final boolean ownsBias;
   private final ExpertMatrices matrices;
@@ -29,9 +31,19 @@ public final class Linear implements AutoCloseable {
    *     two lie in different memories
    */
   public Linear(Tensor weight, Tensor bias) {
-    weight.requireFloating("weight", ANY, ANY);
+    this(Matrix.of(weight), bias);
+  }
+
+  /**
+   * @param weight [outputSize, inputSize] in any format; its planes are the caller's
+   * @param bias as above
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong, or if the
+   *     two lie in different memories
+   */
+  public Linear(Matrix weight, Tensor bias) {
+    weight.requireOpen("weight");
     if (bias != null) {
-      bias.requireFloating("bias", new long[] {weight.dim(0)});
+      bias.requireFloating("bias", new long[] {weight.rows()});
       bias.requireIn("bias", weight.memory());
     }
     this.weight = weight;
@@ -41,29 +53,29 @@ public final class Linear implements AutoCloseable {
       this.matrices =
           new ExpertMatrices(
               weight.memory(),
-              weight.dtype(),
+              weight.format(),
               1,
-              weight.dim(0),
-              weight.dim(1),
+              weight.rows(),
+              weight.columns(),
               false,
               bias != null);
     } catch (RuntimeException | Error e) {
       if (ownsBias) this.bias.close();
       throw e;
     }
-    matrices.set(0, weight.address(), 0, this.bias == null ? 0 : this.bias.address(), 0);
+    matrices.set(0, weight, null, this.bias, null);
   }
 
   public long outputSize() {
-    return weight.dim(0);
+    return weight.rows();
   }
 
   public long inputSize() {
-    return weight.dim(1);
+    return weight.columns();
   }
 
   /** The matrix given at construction. */
-  public Tensor weight() {
+  public Matrix weight() {
     return weight;
   }
 
@@ -80,14 +92,13 @@ public final class Linear implements AutoCloseable {
    * @throws IllegalStateException if a tensor, this or the backend is closed
    */
   public void run(Backend backend, Tensor input, Tensor output) {
-    // the matrices hold addresses only: weight and bias stay open until they have been read
-    int ticket = NativeCalls.enter();
+    NativeCall call = NativeCall.enter();
     try {
       requireOpen();
       output.requireFloating("output", input.rank() == 0 ? ANY : input.dim(0), outputSize());
       GroupedGemm.runSingle(backend, input, matrices, Activation.NONE, output);
     } finally {
-      NativeCalls.exit(ticket);
+      call.exit();
       Reference.reachabilityFence(this);
     }
   }
@@ -104,7 +115,7 @@ public final class Linear implements AutoCloseable {
    * @throws IllegalStateException if this, the weight or the bias is closed
    */
   public void requireOpen() {
-    weight.requireFloating("weight", ANY, ANY);
+    weight.requireOpen("weight");
     if (bias != null) bias.require("bias", F32, ANY);
   }
 

@@ -1,8 +1,13 @@
 package org.winnow.memory;
 
+import java.util.function.ToLongFunction;
+import org.winnow.WeightFormat;
+import org.winnow.internal.AddressTable;
+import org.winnow.memory.ExpertLayout.Role;
+
 import org.winnow.DType;
 import org.winnow.internal.Resources;
-import org.winnow.moe.ExpertMatrices;
+import org.winnow.op.ExpertMatrices;
 import org.winnow.moe.Experts;
 
 /**
@@ -15,6 +20,10 @@ final class CachedExperts implements Experts, AutoCloseable {
   final int numExperts;
   final ExpertMatrices gateUp;
   final ExpertMatrices down;
+  private final AddressTable gateUpTable;
+  private final AddressTable downTable;
+  private final long[] gateUpRow = new long[4];
+  private final long[] downRow = new long[4];
   private final ExpertCache cache;
 
   // Guarded by the cache's lock. What is volatile is also read without it: a captured step, which
@@ -39,7 +48,7 @@ final class CachedExperts implements Experts, AutoCloseable {
     this.gateUp =
         new ExpertMatrices(
             cache.memory(),
-            store.weightType(),
+            WeightFormat.of(store.weightType()),
             numExperts,
             store.intermediateSize(),
             store.hiddenSize(),
@@ -49,7 +58,7 @@ final class CachedExperts implements Experts, AutoCloseable {
       this.down =
           new ExpertMatrices(
               cache.memory(),
-              store.weightType(),
+              WeightFormat.of(store.weightType()),
               numExperts,
               store.hiddenSize(),
               store.intermediateSize(),
@@ -59,6 +68,20 @@ final class CachedExperts implements Experts, AutoCloseable {
       gateUp.close();
       throw e;
     }
+    gateUpTable = AddressTable.of(gateUp);
+    downTable = AddressTable.of(down);
+  }
+
+  /** Makes an expert resident at these addresses, or absent if all are 0. */
+  void publish(int expert, ToLongFunction<Role> address) {
+    gateUpRow[0] = address.applyAsLong(Role.GATE);
+    gateUpRow[1] = address.applyAsLong(Role.UP);
+    gateUpRow[2] = address.applyAsLong(Role.GATE_BIAS);
+    gateUpRow[3] = address.applyAsLong(Role.UP_BIAS);
+    gateUpTable.put(expert, gateUpRow);
+    downRow[0] = address.applyAsLong(Role.DOWN);
+    downRow[2] = address.applyAsLong(Role.DOWN_BIAS);
+    downTable.put(expert, downRow);
   }
 
   @Override
@@ -74,11 +97,6 @@ final class CachedExperts implements Experts, AutoCloseable {
   @Override
   public long intermediateSize() {
     return cache.store().intermediateSize();
-  }
-
-  @Override
-  public DType weightType() {
-    return cache.store().weightType();
   }
 
   @Override

@@ -1,5 +1,7 @@
 package org.winnow.memory;
 
+import org.winnow.internal.Internals;
+
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -143,11 +145,11 @@ public final class Checkpoint implements AutoCloseable {
             info.file(),
             name,
             info.offset(),
-            tensor.address(),
+            Internals.address(tensor),
             info.sizeBytes(),
             info.sizeBytes());
       } else {
-        readThroughStaging(reader, info, tensor.address());
+        readThroughStaging(reader, info, Internals.address(tensor));
       }
       return tensor;
     } catch (RuntimeException | Error e) {
@@ -169,10 +171,10 @@ public final class Checkpoint implements AutoCloseable {
         long chunkEnd = Math.min(end, block + STAGING_BYTES);
         long asked = Math.min(STAGING_BYTES, roundUp(chunkEnd, alignment) - block);
         readFully(
-            reader, info.file(), info.name(), block, staging.address(), asked, chunkEnd - block);
+            reader, info.file(), info.name(), block, Internals.address(staging), asked, chunkEnd - block);
         NativeCpu.memory_copy(
             address + position - info.offset(),
-            staging.address() + position - block,
+            Internals.address(staging) + position - block,
             chunkEnd - position);
         position = chunkEnd;
       }

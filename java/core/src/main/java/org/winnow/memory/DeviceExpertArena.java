@@ -1,13 +1,15 @@
 package org.winnow.memory;
 
+import org.winnow.internal.Internals;
+
 import java.util.Arrays;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
-import org.winnow.TransferQueue;
-import org.winnow.internal.NativeCalls;
+import org.winnow.internal.TransferQueue;
+import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
 import org.winnow.memory.ExpertLayout.Role;
 
@@ -46,7 +48,7 @@ final class DeviceExpertArena extends ExpertArena {
     Arrays.fill(lastUse, UNKNOWN); // the zeros that a new tensor is filled with are an operation
     this.slots = new Tensor[numSlots];
     this.memory = memory;
-    this.transfers = memory.openTransfers();
+    this.transfers = Internals.raw(memory).openTransfers();
   }
 
   /** Bytes of device memory that one expert takes. */
@@ -72,7 +74,7 @@ final class DeviceExpertArena extends ExpertArena {
   @Override
   long address(int slot, ExpertLayout layout, Role role) {
     if (layout.place(role) < 0) return 0;
-    return slots[slot].address() + places[role.ordinal()];
+    return Internals.address(slots[slot]) + places[role.ordinal()];
   }
 
   @Override
@@ -92,12 +94,12 @@ final class DeviceExpertArena extends ExpertArena {
 
   /** A backend that is closed waits for it, and releases the buffer only then. */
   private long read(ExpertLayout layout, long buffer, String what) {
-    int ticket = NativeCalls.enter();
+    NativeCall call = NativeCall.enter();
     try {
       transfers.requireOpen();
       return ExpertLoader.load(layout, buffer, buffer + loaderBytes, what);
     } finally {
-      NativeCalls.exit(ticket);
+      call.exit();
     }
   }
 

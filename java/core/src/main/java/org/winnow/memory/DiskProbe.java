@@ -1,5 +1,7 @@
 package org.winnow.memory;
 
+import org.winnow.internal.Internals;
+
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -93,7 +95,7 @@ public final class DiskProbe {
                               for (long block; (block = next.getAndIncrement()) < numBlocks; ) {
                                 reader.read(
                                     block * BLOCK_BYTES,
-                                    buffers.address() + block % numBuffers * BLOCK_BYTES,
+                                    Internals.address(buffers) + block % numBuffers * BLOCK_BYTES,
                                     BLOCK_BYTES);
                               }
                             } catch (IOException e) {

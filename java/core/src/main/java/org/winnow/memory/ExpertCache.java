@@ -10,7 +10,7 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.winnow.BudgetException;
 import org.winnow.TensorMemory;
-import org.winnow.internal.NativeCalls;
+import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
 import org.winnow.memory.ExpertLayout.Role;
 import org.winnow.moe.Experts;
@@ -27,8 +27,8 @@ import org.winnow.moe.Experts;
  * per reading thread besides. Experts that are held ({@link Experts#acquire}) are never evicted. If
  * the read of an expert fails, its slot is free again, nothing is held, and the cache goes on.
  *
- * <p>Once a layer's experts are all resident and the budget holds those of all layers, a device
- * does not say any more which it chose, and hits of that layer are no longer counted there.
+ * <p>Once a layer's experts are all resident and the budget holds those of all layers, the device's
+ * choices are no longer copied back, and hits of that layer are no longer counted there.
  *
  * <p>Safe for use from several threads. Closing waits for those that hold experts; the checkpoint
  * must stay open until then. What a thread held when it ended is released by whoever next waits for
@@ -264,7 +264,7 @@ public final class ExpertCache implements AutoCloseable {
   public void close() {
     lock.lock();
     try {
-      NativeCalls.requireOutside();
+      NativeCall.requireOutside();
       requireNothingHeld();
       boolean first = !closing;
       closing = true;
@@ -436,26 +436,14 @@ public final class ExpertCache implements AutoCloseable {
   private void unpublish(CachedExperts layer) {
     if (layer.published) return;
     for (int i = 0; i < layer.numHeld; i++) {
-      layer.gateUp.clear(layer.held[i]);
-      layer.down.clear(layer.held[i]);
+      layer.publish(layer.held[i], role -> 0);
     }
   }
 
   private void publish(CachedExperts layer, int expert) {
     ExpertLayout layout = store.layout(layer.layer, expert);
     int slot = slots.slotOf[layer.firstExpert + expert];
-    layer.gateUp.set(
-        expert,
-        arena.address(slot, layout, Role.GATE),
-        arena.address(slot, layout, Role.UP),
-        arena.address(slot, layout, Role.GATE_BIAS),
-        arena.address(slot, layout, Role.UP_BIAS));
-    layer.down.set(
-        expert,
-        arena.address(slot, layout, Role.DOWN),
-        0,
-        arena.address(slot, layout, Role.DOWN_BIAS),
-        0);
+    layer.publish(expert, role -> arena.address(slot, layout, role));
   }
 
   private void evict(int slot) {

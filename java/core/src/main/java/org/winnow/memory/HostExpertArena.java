@@ -1,5 +1,7 @@
 package org.winnow.memory;
 
+import org.winnow.internal.Internals;
+
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import org.winnow.DType;
@@ -24,7 +26,7 @@ final class HostExpertArena extends ExpertArena {
   }
 
   private long address(int slot) {
-    return slots.address() + slot * store.slotBytes();
+    return Internals.address(slots) + slot * store.slotBytes();
   }
 
   @Override
@@ -33,7 +35,7 @@ final class HostExpertArena extends ExpertArena {
     Tensor buffer = buffers.poll();
     if (buffer == null) buffer = Tensor.allocate(DType.I8, store.stagingBytes());
     try {
-      return ExpertLoader.load(layout, address(slot), buffer.address(), what);
+      return ExpertLoader.load(layout, address(slot), Internals.address(buffer), what);
     } finally {
       buffers.add(buffer);
     }

@@ -18,7 +18,7 @@ import org.winnow.internal.NativeLoader;
  * computing would wait for the disk wherever it frees a buffer. Whose memory is read into waits for
  * the reads himself.
  */
-final class NativeRangeReader implements RangeReader {
+final class NativeRangeReader extends RangeReader {
   private final Path path;
   private final long file;
   private final int alignmentBytes;
@@ -46,7 +46,7 @@ final class NativeRangeReader implements RangeReader {
   }
 
   @Override
-  public long read(long offsetBytes, long address, long sizeBytes) throws IOException {
+  long read(long offsetBytes, long address, long sizeBytes) throws IOException {
     running.readLock().lock();
     try {
       if (closed) throw new IllegalStateException("reader of " + path + " is closed");

@@ -8,12 +8,12 @@ import java.nio.file.Path;
  * threads; a thread's interrupt neither stops nor closes it. Nothing is memory-mapped: a mapped
  * file that shrinks kills the JVM.
  */
-public interface RangeReader extends AutoCloseable {
+public abstract class RangeReader implements AutoCloseable {
   /** Alignment of direct reads: {@code kDirectAlignmentBytes} of {@code winnow/base/file.h}. */
-  int DIRECT_ALIGNMENT_BYTES = 4096;
+  static final int DIRECT_ALIGNMENT_BYTES = 4096;
 
   /** Offsets, addresses and sizes of reads must be multiples of this; 1 if any will do. */
-  int alignmentBytes();
+  public abstract int alignmentBytes();
 
   /**
    * Reads bytes of the file.
@@ -26,15 +26,15 @@ public interface RangeReader extends AutoCloseable {
    * @throws IOException if the system reports an error
    * @throws IllegalStateException if this reader is closed
    */
-  long read(long offsetBytes, long address, long sizeBytes) throws IOException;
+  abstract long read(long offsetBytes, long address, long sizeBytes) throws IOException;
 
   /** Waits for running reads. May be called twice. */
   @Override
-  void close();
+  public abstract void close();
 
   /** How a checkpoint opens its files. */
   @FunctionalInterface
-  interface Opener {
+  public interface Opener {
     /**
      * @throws IOException naming the file, if it cannot be opened
      */
@@ -42,12 +42,12 @@ public interface RangeReader extends AutoCloseable {
   }
 
   /** Reads past the page cache (O_DIRECT) where the file system allows it, otherwise through it. */
-  static Opener direct() {
+  public static Opener direct() {
     return file -> new NativeRangeReader(file, true);
   }
 
   /** Reads through the page cache, byte ranges exactly as asked for. */
-  static Opener buffered() {
+  public static Opener buffered() {
     return file -> new NativeRangeReader(file, false);
   }
 }

@@ -1,5 +1,6 @@
 package org.winnow.moe;
 
+import org.winnow.op.ExpertPlan;
 import java.util.Arrays;
 import org.winnow.DType;
 import org.winnow.Tensor;

@@ -1,10 +1,11 @@
 package org.winnow.moe;
 
+import org.winnow.op.ExpertMatrices;
 import org.winnow.DType;
 
 /**
  * The experts of one layer, wherever their weights are. Whoever computes with some acquires them,
- * reads their addresses, and releases them:
+ * computes with their matrices, and releases them:
  *
  * <pre>{@code
  * experts.acquire(expertIds, count);
@@ -26,9 +27,6 @@ public interface Experts {
 
   /** Width of one expert's inner layer. */
   long intermediateSize();
-
-  /** Type of the matrices. */
-  DType weightType();
 
   /** The most experts that can be acquired at once; a caller that needs more works in waves. */
   int maxPinned();

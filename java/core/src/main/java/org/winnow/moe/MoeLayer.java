@@ -1,5 +1,12 @@
 package org.winnow.moe;
 
+import org.winnow.op.Activation;
+import org.winnow.op.ExpertMatrices;
+import org.winnow.op.ExpertPlan;
+import org.winnow.op.GroupedGemm;
+import org.winnow.op.MoeCombine;
+import org.winnow.op.Routing;
+import org.winnow.op.TopKRouter;
 import static org.winnow.DType.BF16;
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
@@ -9,12 +16,13 @@ import java.util.Objects;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
-import org.winnow.internal.NativeCalls;
+import org.winnow.Workspace;
+import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
 import org.winnow.internal.TurnLock;
 import org.winnow.layer.FeedForward;
 import org.winnow.layer.Linear;
-import org.winnow.moe.GroupedGemm.Product;
+import org.winnow.op.GroupedGemm.Product;
 
 /**
  * A mixture-of-experts feed-forward layer: each token goes to the few experts that a router chooses
@@ -179,8 +187,8 @@ public final class MoeLayer implements AutoCloseable {
       Tensor scores = score(backend, hidden);
       routeAndPlan(backend, scores);
       // now: while experts are held, no tensor is replaced
-      inner.exactly(hidden.dtype(), plan.numRows(), experts.intermediateSize());
-      expertOutput.exactly(F32, plan.numRows(), experts.hiddenSize());
+      inner.get(hidden.dtype(), plan.numRows(), experts.intermediateSize());
+      expertOutput.get(F32, plan.numRows(), experts.hiddenSize());
     } finally {
       lock.unlock();
     }
@@ -228,7 +236,7 @@ public final class MoeLayer implements AutoCloseable {
     try {
       requireOutput(hidden, output);
       requireRouted();
-      hidden.require("hidden", inner.view().dtype(), plan.numTokens(), experts.hiddenSize());
+      hidden.require("hidden", inner.last().dtype(), plan.numTokens(), experts.hiddenSize());
       multiplyHeld(backend, hidden, true);
       combine(backend, output);
     } finally {
@@ -262,31 +270,31 @@ public final class MoeLayer implements AutoCloseable {
 
   /** Tables of addresses are copied to a device when they are asked for. */
   private void handOverTables() {
-    experts.gateUp().weightTable();
-    experts.down().weightTable();
+    experts.gateUp().handOver();
+    experts.down().handOver();
   }
 
   private void multiplyHeld(Backend backend, Tensor hidden, boolean withShared) {
     multiply(
         backend,
-        product(hidden, plan.sourceRows(), experts.gateUp(), activation, inner.view()),
+        product(hidden, plan.sourceRows(), experts.gateUp(), activation, inner.last()),
         withShared ? sharedDown() : null);
     multiply(
-        backend, product(inner.view(), null, experts.down(), Activation.NONE, expertOutput.view()));
+        backend, product(inner.last(), null, experts.down(), Activation.NONE, expertOutput.last()));
   }
 
   private Product sharedDown() {
-    return shared == null ? null : shared.down(sharedInner.view(), sharedOutput.view());
+    return shared == null ? null : shared.down(sharedInner.last(), sharedOutput.last());
   }
 
   private void combine(Backend backend, Tensor output) {
     MoeCombine.run(
         backend,
-        expertOutput.view(),
+        expertOutput.last(),
         routing,
         plan,
-        sharedOutput.view(),
-        sharedGateLogits.view(),
+        sharedOutput.last(),
+        sharedGateLogits.last(),
         output);
   }
 
@@ -300,7 +308,7 @@ public final class MoeLayer implements AutoCloseable {
     lock.lock();
     try {
       requireHidden(hidden);
-      Tensor scores = logits.exactly(F32, hidden.dim(0), experts.numExperts());
+      Tensor scores = logits.get(F32, hidden.dim(0), experts.numExperts());
       router.run(backend, hidden, scores);
       rule.run(backend, scores, output);
     } finally {
@@ -324,7 +332,7 @@ public final class MoeLayer implements AutoCloseable {
     try {
       requireOpen();
       requireRouted();
-      return logits.view();
+      return logits.last();
     } finally {
       lock.unlock();
     }
@@ -341,7 +349,7 @@ public final class MoeLayer implements AutoCloseable {
    */
   @Override
   public void close() {
-    NativeCalls.requireOutside();
+    NativeCall.requireOutside();
     lock.lock(); // until a call that is running has ended; none begins after that
     closed = true;
     lock.unlock();
@@ -349,7 +357,7 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   private void requireRouted() {
-    if (logits.view() == null) throw new IllegalStateException("MoE layer has routed no token yet");
+    if (logits.last() == null) throw new IllegalStateException("MoE layer has routed no token yet");
   }
 
   private void requireOpen() {
@@ -367,17 +375,17 @@ public final class MoeLayer implements AutoCloseable {
   /** The router's logits, and beside them whatever else of the layer reads nothing but hidden. */
   private Tensor score(Backend backend, Tensor hidden) {
     long numTokens = hidden.dim(0);
-    Tensor scores = logits.exactly(F32, numTokens, experts.numExperts());
+    Tensor scores = logits.get(F32, numTokens, experts.numExperts());
     Product sharedGateUp = null;
     Product gate = null;
     if (shared != null) {
-      sharedOutput.exactly(F32, numTokens, hidden.dim(1));
+      sharedOutput.get(F32, numTokens, hidden.dim(1));
       sharedGateUp =
           shared.gateUp(
-              hidden, sharedInner.exactly(hidden.dtype(), numTokens, shared.intermediateSize()));
+              hidden, sharedInner.get(hidden.dtype(), numTokens, shared.intermediateSize()));
     }
     if (sharedGate != null)
-      gate = sharedGate.product(hidden, sharedGateLogits.exactly(F32, numTokens, 1));
+      gate = sharedGate.product(hidden, sharedGateLogits.get(F32, numTokens, 1));
     multiply(backend, router.product(hidden, scores), sharedGateUp, gate);
     return scores;
   }
@@ -387,11 +395,35 @@ public final class MoeLayer implements AutoCloseable {
       rule.run(backend, scores, routing, plan);
       return;
     }
-    int numTokens = Math.toIntExact(scores.dim(0));
-    routing.reserve(numTokens, Math.multiplyExact(numTokens, experts.numExperts()));
     rule.run(backend, scores, routing);
-    routing.addUnchosen(experts.numExperts());
+    addUnchosen();
     plan.build(backend, routing, experts.numExperts());
+  }
+
+  /** Adds to each token the experts it did not choose, ascending, with weight 0. */
+  private void addUnchosen() {
+    int numTokens = routing.numTokens();
+    int numExperts = experts.numExperts();
+    int[] offsets = routing.tokenOffsets().toIntArray();
+    int[] chosen = routing.expertIds().toIntArray();
+    float[] chosenWeights = routing.routingWeights().toFloatArray();
+    int numRows = Math.multiplyExact(numTokens, numExperts);
+    int[] ids = new int[numRows];
+    float[] weights = new float[numRows];
+    for (int token = 0; token < numTokens; token++) {
+      boolean[] isChosen = new boolean[numExperts];
+      int row = token * numExperts;
+      for (int i = offsets[token]; i < offsets[token + 1]; i++, row++) {
+        isChosen[chosen[i]] = true;
+        ids[row] = chosen[i];
+        weights[row] = chosenWeights[i];
+      }
+      for (int expert = 0; expert < numExperts; expert++)
+        if (!isChosen[expert]) ids[row++] = expert;
+    }
+    int[] tokenOffsets = new int[numTokens + 1];
+    Arrays.setAll(tokenOffsets, token -> token * numExperts);
+    routing.set(tokenOffsets, ids, weights);
   }
 
   /** Of the experts of this wave. */
@@ -412,15 +444,14 @@ public final class MoeLayer implements AutoCloseable {
   private void multiply(Backend backend, Product... products) {
     Product[] present = Arrays.stream(products).filter(Objects::nonNull).toArray(Product[]::new);
     if (present.length == 0) return;
-    // products hold addresses only: the weights stay open until they have been read
-    int ticket = NativeCalls.enter();
+    NativeCall call = NativeCall.enter();
     try {
       router.requireOpen();
       if (shared != null) shared.requireOpen();
       if (sharedGate != null) sharedGate.requireOpen();
       GroupedGemm.runTogether(backend, present);
     } finally {
-      NativeCalls.exit(ticket);
+      call.exit();
     }
   }
 

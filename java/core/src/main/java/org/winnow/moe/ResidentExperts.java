@@ -1,11 +1,16 @@
 package org.winnow.moe;
 
+import java.util.Arrays;
+import org.winnow.Matrix;
+import org.winnow.WeightFormat;
+
+import org.winnow.op.ExpertMatrices;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.IntStream;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
-import org.winnow.internal.NativeCalls;
+import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
 
 /**
@@ -14,29 +19,40 @@ import org.winnow.internal.Resources;
  * that runs, and a layer that needs a closed one is refused.
  */
 public final class ResidentExperts implements Experts, AutoCloseable {
-  // [gate, up, down, gateBias, upBias, downBias][expert], each null where there is none
   private final int[] all; // every expert id
-  private final Tensor[][] tensors;
+  private final Expert[] experts;
   private final ExpertMatrices gateUp;
   private final ExpertMatrices down;
   private final ReentrantLock acquired = new ReentrantLock();
-  private int ticket;
+  private NativeCall call;
 
-  /** Experts without biases; see the other constructor. */
+  /** One expert's weights; null where it has none. */
+  private record Expert(
+      Matrix gate, Matrix up, Matrix down, Tensor gateBias, Tensor upBias, Tensor downBias) {
+    boolean isClosed() {
+      return isClosed(gate)
+          || isClosed(up)
+          || isClosed(down)
+          || isClosed(gateBias)
+          || isClosed(upBias)
+          || isClosed(downBias);
+    }
+
+    private static boolean isClosed(Matrix matrix) {
+      return matrix != null && matrix.isClosed();
+    }
+
+    private static boolean isClosed(Tensor bias) {
+      return bias != null && bias.isClosed();
+    }
+  }
+
+  /** Experts without biases; see the other constructors. */
   public ResidentExperts(Tensor[] gate, Tensor[] up, Tensor[] down) {
     this(gate, up, down, null, null, null);
   }
 
-  /**
-   * @param gate per expert [intermediateSize, hiddenSize], f32, bf16 or f16, all of one type
-   * @param up the same; null: the experts are not gated
-   * @param down per expert [hiddenSize, intermediateSize] of the same type
-   * @param gateBias per expert [intermediateSize] f32; null: none
-   * @param upBias per expert [intermediateSize] f32; null: none
-   * @param downBias per expert [hiddenSize] f32; null: none
-   * @throws IllegalArgumentException naming the tensor whose shape or type is wrong, or that lies
-   *     in another memory than the first
-   */
+  /** Experts of plain matrices, f32, bf16 or f16; see the next constructor. */
   public ResidentExperts(
       Tensor[] gate,
       Tensor[] up,
@@ -44,38 +60,73 @@ public final class ResidentExperts implements Experts, AutoCloseable {
       Tensor[] gateBias,
       Tensor[] upBias,
       Tensor[] downBias) {
+    this(
+        matrices("gate", gate),
+        matrices("up", up),
+        matrices("down", down),
+        gateBias,
+        upBias,
+        downBias);
+  }
+
+  /**
+   * @param gate per expert [intermediateSize, hiddenSize], all of one format
+   * @param up the same, of the same format; null: the experts are not gated
+   * @param down per expert [hiddenSize, intermediateSize], all of one format, which may be another
+   * @param gateBias per expert [intermediateSize] f32; null: none
+   * @param upBias per expert [intermediateSize] f32; null: none
+   * @param downBias per expert [hiddenSize] f32; null: none
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong, or that lies
+   *     in another memory than the first
+   */
+  public ResidentExperts(
+      Matrix[] gate,
+      Matrix[] up,
+      Matrix[] down,
+      Tensor[] gateBias,
+      Tensor[] upBias,
+      Tensor[] downBias) {
     if (gate.length == 0)
       throw new IllegalArgumentException("gate must have at least 1 expert, found 0");
-    if (gate[0].rank() != 2)
-      throw new IllegalArgumentException("gate[0] must be [any, any], found " + gate[0]);
-    long f = gate[0].dim(0);
-    long d = gate[0].dim(1);
-    DType type = gate[0].dtype();
-    TensorMemory memory = gate[0].memory();
     if (up == null && upBias != null)
       throw new IllegalArgumentException("upBias must be null without up");
-    tensors =
-        new Tensor[][] {
-          copy("gate", gate, gate.length, memory, type, f, d),
-          copy("up", up, gate.length, memory, type, f, d),
-          copy("down", down, gate.length, memory, type, d, f),
-          copy("gateBias", gateBias, gate.length, memory, DType.F32, f),
-          copy("upBias", upBias, gate.length, memory, DType.F32, f),
-          copy("downBias", downBias, gate.length, memory, DType.F32, d)
-        };
-    all = IntStream.range(0, gate.length).toArray();
-    gateUp =
-        new ExpertMatrices(
-            memory, type, gate.length, f, d, up != null, gateBias != null || upBias != null);
-    try {
-      this.down = new ExpertMatrices(memory, type, gate.length, d, f, false, downBias != null);
-    } catch (RuntimeException | Error e) {
-      gateUp.close();
-      throw e;
+    int numExperts = gate.length;
+    Object[][] arrays = {up, down, gateBias, upBias, downBias};
+    String[] names = {"up", "down", "gateBias", "upBias", "downBias"};
+    for (int i = 0; i < arrays.length; i++) requireLength(names[i], arrays[i], numExperts);
+    WeightFormat format = gate[0].format();
+    WeightFormat downFormat = down[0].format();
+    TensorMemory memory = gate[0].memory();
+    long f = gate[0].rows();
+    long d = gate[0].columns();
+    experts = new Expert[numExperts];
+    for (int e = 0; e < numExperts; e++) {
+      experts[e] =
+          new Expert(
+              require("gate", e, gate[e], memory, format, f, d),
+              up == null ? null : require("up", e, up[e], memory, format, f, d),
+              require("down", e, down[e], memory, downFormat, d, f),
+              gateBias == null ? null : require("gateBias", e, gateBias[e], memory, f),
+              upBias == null ? null : require("upBias", e, upBias[e], memory, f),
+              downBias == null ? null : require("downBias", e, downBias[e], memory, d));
     }
-    for (int e = 0; e < gate.length; e++) {
-      gateUp.set(e, address(0, e), address(1, e), address(3, e), address(4, e));
-      this.down.set(e, address(2, e), 0, address(5, e), 0);
+    all = IntStream.range(0, numExperts).toArray();
+    Resources open = new Resources();
+    try {
+      boolean biased = gateBias != null || upBias != null;
+      gateUp =
+          open.keep(new ExpertMatrices(memory, format, numExperts, f, d, up != null, biased));
+      this.down =
+          open.keep(
+              new ExpertMatrices(memory, downFormat, numExperts, d, f, false, downBias != null));
+      for (int e = 0; e < numExperts; e++) {
+        Expert expert = experts[e];
+        gateUp.set(e, expert.gate, expert.up, expert.gateBias, expert.upBias);
+        this.down.set(e, expert.down, null, expert.downBias, null);
+      }
+    } catch (RuntimeException | Error e) {
+      open.closeAfter(e);
+      throw e;
     }
   }
 
@@ -87,7 +138,13 @@ public final class ResidentExperts implements Experts, AutoCloseable {
    * @param down [numExperts, hiddenSize, intermediateSize]
    */
   public static ResidentExperts stacked(Tensor gate, Tensor up, Tensor down) {
-    return new ResidentExperts(unstack(gate), up == null ? null : unstack(up), unstack(down));
+    return new ResidentExperts(
+        Matrix.unstack(gate),
+        up == null ? null : Matrix.unstack(up),
+        Matrix.unstack(down),
+        null,
+        null,
+        null);
   }
 
   @Override
@@ -103,11 +160,6 @@ public final class ResidentExperts implements Experts, AutoCloseable {
   @Override
   public long intermediateSize() {
     return gateUp.outputSize();
-  }
-
-  @Override
-  public DType weightType() {
-    return gateUp.weightType();
   }
 
   @Override
@@ -130,7 +182,7 @@ public final class ResidentExperts implements Experts, AutoCloseable {
     if (acquired.isHeldByCurrentThread())
       throw new IllegalStateException("experts are already acquired by this thread");
     acquired.lock();
-    ticket = NativeCalls.enter(); // whoever closes a tensor waits for release
+    call = NativeCall.enter(); // whoever closes a tensor waits for release
     try {
       for (int i = 0; i < count; i++) {
         if (i > 0 && expertIds[i] <= expertIds[i - 1]) {
@@ -167,7 +219,7 @@ public final class ResidentExperts implements Experts, AutoCloseable {
   public void release() {
     if (!acquired.isHeldByCurrentThread())
       throw new IllegalStateException("experts are not acquired by this thread");
-    NativeCalls.exit(ticket);
+    call.exit();
     acquired.unlock();
   }
 
@@ -182,42 +234,40 @@ public final class ResidentExperts implements Experts, AutoCloseable {
 
   private void requireOpen(int expert) {
     gateUp.isResident(expert); // throws if these experts are closed
-    for (Tensor[] kind : tensors) {
-      if (kind != null && kind[expert].isClosed())
-        throw new IllegalStateException("a weight of expert " + expert + " is closed");
-    }
+    if (experts[expert].isClosed())
+      throw new IllegalStateException("a weight of expert " + expert + " is closed");
   }
 
-  private long address(int kind, int expert) {
-    return tensors[kind] == null ? 0 : tensors[kind][expert].address();
-  }
-
-  private static Tensor[] copy(
-      String name,
-      Tensor[] tensors,
-      int numExperts,
-      TensorMemory memory,
-      DType type,
-      long... shape) {
+  private static Matrix[] matrices(String name, Tensor[] tensors) {
     if (tensors == null) return null;
-    if (tensors.length != numExperts) {
-      throw new IllegalArgumentException(
-          name + " must have " + numExperts + " experts, found " + tensors.length);
-    }
-    for (int e = 0; e < numExperts; e++) {
-      tensors[e].require(name + "[" + e + "]", type, shape);
-      tensors[e].requireIn(name + "[" + e + "]", memory);
-    }
-    return tensors.clone();
+    Matrix[] matrices = new Matrix[tensors.length];
+    Arrays.setAll(matrices, e -> Matrix.of(name + "[" + e + "]", tensors[e]));
+    return matrices;
   }
 
-  private static Tensor[] unstack(Tensor stacked) {
-    if (stacked.rank() != 3)
+  private static void requireLength(String name, Object[] array, int numExperts) {
+    if (array != null && array.length != numExperts)
       throw new IllegalArgumentException(
-          "stacked experts must be [any, any, any], found " + stacked);
-    Tensor[] experts = new Tensor[Math.toIntExact(stacked.dim(0))];
-    for (int e = 0; e < experts.length; e++)
-      experts[e] = stacked.slice(e, e + 1).reshape(stacked.dim(1), stacked.dim(2));
-    return experts;
+          name + " must have " + numExperts + " experts, found " + array.length);
+  }
+
+  private static Matrix require(
+      String name,
+      int expert,
+      Matrix matrix,
+      TensorMemory memory,
+      WeightFormat format,
+      long rows,
+      long columns) {
+    matrix.require(name + "[" + expert + "]", format, rows, columns);
+    matrix.requireIn(name + "[" + expert + "]", memory);
+    return matrix;
+  }
+
+  private static Tensor require(
+      String name, int expert, Tensor bias, TensorMemory memory, long size) {
+    bias.require(name + "[" + expert + "]", DType.F32, size);
+    bias.requireIn(name + "[" + expert + "]", memory);
+    return bias;
   }
 }

@@ -7,7 +7,8 @@ import org.bytedeco.javacpp.tools.InfoMap;
 import org.bytedeco.javacpp.tools.InfoMapper;
 
 /**
- * Tells JavaCPP which contracts to bind. Every pointer arrives in Java as a {@code long} address:
+ * Tells JavaCPP which C++ functions to bind; the operations' C functions are bound by a class that
+ * {@code GenerateContracts} writes. Every pointer arrives in Java as a {@code long} address:
  * no object per call, no overloads that copy arrays.
  */
 @Properties(
@@ -15,26 +16,11 @@ import org.bytedeco.javacpp.tools.InfoMapper;
         @Platform(
             value = "linux",
             include = {
-              "winnow/base/activation.h",
-              "winnow/base/dtype.h",
-              "winnow/base/cpu.h",
               "winnow/base/file.h",
               "winnow/base/memory.h",
               "winnow/base/probe.h",
-              "winnow/add.h",
-              "winnow/attention.h",
-              "winnow/clamp.h",
-              "winnow/embedding.h",
-              "winnow/expert_plan.h",
-              "winnow/grouped_gemm.h",
-              "winnow/kv_append.h",
-              "winnow/layer_norm.h",
-              "winnow/moe_combine.h",
-              "winnow/rms_norm.h",
-              "winnow/rope.h",
-              "winnow/sampler.h",
-              "winnow/strided_copy.h",
-              "winnow/top_k_router.h",
+              "winnow.h", // only included: NativeOperations has its functions
+              "struct_layout.h", // likewise: compares the layouts that Java writes
             },
             link = "winnow@.1",
             library = "jniwinnow"),
@@ -53,12 +39,9 @@ public class NativeCpuConfig implements InfoMapper {
     map.put(new Info("winnow::Cpu").pointerTypes(address("winnow::Cpu")));
     map.put(new Info("winnow::File").pointerTypes(address("winnow::File")));
     for (String name :
-        new String[] {"Activation", "DType", "GroupScore", "InstructionSet", "RouterScore"}) {
+        new String[] {"DType"}) {
       map.put(new Info("winnow::" + name).cast().enumerate(false).valueTypes("int"));
     }
-    map.put(
-        new Info("winnow::kAbiVersion")
-            .skip()); // NativeLoader compares abi_version() with what it was written for
     map.put(new Info("winnow::kDirectAlignmentBytes").skip()); // RangeReader.DIRECT_ALIGNMENT_BYTES
   }
 

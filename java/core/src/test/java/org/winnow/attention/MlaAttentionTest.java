@@ -1,5 +1,8 @@
 package org.winnow.attention;
 
+import org.winnow.op.AttentionProblem;
+import org.winnow.op.KvCache;
+import org.winnow.op.Rope;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -19,7 +22,6 @@ import org.winnow.BackendsUnderTest;
 import org.winnow.ContractTest;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.attention.MlaAttention.Form;
 import org.winnow.layer.Linear;
 
 @ContractTest
@@ -45,17 +47,10 @@ public class MlaAttentionTest {
   }
 
   @ParameterizedTest
-  @CsvSource({
-    "ABSORBED, true, F32",
-    "PLAIN, true, F32",
-    "ABSORBED, false, F32",
-    "PLAIN, false, F32",
-    "ABSORBED, true, BF16",
-    "PLAIN, false, F16"
-  })
-  void agreesWithDoublePrecision(Form form, boolean queryLatent, DType latentUpType) {
+  @CsvSource({"true, F32", "false, F32", "true, BF16", "false, F16"})
+  void agreesWithDoublePrecision(boolean queryLatent, DType latentUpType) {
     Model model = new Model(queryLatent, latentUpType);
-    float[] found = model.run(form, TOKENS);
+    float[] found = model.run(TOKENS);
     Bounded[][] exact = model.exact();
     double worst = 0;
     for (int t = 0; t < TOKENS; t++) {
@@ -68,19 +63,14 @@ public class MlaAttentionTest {
     assertThat(worst).as("the bound must say something").isLessThan(2e-2);
   }
 
-  static Stream<Arguments> formsOfIndependentRows() {
-    return BackendsUnderTest.variantsOfIndependentRows().stream()
-        .flatMap(variant -> Arrays.stream(Form.values()).map(form -> Arguments.of(variant, form)));
-  }
-
   @ParameterizedTest
-  @MethodSource("formsOfIndependentRows")
-  void hasTheSameBitsInOneBatchAndTokenByToken(BackendsUnderTest.Variant variant, Form form) {
+  @MethodSource("org.winnow.BackendsUnderTest#variantsOfIndependentRows")
+  void hasTheSameBitsInOneBatchAndTokenByToken(BackendsUnderTest.Variant variant) {
     backend = variant.backend();
     Model model = new Model(true, DType.F32);
-    float[] expected = model.run(form, TOKENS);
-    assertThat(model.run(form, 1)).isEqualTo(expected);
-    assertThat(model.run(form, TOKENS / 2 - 4)).isEqualTo(expected);
+    float[] expected = model.run(TOKENS);
+    assertThat(model.run(1)).isEqualTo(expected);
+    assertThat(model.run(TOKENS / 2 - 4)).isEqualTo(expected);
   }
 
   @Test
@@ -94,14 +84,14 @@ public class MlaAttentionTest {
     assertThatThrownBy(
             () ->
                 model.mla.run(
-                    backend, hidden, plainCache, 0, angles, angles, Form.PLAIN, workspace, output))
+                    backend, hidden, plainCache, 0, angles, angles, workspace, output))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("cache must hold latents of 5 + 2, found keys and values");
     KvCache narrow = keep(KvCache.ofLatents(backend.memory(), 1, 4, 2, 10));
     assertThatThrownBy(
             () ->
                 model.mla.run(
-                    backend, hidden, narrow, 0, angles, angles, Form.PLAIN, workspace, output))
+                    backend, hidden, narrow, 0, angles, angles, workspace, output))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("cache must hold latents of 5 + 2, found 4 + 2");
     var geometry =
@@ -114,7 +104,7 @@ public class MlaAttentionTest {
     assertThatThrownBy(
             () ->
                 model.mla.run(
-                    backend, hidden, cache, 0, angles, angles, Form.PLAIN, workspace, output))
+                    backend, hidden, cache, 0, angles, angles, workspace, output))
         .isInstanceOf(IllegalStateException.class)
         .hasMessage("workspace is closed");
   }
@@ -211,7 +201,7 @@ public class MlaAttentionTest {
                   weights));
     }
 
-    float[] run(Form form, int tokensPerCall) {
+    float[] run(int tokensPerCall) {
       float[] result = new float[TOKENS * HIDDEN];
       try (MlaWorkspace workspace = new MlaWorkspace();
           KvCache cache = KvCache.ofLatents(backend.memory(), 2, LATENT, ROPE, TOKENS)) {
@@ -224,7 +214,7 @@ public class MlaAttentionTest {
               Tensor cos = backend.f32(count, ROPE / 2);
               Tensor sin = backend.f32(count, ROPE / 2)) {
             frequencies.angles(t, cos, sin);
-            mla.run(backend, in, cache, 0, cos, sin, form, workspace, out.fill(Float.NaN));
+            mla.run(backend, in, cache, 0, cos, sin, workspace, out.fill(Float.NaN));
             mla.run(
                 backend,
                 in,
@@ -232,7 +222,6 @@ public class MlaAttentionTest {
                 1,
                 cos,
                 sin,
-                form,
                 workspace,
                 out.fill(Float.NaN)); // layers do not mix
             cache.advance(count);

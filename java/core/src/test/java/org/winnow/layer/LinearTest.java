@@ -10,7 +10,7 @@ import org.winnow.BackendsUnderTest;
 import org.winnow.ContractTest;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.moe.Activation;
+import org.winnow.op.Activation;
 
 @ContractTest
 public class LinearTest {

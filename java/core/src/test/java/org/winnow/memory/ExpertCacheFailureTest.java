@@ -26,7 +26,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.winnow.DType;
 import org.winnow.ExpertReadException;
 import org.winnow.ScarceMemory;
-import org.winnow.internal.NativeCalls;
+import org.winnow.internal.NativeCall;
 import org.winnow.memory.SyntheticExperts.Layout;
 import org.winnow.moe.Experts;
 
@@ -371,16 +371,16 @@ class ExpertCacheFailureTest {
     ScarceMemory memory = new ScarceMemory();
     try (Checkpoint checkpoint = new Checkpoint(experts.tensors())) {
       ExpertStore store = experts.store(checkpoint);
-      ExpertCache cache = new ExpertCache(store, memory, 1 << 20, EvictionPolicy.lru());
+      ExpertCache cache = new ExpertCache(store, memory.memory(), 1 << 20, EvictionPolicy.lru());
       cache.layer(0).acquire(new int[] {0, 1}, 2);
       cache.layer(0).release();
-      int ticket = NativeCalls.enter();
+      NativeCall call = NativeCall.enter();
       try {
         assertThatThrownBy(cache::close)
             .isInstanceOf(IllegalStateException.class)
             .hasMessage("close() called from inside an operation or while experts are held");
       } finally {
-        NativeCalls.exit(ticket);
+        call.exit();
       }
       cache.layer(0).acquire(new int[] {0}, 1); // nothing was closed
       cache.layer(0).release();

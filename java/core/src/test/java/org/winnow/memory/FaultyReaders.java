@@ -58,7 +58,7 @@ public final class FaultyReaders implements RangeReader.Opener {
       }
 
       @Override
-      public long read(long offsetBytes, long address, long sizeBytes) throws IOException {
+      long read(long offsetBytes, long address, long sizeBytes) throws IOException {
         begin(offsetBytes);
         beforeRead.run();
         check(offsetBytes, offsetBytes + sizeBytes);

@@ -22,7 +22,7 @@ import org.winnow.cpu.CpuBackend;
 import org.winnow.layer.Linear;
 import org.winnow.memory.SyntheticExperts.Layout;
 import org.winnow.moe.MoeLayer;
-import org.winnow.moe.TopKRouter;
+import org.winnow.op.TopKRouter;
 
 /**
  * The weights of experts that no token chose are never loaded: their bytes may be NaN, and reading

@@ -19,7 +19,7 @@ import org.winnow.Tensor;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.layer.Linear;
 import org.winnow.moe.MoeLayer;
-import org.winnow.moe.TopKRouter;
+import org.winnow.op.TopKRouter;
 
 /**
  * 4.8 GB of experts on a budget of 10 %, in a JVM of its own: the peak of its memory, load

@@ -1,5 +1,7 @@
 package org.winnow.memory;
 
+import org.winnow.internal.Internals;
+
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -23,7 +25,7 @@ class RangeReaderTest {
       for (int attempt = 0; attempt < 20 && !wasFirst; attempt++) { // a busy machine may pause us
         memory.asByteBuffer().putLong((int) SIZE_BYTES - 8, 0);
         CompletableFuture<Long> read =
-            CompletableFuture.supplyAsync(() -> read(reader, memory.address()));
+            CompletableFuture.supplyAsync(() -> read(reader, Internals.address(memory)));
         awaitFirstBytes(memory);
         Tensor.allocate(DType.I8, 8).close();
         wasFirst = memory.asByteBuffer().getLong((int) SIZE_BYTES - 8) == 0; // the read goes on
@@ -39,13 +41,13 @@ class RangeReaderTest {
     try (Tensor memory = Tensor.allocate(DType.I8, SIZE_BYTES)) {
       RangeReader reader = RangeReader.buffered().open(ENDLESS);
       CompletableFuture<Long> read =
-          CompletableFuture.supplyAsync(() -> read(reader, memory.address()));
+          CompletableFuture.supplyAsync(() -> read(reader, Internals.address(memory)));
       awaitFirstBytes(memory);
       reader.close();
       assertThat(memory.asByteBuffer().getLong((int) SIZE_BYTES - 8)).isNotZero();
       assertThat(read.join()).isEqualTo(SIZE_BYTES);
       reader.close();
-      assertThatThrownBy(() -> reader.read(0, memory.address(), 8))
+      assertThatThrownBy(() -> reader.read(0, Internals.address(memory), 8))
           .isInstanceOf(IllegalStateException.class)
           .hasMessage("reader of /dev/urandom is closed");
     }

@@ -1,5 +1,9 @@
 package org.winnow.moe;
 
+import org.winnow.op.Activation;
+import org.winnow.op.ExpertPlan;
+import org.winnow.op.Routing;
+import org.winnow.op.TopKRouter;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -13,9 +17,11 @@ import org.winnow.BudgetException;
 import org.winnow.DType;
 import org.winnow.ScarceMemory;
 import org.winnow.Tensor;
-import org.winnow.attention.KvCache;
+import org.winnow.TensorMemory;
+import org.winnow.Workspace;
+import org.winnow.op.KvCache;
 import org.winnow.attention.MlaAttention;
-import org.winnow.attention.Rope;
+import org.winnow.op.Rope;
 import org.winnow.internal.MirroredTensor;
 import org.winnow.layer.FeedForward;
 import org.winnow.layer.Linear;
@@ -29,7 +35,8 @@ import org.winnow.memory.SyntheticExperts;
  * what grows can be used as before if it cannot.
  */
 class MemoryRunsOutTest {
-  private final ScarceMemory memory = new ScarceMemory();
+  private final ScarceMemory scarce = new ScarceMemory();
+  private final TensorMemory memory = scarce.memory();
   private final Tensor square = Tensor.allocate(memory, DType.F32, 8, 8);
   private final Tensor halves = Tensor.allocate(memory, DType.BF16, 8);
   private final Linear linear = new Linear(square, null);
@@ -39,25 +46,25 @@ class MemoryRunsOutTest {
     linear.close();
     square.close();
     halves.close();
-    assertThat(memory.usedBytes()).isZero();
+    assertThat(scarce.usedBytes()).isZero();
   }
 
   /** Makes it with room for no allocation, for one and so on until there is enough. */
   private void assertLeavesNothing(int minAllocations, Supplier<? extends AutoCloseable> made)
       throws Exception {
-    long before = memory.usedBytes();
+    long before = scarce.usedBytes();
     for (int room = 0; ; room++) {
-      memory.allocationsLeft = room;
+      scarce.allocationsLeft = room;
       try (AutoCloseable whole = made.get()) {
         assertThat(whole).isNotNull();
         assertThat(room).isGreaterThanOrEqualTo(minAllocations);
         break;
       } catch (BudgetException e) {
-        assertThat(memory.usedBytes()).as("with room for " + room).isEqualTo(before);
+        assertThat(scarce.usedBytes()).as("with room for " + room).isEqualTo(before);
       }
     }
-    memory.allocationsLeft = Integer.MAX_VALUE;
-    assertThat(memory.usedBytes()).isEqualTo(before);
+    scarce.allocationsLeft = Integer.MAX_VALUE;
+    assertThat(scarce.usedBytes()).isEqualTo(before);
   }
 
   @Test
@@ -65,12 +72,12 @@ class MemoryRunsOutTest {
     assertLeavesNothing(1, () -> Tensor.of(memory, new float[] {1, 2}, 2));
     assertLeavesNothing(1, () -> Tensor.copyOf(memory, square));
     assertLeavesNothing(1, () -> new MirroredTensor(memory, DType.I32, 3));
-    long before = memory.usedBytes();
+    long before = scarce.usedBytes();
     assertThatThrownBy(() -> Tensor.of(memory, new float[3], 4))
         .isInstanceOf(IllegalArgumentException.class);
     assertThatThrownBy(() -> Tensor.of(memory, new int[3], 4))
         .isInstanceOf(IllegalArgumentException.class);
-    assertThat(memory.usedBytes()).isEqualTo(before);
+    assertThat(scarce.usedBytes()).isEqualTo(before);
   }
 
   @Test
@@ -125,42 +132,13 @@ class MemoryRunsOutTest {
   @Test
   void aWorkspaceThatCannotGrowServesSmallBatchesAgain() {
     try (Workspace workspace = new Workspace(memory)) {
-      workspace.exactly(DType.F32, 4, 3);
-      memory.allocationsLeft = 0;
-      assertThatThrownBy(() -> workspace.exactly(DType.F32, 5, 3))
+      workspace.get(DType.F32, 4, 3);
+      scarce.allocationsLeft = 0;
+      assertThatThrownBy(() -> workspace.get(DType.F32, 5, 3))
           .isInstanceOf(BudgetException.class);
-      memory.allocationsLeft = 1;
-      assertThat(workspace.exactly(DType.F32, 4, 3).isClosed()).isFalse();
+      scarce.allocationsLeft = 1;
+      assertThat(workspace.get(DType.F32, 4, 3).isClosed()).isFalse();
     }
   }
 
-  @Test
-  void aRoutingAndAPlanThatCannotGrowStayAsTheyAre() {
-    try (Routing routing = new Routing(memory);
-        ExpertPlan plan = new ExpertPlan(memory)) {
-      routing.reserve(2, 4);
-      plan.reserve(4, 8);
-      for (int room = 0; room < 3; room++) {
-        int rows = 4000 << room;
-        int experts = 9 + room;
-        memory.allocationsLeft = room;
-        assertThatThrownBy(() -> routing.reserve(rows, rows)).isInstanceOf(BudgetException.class);
-        memory.allocationsLeft = room;
-        assertThatThrownBy(() -> plan.reserve(rows, experts)).isInstanceOf(BudgetException.class);
-        memory.allocationsLeft = 0;
-        routing.reserve(2, 4);
-        plan.reserve(4, 8);
-        for (Tensor tensor :
-            List.of(
-                routing.tokenOffsets(),
-                routing.expertIds(),
-                routing.routingWeights(),
-                plan.expertOffsets(),
-                plan.sourceRows(),
-                plan.assignmentRows(),
-                plan.activeExperts())) assertThat(tensor.isClosed()).isFalse();
-      }
-      memory.allocationsLeft = Integer.MAX_VALUE;
-    }
-  }
 }

@@ -1,5 +1,6 @@
 package org.winnow.moe;
 
+import org.winnow.op.TopKRouter;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 

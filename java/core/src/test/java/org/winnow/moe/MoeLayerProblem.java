@@ -1,5 +1,7 @@
 package org.winnow.moe;
 
+import org.winnow.op.Activation;
+import org.winnow.op.TopKRouter;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Comparator;

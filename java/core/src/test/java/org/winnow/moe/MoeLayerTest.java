@@ -1,5 +1,8 @@
 package org.winnow.moe;
 
+import org.winnow.op.ExpertMatrices;
+import org.winnow.op.Routing;
+import org.winnow.op.TopKRouter;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -392,11 +395,6 @@ public class MoeLayerTest {
     @Override
     public long intermediateSize() {
       return all.intermediateSize();
-    }
-
-    @Override
-    public DType weightType() {
-      return all.weightType();
     }
 
     @Override

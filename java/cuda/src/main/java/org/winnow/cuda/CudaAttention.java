@@ -1,8 +1,8 @@
 package org.winnow.cuda;
 
 import org.winnow.Tensor;
-import org.winnow.attention.AttentionOptions;
-import org.winnow.attention.KvCache;
+import org.winnow.op.AttentionOptions;
+import org.winnow.op.KvCache;
 
 /**
  * Launches attention_cuda.cu: a block per tile of rows and kv head, and where that leaves the

@@ -8,13 +8,13 @@ import org.winnow.BackendUnavailableException;
 import org.winnow.CapturedStep;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
-import org.winnow.attention.AttentionOptions;
-import org.winnow.attention.KvCache;
-import org.winnow.attention.Rope;
-import org.winnow.moe.ExpertPlan;
-import org.winnow.moe.GroupedGemm;
-import org.winnow.moe.Routing;
-import org.winnow.moe.TopKRouter;
+import org.winnow.op.AttentionOptions;
+import org.winnow.op.KvCache;
+import org.winnow.op.Rope;
+import org.winnow.op.ExpertPlan;
+import org.winnow.op.GroupedGemm;
+import org.winnow.op.Routing;
+import org.winnow.op.TopKRouter;
 
 /**
  * Handwritten kernels on one NVIDIA GPU. Operations are enqueued and return; what gives a value to
@@ -144,7 +144,7 @@ public final class CudaBackend extends Backend {
   /**
    * A CUDA graph; other threads' operations wait until the step is captured. What a run of it is
    * refused, a token id outside of its table for instance, is thrown by the next {@link
-   * org.winnow.layer.Sampler#sample}.
+   * org.winnow.op.Sampler#sample}.
    */
   @Override
   public CapturedStep capture(Runnable step) {

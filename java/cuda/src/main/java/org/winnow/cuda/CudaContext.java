@@ -11,7 +11,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
 import org.bytedeco.cuda.cudart.CUctx_st;
-import org.winnow.internal.NativeCalls;
+import org.winnow.internal.NativeCall;
 
 /**
  * A device's primary context, its kernels and its streams. One thread at a time issues work: it
@@ -241,11 +241,11 @@ final class CudaContext {
   void close(CudaMemory memory) {
     if (released) return;
     if (lock.isHeldByCurrentThread()) refuseInCapture("closing the backend");
-    NativeCalls.awaitRunning();
+    NativeCall.awaitRunning();
     lock.lock();
     closed = true;
     lock.unlock();
-    NativeCalls.awaitRunning(); // those that fill pinned memory; nothing begins any more
+    NativeCall.awaitRunning(); // those that fill pinned memory; nothing begins any more
     lock.lock();
     copyLock.lock();
     try {

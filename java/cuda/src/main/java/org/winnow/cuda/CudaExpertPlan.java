@@ -1,8 +1,8 @@
 package org.winnow.cuda;
 
 import org.winnow.Backend;
-import org.winnow.moe.ExpertPlan;
-import org.winnow.moe.Routing;
+import org.winnow.op.ExpertPlan;
+import org.winnow.op.Routing;
 
 /** Launches expert_plan_cuda.cu: one block for few pairs, else count, offsets, place. */
 final class CudaExpertPlan {

@@ -11,7 +11,7 @@ import static org.bytedeco.cuda.global.cudart.cuStreamEndCapture;
 import org.bytedeco.cuda.cudart.CUgraphExec_st;
 import org.bytedeco.cuda.cudart.CUgraph_st;
 import org.winnow.CapturedStep;
-import org.winnow.internal.NativeCalls;
+import org.winnow.internal.NativeCall;
 
 /** A captured step as a CUDA graph: one launch for all of its operations. */
 public final class CudaGraph implements CapturedStep {
@@ -29,7 +29,7 @@ public final class CudaGraph implements CapturedStep {
    * the step nothing may wait for them in turn, so that closing anything is refused there.
    */
   static CudaGraph capture(CudaContext context, Runnable step) {
-    int ticket = NativeCalls.enter();
+    NativeCall call = NativeCall.enter();
     try (var entry = context.enterOutsideCapture("capturing a step")) {
       CudaStream stream = entry.stream();
       CUgraph_st graph = new CUgraph_st();
@@ -56,18 +56,18 @@ public final class CudaGraph implements CapturedStep {
         cuGraphDestroy(graph);
       }
     } finally {
-      NativeCalls.exit(ticket);
+      call.exit();
     }
   }
 
   @Override
   public void run() {
-    int ticket = NativeCalls.enter();
+    NativeCall call = NativeCall.enter();
     try (var entry = context.enterOutsideCapture("running a captured step")) {
       if (closed) throw new IllegalStateException("captured step is closed");
       context.check(cuGraphLaunch(handle, entry.stream().handle()), "cuGraphLaunch");
     } finally {
-      NativeCalls.exit(ticket);
+      call.exit();
     }
   }
 

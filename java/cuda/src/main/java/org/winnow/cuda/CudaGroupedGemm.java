@@ -2,8 +2,8 @@ package org.winnow.cuda;
 
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.moe.ExpertMatrices;
-import org.winnow.moe.GroupedGemm.Product;
+import org.winnow.op.ExpertMatrices;
+import org.winnow.op.GroupedGemm.Product;
 
 /** Launches grouped_gemm_cuda.cu: dot products for few rows per expert, tiles for many. */
 final class CudaGroupedGemm {

@@ -1,6 +1,6 @@
 package org.winnow.cuda;
 
-import org.winnow.attention.KvCache;
+import org.winnow.op.KvCache;
 
 /** Launches kv_append_cuda.cu: a thread per element, or per four where all allows it. */
 final class CudaKvAppend {

@@ -2,8 +2,8 @@ package org.winnow.cuda;
 
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.moe.ExpertPlan;
-import org.winnow.moe.Routing;
+import org.winnow.op.ExpertPlan;
+import org.winnow.op.Routing;
 
 /** Launches moe_combine_cuda.cu: a row of blocks per token. */
 final class CudaMoeCombine {

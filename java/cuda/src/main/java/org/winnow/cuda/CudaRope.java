@@ -1,7 +1,7 @@
 package org.winnow.cuda;
 
 import org.winnow.Tensor;
-import org.winnow.attention.Rope;
+import org.winnow.op.Rope;
 
 /** Launches rope_cuda.cu: a thread per pair. */
 final class CudaRope {

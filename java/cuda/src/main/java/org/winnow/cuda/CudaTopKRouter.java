@@ -1,9 +1,9 @@
 package org.winnow.cuda;
 
 import org.winnow.Tensor;
-import org.winnow.moe.ExpertPlan;
-import org.winnow.moe.Routing;
-import org.winnow.moe.TopKRouter;
+import org.winnow.op.ExpertPlan;
+import org.winnow.op.Routing;
+import org.winnow.op.TopKRouter;
 
 /** Launches top_k_router_cuda.cu: a warp per token; with the expert plan in one block if few. */
 final class CudaTopKRouter {

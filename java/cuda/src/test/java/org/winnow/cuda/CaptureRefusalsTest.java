@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.layer.Add;
+import org.winnow.op.Add;
 import org.winnow.moe.MoeLayer;
 import org.winnow.moe.MoeLayerProblem;
 

@@ -6,10 +6,10 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.winnow.CapturedStep;
 import org.winnow.Tensor;
-import org.winnow.attention.Attention;
-import org.winnow.attention.AttentionOptions;
-import org.winnow.attention.AttentionProblem;
-import org.winnow.attention.KvCache;
+import org.winnow.op.Attention;
+import org.winnow.op.AttentionOptions;
+import org.winnow.op.AttentionProblem;
+import org.winnow.op.KvCache;
 
 /** Attention as a captured step: one launch for every position. */
 class CapturedAttentionTest {

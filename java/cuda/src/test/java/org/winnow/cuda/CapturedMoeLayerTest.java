@@ -10,10 +10,10 @@ import org.winnow.CapturedStep;
 import org.winnow.DType;
 import org.winnow.InvalidLogitsException;
 import org.winnow.Tensor;
-import org.winnow.layer.Sampler;
+import org.winnow.op.Sampler;
 import org.winnow.moe.MoeLayer;
 import org.winnow.moe.MoeLayerProblem;
-import org.winnow.moe.TopKRouter;
+import org.winnow.op.TopKRouter;
 
 /** A MoE layer as a captured step: the same bits, and what cannot be captured. */
 class CapturedMoeLayerTest {

@@ -7,10 +7,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.winnow.Tensor;
-import org.winnow.attention.Attention;
-import org.winnow.attention.AttentionOptions;
-import org.winnow.attention.AttentionProblem;
-import org.winnow.attention.KvCache;
+import org.winnow.op.Attention;
+import org.winnow.op.AttentionOptions;
+import org.winnow.op.AttentionProblem;
+import org.winnow.op.KvCache;
 
 /** What the parts of split keys take, beside long context limits. */
 class CudaAttentionTest {

@@ -13,8 +13,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.winnow.Backend;
 import org.winnow.BackendProvider;
 import org.winnow.Tensor;
-import org.winnow.layer.Add;
-import org.winnow.layer.Clamp;
+import org.winnow.op.Add;
+import org.winnow.op.Clamp;
 
 class CudaBackendTest {
   @TempDir Path directory;

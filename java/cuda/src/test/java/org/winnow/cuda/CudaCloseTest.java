@@ -6,7 +6,7 @@ import static org.bytedeco.cuda.global.cudart.cuDevicePrimaryCtxGetState;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.winnow.internal.NativeCalls;
+import org.winnow.internal.NativeCall;
 
 class CudaCloseTest {
   /** The first has marked the backend closed and waits for a call: so does the second. */
@@ -26,7 +26,7 @@ class CudaCloseTest {
     try (var entry = backend.context().enter("a test")) {
       first.start();
       while (first.getState() != Thread.State.WAITING) Thread.yield(); // for the context
-      ticket = NativeCalls.enter();
+      ticket = NativeCall.enter();
     }
     try {
       while (!backend.context().isClosed()) Thread.yield();
@@ -34,7 +34,7 @@ class CudaCloseTest {
       second.join(300);
       assertThat(second.isAlive()).isTrue();
     } finally {
-      NativeCalls.exit(ticket);
+      call.exit();
     }
     first.join();
     second.join();

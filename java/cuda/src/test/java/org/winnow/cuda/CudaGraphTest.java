@@ -8,8 +8,8 @@ import org.junit.jupiter.api.Test;
 import org.winnow.CapturedStep;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.layer.Add;
-import org.winnow.moe.ExpertMatrices;
+import org.winnow.op.Add;
+import org.winnow.op.ExpertMatrices;
 
 class CudaGraphTest {
   private final CudaBackend backend = new CudaBackend();

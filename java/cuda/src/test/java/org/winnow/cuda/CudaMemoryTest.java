@@ -10,7 +10,7 @@ import org.winnow.BudgetException;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TransferQueue;
-import org.winnow.layer.Add;
+import org.winnow.op.Add;
 
 class CudaMemoryTest {
   private static final long MIB = 1L << 20;

@@ -13,7 +13,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TransferQueue;
-import org.winnow.layer.Add;
+import org.winnow.op.Add;
 
 /** The stand-in runs what is queued as late as it may, streams in an order that the seed gives. */
 class CudaTransferQueueTest {

@@ -21,7 +21,7 @@ import org.winnow.memory.ExpertCounters;
 import org.winnow.memory.ExpertStore;
 import org.winnow.memory.FaultyReaders;
 import org.winnow.memory.SyntheticExperts;
-import org.winnow.moe.ExpertMatrices;
+import org.winnow.op.ExpertMatrices;
 
 /** A cache of experts on a device, used by several threads. */
 class DeviceExpertsTest {

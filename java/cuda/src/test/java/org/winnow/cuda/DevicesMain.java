@@ -2,7 +2,7 @@ package org.winnow.cuda;
 
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.layer.Add;
+import org.winnow.op.Add;
 
 /**
  * Run in a process of its own by {@link CudaBackendTest}, on a stand-in with two small devices:

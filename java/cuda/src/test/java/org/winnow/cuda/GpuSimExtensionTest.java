@@ -13,7 +13,7 @@ import java.util.regex.Pattern;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.winnow.Tensor;
-import org.winnow.layer.Add;
+import org.winnow.op.Add;
 
 /** What the stand-in finds in a kernel fails the test that has launched it, and says where. */
 @OnStandInOnly

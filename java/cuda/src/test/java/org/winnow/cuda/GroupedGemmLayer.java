@@ -5,9 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.Random;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.moe.Activation;
-import org.winnow.moe.ExpertMatrices;
-import org.winnow.moe.GroupedGemm;
+import org.winnow.op.Activation;
+import org.winnow.op.ExpertMatrices;
+import org.winnow.op.GroupedGemm;
 
 /** A layer whose experts all have weights, and rows for some of them. */
 final class GroupedGemmLayer implements AutoCloseable {

@@ -12,11 +12,11 @@ import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.attention.Attention;
-import org.winnow.attention.AttentionOptions;
-import org.winnow.attention.KvCache;
+import org.winnow.op.Attention;
+import org.winnow.op.AttentionOptions;
+import org.winnow.op.KvCache;
 import org.winnow.cuda.GpuReport.Launch;
-import org.winnow.layer.RmsNorm;
+import org.winnow.op.RmsNorm;
 
 /** The table of counts in the manual is what the stand-in counts. */
 @OnStandInOnly

@@ -10,11 +10,11 @@ import org.junit.jupiter.api.Test;
 import org.winnow.CapturedStep;
 import org.winnow.InvalidLogitsException;
 import org.winnow.Tensor;
-import org.winnow.layer.Embedding;
-import org.winnow.layer.Sampler;
-import org.winnow.moe.ExpertPlan;
-import org.winnow.moe.Routing;
-import org.winnow.moe.TopKRouter;
+import org.winnow.op.Embedding;
+import org.winnow.op.Sampler;
+import org.winnow.op.ExpertPlan;
+import org.winnow.op.Routing;
+import org.winnow.op.TopKRouter;
 
 /** What nobody waited for is reported once, at the next sampled token, and changes nothing else. */
 class LateRefusalsTest {

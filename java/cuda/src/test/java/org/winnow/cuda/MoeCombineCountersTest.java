@@ -6,9 +6,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.moe.ExpertPlan;
-import org.winnow.moe.MoeCombine;
-import org.winnow.moe.Routing;
+import org.winnow.op.ExpertPlan;
+import org.winnow.op.MoeCombine;
+import org.winnow.op.Routing;
 
 /** What the combination reads and writes, as counted by the stand-in. */
 @OnStandInOnly

@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Set;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.layer.Add;
+import org.winnow.op.Add;
 import org.winnow.models.GenerateOptions;
 import org.winnow.models.LanguageModel;
 import org.winnow.models.LoadOptions;

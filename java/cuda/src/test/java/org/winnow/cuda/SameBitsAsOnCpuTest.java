@@ -15,14 +15,14 @@ import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.cpu.CpuBackend;
-import org.winnow.layer.Embedding;
-import org.winnow.layer.Sampler;
-import org.winnow.moe.ExpertPlan;
-import org.winnow.moe.MoeCombine;
-import org.winnow.moe.Routing;
-import org.winnow.moe.TopKRouter;
-import org.winnow.moe.TopKRouter.GroupScore;
-import org.winnow.moe.TopKRouter.Score;
+import org.winnow.op.Embedding;
+import org.winnow.op.Sampler;
+import org.winnow.op.ExpertPlan;
+import org.winnow.op.MoeCombine;
+import org.winnow.op.Routing;
+import org.winnow.op.TopKRouter;
+import org.winnow.op.TopKRouter.GroupScore;
+import org.winnow.op.TopKRouter.Score;
 
 /** Which experts a token goes to and which token comes next do not depend on the backend. */
 class SameBitsAsOnCpuTest {

@@ -8,12 +8,13 @@ import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
-import org.winnow.attention.KvCache;
+import org.winnow.Workspace;
+import org.winnow.op.KvCache;
 import org.winnow.attention.RopeFrequencies;
-import org.winnow.layer.Add;
-import org.winnow.layer.Embedding;
+import org.winnow.op.Add;
+import org.winnow.op.Embedding;
 import org.winnow.layer.Linear;
-import org.winnow.layer.RmsNorm;
+import org.winnow.op.RmsNorm;
 
 /**
  * A decoder of any family: embedding, layers of attention and feed-forward around a residual
@@ -36,13 +37,13 @@ final class Decoder implements AutoCloseable {
   private final boolean canCapture;
   private final Map<KvCache, CapturedDecode> decodes = new IdentityHashMap<>();
   private long releasesAfterOne = -1; // those of the memory after a token was decoded uncaptured
-  private final ReusableTensor tokenIds;
-  private final ReusableTensor hidden;
-  private final ReusableTensor normed;
-  private final ReusableTensor branch;
-  private final ReusableTensor cos;
-  private final ReusableTensor sin;
-  private final ReusableTensor logits;
+  private final Workspace tokenIds;
+  private final Workspace hidden;
+  private final Workspace normed;
+  private final Workspace branch;
+  private final Workspace cos;
+  private final Workspace sin;
+  private final Workspace logits;
 
   Decoder(
       Backend backend,
@@ -64,13 +65,13 @@ final class Decoder implements AutoCloseable {
             && layers.stream()
                 .allMatch(layer -> !(layer.mlp() instanceof ExpertBlock b) || b.canCapture());
     TensorMemory memory = backend.memory();
-    tokenIds = new ReusableTensor(memory, DType.I32);
-    hidden = new ReusableTensor(memory);
-    normed = new ReusableTensor(memory);
-    branch = new ReusableTensor(memory);
-    cos = new ReusableTensor(memory);
-    sin = new ReusableTensor(memory);
-    logits = new ReusableTensor(memory);
+    tokenIds = new Workspace(memory);
+    hidden = new Workspace(memory);
+    normed = new Workspace(memory);
+    branch = new Workspace(memory);
+    cos = new Workspace(memory);
+    sin = new Workspace(memory);
+    logits = new Workspace(memory);
   }
 
   /**
@@ -108,12 +109,12 @@ final class Decoder implements AutoCloseable {
         new Step(
             backend,
             cache,
-            tokenIds.view(ids.length).copyFrom(ids),
-            cos.view(ids.length, rope.numPairs()),
-            sin.view(ids.length, rope.numPairs()),
-            hidden.view(ids.length, embedding.dim(1)),
-            normed.view(ids.length, embedding.dim(1)),
-            branch.view(ids.length, embedding.dim(1)));
+            tokenIds.get(DType.I32, ids.length).copyFrom(ids),
+            cos.get(DType.F32, ids.length, rope.numPairs()),
+            sin.get(DType.F32, ids.length, rope.numPairs()),
+            hidden.get(DType.F32, ids.length, embedding.dim(1)),
+            normed.get(DType.F32, ids.length, embedding.dim(1)),
+            branch.get(DType.F32, ids.length, embedding.dim(1)));
     rope.angles(cache.length(), step.cos(), step.sin());
     return step;
   }
@@ -181,7 +182,7 @@ final class Decoder implements AutoCloseable {
    * @return [rows, vocabularySize] f32, valid until the next call
    */
   Tensor logits(Tensor finalHidden) {
-    Tensor scores = logits.view(finalHidden.dim(0), output.outputSize());
+    Tensor scores = logits.get(DType.F32, finalHidden.dim(0), output.outputSize());
     output.run(backend, finalHidden, scores);
     return scores;
   }
@@ -212,7 +213,7 @@ final class Decoder implements AutoCloseable {
   @Override
   public void close() {
     decodes.values().forEach(CapturedDecode::close);
-    for (ReusableTensor memory : List.of(tokenIds, hidden, normed, branch, cos, sin, logits))
+    for (Workspace memory : List.of(tokenIds, hidden, normed, branch, cos, sin, logits))
       memory.close();
   }
 }

@@ -7,12 +7,12 @@ import java.util.function.IntFunction;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.winnow.TensorMemory;
-import org.winnow.attention.KvCache;
+import org.winnow.op.KvCache;
 import org.winnow.attention.RopeFrequencies;
 import org.winnow.memory.Checkpoint;
 import org.winnow.memory.ExpertStore;
-import org.winnow.moe.Activation;
-import org.winnow.moe.TopKRouter;
+import org.winnow.op.Activation;
+import org.winnow.op.TopKRouter;
 
 /**
  * What a decoder is made of and how its checkpoint names the parts: all that differs between

@@ -8,7 +8,7 @@ import org.winnow.models.DecoderSpec.LatentAttention;
 import org.winnow.models.DecoderSpec.Mlp;
 import org.winnow.models.DecoderSpec.Norm;
 import org.winnow.models.DecoderSpec.Projection;
-import org.winnow.moe.TopKRouter;
+import org.winnow.op.TopKRouter;
 
 /**
  * DeepSeek-V3: latent attention; experts in groups, chosen by sigmoid with a correction bias,

@@ -3,7 +3,7 @@ package org.winnow.models;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.moe.MoeLayer;
-import org.winnow.moe.Routing;
+import org.winnow.op.Routing;
 
 /** A mixture of experts in a decoder. */
 final class ExpertBlock implements MlpBlock {

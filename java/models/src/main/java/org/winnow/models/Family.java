@@ -16,7 +16,7 @@ import org.winnow.models.DecoderSpec.Mlp;
 import org.winnow.models.DecoderSpec.Norm;
 import org.winnow.models.DecoderSpec.Projection;
 import org.winnow.models.DecoderSpec.SeparateExperts;
-import org.winnow.moe.TopKRouter;
+import org.winnow.op.TopKRouter;
 
 /**
  * A family of models: what its decoders are made of, and how its checkpoints name the parts. As it

@@ -3,8 +3,8 @@ package org.winnow.models;
 import java.util.Arrays;
 import java.util.Set;
 import org.winnow.ContextLengthException;
-import org.winnow.attention.KvCache;
-import org.winnow.layer.Sampler;
+import org.winnow.op.KvCache;
+import org.winnow.op.Sampler;
 
 /**
  * One run of {@code generate}: reads the prompt in chunks, then chooses a token per step until

@@ -1,14 +1,16 @@
 package org.winnow.models;
 
 import org.winnow.Backend;
+import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
-import org.winnow.attention.Attention;
-import org.winnow.attention.AttentionOptions;
-import org.winnow.attention.Rope;
-import org.winnow.layer.Clamp;
+import org.winnow.Workspace;
+import org.winnow.op.Attention;
+import org.winnow.op.AttentionOptions;
+import org.winnow.op.Rope;
+import org.winnow.op.Clamp;
 import org.winnow.layer.Linear;
-import org.winnow.layer.RmsNorm;
+import org.winnow.op.RmsNorm;
 
 /**
  * Grouped-query attention with what the families add to it: biases, q/k norm, sinks, a sliding
@@ -17,16 +19,16 @@ import org.winnow.layer.RmsNorm;
 final class GroupedQueryBlock implements AttentionBlock {
   /** Working memory; one for all layers of a decoder. */
   static final class Scratch implements AutoCloseable {
-    private final ReusableTensor query;
-    private final ReusableTensor key;
-    private final ReusableTensor value;
-    private final ReusableTensor attended;
+    private final Workspace query;
+    private final Workspace key;
+    private final Workspace value;
+    private final Workspace attended;
 
     Scratch(TensorMemory memory) {
-      query = new ReusableTensor(memory);
-      key = new ReusableTensor(memory);
-      value = new ReusableTensor(memory);
-      attended = new ReusableTensor(memory);
+      query = new Workspace(memory);
+      key = new Workspace(memory);
+      value = new Workspace(memory);
+      attended = new Workspace(memory);
     }
 
     @Override
@@ -87,7 +89,7 @@ final class GroupedQueryBlock implements AttentionBlock {
     step.cache()
         .append(
             backend, layer, keyHeads, values.reshape(numTokens, spec.numKvHeads(), spec.headDim()));
-    Tensor attended = scratch.attended.view(numTokens, output.inputSize());
+    Tensor attended = scratch.attended.get(DType.F32, numTokens, output.inputSize());
     Tensor attendedHeads = attended.reshape(numTokens, spec.numHeads(), spec.headDim());
     Attention.run(
         backend, queryHeads, step.cache(), layer, step.cache().length(), options, attendedHeads);
@@ -95,8 +97,8 @@ final class GroupedQueryBlock implements AttentionBlock {
   }
 
   private Tensor project(
-      Backend backend, Linear projection, Tensor input, ReusableTensor memory, Tensor norm) {
-    Tensor projected = memory.view(input.dim(0), projection.outputSize());
+      Backend backend, Linear projection, Tensor input, Workspace memory, Tensor norm) {
+    Tensor projected = memory.get(DType.F32, input.dim(0), projection.outputSize());
     projection.run(backend, input, projected);
     if (norm != null) {
       // per head or over the whole projection, by the length of the weight

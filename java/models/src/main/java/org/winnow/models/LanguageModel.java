@@ -10,8 +10,8 @@ import java.util.function.Function;
 import org.winnow.CheckpointException;
 import org.winnow.ContextLengthException;
 import org.winnow.Tensor;
-import org.winnow.attention.KvCache;
-import org.winnow.layer.Sampler;
+import org.winnow.op.KvCache;
+import org.winnow.op.Sampler;
 import org.winnow.memory.ExpertCounters;
 
 /**

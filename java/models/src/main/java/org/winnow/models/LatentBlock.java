@@ -3,7 +3,7 @@ package org.winnow.models;
 import org.winnow.Tensor;
 import org.winnow.attention.MlaAttention;
 import org.winnow.attention.MlaWorkspace;
-import org.winnow.attention.Rope;
+import org.winnow.op.Rope;
 
 /**
  * Multi-head latent attention in its absorbed form, for prompts too: one form, so that results do
@@ -54,7 +54,6 @@ final class LatentBlock implements AttentionBlock {
         layer,
         step.cos(),
         step.sin(),
-        MlaAttention.Form.ABSORBED,
         workspace,
         output);
   }

@@ -14,7 +14,7 @@ import org.winnow.BudgetException;
 import org.winnow.CheckpointException;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
-import org.winnow.attention.KvCache;
+import org.winnow.op.KvCache;
 import org.winnow.attention.MlaWorkspace;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
@@ -25,7 +25,7 @@ import org.winnow.memory.ExpertCounters;
 import org.winnow.memory.ExpertStore;
 import org.winnow.memory.TensorInfo;
 import org.winnow.moe.MoeLayer;
-import org.winnow.moe.Routing;
+import org.winnow.op.Routing;
 
 /**
  * Everything that a model holds open, from its files to its decoder. Opening checks all tensors

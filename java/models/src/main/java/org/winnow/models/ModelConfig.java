@@ -4,7 +4,7 @@ import java.nio.file.Path;
 import java.util.List;
 import org.winnow.CheckpointException;
 import org.winnow.UnsupportedFormatException;
-import org.winnow.moe.Activation;
+import org.winnow.op.Activation;
 
 /**
  * What a checkpoint's {@code config.json} says, whatever spelling it uses, with the defaults of its

@@ -1,7 +1,7 @@
 package org.winnow.models;
 
 import java.util.Arrays;
-import org.winnow.attention.KvCache;
+import org.winnow.op.KvCache;
 
 /**
  * One sequence of tokens and its key-value cache: a conversation that goes on without computing its

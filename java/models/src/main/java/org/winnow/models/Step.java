@@ -2,7 +2,7 @@ package org.winnow.models;
 
 import org.winnow.Backend;
 import org.winnow.Tensor;
-import org.winnow.attention.KvCache;
+import org.winnow.op.KvCache;
 
 /**
  * What all layers of one step share.

@@ -15,7 +15,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.winnow.CheckpointException;
 import org.winnow.UnsupportedFormatException;
-import org.winnow.moe.Activation;
+import org.winnow.op.Activation;
 
 class ModelConfigTest {
   @TempDir Path folder;

@@ -1,0 +1,39 @@
+package org.winnow;
+
+import org.winnow.internal.Internals;
+import org.winnow.internal.Kernels;
+import org.winnow.internal.RawMemory;
+
+/** Hands this package's parts that are not public to {@code org.winnow.internal}. */
+final class InternalAccess extends Internals {
+  private InternalAccess() {}
+
+  static void install() {
+    set(new InternalAccess());
+  }
+
+  @Override
+  protected Kernels kernelsOf(Backend backend) {
+    return backend.kernels();
+  }
+
+  @Override
+  protected void installIn(Backend backend, Kernels kernels) {
+    backend.install(kernels);
+  }
+
+  @Override
+  protected long addressOf(Tensor tensor) {
+    return tensor.openAddress("tensor");
+  }
+
+  @Override
+  protected RawMemory rawOf(TensorMemory memory) {
+    return memory.raw();
+  }
+
+  @Override
+  protected TensorMemory newMemory(String name, RawMemory raw) {
+    return new TensorMemory(name, raw);
+  }
+}

@@ -1,0 +1,330 @@
+package org.winnow.op;
+
+import static org.winnow.internal.Internals.address;
+import static org.winnow.internal.Internals.addressOrNull;
+import org.winnow.internal.GroupedGemmArguments;
+import org.winnow.internal.Internals;
+import org.winnow.internal.Status;
+
+import static org.winnow.DType.BF16;
+import static org.winnow.DType.F32;
+import static org.winnow.DType.I32;
+import static org.winnow.Tensor.ANY;
+
+import java.lang.ref.Reference;
+import org.winnow.Backend;
+import org.winnow.DType;
+import org.winnow.ExpertNotResidentException;
+import org.winnow.Tensor;
+import org.winnow.TensorMemory;
+import org.winnow.internal.NativeCall;
+
+/**
+ * Expert-grouped GEMM: every expert multiplies the rows routed to it by its own matrix.
+ *
+ * <pre>{@code
+ * gate[r, n]   = bias_e[n] + sum_k input[sourceRows[r], k] * weight_e[n, k]   for r in [expertOffsets[e],
+ * expertOffsets[e + 1])
+ * up[r, n]     = upBias_e[n] + sum_k input[sourceRows[r], k] * up_e[n, k]     (gated matrices only)
+ * output[r, n] = activation(gate[r, n])  or  activation(gate[r, n], up[r, n])
+ * }</pre>
+ *
+ * Row-major, last dimension contiguous; f32 accumulation, one rounding to the output's type. The
+ * same bits whatever the active experts and the threads; on the CPU also whatever the rows per
+ * expert, while CUDA has one order of summation for few rows and one for many. Native contract:
+ * {@code grouped_gemm.h}.
+ */
+public final class GroupedGemm {
+  private GroupedGemm() {}
+
+  /**
+   * The arguments of one grouped product, as {@link #run} says them; {@code sourceRows}, {@code
+   * expertOffsets} and {@code activeExperts} are null together for a plain product, {@link
+   * #runSingle}.
+   */
+  public record Product(
+      Tensor input,
+      Tensor sourceRows,
+      Tensor expertOffsets,
+      Tensor activeExperts,
+      int numActive,
+      ExpertMatrices weights,
+      Activation activation,
+      Tensor output) {
+    /** A plain product: see {@link #runSingle}. */
+    public static Product single(
+        Tensor input, ExpertMatrices weights, Activation activation, Tensor output) {
+      return new Product(input, null, null, null, 1, weights, activation, output);
+    }
+
+    private void describe(GroupedGemmArguments arguments) {
+      GroupedGemm.describe(
+          arguments,
+          input,
+          sourceRows,
+          expertOffsets,
+          activeExperts,
+          numActive,
+          weights,
+          activation,
+          output);
+    }
+  }
+
+  /**
+   * Tokens times the experts that a plan gives them, all active experts at once.
+   *
+   * @param input [numTokens, inputSize], f32 or bf16: row r reads the token {@code
+   *     plan.sourceRows()[r]}
+   * @param weights the resident experts' matrices, valid until this returns
+   * @param output [at least plan.numRows(), outputSize], f32 or bf16; must not overlap the inputs
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
+   *     run then
+   * @throws ExpertNotResidentException naming the first active expert without weights; nothing was
+   *     written then. On a device this waits for the plan unless every expert has weights
+   * @throws IllegalStateException if a tensor, the plan, the matrices or the backend is closed
+   */
+  public static void run(
+      Backend backend,
+      Tensor input,
+      ExpertPlan plan,
+      ExpertMatrices weights,
+      Activation activation,
+      Tensor output) {
+    plan.requireOpen();
+    if (output.rank() == 2 && output.dim(0) < plan.numRows()) {
+      throw new IllegalArgumentException(
+          "output must be [at least "
+              + plan.numRows()
+              + ", "
+              + weights.outputSize()
+              + "], found "
+              + output);
+    }
+    run(
+        backend,
+        input,
+        plan.sourceRows(),
+        plan.expertOffsets(),
+        plan.activeExperts(),
+        plan.maxActiveExperts(),
+        weights,
+        activation,
+        output);
+  }
+
+  /**
+   * @param input [numTokens, inputSize], f32 or bf16
+   * @param sourceRows [at least numRows] i32: the input row that each row reads; null: row r reads
+   *     input row r
+   * @param expertOffsets [numExperts + 1] i32: first row of each expert, ascending; the last is
+   *     numRows
+   * @param activeExperts [at least numActive] i32, ascending, then perhaps -1: the experts to
+   *     compute; rows of others are left alone
+   * @param weights the resident experts' matrices, valid until this returns
+   * @param output [at least numRows, outputSize], f32 or bf16; must not overlap the inputs
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
+   *     run then
+   * @throws ExpertNotResidentException naming the first active expert that has rows and no weights;
+   *     nothing was written then. On a device this waits for the indices unless every expert has
+   *     weights
+   * @throws IllegalStateException if a tensor, the matrices or the backend is closed
+   */
+  public static void run(
+      Backend backend,
+      Tensor input,
+      Tensor sourceRows,
+      Tensor expertOffsets,
+      Tensor activeExperts,
+      int numActive,
+      ExpertMatrices weights,
+      Activation activation,
+      Tensor output) {
+    NativeCall call = NativeCall.enter();
+    try {
+      checkIndices(backend.memory(), sourceRows, expertOffsets, activeExperts, numActive, weights);
+      check(backend.memory(), input, weights, activation, output);
+      if (!weights.isComplete() && !backend.memory().isHost())
+        requireResident(expertOffsets, activeExperts.slice(0, numActive), weights);
+      GroupedGemmArguments arguments = call.arguments().groupedGemm[0];
+      describe(
+          arguments,
+          input,
+          sourceRows,
+          expertOffsets,
+          activeExperts,
+          numActive,
+          weights,
+          activation,
+          output);
+      compute(backend, arguments.next(null));
+    } finally {
+      call.exit();
+      Reference.reachabilityFence(input);
+      Reference.reachabilityFence(sourceRows);
+      Reference.reachabilityFence(expertOffsets);
+      Reference.reachabilityFence(activeExperts);
+      Reference.reachabilityFence(weights);
+      Reference.reachabilityFence(output);
+    }
+  }
+
+  /**
+   * A plain product: every input row by the matrices of expert 0.
+   *
+   * @param input [T, inputSize], f32 or bf16
+   * @param weights one expert's matrices
+   * @param output [at least T, outputSize], f32 or bf16, rows from T on are left alone; or fewer
+   *     rows than T: then so many are computed
+   */
+  public static void runSingle(
+      Backend backend, Tensor input, ExpertMatrices weights, Activation activation, Tensor output) {
+    NativeCall call = NativeCall.enter();
+    try {
+      check(backend.memory(), input, weights, activation, output);
+      if (!weights.isResident(0) && !backend.memory().isHost() && input.dim(0) > 0)
+        throw new ExpertNotResidentException(0);
+      GroupedGemmArguments arguments = call.arguments().groupedGemm[0];
+      describe(arguments, input, null, null, null, 1, weights, activation, output);
+      compute(backend, arguments.next(null));
+    } finally {
+      call.exit();
+      Reference.reachabilityFence(input);
+      Reference.reachabilityFence(weights);
+      Reference.reachabilityFence(output);
+    }
+  }
+
+  /**
+   * Products of which none reads what another writes, in one launch where the backend can.
+   *
+   * <p>Precondition: every active expert is resident. It is not checked on a device; rows of a
+   * missing expert become NaN.
+   *
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
+   *     run then
+   * @throws ExpertNotResidentException on the CPU, as {@link #run}
+   * @throws IllegalStateException if a tensor, the matrices or the backend is closed
+   */
+  public static void runTogether(Backend backend, Product... products) {
+    NativeCall call = NativeCall.enter();
+    try {
+      for (Product product : products) check(backend.memory(), product);
+      GroupedGemmArguments[] all = call.arguments().groupedGemm;
+      int last = products.length - 1;
+      for (int i = last; i >= 0; i--) {
+        GroupedGemmArguments arguments = all[i % all.length];
+        products[i].describe(arguments);
+        arguments.next(i == last || (i + 1) % all.length == 0 ? null : all[(i + 1) % all.length]);
+        if (i % all.length == 0) compute(backend, arguments);
+      }
+    } finally {
+      call.exit();
+      Reference.reachabilityFence(products);
+    }
+  }
+
+  private static void compute(Backend backend, GroupedGemmArguments arguments) {
+    if (Internals.kernels(backend).groupedGemm(arguments) == Status.REFUSED)
+      throw new ExpertNotResidentException((int) arguments.detail());
+  }
+
+  private static void describe(
+      GroupedGemmArguments arguments,
+      Tensor input,
+      Tensor sourceRows,
+      Tensor expertOffsets,
+      Tensor activeExperts,
+      int numActive,
+      ExpertMatrices weights,
+      Activation activation,
+      Tensor output) {
+    weights.describe(arguments);
+    arguments
+        .input(address(input))
+        .sourceRows(addressOrNull(sourceRows))
+        .expertOffsets(addressOrNull(expertOffsets))
+        .activeExperts(addressOrNull(activeExperts))
+        .output(address(output))
+        .numTokens(input.dim(0))
+        .numRows(Math.min(output.dim(0), sourceRows == null ? input.dim(0) : sourceRows.dim(0)))
+        .numActive(numActive)
+        .inputType(input.dtype().code())
+        .activation(activation.code())
+        .outputType(output.dtype().code());
+  }
+
+  /** For devices, which do not say what they find: here, before anything runs. */
+  private static void requireResident(
+      Tensor expertOffsets, Tensor activeExperts, ExpertMatrices weights) {
+    int[] offsets = expertOffsets.toIntArray();
+    for (int expert : activeExperts.toIntArray()) {
+      if (expert >= 0 && offsets[expert] < offsets[expert + 1] && !weights.isResident(expert))
+        throw new ExpertNotResidentException(expert);
+    }
+  }
+
+  private static void check(TensorMemory memory, Product product) {
+    if (product.expertOffsets != null || product.activeExperts != null || product.sourceRows != null)
+      checkIndices(
+          memory,
+          product.sourceRows,
+          product.expertOffsets,
+          product.activeExperts,
+          product.numActive,
+          product.weights);
+    else if (product.numActive != 1)
+      throw new IllegalArgumentException(
+          "numActive must be 1 for a plain product, found " + product.numActive);
+    check(memory, product.input, product.weights, product.activation, product.output);
+  }
+
+  private static void check(
+      TensorMemory memory,
+      Tensor input,
+      ExpertMatrices weights,
+      Activation activation,
+      Tensor output) {
+    input.requireIn("input", memory);
+    weights.requireIn("weights", memory);
+    output.requireIn("output", memory);
+    input.requireFloating("input", ANY, weights.inputSize());
+    output.requireFloating("output", ANY, weights.outputSize());
+    requireF32OrBf16("input", input.dtype());
+    requireF32OrBf16("output", output.dtype());
+    if (activation.needsGate() && !weights.isGated()) {
+      throw new IllegalArgumentException(
+          "activation must be one without a gate, found "
+              + activation
+              + ": the matrices are not gated");
+    }
+    output.requireDisjoint("output", "input", input);
+    weights.requireOpen();
+  }
+
+  private static void checkIndices(
+      TensorMemory memory,
+      Tensor sourceRows,
+      Tensor expertOffsets,
+      Tensor activeExperts,
+      int numActive,
+      ExpertMatrices weights) {
+    if (sourceRows != null) {
+      sourceRows.require("sourceRows", I32, ANY);
+      sourceRows.requireIn("sourceRows", memory);
+    }
+    expertOffsets.require("expertOffsets", I32, weights.numExperts() + 1L);
+    expertOffsets.requireIn("expertOffsets", memory);
+    activeExperts.require("activeExperts", I32, ANY);
+    activeExperts.requireIn("activeExperts", memory);
+    if (numActive < 0 || numActive > activeExperts.dim(0)) {
+      throw new IllegalArgumentException(
+          "numActive must lie in [0, " + activeExperts.dim(0) + "], found " + numActive);
+    }
+  }
+
+  private static void requireF32OrBf16(String name, DType dtype) {
+    if (dtype != F32 && dtype != BF16)
+      throw new IllegalArgumentException(name + " must be f32 or bf16, found " + dtype);
+  }
+}

@@ -1,0 +1,437 @@
+package org.winnow.op;
+
+import static org.winnow.internal.Internals.address;
+import org.winnow.internal.AttentionArguments;
+import org.winnow.internal.KvAppendArguments;
+
+import static org.winnow.DType.F32;
+import static org.winnow.DType.I64;
+import static org.winnow.DType.U64;
+
+import java.util.Arrays;
+import org.winnow.Backend;
+import org.winnow.ContextLengthException;
+import org.winnow.Tensor;
+import org.winnow.TensorMemory;
+import org.winnow.internal.MirroredTensor;
+import org.winnow.internal.NativeCall;
+import org.winnow.internal.Resources;
+
+/**
+ * Keys and values of one sequence, all layers, outside the Java heap: pages of {@link #PAGE_TOKENS}
+ * tokens, allocated as they are needed.
+ *
+ * <p>A step appends the new tokens' keys and values to every layer, runs attention there, and at
+ * the end calls {@link #advance}. A step that fails before that leaves the sequence as it was. For
+ * one thread at a time; {@link #close()} may come from any.
+ *
+ * <p>Memory: {@code numLayers * numKvHeads * (keyWidth + valueWidth) * 4} bytes per token, rounded
+ * up to a page; a latent cache needs {@code numLayers * keyWidth * 4}.
+ */
+public final class KvCache implements AutoCloseable {
+  /** Tokens per page. */
+  public static final int PAGE_TOKENS = 64;
+
+  private final Resources open = new Resources();
+  private final TensorMemory memory;
+  private final int numLayers;
+  private final int numKvHeads;
+  private final int keyWidth;
+  private final int valueWidth;
+  private final boolean latent;
+  private final int contextLimit;
+  private final Tensor[] pages; // [numLayers, keys then values of a layer] f32 each
+  private final MirroredTensor keyPages;
+  private final MirroredTensor valuePages;
+  private final MirroredTensor position; // the length, for operations
+  private final long[] written; // positions that a layer holds
+  private int numPages;
+  private int numPagesHandedOver; // that operations know of
+  private int length;
+  private volatile boolean closed;
+
+  /**
+   * @param contextLimit the most tokens that the sequence may hold
+   * @throws IllegalArgumentException naming the number that is not positive
+   */
+  public KvCache(int numLayers, int numKvHeads, int keyWidth, int valueWidth, int contextLimit) {
+    this(TensorMemory.host(), numLayers, numKvHeads, keyWidth, valueWidth, contextLimit);
+  }
+
+  /** The same in the memory of the backend that is to compute on it. */
+  public KvCache(
+      TensorMemory memory,
+      int numLayers,
+      int numKvHeads,
+      int keyWidth,
+      int valueWidth,
+      int contextLimit) {
+    this(memory, numLayers, numKvHeads, keyWidth, valueWidth, contextLimit, false);
+  }
+
+  /**
+   * A cache of latents (c, k_rope), one for all heads: a key is the whole row, a value its first
+   * {@code latentWidth} elements.
+   *
+   * @param latentWidth width of c, {@code kv_lora_rank}
+   * @param ropeWidth width of k_rope
+   */
+  public static KvCache ofLatents(int numLayers, int latentWidth, int ropeWidth, int contextLimit) {
+    return ofLatents(TensorMemory.host(), numLayers, latentWidth, ropeWidth, contextLimit);
+  }
+
+  /** The same in the memory of the backend that is to compute on it. */
+  public static KvCache ofLatents(
+      TensorMemory memory, int numLayers, int latentWidth, int ropeWidth, int contextLimit) {
+    return new KvCache(
+        memory,
+        numLayers,
+        1,
+        Math.addExact(latentWidth, ropeWidth),
+        latentWidth,
+        contextLimit,
+        true);
+  }
+
+  private KvCache(
+      TensorMemory memory,
+      int numLayers,
+      int numKvHeads,
+      int keyWidth,
+      int valueWidth,
+      int contextLimit,
+      boolean latent) {
+    requirePositive("numLayers", numLayers);
+    requirePositive("numKvHeads", numKvHeads);
+    requirePositive("keyWidth", keyWidth);
+    requirePositive("valueWidth", valueWidth);
+    requirePositive("contextLimit", contextLimit);
+    this.memory = memory;
+    this.numLayers = numLayers;
+    this.numKvHeads = numKvHeads;
+    this.keyWidth = keyWidth;
+    this.valueWidth = valueWidth;
+    this.latent = latent;
+    this.contextLimit = contextLimit;
+    int maxPages = (int) ((contextLimit + (long) PAGE_TOKENS - 1) / PAGE_TOKENS);
+    pages = new Tensor[maxPages];
+    written = new long[numLayers];
+    try {
+      keyPages = open.keep(new MirroredTensor(memory, U64, numLayers, maxPages));
+      valuePages = open.keep(new MirroredTensor(memory, U64, numLayers, maxPages));
+      position = open.keep(new MirroredTensor(memory, I64, 1));
+    } catch (RuntimeException | Error e) {
+      open.closeAfter(e);
+      throw e;
+    }
+  }
+
+  public int numLayers() {
+    return numLayers;
+  }
+
+  public int numKvHeads() {
+    return numKvHeads;
+  }
+
+  public int keyWidth() {
+    return keyWidth;
+  }
+
+  public int valueWidth() {
+    return valueWidth;
+  }
+
+  /** Where the keys and values lie. */
+  public TensorMemory memory() {
+    return memory;
+  }
+
+  /** Whether values are the first elements of keys: made by {@link #ofLatents}. */
+  public boolean isLatent() {
+    return latent;
+  }
+
+  public int contextLimit() {
+    return contextLimit;
+  }
+
+  /** Tokens of the sequence so far; the position of the next one. */
+  public int length() {
+    return length;
+  }
+
+  /**
+   * Positions that a layer holds: the length, plus what has been appended since the last {@link
+   * #advance}.
+   */
+  public long written(int layer) {
+    return written[layer];
+  }
+
+  /** Bytes of the pages allocated so far. */
+  public synchronized long sizeBytes() {
+    return (long) numPages * numLayers * layerElements() * F32.sizeBytes();
+  }
+
+  /** What attention over a layer's pages gets. */
+  void describe(int layer, AttentionArguments arguments) {
+    arguments
+        .keyPages(pages(keyPages(), layer))
+        .valuePages(pages(valuePages(), layer))
+        .cacheLength(address(positionCell()))
+        .contextLimit(contextLimit)
+        .numKvHeads(numKvHeads)
+        .keyWidth(keyWidth)
+        .valueWidth(valueWidth)
+        .valueRowStride(valueRowStride())
+        .pageSize(PAGE_TOKENS);
+  }
+
+  /** What an append to a layer's key pages, or value pages, gets. */
+  void describe(int layer, boolean values, KvAppendArguments arguments) {
+    arguments
+        .pages(pages(values ? valuePages() : keyPages(), layer))
+        .cacheLength(address(positionCell()))
+        .firstPosition(length)
+        .numHeads(numKvHeads)
+        .pageSize(PAGE_TOKENS)
+        .rowStride(values ? valueRowStride() : keyWidth);
+  }
+
+  /** Address of the layer's row of a table of pages. */
+  private long pages(Tensor table, int layer) {
+    return address(table) + (long) layer * pages.length * Long.BYTES;
+  }
+
+  /** Elements between the values of two positions of one head. */
+  public int valueRowStride() {
+    return latent ? keyWidth : valueWidth;
+  }
+
+  /**
+   * Makes room for tokens after the present length.
+   *
+   * @throws ContextLengthException if the sequence would pass its limit; nothing has changed then
+   * @throws org.winnow.BudgetException if the memory has no room; pages allocated so far are kept
+   * @throws IllegalStateException after {@link #close()}
+   */
+  public synchronized void reserve(int numTokens) {
+    requireOpen();
+    if (numTokens < 0)
+      throw new IllegalArgumentException("numTokens must not be negative, found " + numTokens);
+    if ((long) length + numTokens > contextLimit)
+      throw new ContextLengthException(contextLimit, (long) length + numTokens);
+    while ((long) numPages * PAGE_TOKENS < (long) length + numTokens) addPage();
+    if (numPagesHandedOver == numPages) return;
+    keyPages.fromHost();
+    valuePages.fromHost();
+    numPagesHandedOver = numPages;
+  }
+
+  /**
+   * Writes the keys and values of the tokens that follow {@link #length()}; makes room first.
+   *
+   * @param keys [numTokens, numKvHeads, keyWidth] f32
+   * @param values [numTokens, numKvHeads, valueWidth] f32
+   * @throws ContextLengthException if the sequence would pass its limit
+   * @throws IllegalArgumentException naming the argument that is wrong; nothing has been written
+   *     then
+   * @throws IllegalStateException if a tensor, the cache or the backend is closed, or for a cache
+   *     of latents
+   */
+  public void append(Backend backend, int layer, Tensor keys, Tensor values) {
+    requireLayer(layer);
+    if (latent)
+      throw new IllegalStateException(
+          "a cache of latents holds no separate values: use appendLatents");
+    keys.require("keys", F32, Tensor.ANY, numKvHeads, keyWidth);
+    values.require("values", F32, keys.dim(0), numKvHeads, valueWidth);
+    int numTokens = Math.toIntExact(keys.dim(0));
+    reserve(numTokens);
+    long keyStride = (long) numKvHeads * keyWidth;
+    long valueStride = (long) numKvHeads * valueWidth;
+    KvAppend.run(backend, keys, 0, keyStride, keyWidth, this, layer, false, 0, keyWidth, numTokens);
+    KvAppend.run(
+        backend, values, 0, valueStride, valueWidth, this, layer, true, 0, valueWidth, numTokens);
+    written[layer] = length + (long) numTokens;
+  }
+
+  /**
+   * Writes the latents of the tokens that follow {@link #length()}; makes room first.
+   *
+   * @param latents [numTokens, latentWidth] f32: c
+   * @param ropeKeys [numTokens, any] f32, whose last ropeWidth columns are k_rope
+   * @throws ContextLengthException if the sequence would pass its limit
+   * @throws IllegalArgumentException naming the argument that is wrong; nothing has been written
+   *     then
+   * @throws IllegalStateException if a tensor, the cache or the backend is closed, or for a cache
+   *     of keys and values
+   */
+  public void appendLatents(Backend backend, int layer, Tensor latents, Tensor ropeKeys) {
+    requireLayer(layer);
+    if (!latent)
+      throw new IllegalStateException("a cache of keys and values holds no latents: use append");
+    int ropeWidth = keyWidth - valueWidth;
+    latents.require("latents", F32, Tensor.ANY, valueWidth);
+    ropeKeys.require("ropeKeys", F32, latents.dim(0), Tensor.ANY);
+    if (ropeKeys.dim(1) < ropeWidth)
+      throw new IllegalArgumentException(
+          "ropeKeys must have " + ropeWidth + " columns, found " + ropeKeys.dim(1));
+    int numTokens = Math.toIntExact(latents.dim(0));
+    reserve(numTokens);
+    KvAppend.run(backend, latents, 0, valueWidth, 0, this, layer, false, 0, valueWidth, numTokens);
+    KvAppend.run(
+        backend,
+        ropeKeys,
+        ropeKeys.dim(1) - ropeWidth,
+        ropeKeys.dim(1),
+        0,
+        this,
+        layer,
+        false,
+        valueWidth,
+        ropeWidth,
+        numTokens);
+    written[layer] = length + (long) numTokens;
+  }
+
+  /**
+   * Ends a step: the sequence is so many tokens longer.
+   *
+   * @throws IllegalStateException if a layer lacks them
+   */
+  public synchronized void advance(int numTokens) {
+    requireOpen();
+    for (int layer = 0; layer < numLayers; layer++) {
+      if (written[layer] != length + (long) numTokens) {
+        throw new IllegalStateException(
+            "layer "
+                + layer
+                + " must hold "
+                + (length + (long) numTokens)
+                + " positions, found "
+                + written[layer]);
+      }
+    }
+    setLength(length + numTokens);
+  }
+
+  /**
+   * As {@link #advance}, where captured operations have written the tokens into every layer.
+   *
+   * @throws IllegalStateException if there is no room for them
+   */
+  public synchronized void advanceCaptured(int numTokens) {
+    requireOpen();
+    long roomTokens = numPagesHandedOver * (long) PAGE_TOKENS;
+    if (roomTokens < (long) length + numTokens)
+      throw new IllegalStateException(
+          "cache has room for " + roomTokens + " tokens: reserve before");
+    Arrays.fill(written, (long) length + numTokens);
+    setLength(length + numTokens);
+  }
+
+  /**
+   * Forgets the tokens from a position on; the pages stay allocated.
+   *
+   * @throws IllegalArgumentException unless {@code 0 <= newLength <= length()}
+   */
+  public synchronized void truncate(int newLength) {
+    requireOpen();
+    if (newLength < 0 || newLength > length)
+      throw new IllegalArgumentException(
+          "newLength must lie in [0, " + length + "], found " + newLength);
+    setLength(newLength);
+    Arrays.fill(written, newLength);
+  }
+
+  /** Frees all pages after waiting for operations that are running. May be called twice. */
+  @Override
+  public void close() {
+    synchronized (this) {
+      if (closed) return;
+      NativeCall.requireOutside();
+      closed = true;
+    }
+    open.close();
+  }
+
+  void requireIn(TensorMemory expected) {
+    if (memory != expected)
+      throw new IllegalArgumentException("cache must lie in " + expected + ", found " + memory);
+  }
+
+  void requireLayer(int layer) {
+    requireOpen();
+    if (layer < 0 || layer >= numLayers)
+      throw new IllegalArgumentException(
+          "layer must lie in [0, " + numLayers + "), found " + layer);
+  }
+
+  /** For {@link KvAppend}: pages for so many tokens after the length must have been reserved. */
+  void requireRoom(int numTokens) {
+    int room = numPagesHandedOver * PAGE_TOKENS - length;
+    if (numTokens < 0 || numTokens > room)
+      throw new IllegalArgumentException(
+          "numTokens must lie in [0, " + room + "], the room reserved, found " + numTokens);
+  }
+
+  /** The page that holds a position, [numLayers, elements of a layer] f32. */
+  Tensor page(int index) {
+    return pages[index];
+  }
+
+  /** The cell that holds {@link #length()}, [1] i64. */
+  Tensor positionCell() {
+    return position.tensor();
+  }
+
+  /** Addresses of the layers' key pages, [numLayers, maximum number of pages] u64. */
+  Tensor keyPages() {
+    return keyPages.tensor();
+  }
+
+  /** The same of the value pages. */
+  Tensor valuePages() {
+    return valuePages.tensor();
+  }
+
+  /** Elements of one layer in one page. */
+  private long layerElements() {
+    return (long) PAGE_TOKENS * numKvHeads * (latent ? keyWidth : keyWidth + valueWidth);
+  }
+
+  private void addPage() {
+    Tensor page = open.keep(Tensor.allocate(memory, F32, numLayers, layerElements()));
+    pages[numPages] = page;
+    long valuesOffset = (long) PAGE_TOKENS * numKvHeads * keyWidth * F32.sizeBytes();
+    for (int layer = 0; layer < numLayers; layer++) {
+      long keys = address(page) + layer * layerElements() * F32.sizeBytes();
+      long entry = layer * (long) pages.length + numPages;
+      keyPages.longs().put((int) entry, keys);
+      valuePages.longs().put((int) entry, latent ? keys : keys + valuesOffset);
+    }
+    numPages++;
+  }
+
+  private void setLength(int newLength) {
+    if (newLength == length) return;
+    position.longs().put(0, newLength);
+    try {
+      position.fromHost();
+    } catch (RuntimeException | Error e) { // refused in a step that is being captured, say
+      position.longs().put(0, length);
+      throw e;
+    }
+    length = newLength;
+  }
+
+  private void requireOpen() {
+    if (closed) throw new IllegalStateException("cache is closed");
+  }
+
+  private static void requirePositive(String name, int value) {
+    if (value < 1) throw new IllegalArgumentException(name + " must be positive, found " + value);
+  }
+}

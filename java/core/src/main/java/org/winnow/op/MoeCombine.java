@@ -1,0 +1,115 @@
+package org.winnow.op;
+
+import org.winnow.internal.MoeCombineArguments;
+import static org.winnow.internal.Internals.address;
+import static org.winnow.internal.Internals.addressOrNull;
+import org.winnow.internal.Internals;
+
+import static org.winnow.DType.BF16;
+import static org.winnow.DType.F32;
+import static org.winnow.Tensor.ANY;
+
+import java.lang.ref.Reference;
+import org.winnow.Backend;
+import org.winnow.Tensor;
+import org.winnow.TensorMemory;
+import org.winnow.internal.NativeCall;
+
+/**
+ * Adds up what the experts of each token computed.
+ *
+ * <pre>{@code
+ * output[t, i] = sum_p routingWeights[p] * expertOutput[assignmentRows[p], i]   for p in [tokenOffsets[t],
+ * tokenOffsets[t + 1])
+ *                + sigmoid(sharedGateLogits[t]) * shared[t, i]
+ * }</pre>
+ *
+ * In slot order, in f32, rounded once: the same bits whatever the batch and the instruction set.
+ * Native contract: {@code moe_combine.h}.
+ */
+public final class MoeCombine {
+  private MoeCombine() {}
+
+  /**
+   * @param expertOutput [at least numRows, hiddenSize] f32, rows sorted by expert
+   * @param routing the router's choices
+   * @param plan built from this routing
+   * @param shared [numTokens, hiddenSize] f32, the shared experts' output; null: none
+   * @param sharedGateLogits [numTokens, 1] f32; null: shared counts in full
+   * @param output [numTokens, hiddenSize] f32 or bf16, overwritten; must not overlap the inputs
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
+   *     run then
+   * @throws IllegalStateException if a tensor, the routing, the plan or the backend is closed
+   */
+  public static void run(
+      Backend backend,
+      Tensor expertOutput,
+      Routing routing,
+      ExpertPlan plan,
+      Tensor shared,
+      Tensor sharedGateLogits,
+      Tensor output) {
+    NativeCall call = NativeCall.enter();
+    try {
+      TensorMemory memory = backend.memory();
+      routing.requireOpen();
+      plan.requireOpen();
+      routing.requireIn(memory);
+      plan.requireIn(memory);
+      if (plan.numRows() != routing.numRows() || plan.numTokens() != routing.numTokens()) {
+        throw new IllegalArgumentException(
+            "plan must be built from the routing, found " + plan + " and " + routing);
+      }
+      output.requireFloating("output", routing.numTokens(), ANY);
+      output.requireIn("output", memory);
+      if (output.dtype() != F32 && output.dtype() != BF16) {
+        throw new IllegalArgumentException("output must be f32 or bf16, found " + output.dtype());
+      }
+      expertOutput.require("expertOutput", F32, ANY, output.dim(1));
+      expertOutput.requireIn("expertOutput", memory);
+      if (expertOutput.dim(0) < plan.numRows()) {
+        throw new IllegalArgumentException(
+            "expertOutput must have at least "
+                + plan.numRows()
+                + " rows, found "
+                + expertOutput.dim(0));
+      }
+      output.requireDisjoint("output", "expertOutput", expertOutput);
+      if (shared != null) {
+        shared.require("shared", F32, output.dim(0), output.dim(1));
+        shared.requireIn("shared", memory);
+        output.requireDisjoint("output", "shared", shared);
+      }
+      if (sharedGateLogits != null) {
+        if (shared == null)
+          throw new IllegalArgumentException(
+              "sharedGateLogits must be null without shared, found " + sharedGateLogits);
+        sharedGateLogits.require("sharedGateLogits", F32, output.dim(0), 1);
+        sharedGateLogits.requireIn("sharedGateLogits", memory);
+        output.requireDisjoint("output", "sharedGateLogits", sharedGateLogits);
+      }
+      MoeCombineArguments arguments = call.arguments().moeCombine;
+      arguments
+          .expertOutput(address(expertOutput))
+          .tokenOffsets(address(routing.tokenOffsets()))
+          .assignmentRows(address(plan.assignmentRows()))
+          .routingWeights(address(routing.routingWeights()))
+          .shared(addressOrNull(shared))
+          .sharedGateLogits(addressOrNull(sharedGateLogits))
+          .output(address(output))
+          .numTokens(output.dim(0))
+          .numRows(plan.numRows())
+          .hiddenSize(output.dim(1))
+          .outputType(output.dtype().code());
+      Internals.kernels(backend).moeCombine(arguments);
+    } finally {
+      call.exit();
+      Reference.reachabilityFence(expertOutput);
+      Reference.reachabilityFence(routing);
+      Reference.reachabilityFence(plan);
+      Reference.reachabilityFence(shared);
+      Reference.reachabilityFence(sharedGateLogits);
+      Reference.reachabilityFence(output);
+    }
+  }
+}

@@ -1,0 +1,66 @@
+package org.winnow.op;
+
+import org.winnow.internal.RmsNormArguments;
+import static org.winnow.internal.Internals.address;
+import org.winnow.internal.Internals;
+import static org.winnow.DType.F32;
+import static org.winnow.Tensor.ANY;
+
+import java.lang.ref.Reference;
+import org.winnow.Backend;
+import org.winnow.Tensor;
+import org.winnow.TensorMemory;
+import org.winnow.internal.NativeCall;
+
+/**
+ * Root-mean-square normalisation of rows.
+ *
+ * <pre>{@code
+ * output[r, i] = weight[i] * input[r, i] / sqrt(mean_i(input[r, i]^2) + epsilon)
+ * }</pre>
+ *
+ * Zhang and Sennrich 2019, arXiv:1910.07467, eq. (4), with epsilon inside the root. Native
+ * contract: {@code rms_norm.h}.
+ */
+public final class RmsNorm {
+  private RmsNorm() {}
+
+  /**
+   * @param input [numRows, hiddenSize] f32
+   * @param weight [hiddenSize] f32
+   * @param output [numRows, hiddenSize] f32, overwritten; may be {@code input} itself
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
+   *     run then
+   * @throws IllegalStateException if a tensor or the backend is closed
+   */
+  public static void run(
+      Backend backend, Tensor input, Tensor weight, Tensor output, float epsilon) {
+    NativeCall call = NativeCall.enter();
+    try {
+      TensorMemory memory = backend.memory();
+      input.require("input", F32, ANY, ANY);
+      input.requireIn("input", memory);
+      weight.require("weight", F32, input.dim(1));
+      weight.requireIn("weight", memory);
+      output.require("output", F32, input.dim(0), input.dim(1));
+      output.requireIn("output", memory);
+      if (!(epsilon >= 0))
+        throw new IllegalArgumentException("epsilon must not be negative, found " + epsilon);
+      RmsNormArguments arguments = call.arguments().rmsNorm;
+      arguments
+          .input(address(input))
+          .weight(address(weight))
+          .output(address(output))
+          .numRows(input.dim(0))
+          .hiddenSize(input.dim(1))
+          .rowStride(input.dim(1))
+          .epsilon(epsilon);
+      Internals.kernels(backend).rmsNorm(arguments);
+    } finally {
+      call.exit();
+      Reference.reachabilityFence(input);
+      Reference.reachabilityFence(weight);
+      Reference.reachabilityFence(output);
+    }
+  }
+}

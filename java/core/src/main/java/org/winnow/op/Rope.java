@@ -1,0 +1,87 @@
+package org.winnow.op;
+
+import org.winnow.internal.RopeArguments;
+import static org.winnow.internal.Internals.address;
+import org.winnow.internal.Internals;
+import org.winnow.attention.RopeFrequencies;
+import static org.winnow.DType.F32;
+import static org.winnow.Tensor.ANY;
+
+import java.lang.ref.Reference;
+import org.winnow.Backend;
+import org.winnow.Tensor;
+import org.winnow.TensorMemory;
+import org.winnow.internal.NativeCall;
+
+/**
+ * Rotary position embedding, in place: pair i of a head's rotary part is turned by the angle of its
+ * token.
+ *
+ * <pre>{@code
+ * first'  = first * cos[t, i] - second * sin[t, i]
+ * second' = second * cos[t, i] + first * sin[t, i]
+ * }</pre>
+ *
+ * Su et al. 2021, arXiv:2104.09864, eq. (34). Native contract: {@code rope.h}.
+ */
+public final class Rope {
+  /** Which elements of the rotary part form a pair. */
+  public enum Layout {
+    /** Elements i and i + numPairs: Llama, Mixtral, Qwen, OLMoE, gpt-oss. */
+    HALF_SPLIT,
+    /** Elements 2i and 2i + 1: DeepSeek's latent attention. */
+    INTERLEAVED
+  }
+
+  private Rope() {}
+
+  /**
+   * @param values [numTokens, numHeads, headDim] f32, overwritten
+   * @param cos [numTokens, numPairs] f32, from {@link RopeFrequencies#angles}
+   * @param sin [numTokens, numPairs] f32, likewise
+   * @param rotaryOffset where the rotary part, 2 numPairs long, begins in a head; the rest of the
+   *     head stays as it is
+   * @throws IllegalArgumentException naming the argument that is wrong; nothing has run then
+   * @throws IllegalStateException if a tensor or the backend is closed
+   */
+  public static void run(
+      Backend backend, Tensor values, Tensor cos, Tensor sin, int rotaryOffset, Layout layout) {
+    NativeCall call = NativeCall.enter();
+    try {
+      TensorMemory memory = backend.memory();
+      values.require("values", F32, ANY, ANY, ANY);
+      values.requireIn("values", memory);
+      cos.require("cos", F32, values.dim(0), ANY);
+      cos.requireIn("cos", memory);
+      sin.require("sin", F32, cos.dim(0), cos.dim(1));
+      sin.requireIn("sin", memory);
+      if (rotaryOffset < 0 || rotaryOffset + 2 * cos.dim(1) > values.dim(2)) {
+        throw new IllegalArgumentException(
+            "rotary part must lie in [0, "
+                + values.dim(2)
+                + "), found ["
+                + rotaryOffset
+                + ", "
+                + (rotaryOffset + 2 * cos.dim(1))
+                + ")");
+      }
+      RopeArguments arguments = call.arguments().rope;
+      arguments
+          .values(address(values))
+          .cos(address(cos))
+          .sin(address(sin))
+          .numTokens(values.dim(0))
+          .numHeads(values.dim(1))
+          .headDim(values.dim(2))
+          .rotaryOffset(rotaryOffset)
+          .numPairs(cos.dim(1))
+          .interleaved(layout == Layout.INTERLEAVED ? 1 : 0);
+      Internals.kernels(backend).rope(arguments);
+    } finally {
+      call.exit();
+      Reference.reachabilityFence(values);
+      Reference.reachabilityFence(cos);
+      Reference.reachabilityFence(sin);
+    }
+  }
+}

@@ -1,0 +1,201 @@
+package org.winnow.op;
+
+import java.nio.FloatBuffer;
+import java.nio.IntBuffer;
+import java.util.Arrays;
+import org.winnow.DType;
+import org.winnow.Tensor;
+import org.winnow.TensorMemory;
+import org.winnow.internal.MirroredTensor;
+import org.winnow.internal.NativeCall;
+import org.winnow.internal.Resources;
+
+/**
+ * What a router chose for a batch of tokens: for each token any number of experts, best first, each
+ * with a weight.
+ *
+ * <p>Token t has the choices {@code tokenOffsets[t]} to {@code tokenOffsets[t + 1]} (exclusive).
+ * The tensors are as large as the largest batch so far; of expert ids and weights only the first
+ * {@link #numRows()} count. Reusable: routing again overwrites, and replaces a tensor that is too
+ * small. For one thread at a time.
+ */
+public final class Routing implements AutoCloseable {
+  private MirroredTensor tokenOffsets;
+  private MirroredTensor expertIds;
+  private MirroredTensor routingWeights;
+  private boolean[] listed = {};
+  private boolean routed;
+  private int numTokens;
+  private int numRows;
+  private volatile boolean closed;
+
+  /** For backends that compute in the host's memory. */
+  public Routing() {
+    this(TensorMemory.host());
+  }
+
+  /**
+   * @param memory where the tensors lie: the backend's
+   */
+  public Routing(TensorMemory memory) {
+    Resources open = new Resources();
+    try {
+      tokenOffsets = open.keep(new MirroredTensor(memory, DType.I32, 1));
+      expertIds = open.keep(new MirroredTensor(memory, DType.I32, 1));
+      routingWeights = open.keep(new MirroredTensor(memory, DType.F32, 1));
+    } catch (RuntimeException | Error e) {
+      open.closeAfter(e);
+      throw e;
+    }
+  }
+
+  /** Tokens of the last batch. */
+  public int numTokens() {
+    return numTokens;
+  }
+
+  /** Token-expert pairs of the last batch. */
+  public int numRows() {
+    return numRows;
+  }
+
+  /**
+   * Whether an operation of the backend made these choices, which it then trusts; those that were
+   * {@link #set(int[], int[], float[]) set} are checked where they are used.
+   */
+  public boolean isRouted() {
+    return routed;
+  }
+
+  /** [at least numTokens + 1] i32: exclusive prefix sum of choices per token. */
+  public Tensor tokenOffsets() {
+    return tokenOffsets.tensor();
+  }
+
+  /** [at least numRows] i32: choices by token, best first. */
+  public Tensor expertIds() {
+    return expertIds.tensor();
+  }
+
+  /** [at least numRows] f32: their weights. */
+  public Tensor routingWeights() {
+    return routingWeights.tensor();
+  }
+
+  /**
+   * Overwrites this with choices made elsewhere: for a router of one's own.
+   *
+   * @param tokenOffsets [numTokens + 1], ascending from 0 to the number of pairs
+   * @param expertIds [numRows], none negative
+   * @param routingWeights [numRows]
+   * @throws IllegalArgumentException naming the argument that is wrong; nothing has changed then
+   */
+  public void set(int[] tokenOffsets, int[] expertIds, float[] routingWeights) {
+    int rows = expertIds.length;
+    boolean ascending =
+        tokenOffsets.length > 0
+            && tokenOffsets[0] == 0
+            && tokenOffsets[tokenOffsets.length - 1] == rows;
+    for (int t = 1; t < tokenOffsets.length; t++)
+      ascending &= tokenOffsets[t - 1] <= tokenOffsets[t];
+    if (!ascending)
+      throw new IllegalArgumentException("tokenOffsets must ascend from 0 to " + rows);
+    if (routingWeights.length != rows) {
+      throw new IllegalArgumentException(
+          "routingWeights must be [" + rows + "], found [" + routingWeights.length + "]");
+    }
+    for (int expert : expertIds) {
+      if (expert < 0)
+        throw new IllegalArgumentException("expertIds must not be negative, found " + expert);
+    }
+    reserve(tokenOffsets.length - 1, rows);
+    this.tokenOffsets.tensor().slice(0, tokenOffsets.length).copyFrom(tokenOffsets);
+    this.expertIds.tensor().slice(0, rows).copyFrom(expertIds);
+    this.routingWeights.tensor().slice(0, rows).copyFrom(routingWeights);
+    numTokens = tokenOffsets.length - 1;
+    numRows = rows;
+  }
+
+  /**
+   * The distinct experts of the batch, each token's best before any token's second best: the order
+   * to read them ahead in.
+   *
+   * @param ids overwritten from the beginning
+   * @return how many there are
+   * @throws ArrayIndexOutOfBoundsException if {@code ids} is shorter than the number of experts
+   */
+  public int distinctExperts(int[] ids) {
+    NativeCall call = NativeCall.enter();
+    try {
+      requireOpen();
+      readBack();
+      IntBuffer offsets = tokenOffsets.ints();
+      IntBuffer chosen = expertIds.ints();
+      if (listed.length < ids.length) listed = new boolean[ids.length];
+      Arrays.fill(listed, false);
+      int count = 0;
+      int left = numRows;
+      for (int slot = 0; left > 0; slot++) {
+        for (int token = 0; token < numTokens; token++) {
+          int row = offsets.get(token) + slot;
+          if (row >= offsets.get(token + 1)) continue;
+          left--;
+          int expert = chosen.get(row);
+          if (listed[expert]) continue;
+          listed[expert] = true;
+          ids[count++] = expert;
+        }
+      }
+      return count;
+    } finally {
+      call.exit();
+    }
+  }
+
+  /** Releases the memory; may be called twice, and waits for operations that are running. */
+  @Override
+  public void close() {
+    NativeCall.requireOutside();
+    closed = true;
+    Resources.closeAll(tokenOffsets, expertIds, routingWeights);
+  }
+
+  @Override
+  public String toString() {
+    return "routing of " + numTokens + " tokens to " + numRows + " rows";
+  }
+
+  /**
+   * Makes room; what was chosen before is lost. Not from inside a native call: it may free memory.
+   */
+  void reserve(int tokens, int rows) {
+    requireOpen();
+    numTokens = 0;
+    numRows = 0;
+    routed = false;
+    tokenOffsets = tokenOffsets.grown(tokens + 1L);
+    expertIds = expertIds.grown(rows);
+    routingWeights = routingWeights.grown(rows);
+  }
+
+  /** After a router has written the choices of this many tokens. */
+  void set(int tokens, int rows) {
+    routed = true;
+    numTokens = tokens;
+    numRows = rows;
+  }
+
+  void requireOpen() {
+    if (closed) throw new IllegalStateException("routing is closed");
+  }
+
+  void requireIn(TensorMemory expected) {
+    tokenOffsets.tensor().requireIn("routing", expected);
+  }
+
+  private void readBack() {
+    tokenOffsets.toHost();
+    expertIds.toHost();
+    routingWeights.toHost();
+  }
+}

@@ -1,0 +1,207 @@
+package org.winnow.op;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.winnow.Backend;
+import org.winnow.BackendsUnderTest;
+import org.winnow.BackendsUnderTest.Variant;
+import org.winnow.ContractTest;
+import org.winnow.Tensor;
+import org.winnow.op.AttentionProblem.Shape;
+
+@ContractTest
+public class AttentionTest {
+  private static final int MANY = BackendsUnderTest.sized(9, 65, 130);
+  private static final int LONG = BackendsUnderTest.sized(520, 970);
+  private static final int LATENTS = BackendsUnderTest.sized(520, 900, 1700);
+  private static final int HEADS = BackendsUnderTest.sized(4, 8, 16);
+
+  private final Backend backend = BackendsUnderTest.shared();
+
+  /**
+   * Instruction set, shape, sliding window, sinks: one head and many, groups of 1 to 8, odd widths,
+   * block and split edges.
+   */
+  static Stream<Arguments> problems() {
+    return BackendsUnderTest.variants().stream()
+        .flatMap(
+            variant ->
+                Stream.of(
+                    Arguments.of(variant, new Shape(1, 1, 1, 1, 1, 1), 0, false),
+                    Arguments.of(variant, new Shape(1, 1, 2, 1, 5, 3), 0, true),
+                    Arguments.of(variant, new Shape(48, 48, 4, 2, 16, 16), 0, false),
+                    Arguments.of(variant, new Shape(48, 48, 4, 2, 32, 32), 16, true),
+                    Arguments.of(variant, new Shape(65, 65, 3, 3, 17, 19), 0, false),
+                    Arguments.of(variant, new Shape(64, 127, 5, 1, 33, 7), 63, true),
+                    Arguments.of(variant, new Shape(1, 511, 8, 1, 128, 128), 0, false),
+                    Arguments.of(variant, new Shape(2, 513, 14, 2, 64, 64), 0, true),
+                    Arguments.of(variant, new Shape(MANY, LONG + MANY, 8, 2, 48, 40), 0, false),
+                    Arguments.of(variant, new Shape(MANY, LONG + MANY, 4, 4, 24, 24), 300, false),
+                    Arguments.of(variant, new Shape(1, LATENTS, HEADS, 1, 576, 512), 0, false)));
+  }
+
+  @ParameterizedTest
+  @MethodSource("problems")
+  void agreesWithDoublePrecision(Variant variant, Shape shape, int slidingWindow, boolean sinks) {
+    try (var p =
+        AttentionProblem.random(variant.backend(), new Random(42), shape, slidingWindow, sinks)) {
+      p.fillCache().check(p.run(), shape.numTokens() > 100 ? 13 : 1, 3);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("problems")
+  void hasTheSameBitsAloneAndInABatchAndOnAnyNumberOfThreads(
+      Variant variant, Shape shape, int slidingWindow, boolean sinks) {
+    Backend backend = variant.backend();
+    try (var p = AttentionProblem.random(backend, new Random(7), shape, slidingWindow, sinks)) {
+      float[] expected = p.fillCache().run();
+      assertThat(p.run(backend, 1)).isEqualTo(expected);
+      assertThat(p.run(backend, 29)).isEqualTo(expected);
+      for (var opener : variant.sameBits()) {
+        try (Backend other = opener.get()) {
+          assertThat(p.run(other)).isEqualTo(expected);
+          assertThat(p.run(other, 29)).isEqualTo(expected);
+        }
+      }
+    }
+  }
+
+  /**
+   * With scale 0 all weights are 1: the sum of small integers is exact in any order, the quotient
+   * is rounded once.
+   */
+  @ParameterizedTest
+  @MethodSource("problems")
+  void equalWeightsGiveTheExactMean(
+      Variant variant, Shape shape, int slidingWindow, boolean sinks) {
+    Random random = new Random(3);
+    float[] values = new float[shape.numPositions() * shape.numKvHeads() * shape.valueWidth()];
+    for (int i = 0; i < values.length; i++) values[i] = random.nextInt(9) - 4;
+    float[] query =
+        AttentionProblem.gaussian(random, shape.numTokens() * shape.numHeads() * shape.keyWidth());
+    float[] keys =
+        AttentionProblem.gaussian(
+            random, shape.numPositions() * shape.numKvHeads() * shape.keyWidth());
+    try (var p =
+        new AttentionProblem(
+            variant.backend(), shape, 0, slidingWindow, query, keys, values, null)) {
+      float[] result = p.fillCache().run();
+      for (int i = 0; i < result.length; i++) {
+        int column = i % shape.valueWidth();
+        int head = i / shape.valueWidth() % shape.numHeads();
+        int position = p.firstPosition() + i / shape.valueWidth() / shape.numHeads();
+        int begin = slidingWindow == 0 ? 0 : Math.max(0, position - slidingWindow + 1);
+        float sum = 0;
+        for (int j = begin; j <= position; j++) {
+          sum +=
+              values[
+                  (j * shape.numKvHeads() + head / (shape.numHeads() / shape.numKvHeads()))
+                          * shape.valueWidth()
+                      + column];
+        }
+        assertThat(result[i]).as("element %d", i).isEqualTo(sum / (position + 1 - begin));
+      }
+    }
+  }
+
+  /**
+   * Each query is the key of one earlier position; every other weight underflows to 0, so the
+   * output is that position's value, bit for bit.
+   */
+  @ParameterizedTest
+  @MethodSource(BackendsUnderTest.VARIANTS)
+  void findsTheOneKeyThatMatches(Variant variant) {
+    int numTokens = BackendsUnderTest.sized(20, 200);
+    var shape = new Shape(numTokens, 700, 2, 2, 64, 3);
+    Random random = new Random(5);
+    float[] keys = new float[700 * 2 * 64];
+    for (int i = 0; i < keys.length; i++) keys[i] = random.nextBoolean() ? 1 : -1;
+    float[] values = AttentionProblem.gaussian(random, 700 * 2 * 3);
+    float[] query = new float[numTokens * 2 * 64];
+    int[] target = new int[numTokens * 2];
+    for (int row = 0; row < target.length; row++) {
+      target[row] = random.nextInt(701 - numTokens + row / 2);
+      System.arraycopy(keys, (target[row] * 2 + row % 2) * 64, query, row * 64, 64);
+    }
+    try (var p =
+        new AttentionProblem(variant.backend(), shape, 200, 0, query, keys, values, null)) {
+      float[] result = p.fillCache().run();
+      for (int row = 0; row < target.length; row++) {
+        for (int c = 0; c < 3; c++) {
+          assertThat(result[row * 3 + c])
+              .as("row %d", row)
+              .isEqualTo(values[(target[row] * 2 + row % 2) * 3 + c]);
+        }
+      }
+    }
+  }
+
+  @Test
+  void comparatorFailsOnNaNAndOnOneWrongElement() {
+    try (var p =
+        AttentionProblem.random(backend, new Random(1), new Shape(3, 9, 2, 1, 8, 8), 0, false)) {
+      float[] result = p.fillCache().run();
+      p.check(result, 1, 1);
+      float kept = result[17];
+      result[17] = Float.NaN;
+      assertThatThrownBy(() -> p.check(result, 1, 1)).isInstanceOf(AssertionError.class);
+      result[17] = kept + 1e-3f;
+      assertThatThrownBy(() -> p.check(result, 1, 1))
+          .isInstanceOf(AssertionError.class)
+          .hasMessageStartingWith("token 1, head 0, column 1");
+    }
+  }
+
+  @Test
+  void namesTheArgumentThatIsWrong() {
+    try (var p =
+            AttentionProblem.random(backend, new Random(1), new Shape(2, 9, 4, 2, 8, 6), 0, false);
+        Tensor query = backend.f32(2, 4, 8);
+        Tensor threeHeads = backend.f32(2, 3, 8);
+        Tensor narrow = backend.f32(2, 4, 7);
+        Tensor output = backend.f32(2, 4, 6);
+        Tensor threeHeadsOutput = backend.f32(2, 3, 6);
+        Tensor sinks = backend.f32(3)) {
+      p.fillCache();
+      var options = p.options();
+      assertThatThrownBy(() -> Attention.run(backend, narrow, p.cache(), 0, 0, options, output))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("query must be [any, any, 8], found [2, 4, 7]");
+      assertThatThrownBy(() -> Attention.run(backend, query, p.cache(), 0, 0, options, query))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("output must be [2, 4, 6], found [2, 4, 8]");
+      assertThatThrownBy(
+              () -> Attention.run(backend, threeHeads, p.cache(), 0, 0, options, threeHeadsOutput))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("query must have a multiple of 2 heads, found 3");
+      assertThatThrownBy(() -> Attention.run(backend, query, p.cache(), 0, 8, options, output))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("positions must lie in [0, 9) of layer 0, found [8, 10)");
+      assertThatThrownBy(() -> Attention.run(backend, query, p.cache(), 1, 0, options, output))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("layer must lie in [0, 1), found 1");
+      assertThatThrownBy(
+              () ->
+                  Attention.run(
+                      backend, query, p.cache(), 0, 0, new AttentionOptions(1, 0, sinks), output))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("sinks must be [4], found [3]");
+      assertThatThrownBy(() -> new AttentionOptions(Float.NaN, 0, null))
+          .hasMessage("scale must be finite, found NaN");
+      assertThatThrownBy(() -> new AttentionOptions(1, -1, null))
+          .hasMessage("slidingWindow must not be negative, found -1");
+      p.cache().close();
+      assertThatThrownBy(() -> Attention.run(backend, query, p.cache(), 0, 0, options, output))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("cache is closed");
+    }
+  }
+}

@@ -1,0 +1,376 @@
+package org.winnow.op;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.Arrays;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.winnow.AnotherMemory;
+import org.winnow.Backend;
+import org.winnow.BackendsUnderTest;
+import org.winnow.BackendsUnderTest.Variant;
+import org.winnow.ContractTest;
+import org.winnow.DType;
+import org.winnow.ExpertNotResidentException;
+import org.winnow.Tensor;
+import org.winnow.TensorMemory;
+import org.winnow.WeightFormat;
+import org.winnow.op.GroupedGemmProblem.Exact;
+import org.winnow.op.GroupedGemmProblem.Form;
+
+@ContractTest
+public class GroupedGemmTest {
+  /**
+   * None, one, around tiles of 2 and 4 rows, enough for panels of every type, more than a block of
+   * rows.
+   */
+  private static final int[] ROWS =
+      BackendsUnderTest.sized(
+          new int[] {1, 0, 2, 3, 5, 33, 70}, new int[] {1, 0, 2, 3, 4, 5, 12, 13, 33, 140});
+
+  private final Backend backend = BackendsUnderTest.shared();
+
+  static Stream<Arguments> variantsAndTypes() {
+    return BackendsUnderTest.matrixVariants().stream()
+        .flatMap(
+            variant ->
+                Stream.of(WeightFormat.values())
+                    .flatMap(
+                        weight ->
+                            Stream.of(DType.F32, DType.BF16)
+                                .map(input -> Arguments.of(variant, input, weight))));
+  }
+
+  /** inputSize 1 to a step and one more; outputSize around panels of 4 and 6. */
+  private static final int[][] SIZES = {{1, 1}, {15, 6}, {33, 7}, {64, 13}};
+
+  private static final int LONG_SUM = BackendsUnderTest.sized(141, 1061);
+
+  /** Few and many, where inputSize goes beyond one block along k. */
+  private static final int[] ROWS_OF_LONG_SUMS = {3, 0, 13, 33};
+
+  @ParameterizedTest
+  @MethodSource("variantsAndTypes")
+  void smallIntegersAreExactInAnySummationOrder(
+      Variant variant, DType inputType, WeightFormat weightFormat) {
+    for (boolean gated : new boolean[] {false, true}) {
+      Form form = new Form(inputType, weightFormat, DType.F32, gated, true, Activation.RELU);
+      for (int[] size : SIZES) assertExact(variant.backend(), form, ROWS, size[0], size[1]);
+      assertExact(variant.backend(), form, ROWS_OF_LONG_SUMS, LONG_SUM, 5);
+      assertExact(variant.backend(), form, new int[] {2, 5}, 40, 200);
+    }
+  }
+
+  private static void assertExact(
+      Backend backend, Form form, int[] rows, int inputSize, int outputSize) {
+    try (var p =
+        GroupedGemmProblem.smallIntegers(backend, form, new Random(42), rows, inputSize, outputSize)
+            .run()) {
+      assertEveryElement(p, (exact, found) -> (float) exact.value() == found);
+    }
+  }
+
+  static Stream<Arguments> variantsAndForms() {
+    return BackendsUnderTest.matrixVariants().stream()
+        .flatMap(
+            variant ->
+                Stream.of(Activation.values())
+                    .flatMap(
+                        activation ->
+                            Stream.of(WeightFormat.values())
+                                .map(
+                                    weight ->
+                                        Arguments.of(
+                                            variant,
+                                            new Form(
+                                                weight == WeightFormat.F32 ? DType.F32 : DType.BF16,
+                                                weight,
+                                                weight == WeightFormat.BF16 ? DType.BF16 : DType.F32,
+                                                true,
+                                                weight != WeightFormat.BF16,
+                                                activation)))));
+  }
+
+  @ParameterizedTest
+  @MethodSource("variantsAndForms")
+  void realsAreWithinTheBoundOfF32Arithmetic(Variant variant, Form gated) {
+    for (boolean pair :
+        gated.activation().needsGate() ? new boolean[] {true} : new boolean[] {true, false}) {
+      Form form =
+          new Form(
+              gated.inputType(),
+              gated.weightFormat(),
+              gated.outputType(),
+              pair,
+              gated.biased(),
+              gated.activation());
+      try (var p =
+          GroupedGemmProblem.reals(
+                  variant.backend(), form, new Random(42), new int[] {2, 0, 1, 9, 17}, 67, 19)
+              .run()) {
+        assertEveryElement(p, (exact, found) -> Math.abs(found - exact.value()) <= exact.bound());
+      }
+    }
+  }
+
+  @Test
+  void theComparatorRefusesAnElementThatIsOffByMoreThanTheBound() {
+    try (var p =
+        GroupedGemmProblem.reals(backend, Form.plain(), new Random(42), new int[] {3}, 64, 5)
+            .run()) {
+      p.output().setFloat(7, (float) (p.exact(1, 2).value() + 3 * p.exact(1, 2).bound()));
+      assertThatThrownBy(
+              () ->
+                  assertEveryElement(
+                      p, (exact, found) -> Math.abs(found - exact.value()) <= exact.bound()))
+          .isInstanceOf(AssertionError.class)
+          .hasMessageContaining("row 1, column 2");
+      p.output().setFloat(7, Float.NaN);
+      assertThatThrownBy(
+              () ->
+                  assertEveryElement(
+                      p, (exact, found) -> Math.abs(found - exact.value()) <= exact.bound()))
+          .isInstanceOf(AssertionError.class);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("variantsAndTypes")
+  void theBitsDependNeitherOnThreadsNorOnTheOtherRows(
+      Variant variant, DType inputType, WeightFormat weightFormat) {
+    Form form = new Form(inputType, weightFormat, DType.F32, true, true, Activation.SILU);
+    int[] rowsPerExpert = {BackendsUnderTest.sized(37, 70, 140), 0, 3};
+    int columns = BackendsUnderTest.sized(37, 45, 125);
+    Backend backend = variant.backend();
+    try (var p =
+        GroupedGemmProblem.reals(backend, form, new Random(7), rowsPerExpert, LONG_SUM, columns)
+            .run()) {
+      float[] expected = p.output().toFloatArray();
+      for (var opener : variant.sameBits()) {
+        try (Backend other = opener.get()) {
+          p.output().fill(Float.NaN);
+          assertThat(p.run(other).output().toFloatArray()).isEqualTo(expected);
+        }
+      }
+      p.output().fill(Float.NaN);
+      assertThat(p.run().output().toFloatArray()).isEqualTo(expected);
+      if (!variant.rowsAreIndependent()) return;
+      for (int rows = 1;
+          rows <= 33;
+          rows = rows < 5 ? rows + 1 : rows * 2) { // expert 0 with its first rows only
+        try (Tensor offsets = backend.of(new int[] {0, rows, rows, rows}, 4);
+            Tensor active = backend.of(new int[] {0}, 1);
+            Tensor output = backend.f32(rows, columns)) {
+          GroupedGemm.run(
+              backend,
+              p.input(),
+              p.sourceRows(),
+              offsets,
+              active,
+              1,
+              p.weights(),
+              form.activation(),
+              output);
+          assertThat(output.toFloatArray()).isEqualTo(Arrays.copyOf(expected, rows * columns));
+        }
+      }
+    }
+  }
+
+  @Test
+  void computesOnlyActiveExpertsAndReadsNothingOfOthers() {
+    try (var p =
+            GroupedGemmProblem.reals(
+                backend, Form.plain(), new Random(3), new int[] {4, 5, 6}, 33, 9);
+        Tensor active = backend.of(new int[] {1, 9, 9}, 3)) {
+      p.weights().clear(0);
+      p.weights().clear(2);
+      GroupedGemm.run(
+          backend,
+          p.input(),
+          p.sourceRows(),
+          p.expertOffsets(),
+          active,
+          1,
+          p.weights(),
+          Activation.NONE,
+          p.output());
+      float[] found = p.output().toFloatArray();
+      for (int row = 0; row < 15; row++) {
+        for (int column = 0; column < 9; column++) {
+          assertThat(Float.isNaN(found[row * 9 + column])).isEqualTo(row < 4 || row >= 9);
+        }
+      }
+    }
+  }
+
+  @Test
+  void nothingToDoIsDone() {
+    try (var p =
+        GroupedGemmProblem.reals(backend, Form.plain(), new Random(3), new int[] {0, 0}, 4, 3)) {
+      p.run();
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"F32", "BF16"})
+  void infinitiesAndNansInOneRowStayInThatRow(DType inputType) {
+    Form form = new Form(inputType, WeightFormat.of(inputType), DType.F32, true, false, Activation.SILU);
+    try (var p = GroupedGemmProblem.reals(backend, form, new Random(5), new int[] {6}, 40, 7)) {
+      int poisoned = p.source(2);
+      p.input().setFloat(poisoned * 40L + 39, Float.NaN);
+      p.run();
+      for (int row = 0; row < 6; row++) {
+        assertThat(Float.isNaN(p.output().getFloat(row * 7L + 6)))
+            .isEqualTo(p.source(row) == poisoned);
+      }
+    }
+  }
+
+  @Test
+  void takesAPlan() {
+    try (var p =
+            GroupedGemmProblem.reals(backend, Form.plain(), new Random(1), new int[] {2, 1}, 4, 3);
+        ExpertPlan empty = new ExpertPlan(backend.memory());
+        Tensor half = backend.f32(2, 3)) {
+      assertThatThrownBy(
+              () -> GroupedGemm.run(backend, p.input(), empty, p.weights(), Activation.NONE, half))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("expertOffsets must be [3], found [2]");
+      empty.close();
+      assertThatThrownBy(
+              () -> GroupedGemm.run(backend, p.input(), empty, p.weights(), Activation.NONE, half))
+          .isInstanceOf(IllegalStateException.class);
+    }
+  }
+
+  @Test
+  void namesTheArgumentThatIsWrong() {
+    try (var p =
+            GroupedGemmProblem.reals(backend, Form.plain(), new Random(1), new int[] {2}, 4, 3);
+        Tensor tooWide = backend.f32(2, 5);
+        Tensor half = backend.allocate(DType.F16, 2, 4);
+        Tensor halfOutput = backend.allocate(DType.F16, 2, 3)) {
+      refuses(
+          "input must be [any, 4], found [2, 5]",
+          () -> run(p, tooWide, 1, Activation.NONE, p.output()));
+      refuses(
+          "input must be f32 or bf16, found f16",
+          () -> run(p, half, 1, Activation.NONE, p.output()));
+      refuses(
+          "output must be [any, 3], found [2, 5]",
+          () -> run(p, p.input(), 1, Activation.NONE, tooWide));
+      refuses(
+          "output must be f32 or bf16, found f16",
+          () -> run(p, p.input(), 1, Activation.NONE, halfOutput));
+      refuses(
+          "numActive must lie in [0, 1], found 2",
+          () -> run(p, p.input(), 2, Activation.NONE, p.output()));
+      refuses(
+          "activation must be one without a gate, found CLAMPED_SWIGLU: the matrices are not gated",
+          () -> run(p, p.input(), 1, Activation.CLAMPED_SWIGLU, p.output()));
+      refuses(
+          "output must not overlap input",
+          () ->
+              run(
+                  p,
+                  p.input(),
+                  1,
+                  Activation.NONE,
+                  p.input().slice(0, 1).reshape(4).slice(0, 3).reshape(1, 3)));
+      assertThat(p.output().toFloatArray()).containsOnly(Float.NaN);
+    }
+  }
+
+  @Test
+  void anExpertThatIsAbsentIsNamedOrItsRowsAreNaN() {
+    try (var p =
+        GroupedGemmProblem.reals(
+            backend, Form.plain(), new Random(1), new int[] {2, 0, 3, 1}, 4, 3)) {
+      p.weights().clear(2);
+      p.weights().clear(3);
+      p.output().fill(7);
+      try {
+        p.run();
+        float[] found = p.output().toFloatArray();
+        for (int i = 0; i < found.length; i++) assertThat(Float.isNaN(found[i])).isEqualTo(i >= 6);
+      } catch (ExpertNotResidentException e) {
+        assertThat(e).hasMessageStartingWith("expert 2 has rows");
+        assertThat(p.output().toFloatArray()).containsOnly(7);
+      }
+    }
+  }
+
+  @Test
+  void aListMayEndWithNone() {
+    try (var p =
+            GroupedGemmProblem.reals(
+                backend, Form.plain(), new Random(3), new int[] {0, 5, 0, 6}, 33, 9);
+        Tensor active = backend.of(new int[] {1, 3, -1, -1}, 4)) {
+      GroupedGemm.run(
+          backend,
+          p.input(),
+          p.sourceRows(),
+          p.expertOffsets(),
+          active,
+          4,
+          p.weights(),
+          Activation.NONE,
+          p.output());
+      assertEveryElement(p, (exact, found) -> Math.abs(found - exact.value()) <= exact.bound());
+    }
+  }
+
+  @Test
+  void refusesWhatLiesInAnotherMemory() {
+    TensorMemory elsewhere = AnotherMemory.create();
+    try (var p =
+            GroupedGemmProblem.reals(backend, Form.plain(), new Random(1), new int[] {2}, 4, 3);
+        Tensor input = Tensor.allocate(elsewhere, DType.F32, 2, 4)) {
+      refuses(
+          "input must lie in " + backend.memory() + ", found elsewhere's memory",
+          () -> run(p, input, 1, Activation.NONE, p.output()));
+    }
+  }
+
+  private interface Accepts {
+    boolean test(Exact exact, float found);
+  }
+
+  private static void assertEveryElement(GroupedGemmProblem p, Accepts accepts) {
+    float[] elements = p.output().toFloatArray();
+    for (int row = 0; row < p.numRows(); row++) {
+      for (int column = 0; column < p.outputSize(); column++) {
+        float found = elements[row * p.outputSize() + column];
+        Exact exact = p.exact(row, column);
+        if (!accepts.test(exact, found))
+          throw new AssertionError(
+              p.form() + ", row " + row + ", column " + column + ": found " + found + ", " + exact);
+      }
+    }
+  }
+
+  private static void refuses(String message, Runnable call) {
+    assertThatThrownBy(call::run).isInstanceOf(IllegalArgumentException.class).hasMessage(message);
+  }
+
+  private void run(
+      GroupedGemmProblem p, Tensor input, int numActive, Activation activation, Tensor output) {
+    GroupedGemm.run(
+        backend,
+        input,
+        p.sourceRows(),
+        p.expertOffsets(),
+        p.activeExperts(),
+        numActive,
+        p.weights(),
+        activation,
+        output);
+  }
+}

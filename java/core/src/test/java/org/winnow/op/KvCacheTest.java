@@ -1,0 +1,196 @@
+package org.winnow.op;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.winnow.Backend;
+import org.winnow.BackendsUnderTest;
+import org.winnow.BudgetException;
+import org.winnow.ContextLengthException;
+import org.winnow.ContractTest;
+import org.winnow.ScarceMemory;
+import org.winnow.Tensor;
+
+@ContractTest
+public class KvCacheTest {
+  private final Backend backend = BackendsUnderTest.shared();
+
+  @Test
+  void holdsEveryRowWhereverThePagesBreak() {
+    int numLayers = 2;
+    try (KvCache cache = new KvCache(backend.memory(), numLayers, 3, 5, 4, 300)) {
+      float[][] keys = new float[numLayers][];
+      float[][] values = new float[numLayers][];
+      for (int layer = 0; layer < numLayers; layer++) {
+        keys[layer] = AttentionProblem.gaussian(new Random(layer), 300 * 3 * 5);
+        values[layer] = AttentionProblem.gaussian(new Random(layer + 9), 300 * 3 * 4);
+      }
+      for (int step : new int[] {1, 62, 1, 1, 130, 105}) {
+        for (int layer = 0; layer < numLayers; layer++)
+          append(cache, layer, step, keys[layer], values[layer]);
+        cache.advance(step);
+      }
+      assertThat(cache.length()).isEqualTo(300);
+      assertThat(cache.positionCell().getLong(0)).isEqualTo(300);
+      for (int layer = 0; layer < numLayers; layer++) {
+        float[] page = {};
+        for (int position = 0; position < 300; position++) {
+          if (position % 64 == 0)
+            page = cache.page(position / 64).slice(layer, layer + 1).toFloatArray();
+          int slot = position % 64;
+          for (int head = 0; head < 3; head++) {
+            for (int c = 0; c < 5; c++) {
+              assertThat(page[(head * 64 + slot) * 5 + c])
+                  .isEqualTo(keys[layer][(position * 3 + head) * 5 + c]);
+            }
+            for (int c = 0; c < 4; c++) {
+              assertThat(page[3 * 64 * 5 + (head * 64 + slot) * 4 + c])
+                  .isEqualTo(values[layer][(position * 3 + head) * 4 + c]);
+            }
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void pagesThatWereHadBeforeMemoryRanOutAreHandedOverLater() {
+    ScarceMemory memory = new ScarceMemory();
+    try (KvCache cache = new KvCache(memory.memory(), 2, 1, 4, 4, 300)) {
+      memory.allocationsLeft = 2;
+      assertThatThrownBy(() -> cache.reserve(4 * KvCache.PAGE_TOKENS))
+          .isInstanceOf(BudgetException.class);
+      memory.refusesCopies = true;
+      assertThatThrownBy(() -> cache.reserve(1)).hasMessage("copies are refused");
+      memory.refusesCopies = false;
+      cache.reserve(1);
+      for (Tensor table : List.of(cache.keyPages(), cache.valuePages())) {
+        for (int entry : new int[] {0, 1, 5, 6}) assertThat(table.getLong(entry)).isNotZero();
+      }
+    }
+    assertThat(memory.usedBytes()).isZero();
+  }
+
+  @Test
+  void theLengthStaysWhereAnOperationsPositionCannotBeSet() {
+    ScarceMemory memory = new ScarceMemory();
+    try (KvCache cache = new KvCache(memory.memory(), 1, 1, 4, 4, 100)) {
+      cache.reserve(2);
+      cache.advanceCaptured(2);
+      memory.refusesCopies = true;
+      assertThatThrownBy(() -> cache.advanceCaptured(1)).hasMessage("copies are refused");
+      assertThatThrownBy(() -> cache.truncate(1)).hasMessage("copies are refused");
+      assertThat(cache.length()).isEqualTo(2);
+      memory.refusesCopies = false;
+      cache.advanceCaptured(1);
+      assertThat(cache.length()).isEqualTo(3);
+      assertThat(cache.positionCell().getLong(0)).isEqualTo(3);
+    }
+  }
+
+  @Test
+  void latentsAreKeysAndTheirOwnValues() {
+    try (KvCache cache = KvCache.ofLatents(backend.memory(), 1, 4, 2, 100);
+        Tensor c = backend.of(AttentionProblem.gaussian(new Random(1), 70 * 4), 70, 4);
+        Tensor rope = backend.of(AttentionProblem.gaussian(new Random(2), 70 * 6), 70, 6)) {
+      float[] latents = c.toFloatArray();
+      float[] keys = rope.toFloatArray();
+      cache.appendLatents(backend, 0, c, rope);
+      cache.advance(70);
+      assertThat(cache.keyPages().getLong(1)).isEqualTo(cache.valuePages().getLong(1)).isNotZero();
+      float[] page = cache.page(1).toFloatArray();
+      for (int slot = 0; slot < 6; slot++) {
+        for (int column = 0; column < 6; column++) {
+          float expected =
+              column < 4 ? latents[(64 + slot) * 4 + column] : keys[(64 + slot) * 6 + column];
+          assertThat(page[slot * 6 + column]).isEqualTo(expected);
+        }
+      }
+      assertThat(cache.sizeBytes()).isEqualTo(2 * 64 * 6 * 4);
+      assertThatThrownBy(() -> cache.append(backend, 0, c, rope))
+          .isInstanceOf(IllegalStateException.class);
+    }
+  }
+
+  @Test
+  void allocatesPagesAsTheyAreNeededAndKeepsThemWhenTruncated() {
+    try (KvCache cache = new KvCache(backend.memory(), 2, 1, 8, 8, 1000)) {
+      long pageBytes = 2 * 64 * 16 * 4;
+      assertThat(cache.sizeBytes()).isZero();
+      cache.reserve(64);
+      assertThat(cache.sizeBytes()).isEqualTo(pageBytes);
+      cache.reserve(65);
+      assertThat(cache.sizeBytes()).isEqualTo(2 * pageBytes);
+      float[] rows = new float[65 * 8];
+      append(cache, 0, 65, rows, rows);
+      assertThatThrownBy(() -> cache.advance(65))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("layer 1 must hold 65 positions, found 0");
+      append(cache, 1, 65, rows, rows);
+      cache.advance(65);
+      cache.truncate(3);
+      assertThat(cache.positionCell().getLong(0)).isEqualTo(3);
+      assertThat(cache.length()).isEqualTo(3);
+      assertThat(cache.written(1)).isEqualTo(3);
+      assertThat(cache.sizeBytes()).isEqualTo(2 * pageBytes);
+      assertThatThrownBy(() -> cache.truncate(4))
+          .hasMessage("newLength must lie in [0, 3], found 4");
+    }
+  }
+
+  @Test
+  void refusesToPassItsLimitAndStaysAsItWas() {
+    try (KvCache cache = new KvCache(backend.memory(), 1, 1, 2, 2, 65)) {
+      float[] rows = new float[66 * 2];
+      append(cache, 0, 65, rows, rows);
+      cache.advance(65);
+      assertThatThrownBy(() -> append(cache, 0, 1, rows, rows))
+          .isInstanceOfSatisfying(
+              ContextLengthException.class,
+              e -> {
+                assertThat(e).hasMessage("sequence must hold at most 65 tokens, found 66");
+                assertThat(e.contextLimit()).isEqualTo(65);
+                assertThat(e.requested()).isEqualTo(66);
+              });
+      assertThat(cache.length()).isEqualTo(65);
+      assertThat(cache.written(0)).isEqualTo(65);
+    }
+  }
+
+  @Test
+  void refusesUseAfterClose() {
+    KvCache cache = new KvCache(backend.memory(), 1, 1, 2, 2, 65);
+    cache.reserve(1);
+    cache.close();
+    cache.close();
+    assertThatThrownBy(() -> cache.reserve(1))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("cache is closed");
+    assertThatThrownBy(() -> cache.truncate(0))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("cache is closed");
+    assertThatThrownBy(() -> new KvCache(backend.memory(), 1, 0, 2, 2, 65))
+        .hasMessage("numKvHeads must be positive, found 0");
+  }
+
+  private void append(KvCache cache, int layer, int numTokens, float[] keys, float[] values) {
+    int heads = cache.numKvHeads();
+    float[] k =
+        java.util.Arrays.copyOfRange(
+            keys,
+            cache.length() * heads * cache.keyWidth(),
+            (cache.length() + numTokens) * heads * cache.keyWidth());
+    float[] v =
+        java.util.Arrays.copyOfRange(
+            values,
+            cache.length() * heads * cache.valueWidth(),
+            (cache.length() + numTokens) * heads * cache.valueWidth());
+    try (Tensor keyTensor = backend.of(k, numTokens, heads, cache.keyWidth());
+        Tensor valueTensor = backend.of(v, numTokens, heads, cache.valueWidth())) {
+      cache.append(backend, layer, keyTensor, valueTensor);
+    }
+  }
+}

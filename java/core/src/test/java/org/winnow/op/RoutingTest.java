@@ -1,0 +1,48 @@
+package org.winnow.op;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.Arrays;
+import org.junit.jupiter.api.Test;
+import org.winnow.Backend;
+import org.winnow.BackendsUnderTest;
+import org.winnow.ContractTest;
+
+/** Choices as a whole; how they are made is in TopKRouterTest. */
+@ContractTest
+public class RoutingTest {
+  private final Backend backend = BackendsUnderTest.shared();
+
+  @Test
+  void distinctExpertsAreListedBestFirst() {
+    try (Routing routing = new Routing(backend.memory())) {
+      int[] ids = new int[8];
+      // best of each token: 3, none, 6, 1; second best: 1, none, 3, none; third: 0
+      routing.set(new int[] {0, 2, 2, 5, 6}, new int[] {3, 1, 6, 3, 0, 1}, new float[6]);
+      assertThat(routing.distinctExperts(ids)).isEqualTo(4);
+      assertThat(Arrays.copyOf(ids, 4)).containsExactly(3, 6, 1, 0);
+      routing.set(new int[] {0, 1}, new int[] {7}, new float[1]); // nothing is left of before
+      assertThat(routing.distinctExperts(ids)).isEqualTo(1);
+      assertThat(ids[0]).isEqualTo(7);
+      routing.set(new int[] {0, 0}, new int[0], new float[0]);
+      assertThat(routing.distinctExperts(ids)).isZero();
+      int[] many = new int[100]; // more than there was room for
+      Arrays.setAll(many, i -> i * 7 % 5);
+      routing.set(new int[] {0, 100}, many, new float[100]);
+      assertThat(routing.distinctExperts(ids)).isEqualTo(5);
+      assertThat(Arrays.copyOf(ids, 5)).containsExactly(0, 2, 4, 1, 3);
+      routing.set(new int[] {0, 1}, new int[] {8}, new float[1]);
+      assertThatThrownBy(() -> routing.distinctExperts(ids))
+          .isInstanceOf(ArrayIndexOutOfBoundsException.class);
+    }
+  }
+
+  @Test
+  void afterCloseNothingIsListed() {
+    Routing routing = new Routing(backend.memory());
+    routing.close();
+    assertThatThrownBy(() -> routing.distinctExperts(new int[1]))
+        .isInstanceOf(IllegalStateException.class);
+  }
+}

@@ -7,6 +7,9 @@ namespace winnow {
 
 constexpr int kRouterOffsetsThreads = 1024;
 
+// Dynamic shared memory that routing takes at most.
+constexpr int kMaxRoutingBytes = 96 << 10;
+
 // What top_k_router_plan takes: its first warp makes the offsets, and ranks 32 pairs at a time.
 constexpr int kMaxPlannedTokens = kWarpSize;
 constexpr int kMaxPlannedPairs = 1024;

@@ -81,7 +81,7 @@ public class LinearTest {
             .hasMessage("output must be [2, 3], found [1, 3]");
         assertThatThrownBy(() -> new FeedForward(linear, linear, linear, Activation.SILU))
             .isInstanceOf(IllegalArgumentException.class)
-            .hasMessage("down must be [4, 3], found [3, 4]");
+            .hasMessage("down must be f32[4, 3], found f32[3, 4]");
       }
     }
   }

@@ -15,6 +15,7 @@ find_program(WINNOW_PTXAS ptxas HINTS ${nvcc_directory} /usr/local/cuda/bin REQU
 set(kernel_directory ${CMAKE_CURRENT_BINARY_DIR}/cuda_kernels)
 set(limits ${CMAKE_CURRENT_SOURCE_DIR}/cuda/limits.txt)
 get_filename_component(repository ${CMAKE_CURRENT_SOURCE_DIR} DIRECTORY)
+file(GLOB kernel_lists CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cuda/*/*_kernels.inc)
 file(GLOB kernel_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cuda/*/*_cuda*.cu)
 set(kernel_files "")
 foreach(source ${kernel_sources})
@@ -37,7 +38,7 @@ foreach(source ${kernel_sources})
       OUTPUT ${cubin}
       COMMAND ${CMAKE_COMMAND} -DPTXAS=${WINNOW_PTXAS} -DARCHITECTURE=sm_${architecture} -DPTX=${ptx} -DOUTPUT=${cubin} -DLIMITS=${limits}
               -P ${assemble_script}
-      DEPENDS ${ptx} ${limits} ${assemble_script}
+      DEPENDS ${ptx} ${limits} ${kernel_lists} ${assemble_script}
       COMMENT "ptxas ${name}.sm_${architecture}.cubin"
       VERBATIM)
     list(APPEND kernel_files ${cubin})

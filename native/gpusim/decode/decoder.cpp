@@ -5,9 +5,8 @@
 #include <set>
 
 #include "decode/expand.h"
+#include "decode/mxcsr.h"
 #include "decode/registers.h"
-#include "exec/block.h"
-#include "exec/float_mode.h"
 
 namespace winnow::gpusim {
 namespace {

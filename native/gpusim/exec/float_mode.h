@@ -1,23 +1,12 @@
-// Rounding and flushing of denormals as the processor's MXCSR register holds them.
+// Runs handlers in the mode of rounding that an instruction asks for.
 #pragma once
 
 #include <immintrin.h>
 
-#include "decode/form.h"
+#include "decode/mxcsr.h"
 #include "exec/warp.h"
 
 namespace winnow::gpusim {
-
-constexpr unsigned kNearest = 0x1F80, kDown = 0x2000, kUp = 0x4000, kTowardsZero = 0x6000, kFlush = 0x8040;
-
-inline unsigned mxcsr(const Match& m) {
-  unsigned bits = kNearest;
-  if (m.has(".rm")) bits |= kDown;
-  if (m.has(".rp")) bits |= kUp;
-  if (m.has(".rz")) bits |= kTowardsZero;
-  if (m.has(".ftz")) bits |= kFlush;
-  return bits;
-}
 
 // Runs the handler in the mode that the instruction's immediate holds. The handler's loads and stores cannot move past the asm
 // statements, so its arithmetic happens in between.

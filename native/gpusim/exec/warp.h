@@ -17,7 +17,6 @@ namespace winnow::gpusim {
 struct Block;
 
 constexpr int kWarpSize = 32;
-constexpr uint32_t kAllLanes = 0xFFFF'FFFF;
 
 // Ends the launch: thrown by a handler, caught where the block is run.
 struct Fault {

@@ -19,8 +19,8 @@ constexpr uint32_t kAllLanes = 0xFFFF'FFFF;
 // Executes one instruction for the lanes whose bit is set: at least one.
 using Handler = void (*)(Warp& warp, const Instruction& instruction, uint32_t lanes);
 
-// Where 32 lanes of a value lie: a byte offset into the warp's registers or, with the highest bit set, into the program's
-// constants. A predicate is one word with a bit per lane.
+// Where 32 lanes of a value lie: a byte offset into the warp's registers or, with the highest bit set, into the
+// program's constants. A predicate is one word with a bit per lane.
 using Slot = uint32_t;
 constexpr Slot kConstantSlot = 0x8000'0000;
 

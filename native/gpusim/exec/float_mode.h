@@ -8,8 +8,8 @@
 
 namespace winnow::gpusim {
 
-// Runs the handler in the mode that the instruction's immediate holds. The handler's loads and stores cannot move past the asm
-// statements, so its arithmetic happens in between.
+// Runs the handler in the mode that the instruction's immediate holds. The handler's loads and stores cannot move past
+// the asm statements, so its arithmetic happens in between.
 template <Handler H>
 void in_mode(Warp& warp, const Instruction& instruction, uint32_t lanes) {
   _mm_setcsr(static_cast<unsigned>(instruction.immediate));
@@ -19,7 +19,7 @@ void in_mode(Warp& warp, const Instruction& instruction, uint32_t lanes) {
   _mm_setcsr(kNearest);
 }
 
-// H as it is where the instruction rounds to nearest and keeps denormals: the common case pays nothing.
+// Returns H itself if the instruction rounds to nearest and keeps denormals, so the common case pays nothing.
 template <Handler H>
 Handler with_mode(const Match& m) {
   return mxcsr(m) == kNearest ? H : in_mode<H>;

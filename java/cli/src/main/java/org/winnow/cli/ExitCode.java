@@ -10,6 +10,7 @@ import org.winnow.BackendUnavailableException;
 import org.winnow.BudgetException;
 import org.winnow.ContextLengthException;
 import org.winnow.WinnowException;
+import org.winnow.workload.WrongResultException;
 
 /** The exit codes of the command. {@code --help} prints {@link #list}. */
 final class ExitCode {
@@ -47,6 +48,7 @@ final class ExitCode {
   /** The exit code for a command that failed with this exception. */
   static int of(Throwable failure) {
     if (failure instanceof CommandException) return ((CommandException) failure).exitCode();
+    if (failure instanceof WrongResultException) return CHECK_FAILED;
     boolean tooSmall =
         failure instanceof BudgetException
             || failure instanceof ContextLengthException

@@ -2,6 +2,7 @@
 module org.winnow.core {
   requires jdk.jfr;
   requires org.bytedeco.javacpp;
+  requires static org.jspecify;
 
   uses org.winnow.BackendProvider;
 

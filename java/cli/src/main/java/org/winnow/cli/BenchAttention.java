@@ -1,6 +1,7 @@
 package org.winnow.cli;
 
 import java.util.Random;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
@@ -54,7 +55,7 @@ final class BenchAttention implements BenchOperation {
 
   /** The last token's last head, in double precision. */
   @Override
-  public String check() {
+  public @Nullable String check() {
     int head = NUM_HEADS - 1;
     int kvHead = head / (NUM_HEADS / NUM_KV_HEADS);
     double[] scores = new double[context];

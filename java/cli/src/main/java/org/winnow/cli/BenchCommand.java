@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.winnow.DType;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
@@ -68,16 +69,16 @@ final class BenchCommand extends Subcommand {
       names = "--stats",
       paramLabel = "FILE",
       description = "write the figures into this file, as JSON")
-  private Path stats;
+  private @Nullable Path stats;
 
   @Override
   int run(Terminal terminal) throws IOException {
     if (threads < 1 || threads > CpuBackend.MAX_THREADS)
       throw wrongUsage(
           "--threads must lie in [1, " + CpuBackend.MAX_THREADS + "], found " + threads);
-    if (!png.toString().endsWith(".png")) throw wrongUsage("--png must end in .png, found " + png);
+    if (!ChartFile.isPng(png)) throw wrongUsage("--png must end in .png, found " + png);
     if (!Files.isDirectory(folder)) throw wrongUsage("--disk must be a folder, found " + folder);
-    BarChart.requireWritable(png);
+    ChartFile.requireWritable(png);
     try (JsonFile json = stats == null ? null : JsonFile.create(stats);
         CpuBackend backend = new CpuBackend(InstructionSet.best(), threads);
         BenchLimits limits = new BenchLimits(backend, quick ? 512L << 20 : 1L << 30)) {

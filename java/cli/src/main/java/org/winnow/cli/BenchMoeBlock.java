@@ -4,6 +4,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.BitSet;
 import java.util.Random;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Float16;
@@ -148,7 +149,7 @@ final class BenchMoeBlock implements BenchOperation {
 
   /** The last token, at four elements: its experts one by one, in double precision. */
   @Override
-  public String check() {
+  public @Nullable String check() {
     BenchShape shape = weights.shape;
     Routing routing = layer.routing();
     float[] x = batches[(runs - 1) % NUM_BATCHES].slice(tokens - 1, tokens).toFloatArray();

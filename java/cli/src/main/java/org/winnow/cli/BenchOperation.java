@@ -1,5 +1,6 @@
 package org.winnow.cli;
 
+import org.jspecify.annotations.Nullable;
 import org.winnow.DType;
 
 /** One operation at one size, ready to run again and again. */
@@ -19,7 +20,7 @@ interface BenchOperation extends AutoCloseable {
   Work run();
 
   /** The last run's result against double precision, at some elements: null, or what is wrong. */
-  String check();
+  @Nullable String check();
 
   /** The rate of computing that limits it. */
   DType type();

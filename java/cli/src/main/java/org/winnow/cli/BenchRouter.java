@@ -4,6 +4,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
@@ -36,7 +37,7 @@ final class BenchRouter implements BenchOperation {
 
   /** Every token's experts against a full sort. */
   @Override
-  public String check() {
+  public @Nullable String check() {
     for (int t = 0; t < tokens; t++) {
       long row = (long) t * SHAPE.numExperts;
       List<Integer> sorted =

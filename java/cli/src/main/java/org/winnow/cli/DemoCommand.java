@@ -5,6 +5,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.winnow.models.ExpertBudget;
 import org.winnow.models.FinishReason;
 import org.winnow.models.GenerateOptions;
@@ -30,16 +32,19 @@ import picocli.CommandLine.Option;
       "",
       "Examples:",
       "  winnow demo",
-      "  winnow demo --prompt '<|endoftext|>Emma, chapter 56' --seed 3"
+      "  winnow demo --prompt '<|endoftext|>Emma, chapter 56' --seed 3",
+      "  winnow demo --plot budgets.png"
     })
 final class DemoCommand extends Subcommand {
   private static final double TEMPERATURE = 0.8;
+  private static final int PLOT_TOKENS = 128;
+  private static final int PLOT_ROUNDS = 5;
 
   @Option(
       names = "--model",
       paramLabel = "PATH",
       description = "folder of a checkpoint; default: models/kjv-moe beside the launcher")
-  private Path model;
+  private @Nullable Path model;
 
   @Option(
       names = "--prompt",
@@ -69,9 +74,20 @@ final class DemoCommand extends Subcommand {
       description = "of the drawing of tokens; default: ${DEFAULT-VALUE}")
   private long seed;
 
+  @Option(
+      names = "--plot",
+      paramLabel = "FILE",
+      description =
+          "also draw speed and expert bytes read over the budgets, into this PNG file; more runs")
+  private Path plot;
+
   @Override
   int run(Terminal terminal) throws IOException {
     if (maxTokens < 2) throw wrongUsage("--max-tokens must be at least 2, found " + maxTokens);
+    if (plot != null) {
+      if (!ChartFile.isPng(plot)) throw wrongUsage("--plot must end in .png, found " + plot);
+      ChartFile.requireWritable(plot);
+    }
     Path path = model != null ? model : shippedModel();
     int[] promptIds;
     int[] allIds;
@@ -110,6 +126,7 @@ final class DemoCommand extends Subcommand {
             Long.toString(seed));
     boolean equal = new DemoComparison(path, config, generation).compare(terminal, budget);
     equal &= new DemoBudgets(path, promptIds, allIds).compare(terminal);
+    if (plot != null) equal &= draw(terminal, path, promptIds);
     return equal ? ExitCode.DONE : ExitCode.CHECK_FAILED;
   }
 
@@ -128,7 +145,7 @@ final class DemoCommand extends Subcommand {
   }
 
   private void introduce(Terminal terminal, Path path, LanguageModel opened) {
-    var experts = opened.config().experts();
+    ModelConfig.Experts experts = Objects.requireNonNull(opened.config().experts());
     terminal
         .out()
         .println(
@@ -153,6 +170,23 @@ final class DemoCommand extends Subcommand {
                 + Units.bytes(opened.residentWeightBytes())
                 + ".");
     terminal.out().println();
+  }
+
+  /** Draws the plot; whether all of its runs gave the same tokens. */
+  private boolean draw(Terminal terminal, Path path, int[] promptIds) {
+    BudgetSweep sweep = new BudgetSweep(path, promptIds, PLOT_TOKENS, PLOT_ROUNDS);
+    boolean equal = sweep.run(terminal);
+    String title = path.getFileName() + ": " + PLOT_TOKENS + " tokens at every expert budget";
+    new BudgetChart(title, sweep.points(), sweep.denseTokensPerSecond()).write(plot);
+    terminal.out().println();
+    terminal
+        .out()
+        .println(
+            equal
+                ? "plot: " + plot + " (policy lfru, best speed of " + PLOT_ROUNDS + " runs)"
+                : "plot: THE TOKENS DIFFER.");
+    terminal.out().flush();
+    return equal;
   }
 
   private static int[] concatenate(int[] first, int[] second) {

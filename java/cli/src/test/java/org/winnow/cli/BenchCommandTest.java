@@ -105,9 +105,9 @@ class BenchCommandTest {
   @Test
   void lookingWhetherAFileCanBeWrittenLeavesItAsItWas() throws IOException {
     Path there = Files.writeString(folder.resolve("there.png"), "as it was");
-    BarChart.requireWritable(there);
+    ChartFile.requireWritable(there);
     assertThat(there).hasContent("as it was");
-    BarChart.requireWritable(folder.resolve("new.png"));
+    ChartFile.requireWritable(folder.resolve("new.png"));
     assertThat(folder.resolve("new.png")).doesNotExist();
   }
 

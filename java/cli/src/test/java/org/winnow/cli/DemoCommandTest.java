@@ -11,13 +11,17 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class DemoCommandTest {
   @Test
-  void showsTextThenSparseBesideDenseThenEveryBudget() {
-    CapturedRun run = CapturedRun.of("demo", "--model", Shipped.MODEL, "--max-tokens", 6);
+  void showsTextThenSparseBesideDenseThenEveryBudgetThenDrawsThem(@TempDir Path folder)
+      throws IOException {
+    Path plot = folder.resolve("budgets.png");
+    CapturedRun run =
+        CapturedRun.of("demo", "--model", Shipped.MODEL, "--max-tokens", 6, "--plot", plot);
     assertThat(run.exitCode()).as(run.out() + run.err()).isZero();
     assertThat(run.out())
         .contains(
@@ -38,10 +42,26 @@ class DemoCommandTest {
     for (int tenth = 1; tenth <= 10; tenth++)
       assertThat(run.out()).containsPattern("\n  " + tenth + "0 % .* 6 of 6\n");
     assertThat(run.out()).doesNotContain("DIFFER", "\u001b");
-    assertThat(run.err()).contains("sparse beside dense: 100 %", "every budget: 100 %");
+    assertThat(run.err())
+        .contains("sparse beside dense: 100 %", "every budget: 100 %", "plot: 100 %");
+    assertThat(run.out()).contains("\nplot: " + plot + " (policy lfru");
+    assertThat(ImageIO.read(plot.toFile()).getWidth()).isGreaterThan(600);
   }
 
-  /** Experts that change in the file while the demo runs: both comparisons must see it. */
+  @Test
+  void aPlotThatCannotBeWrittenIsRefusedBeforeAnythingRuns(@TempDir Path folder) {
+    Path file = folder.resolve("absent/budgets.png");
+    CapturedRun run = CapturedRun.of("demo", "--model", Shipped.MODEL, "--plot", file);
+    assertThat(run.exitCode()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(run.err())
+        .isEqualTo("winnow: " + file + ": cannot be written: no such file or directory\n");
+    assertThat(run.out()).isEmpty();
+    CapturedRun jpeg = CapturedRun.of("demo", "--model", Shipped.MODEL, "--plot", "budgets.jpg");
+    assertThat(jpeg.exitCode()).isEqualTo(ExitCode.USAGE);
+    assertThat(jpeg.err()).startsWith("winnow: --plot must end in .png, found budgets.jpg\n");
+  }
+
+  /** Experts change in the file while the demo runs. Both comparisons must notice. */
   @Test
   void resultsThatDifferAreFound(@TempDir Path folder) throws IOException {
     try (Stream<Path> files = Files.list(Shipped.MODEL)) {
@@ -75,7 +95,7 @@ class DemoCommandTest {
         .doesNotContain("is equal");
   }
 
-  private static void overwrite(Path file, byte[] bytes, long offset) {
+  static void overwrite(Path file, byte[] bytes, long offset) {
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
       channel.write(ByteBuffer.wrap(bytes), offset);
     } catch (IOException e) {

@@ -128,15 +128,15 @@ public final class MlaAttention implements AutoCloseable {
           open.keep(
               new ExpertMatrices(
                   memory, format, heads, geometry.valueWidth(), latentWidth, false, false));
+      for (int h = 0; h < heads; h++) {
+        Tensor keys = keysTransposed.slice(h, h + 1L).reshape(latentWidth, geometry.nopeWidth());
+        Tensor values = up.slice(h * headRows + geometry.nopeWidth(), (h + 1) * headRows);
+        absorbKeys.set(h, Matrix.of(keys), null, null, null);
+        absorbValues.set(h, Matrix.of(values), null, null, null);
+      }
     } catch (RuntimeException | Error e) {
       open.closeAfter(e);
       throw e;
-    }
-    for (int h = 0; h < heads; h++) {
-      Tensor keys = keysTransposed.slice(h, h + 1L).reshape(latentWidth, geometry.nopeWidth());
-      Tensor values = up.slice(h * headRows + geometry.nopeWidth(), (h + 1) * headRows);
-      absorbKeys.set(h, Matrix.of(keys), null, null, null);
-      absorbValues.set(h, Matrix.of(values), null, null, null);
     }
   }
 

@@ -114,7 +114,7 @@ final class ExpertLayouts {
     TensorInfo tensor = checkpoint.require(name);
     if (tensor.dtype() == null)
       throw new UnsupportedFormatException(
-          tensor.file() + ": " + name + ": type " + tensor.storedType() + " is not computed yet");
+          tensor.file() + ": " + name + ": type " + tensor.storedType() + " is not supported yet");
     if (!tensor.dtype().isFloating())
       throw new CheckpointException(
           tensor.file(), name, "type f32, bf16 or f16", tensor.storedType());

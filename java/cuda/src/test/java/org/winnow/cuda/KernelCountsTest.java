@@ -20,10 +20,10 @@ import org.winnow.internal.Internals;
 import org.winnow.op.DeviceTables;
 import org.winnow.op.RmsNorm;
 
-/** The table of counts in the manual is what the stand-in counts. */
+/** The table of counts in docs/cuda.md is what the stand-in counts. */
 @OnStandInOnly
 class KernelCountsTest {
-  private static final Path MANUAL = Path.of("../../README.md");
+  private static final Path MANUAL = Path.of("../../docs/cuda.md");
   private static final String HEADER =
       "| kernel | case | bytes read of | requested | distinct | of the sectors | MMA | excess wavefronts |";
 
@@ -41,7 +41,7 @@ class KernelCountsTest {
     norm();
     List<String> manual = Files.readAllLines(MANUAL);
     int begin = manual.indexOf(HEADER);
-    assertThat(begin).as("the table's header in README.md").isPositive();
+    assertThat(begin).as("the table's header in docs/cuda.md").isPositive();
     assertThat(manual.subList(begin + 2, begin + 2 + table.size()))
         .as("the table should be\n" + String.join("\n", table))
         .isEqualTo(table);

@@ -49,4 +49,41 @@ struct WeightDecoder<WeightFormat::bf16> : PlainDecoder<bf16> {};
 template <>
 struct WeightDecoder<WeightFormat::f16> : PlainDecoder<f16> {};
 
+// Signed bytes times the row's scale, rounded to f32. A byte b becomes the f32 2^23 + 128 + b by inserting it, its sign
+// bit flipped, into the significand of 2^23: a permutation and a subtraction, both exact, in place of a conversion of
+// integers, for which a multiprocessor has fewer units.
+template <>
+struct WeightDecoder<WeightFormat::i8_row> {
+  using Element = int8_t;
+
+  float scale = 0.0f;
+
+  WeightDecoder() = default;
+  __device__ __forceinline__ explicit WeightDecoder(float row_scale) : scale(row_scale) {}
+
+  // Byte kByte of a word of four whose sign bits are flipped.
+  template <int kByte>
+  __device__ __forceinline__ float scaled(uint32_t flipped) const {
+    const uint32_t bits = __byte_perm(flipped, 0x4b000000u, 0x7540 | kByte);
+    return __fmul_rn(__uint_as_float(bits) - 8388736.0f, scale);
+  }
+  __device__ __forceinline__ float4 four(uint32_t word) const {
+    const uint32_t flipped = word ^ 0x80808080u;
+    return make_float4(scaled<0>(flipped), scaled<1>(flipped), scaled<2>(flipped), scaled<3>(flipped));
+  }
+
+  __device__ __forceinline__ float at(int8_t element) const { return __fmul_rn(static_cast<float>(element), scale); }
+  __device__ __forceinline__ void vector(float (&values)[16], uint4 bytes) const {
+    const uint32_t words[4] = {bytes.x, bytes.y, bytes.z, bytes.w};
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const float4 value = four(words[i]);
+      values[4 * i] = value.x, values[4 * i + 1] = value.y, values[4 * i + 2] = value.z, values[4 * i + 3] = value.w;
+    }
+  }
+  __device__ __forceinline__ float4 four(const uint8_t* bytes) const {
+    return four(*reinterpret_cast<const uint32_t*>(bytes));
+  }
+};
+
 }  // namespace winnow

@@ -10,7 +10,7 @@ import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
 import com.tngtech.archunit.lang.ArchRule;
 import org.junit.jupiter.api.Test;
-import org.winnow.internal.NativeCalls;
+import org.winnow.internal.NativeCall;
 
 /** Workloads are users of the library as any other. */
 class WorkloadRulesTest {
@@ -50,8 +50,8 @@ class WorkloadRulesTest {
   }
 
   static final class LooksBehind {
-    int ticket() {
-      return NativeCalls.enter();
+    Object call() {
+      return NativeCall.enter();
     }
   }
 }

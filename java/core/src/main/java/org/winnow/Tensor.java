@@ -2,6 +2,7 @@ package org.winnow;
 
 import java.nio.ByteBuffer;
 import java.util.Arrays;
+import java.util.Objects;
 import java.util.function.Consumer;
 import org.bytedeco.javacpp.Pointer;
 import org.winnow.internal.NativeCall;
@@ -204,8 +205,13 @@ public final class Tensor implements AutoCloseable {
     return shape.length;
   }
 
+  /**
+   * The extent of a dimension, 0 being the outermost.
+   *
+   * @throws IndexOutOfBoundsException if there is no such dimension
+   */
   public long dim(int axis) {
-    return shape[axis];
+    return shape[Objects.checkIndex(axis, shape.length)];
   }
 
   public long[] shape() {
@@ -405,7 +411,8 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
-   * A view of the bytes, little-endian; it must not be used after {@link #close()}.
+   * <b>Unsafe.</b> A view of the bytes, little-endian. Nothing keeps the memory while the buffer is
+   * used: after {@link #close()} an access may crash the JVM.
    *
    * @throws IllegalStateException if the tensor is closed, lies elsewhere than in the host's
    *     memory, or has 2 GiB or more: slice it

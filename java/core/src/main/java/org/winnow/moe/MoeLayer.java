@@ -236,6 +236,8 @@ public final class MoeLayer implements AutoCloseable {
     try {
       requireOutput(hidden, output);
       requireRouted();
+      if (waves.experts() == null)
+        throw new IllegalStateException("MoE layer holds no experts: call hold() first");
       hidden.require("hidden", inner.last().dtype(), plan.numTokens(), experts.hiddenSize());
       multiplyHeld(backend, hidden, true);
       combine(backend, output);

@@ -41,16 +41,24 @@ public final class MirroredTensor implements AutoCloseable {
     return tensor;
   }
 
-  /** The host's copy as i32, like the next two as their types. */
+  /**
+   * The host's copy as i32, like the next two as their types. To be asked for, and used, within
+   * {@link NativeCalls}: then nobody frees the memory meanwhile.
+   *
+   * @throws IllegalStateException if the tensor is closed, perhaps by a caller who was given it
+   */
   public IntBuffer ints() {
+    host.address();
     return ints;
   }
 
   public LongBuffer longs() {
+    host.address();
     return longs;
   }
 
   public FloatBuffer floats() {
+    host.address();
     return floats;
   }
 

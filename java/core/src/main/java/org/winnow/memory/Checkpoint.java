@@ -217,7 +217,7 @@ public final class Checkpoint implements AutoCloseable {
     RangeReader reader = readers.get(file);
     if (reader == null) {
       try {
-        reader = opener.open(file);
+        reader = new CheckedReader(file, opener.open(file));
       } catch (IOException e) {
         throw new CheckpointException(file, null, "a readable file", e.getMessage(), e);
       }

@@ -162,4 +162,42 @@ class CheckpointTest {
         .isInstanceOf(IllegalStateException.class)
         .hasMessage("checkpoint is closed");
   }
+
+  @Test
+  void aReaderThatAlignsOtherwiseIsRefused() throws IOException {
+    Path file = randomFile("weights", 100);
+    for (int alignment : new int[] {0, -1, 3, 8192}) {
+      RangeReader.Opener opener = path -> new LyingReader(alignment, 40);
+      try (Checkpoint checkpoint = new Checkpoint(List.of(f32("t", file, 0, 10)), opener)) {
+        assertThatThrownBy(() -> checkpoint.read("t"))
+            .isInstanceOf(CheckpointException.class)
+            .hasMessageContaining(
+                "alignmentBytes of the reader must divide 4096, found " + alignment);
+      }
+    }
+  }
+
+  @Test
+  void aReaderThatReadsMoreThanItWasAskedForIsRefused() throws IOException {
+    Path file = randomFile("weights", 100);
+    for (long found : new long[] {-2, 41, Long.MAX_VALUE}) {
+      RangeReader.Opener opener = path -> new LyingReader(1, found);
+      try (Checkpoint checkpoint = new Checkpoint(List.of(f32("t", file, 0, 10)), opener)) {
+        assertThatThrownBy(() -> checkpoint.read("t"))
+            .isInstanceOf(ExpertReadException.class)
+            .hasMessageContaining("reader must read 0 to 40 bytes, found " + found);
+      }
+    }
+  }
+
+  /** Reads nothing, and says what it is told to say. */
+  private record LyingReader(int alignmentBytes, long found) implements RangeReader {
+    @Override
+    public long read(long offsetBytes, long address, long sizeBytes) {
+      return found;
+    }
+
+    @Override
+    public void close() {}
+  }
 }

@@ -261,7 +261,8 @@ public final class FuzzCampaign {
 
   private static String documentedText;
 
-  private static String classPath() {
+  /** What a child needs: the classes, the tests, JavaCPP. */
+  static String classPath() {
     List<String> places = new ArrayList<>();
     for (Class<?> type : List.of(Tensor.class, ApiFuzzer.class, Loader.class)) {
       try {

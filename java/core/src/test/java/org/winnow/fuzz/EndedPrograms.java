@@ -1,0 +1,106 @@
+package org.winnow.fuzz;
+
+import org.winnow.Backend;
+import org.winnow.Tensor;
+import org.winnow.attention.KvCache;
+import org.winnow.attention.MlaAttention;
+import org.winnow.attention.MlaWorkspace;
+import org.winnow.attention.Rope;
+import org.winnow.cpu.CpuBackend;
+import org.winnow.layer.Add;
+import org.winnow.layer.Linear;
+import org.winnow.moe.Activation;
+import org.winnow.moe.ExpertPlan;
+import org.winnow.moe.GroupedGemm;
+import org.winnow.moe.ResidentExperts;
+import org.winnow.moe.Routing;
+
+/**
+ * Programs that once ended the JVM, each of a few lines: now an exception tells them what is wrong.
+ */
+final class EndedPrograms {
+  // freed memory of 2 MiB and more is unmapped at once: a read of it cannot go unnoticed
+  private static final int ROWS = 1024;
+  private static final int COLUMNS = 1024;
+
+  private EndedPrograms() {}
+
+  /** Exit status 0 if the named program got the exception that it should. */
+  public static void main(String[] arguments) {
+    Backend backend = new CpuBackend();
+    try {
+      run(arguments[0], backend);
+    } catch (IllegalStateException | IllegalArgumentException e) {
+      System.out.println(e.getMessage());
+      System.exit(0);
+    }
+    System.out.println("no exception");
+    System.exit(2);
+  }
+
+  private static void run(String program, Backend backend) {
+    switch (program) {
+      case "addendOfOneElement" -> Add.run(backend, Tensor.f32(64_000, 1000), Tensor.f32(1, 1));
+      case "closedWeightOfExperts" -> closedWeight(backend);
+      case "closedLatentUp" -> closedLatentUp(backend);
+      case "closedActiveExperts" -> closedActiveExperts(backend);
+      case "closedExpertIds" -> closedExpertIds();
+      default -> throw new AssertionError("no such program: " + program);
+    }
+  }
+
+  private static void closedWeight(Backend backend) {
+    Tensor gate = Tensor.f32(1, ROWS, COLUMNS);
+    ResidentExperts experts =
+        ResidentExperts.stacked(gate, Tensor.f32(1, ROWS, COLUMNS), Tensor.f32(1, COLUMNS, ROWS));
+    gate.close();
+    GroupedGemm.runSingle(
+        backend, Tensor.f32(4, COLUMNS), experts.gateUp(), Activation.SILU, Tensor.f32(4, ROWS));
+  }
+
+  private static void closedLatentUp(Backend backend) {
+    int latent = COLUMNS;
+    int half = ROWS / 2;
+    Tensor latentUp = Tensor.f32(ROWS, latent);
+    MlaAttention attention =
+        new MlaAttention(
+            new MlaAttention.Geometry(1, half, 2, half, 1f, 1e-5f, Rope.Layout.INTERLEAVED),
+            new MlaAttention.Weights(
+                null,
+                null,
+                new Linear(Tensor.f32(half + 2, 8), null),
+                new Linear(Tensor.f32(latent + 2, 8), null),
+                Tensor.f32(latent),
+                latentUp,
+                new Linear(Tensor.f32(8, half), null)));
+    latentUp.close();
+    attention.run(
+        backend,
+        Tensor.f32(1, 8),
+        KvCache.ofLatents(1, latent, 2, 10),
+        0,
+        Tensor.f32(1, 1),
+        Tensor.f32(1, 1),
+        MlaAttention.Form.ABSORBED,
+        new MlaWorkspace(),
+        Tensor.f32(1, 8));
+  }
+
+  private static void closedActiveExperts(Backend backend) {
+    int experts = 1 << 20;
+    Routing routing = new Routing();
+    routing.set(new int[] {0, 1}, new int[] {experts - 1}, new float[] {1});
+    ExpertPlan plan = new ExpertPlan();
+    plan.build(backend, routing, experts);
+    plan.activeExperts().close();
+    plan.activeExpert(0);
+  }
+
+  private static void closedExpertIds() {
+    int rows = 1 << 20;
+    Routing routing = new Routing();
+    routing.set(new int[] {0, rows}, new int[rows], new float[rows]);
+    routing.expertIds().close();
+    routing.distinctExperts(new int[1]);
+  }
+}

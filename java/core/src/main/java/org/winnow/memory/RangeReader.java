@@ -16,7 +16,7 @@ public interface RangeReader extends AutoCloseable {
   int alignmentBytes();
 
   /**
-   * Reads bytes of the file.
+   * Reads bytes of the file. Unsafe: what lies at the address is overwritten.
    *
    * @param offsetBytes where in the file
    * @param address where to; the memory must not be freed meanwhile, and no one but the caller sees

@@ -1,12 +1,15 @@
 package org.winnow.fuzz;
 
+import org.winnow.AnotherMemory;
 import org.winnow.Backend;
+import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.attention.KvCache;
 import org.winnow.attention.MlaAttention;
 import org.winnow.attention.MlaWorkspace;
 import org.winnow.attention.Rope;
 import org.winnow.cpu.CpuBackend;
+import org.winnow.cpu.Probe;
 import org.winnow.layer.Add;
 import org.winnow.layer.Linear;
 import org.winnow.moe.Activation;
@@ -45,6 +48,9 @@ final class EndedPrograms {
       case "closedLatentUp" -> closedLatentUp(backend);
       case "closedActiveExperts" -> closedActiveExperts(backend);
       case "closedExpertIds" -> closedExpertIds();
+      case "probeOfAnotherMemory" -> probeOfAnotherMemory(backend);
+      case "indicesThatChange" -> indicesThatChange(backend);
+      case "offsetsThatDoNotAscend" -> offsetsThatDoNotAscend();
       default -> throw new AssertionError("no such program: " + program);
     }
   }
@@ -101,6 +107,60 @@ final class EndedPrograms {
     Routing routing = new Routing();
     routing.set(new int[] {0, rows}, new int[rows], new float[rows]);
     routing.expertIds().close();
+    routing.distinctExperts(new int[1]);
+  }
+
+  private static void probeOfAnotherMemory(Backend backend) {
+    Tensor elsewhere = Tensor.allocate(new AnotherMemory(), DType.F32, 1024);
+    Probe.readBytesPerSecond((CpuBackend) backend, elsewhere);
+  }
+
+  /** Another thread writes a row that is not there while the operation runs, after its check. */
+  private static void indicesThatChange(Backend backend) {
+    int rows = 4096;
+    Tensor sourceRows = Tensor.allocate(DType.I32, rows);
+    Thread writer =
+        new Thread(
+            () -> {
+              for (; ; ) {
+                sourceRows.setInt(rows - 1, 1 << 30);
+                sourceRows.setInt(rows - 1, 0);
+              }
+            });
+    writer.setDaemon(true);
+    writer.start();
+    Tensor weight = Tensor.f32(1, 16, 16);
+    ResidentExperts experts = ResidentExperts.stacked(weight, null, weight);
+    Tensor input = Tensor.f32(1, 16);
+    Tensor output = Tensor.f32(rows, 16);
+    Tensor offsets = Tensor.of(new int[] {0, rows}, 2);
+    Tensor active = Tensor.of(new int[] {0}, 1);
+    for (int call = 0; call < 20_000; call++) {
+      try {
+        GroupedGemm.run(
+            backend,
+            input,
+            sourceRows,
+            offsets,
+            active,
+            1,
+            experts.gateUp(),
+            Activation.NONE,
+            output);
+      } catch (RuntimeException e) { // seen by the check
+        continue;
+      }
+    }
+    throw new IllegalStateException("20000 calls, none of which read outside");
+  }
+
+  private static void offsetsThatDoNotAscend() {
+    int tokens = 1000;
+    int[] offsets = new int[tokens + 1];
+    for (int t = 0; t <= tokens; t++) offsets[t] = t;
+    Routing routing = new Routing();
+    routing.set(offsets, new int[tokens], new float[tokens]);
+    routing.tokenOffsets().copyFrom(new int[tokens + 1]);
     routing.distinctExperts(new int[1]);
   }
 }

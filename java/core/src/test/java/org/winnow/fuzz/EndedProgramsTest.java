@@ -19,7 +19,10 @@ class EndedProgramsTest {
         "closedWeightOfExperts",
         "closedLatentUp",
         "closedActiveExperts",
-        "closedExpertIds"
+        "closedExpertIds",
+        "probeOfAnotherMemory",
+        "indicesThatChange",
+        "offsetsThatDoNotAscend"
       })
   void getsAnException(String program, @TempDir Path folder) throws Exception {
     Path output = folder.resolve("output");
@@ -37,7 +40,9 @@ class EndedProgramsTest {
             .redirectErrorStream(true)
             .redirectOutput(output.toFile())
             .start();
-    assertThat(process.waitFor(60, TimeUnit.SECONDS)).as("ends").isTrue();
+    boolean ends = process.waitFor(60, TimeUnit.SECONDS);
+    if (!ends) process.destroyForcibly().waitFor();
+    assertThat(ends).as("ends").isTrue();
 
     assertThat(process.exitValue()).as(Files.readString(output)).isZero();
   }

@@ -25,6 +25,7 @@ final class Lane implements Hostile.Caller {
       Pattern.compile("DiskProbe\\.read.*|CpuBackend\\.new\\(InstructionSet,int\\)");
 
   private static final long SLOW_NANOS = 100_000;
+  private static final double CLOSING = 0.03;
   private static final int MOST_CALLS_HELD = 6;
 
   /**
@@ -41,6 +42,7 @@ final class Lane implements Hostile.Caller {
   private final long[] nanos;
   private final long[] calls;
   private final ExecutorService helper; // null where another lane is the other thread
+  private final ExportedApi.Member secondHalf; // of a layer that holds its experts
   private Object held;
   private int callsHeld;
 
@@ -62,6 +64,11 @@ final class Lane implements Hostile.Caller {
     this.outcomes = outcomes;
     this.taint = taint;
     this.log = log;
+    this.secondHalf =
+        members.stream()
+            .filter(member -> member.executable().getName().equals("computeHeld"))
+            .findFirst()
+            .orElse(null);
     this.nanos = new long[members.size()];
     this.calls = new long[members.size()];
     Hostile hostile = new Hostile(world, alone ? this : new Silent(this), seed);
@@ -93,10 +100,14 @@ final class Lane implements Hostile.Caller {
       if (world.chance(1 - (double) SLOW_NANOS * calls[i] / nanos[i])) return;
     }
     long start = System.nanoTime();
+    if (held instanceof MoeLayer && secondHalf != null && world.chance(0.3)) {
+      call(secondHalf, world, false);
+    }
     call(members.get(i), world, helper != null && held == null && world.chance(0.1));
     nanos[i] += System.nanoTime() - start;
     calls[i]++;
     if (held != null && (++callsHeld > MOST_CALLS_HELD || world.chance(0.2))) release();
+    if (world.chance(CLOSING)) close(world.pool.any(AutoCloseable.class, world.random));
     for (Object gone : world.pool.overflow(world.random)) close(gone);
   }
 
@@ -159,6 +170,7 @@ final class Lane implements Hostile.Caller {
       kept = holds && !Boolean.FALSE.equals(result);
       if (kept) {
         held = receiver;
+        world.held = receiver;
         callsHeld = 0;
       }
       outcomes.value(member.key());
@@ -215,6 +227,8 @@ final class Lane implements Hostile.Caller {
         // a generic parameter's types and erased ones differ in number for some constructors
         Type generic = i < generics.length ? generics[i] : types[i];
         all[first + i] = values.any(types[i], generic);
+        if (member.owner().isEnum() && types[i] == String.class && own.chance(0.7))
+          all[first + i] = ((Enum<?>) own.pick(member.owner().getEnumConstants())).name();
       }
       return all;
     }
@@ -242,7 +256,7 @@ final class Lane implements Hostile.Caller {
   /** Not what a hostile implementation gave: its own close is its own affair. */
   private void close(Object gone) {
     if (!(gone instanceof AutoCloseable closeable) || gone instanceof Proxy) return;
-    String text = "close() of " + Describe.value(gone) + " which makes room";
+    String text = "close() of " + Describe.value(gone) + " by the pool";
     log.write(text);
     since = System.nanoTime();
     running = text;
@@ -258,6 +272,7 @@ final class Lane implements Hostile.Caller {
   private void release() {
     Object giving = held;
     held = null;
+    world.held = null;
     String text = "release() of " + Describe.value(giving);
     log.write(text);
     since = System.nanoTime();
@@ -265,6 +280,7 @@ final class Lane implements Hostile.Caller {
     try {
       if (giving instanceof MoeLayer layer) layer.release();
       else ((Experts) giving).release();
+      outcomes.value(giving instanceof MoeLayer ? "MoeLayer.release()" : "Experts.release()");
     } catch (RuntimeException | Error e) {
       outcomes.elsewhere(text, e, true);
     } finally {

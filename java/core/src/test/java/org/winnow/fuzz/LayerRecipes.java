@@ -228,7 +228,22 @@ final class LayerRecipes {
         w -> args(moeBuilder(w), some(FeedForward.class, w)));
     call("MoeLayer.Builder.sharedGate(Linear)", w -> args(moeBuilder(w), some(Linear.class, w)));
     call("MoeLayer.forward(Backend,Tensor,Tensor)", LayerRecipes::forward);
-    call("MoeLayer.computeHeld(Backend,Tensor,Tensor)", LayerRecipes::forward);
+    call(
+        "MoeLayer.computeHeld(Backend,Tensor,Tensor)",
+        w -> {
+          if (!(w.held instanceof MoeLayer layer)) return forward(w);
+          Tensor hidden = w.heldInput == null ? hidden(w, layer, 1) : w.heldInput;
+          return args(layer, w.backend(), hidden, hidden(w, layer, (int) hidden.dim(0)));
+        });
+    call(
+        "MoeLayer.hold()",
+        w -> {
+          MoeLayer layer = some(MoeLayer.class, w);
+          if (w.held != null) return args(layer);
+          w.heldInput = hidden(w, layer, w.rows());
+          layer.choose(w.backend(), w.heldInput);
+          return args(layer);
+        });
     call(
         "MoeLayer.choose(Backend,Tensor)",
         w -> {

@@ -84,6 +84,14 @@ final class MemoryRecipes {
     call("ExpertCache.layer(int)", w -> args(some(ExpertCache.class, w), w.below(2)));
     call("EvictionPolicy.used(int,long)", w -> args(begun(w), w.below(8), (long) w.below(100)));
     call("EvictionPolicy.rank(int)", w -> args(begun(w), w.below(8)));
+    call(
+        "RangeReader.read(long,long,long)",
+        w ->
+            args(
+                reader(w),
+                4096L * w.oneOf(0, 1, 1000, 1024, 1025, 1 << 20),
+                TensorRecipes.pageAddress(),
+                4096L * w.below(3)));
     call("RangeReader.Opener.open(Path)", w -> args(opener(w), FuzzFiles.any(w)));
     call("DiskProbe.read(Path,long,int)", MemoryRecipes::probed);
     call("DiskProbe.readIntoNewMemory(Path,long,int)", MemoryRecipes::probed);

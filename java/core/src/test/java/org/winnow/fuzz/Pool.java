@@ -11,6 +11,7 @@ import java.util.Random;
 final class Pool {
   private static final int MAX_OBJECTS = 400;
   private static final int MAX_OF_A_CLASS = 40;
+  private static final int NEWEST = 16;
 
   private final List<Object> objects = new ArrayList<>();
 
@@ -25,9 +26,12 @@ final class Pool {
   /** An object of this type, closed or open; null if there is none. */
   synchronized Object any(Class<?> type, Random random) {
     if (objects.isEmpty()) return null;
-    int start = random.nextInt(objects.size());
-    for (int i = 0; i < objects.size(); i++) {
-      Object object = objects.get((start + i) % objects.size());
+    int size = objects.size();
+    int start = random.nextInt(size);
+    // half of the time one of the newest: calls build on each other, and lanes meet
+    if (size > NEWEST && random.nextBoolean()) start = size - 1 - random.nextInt(NEWEST);
+    for (int i = 0; i < size; i++) {
+      Object object = objects.get((start + i) % size);
       if (type.isInstance(object)) return object;
     }
     return null;

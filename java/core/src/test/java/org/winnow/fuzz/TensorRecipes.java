@@ -143,6 +143,11 @@ final class TensorRecipes {
     return new long[] {world.rows(), world.width()};
   }
 
+  /** Of 8192 bytes at the beginning of a page. */
+  static long pageAddress() {
+    return (ADDRESSED.address() + 4095) / 4096 * 4096;
+  }
+
   private static long address(World world) {
     return ADDRESSED.address() + 64L * world.below(16);
   }

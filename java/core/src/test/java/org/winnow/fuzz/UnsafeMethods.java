@@ -4,14 +4,16 @@ import java.util.Set;
 import java.util.regex.Pattern;
 
 /**
- * The methods that take or give an address, by {@link ExportedApi#key}. A wrong address can end the
- * JVM, so their Javadoc says "unsafe". {@link UnsafeMethodsTest} holds this list; the fuzzer gives
- * them memory of its own.
+ * The methods that take or give an address, or a buffer that outlives its memory, by {@link
+ * ExportedApi#key}. A wrong address can end the JVM, so their Javadoc says "unsafe". {@link
+ * UnsafeMethodsTest} holds this list; the fuzzer gives them memory of its own.
  */
 final class UnsafeMethods {
   static final Set<String> ALL =
       Set.of(
+          "RangeReader.read(long,long,long)",
           "Tensor.address()",
+          "Tensor.asByteBuffer()",
           "Tensor.wrap(TensorMemory,long,DType,long[])",
           "Tensor.wrap(long,DType,long[])");
 
@@ -27,8 +29,7 @@ final class UnsafeMethods {
               + "|KvCache\\.(keyPages|valuePages|positionCell)\\(.*"
               + "|ExpertMatrices\\.(set|weightTable|upTable|biasTable|upBiasTable)\\(.*"
               + "|TensorMemory\\.(allocate|free|copyFromHost|copyToHost|copyWithin)\\(.*"
-              + "|TransferQueue\\..*"
-              + "|RangeReader\\.read\\(.*");
+              + "|TransferQueue\\..*");
 
   private UnsafeMethods() {}
 

@@ -29,6 +29,7 @@ final class Values {
     if (type == int.class || type == Integer.class) return anyInt();
     if (type == long.class || type == Long.class) return anyLong();
     if (type == boolean.class || type == Boolean.class) return world.random.nextBoolean();
+    if (type == short.class || type == Short.class) return (short) anyInt();
     if (type == float.class || type == Float.class) return (float) anyDouble();
     if (type == double.class || type == Double.class) return anyDouble();
     if (type == String.class) return text();

@@ -26,6 +26,11 @@ final class World {
   final Pool pool;
   final Path folder;
 
+  /** What the lane holds, and what a layer chose it for; or null. */
+  Object held;
+
+  Tensor heldInput;
+
   World(long seed, Pool pool, Path folder) {
     this.random = new Random(seed);
     this.pool = pool;

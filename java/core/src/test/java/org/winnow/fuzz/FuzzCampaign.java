@@ -1,8 +1,10 @@
 package org.winnow.fuzz;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -59,7 +61,8 @@ public final class FuzzCampaign {
           seed + child,
           maxCalls - numCalls(),
           Math.min(secondsLeft, SECONDS_PER_CHILD),
-          1 + child % 2);
+          1 + child % 2,
+          child % 4 < 2);
     }
   }
 
@@ -84,10 +87,11 @@ public final class FuzzCampaign {
 
   /** For the test of this class: a child that does only what its last argument says. */
   void runChildThat(String deed) throws IOException, InterruptedException {
-    runChild(seed, 0, 0, 1, deed);
+    runChild(seed, 0, 0, 1, false, deed);
   }
 
-  private void runChild(long childSeed, long calls, long seconds, int lanes, String... deed)
+  private void runChild(
+      long childSeed, long calls, long seconds, int lanes, boolean guarded, String... deed)
       throws IOException, InterruptedException {
     Path own = folder.resolve("child-" + childSeed);
     deleteAll(own);
@@ -122,14 +126,40 @@ public final class FuzzCampaign {
             .redirectErrorStream(true)
             .redirectOutput(own.resolve("output").toFile());
     builder.environment().put("MALLOC_PERTURB_", "165"); // freed memory holds no valid index
-    String preload = System.getProperty("winnow.fuzz.preload");
-    if (preload != null) builder.environment().put("LD_PRELOAD", preload);
+    if (guarded) builder.environment().put("LD_PRELOAD", guardPages().toString());
     Process process = builder.start();
     boolean ended = process.waitFor(seconds + 60, TimeUnit.SECONDS);
     if (!ended) process.destroyForcibly().waitFor();
     int exit = ended ? process.exitValue() : ApiFuzzer.HANG_EXIT;
-    collect(own, exit, "seed " + childSeed + ", " + lanes + " lanes");
+    collect(
+        own,
+        exit,
+        "seed " + childSeed + ", " + lanes + " lanes" + (guarded ? ", guard pages" : ""));
     if (exit == 0) deleteAll(own);
+  }
+
+  /** The library of {@code guard_pages.c}, compiled once. */
+  private Path guardPages() throws IOException, InterruptedException {
+    Path library = folder.resolve("guard_pages.so");
+    if (Files.exists(library)) return library;
+    Path source = folder.resolve("guard_pages.c");
+    try (InputStream resource = FuzzCampaign.class.getResourceAsStream("guard_pages.c")) {
+      Files.copy(resource, source, StandardCopyOption.REPLACE_EXISTING);
+    }
+    Process compiler =
+        new ProcessBuilder(
+                "cc",
+                "-O1",
+                "-shared",
+                "-fPIC",
+                "-o",
+                library.toString(),
+                source.toString(),
+                "-ldl")
+            .inheritIO()
+            .start();
+    if (compiler.waitFor() != 0) throw new IOException("cc cannot compile " + source);
+    return library;
   }
 
   private void collect(Path own, int exit, String run) throws IOException {

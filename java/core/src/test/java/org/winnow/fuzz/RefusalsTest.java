@@ -81,8 +81,8 @@ class RefusalsTest {
   void expertsThatALayerHasNot() {
     try (Tensor weight = Tensor.f32(2, 3, 3);
         ResidentExperts experts = ResidentExperts.stacked(weight, null, weight)) {
-      refused(() -> experts.acquire(new int[] {2}, 1)).hasMessageContaining("expertIds");
-      refused(() -> experts.acquire(new int[] {-1}, 1)).hasMessageContaining("expertIds");
+      refused(() -> experts.acquire(new int[] {2}, 1)).hasMessageContaining("expert");
+      refused(() -> experts.acquire(new int[] {-1}, 1)).hasMessageContaining("expert");
       refused(() -> experts.acquire(new int[] {0}, 2)).hasMessageContaining("count");
       refused(() -> experts.acquire(new int[] {0}, -1)).hasMessageContaining("count");
       assertThatThrownBy(experts::release).isInstanceOf(IllegalStateException.class);

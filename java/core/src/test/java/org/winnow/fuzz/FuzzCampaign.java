@@ -61,8 +61,8 @@ public final class FuzzCampaign {
           seed + child,
           maxCalls - numCalls(),
           Math.min(secondsLeft, SECONDS_PER_CHILD),
-          1 + child % 2,
-          child % 4 < 2);
+          1 + (int) Math.floorMod(seed + child, 2L),
+          Math.floorMod(seed + child, 4L) < 2);
     }
   }
 
@@ -250,6 +250,8 @@ public final class FuzzCampaign {
   /** The share of values by method, the lowest first, and each finding with an example. */
   String report() {
     StringBuilder text = new StringBuilder(summary()).append('\n');
+    text.append("The seed of a finding makes its calls again: -Dwinnow.fuzz.seed=SEED")
+        .append(" -Dwinnow.fuzz.seconds=" + SECONDS_PER_CHILD + "\n");
     counts.entrySet().stream()
         .sorted((a, b) -> Double.compare(share(a.getValue()), share(b.getValue())))
         .forEach(

@@ -1,5 +1,6 @@
 package org.winnow.fuzz;
 
+import java.nio.ByteBuffer;
 import org.winnow.AnotherMemory;
 import org.winnow.Backend;
 import org.winnow.DType;
@@ -9,6 +10,7 @@ import org.winnow.attention.MlaAttention;
 import org.winnow.attention.MlaWorkspace;
 import org.winnow.attention.Rope;
 import org.winnow.cpu.CpuBackend;
+import org.winnow.cpu.InstructionSet;
 import org.winnow.cpu.Probe;
 import org.winnow.layer.Add;
 import org.winnow.layer.Linear;
@@ -50,6 +52,7 @@ final class EndedPrograms {
       case "closedExpertIds" -> closedExpertIds();
       case "probeOfAnotherMemory" -> probeOfAnotherMemory(backend);
       case "indicesThatChange" -> indicesThatChange(backend);
+      case "outputOverIndices" -> outputOverIndices();
       case "offsetsThatDoNotAscend" -> offsetsThatDoNotAscend();
       default -> throw new AssertionError("no such program: " + program);
     }
@@ -152,6 +155,24 @@ final class EndedPrograms {
       }
     }
     throw new IllegalStateException("20000 calls, none of which read outside");
+  }
+
+  /** What the first expert computes lands where the second one's number is. */
+  private static void outputOverIndices() {
+    ByteBuffer shared = ByteBuffer.allocateDirect(64);
+    Tensor active = Tensor.wrap(shared, DType.I32, 2).copyFrom(new int[] {0, 1});
+    Tensor output = Tensor.wrap(shared.duplicate().position(4), DType.F32, 2, 1);
+    Tensor weight = Tensor.of(new float[] {1e9f, 1e9f}, 2, 1, 1);
+    GroupedGemm.run(
+        new CpuBackend(InstructionSet.best(), 1),
+        Tensor.of(new float[] {1, 1}, 2, 1),
+        null,
+        Tensor.of(new int[] {0, 1, 2}, 3),
+        active,
+        2,
+        ResidentExperts.stacked(weight, null, weight).gateUp(),
+        Activation.NONE,
+        output);
   }
 
   private static void offsetsThatDoNotAscend() {

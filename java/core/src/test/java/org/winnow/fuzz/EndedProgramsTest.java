@@ -22,6 +22,7 @@ class EndedProgramsTest {
         "closedExpertIds",
         "probeOfAnotherMemory",
         "indicesThatChange",
+        "outputOverIndices",
         "offsetsThatDoNotAscend"
       })
   void getsAnException(String program, @TempDir Path folder) throws Exception {

@@ -5,6 +5,7 @@ import java.lang.reflect.Proxy;
 import java.lang.reflect.Type;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Callable;
@@ -15,6 +16,7 @@ import java.util.regex.Pattern;
 import org.winnow.Tensor;
 import org.winnow.moe.Experts;
 import org.winnow.moe.MoeLayer;
+import org.winnow.moe.ResidentExperts;
 
 /** One thread that calls methods, one after the other, with a generator of its own. */
 final class Lane implements Hostile.Caller {
@@ -24,6 +26,11 @@ final class Lane implements Hostile.Caller {
   private static final Pattern OF_THE_MACHINE =
       Pattern.compile("DiskProbe\\.read.*|CpuBackend\\.new\\(InstructionSet,int\\)");
 
+  private static final Pattern COMPUTING =
+      Pattern.compile(
+          "run.*|forward|append.*|read|acquire|hold|choose|route|sample|build|copyFrom|angles|set.*");
+
+  private static final int OF_COMPUTING = 8;
   private static final long SLOW_NANOS = 100_000;
   private static final double CLOSING = 0.03;
   private static final int MOST_CALLS_HELD = 6;
@@ -281,6 +288,7 @@ final class Lane implements Hostile.Caller {
       if (giving instanceof MoeLayer layer) layer.release();
       else ((Experts) giving).release();
       outcomes.value(giving instanceof MoeLayer ? "MoeLayer.release()" : "Experts.release()");
+      if (giving instanceof ResidentExperts) outcomes.value("ResidentExperts.release()");
     } catch (RuntimeException | Error e) {
       outcomes.elsewhere(text, e, true);
     } finally {
@@ -305,17 +313,15 @@ final class Lane implements Hostile.Caller {
     }
   }
 
-  /** What the calls of a program may take with them. */
+  /** What a lane draws from: a method that computes stands there more often than one that tells. */
   static List<ExportedApi.Member> callable(List<ExportedApi.Member> members, String skip) {
     List<ExportedApi.Member> callable = new ArrayList<>();
     for (ExportedApi.Member member : members) {
       if (UnsafeMethods.isUnchecked(member.key())) continue;
       if (!skip.isEmpty() && member.key().matches(skip)) continue;
-      callable.add(member);
-      boolean computes = Recipes.forCall(member.key()) != null;
-      if (computes) callable.add(member);
-      if (computes && member.executable().getName().matches("run.*|forward|append.*|read"))
-        callable.add(member);
+      boolean fits = Recipes.forCall(member.key()) != null;
+      boolean computes = fits && COMPUTING.matcher(member.executable().getName()).matches();
+      callable.addAll(Collections.nCopies(computes ? OF_COMPUTING : fits ? 2 : 1, member));
     }
     return callable;
   }

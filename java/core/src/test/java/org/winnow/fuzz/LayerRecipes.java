@@ -226,7 +226,17 @@ final class LayerRecipes {
     call(
         "MoeLayer.Builder.shared(FeedForward)",
         w -> args(moeBuilder(w), some(FeedForward.class, w)));
-    call("MoeLayer.Builder.sharedGate(Linear)", w -> args(moeBuilder(w), some(Linear.class, w)));
+    call(
+        "MoeLayer.Builder.sharedGate(Linear)",
+        w -> {
+          Experts experts = w.keep(experts(w, 1, w.size(), w.size()));
+          int hidden = (int) experts.hiddenSize();
+          MoeLayer.Builder builder =
+              MoeLayer.builder(
+                  w.keep(linear(w, 1, hidden)), TopKRouter.softmax(1).build(), experts);
+          if (w.chance(0.8)) builder.shared(w.keep(feedForward(w, hidden, w.size())));
+          return args(builder, w.keep(linear(w, 1, hidden)));
+        });
     call("MoeLayer.forward(Backend,Tensor,Tensor)", LayerRecipes::forward);
     call(
         "MoeLayer.computeHeld(Backend,Tensor,Tensor)",

@@ -260,6 +260,9 @@ final class OperationRecipes {
     call("TopKRouter.softmax(int)", w -> args(1 + w.below(3)));
     call("TopKRouter.sigmoid(int)", w -> args(1 + w.below(3)));
     call("TopKRouter.threshold(Score,float)", w -> args(w.pick(TopKRouter.Score.values()), 0.1f));
+    call(
+        "TopKRouter.Builder.correctionBias(Tensor)",
+        w -> args(TopKRouter.sigmoid(1), w.f32(w.oneOf(4, 8))));
     call("TopKRouter.Builder.groups(int,int,GroupScore)", OperationRecipes::groups);
     call(
         "TopKRouter.run(Backend,Tensor,Routing)",

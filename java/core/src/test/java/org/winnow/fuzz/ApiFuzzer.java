@@ -17,7 +17,8 @@ import org.winnow.Tensor;
  */
 public final class ApiFuzzer {
   static final int HANG_EXIT = 97;
-  static final long HANG_NANOS = 20_000_000_000L;
+  private static final long HANG_MILLIS = 20_000;
+  private static final long STEP_MILLIS = 500;
 
   private ApiFuzzer() {}
 
@@ -83,30 +84,35 @@ public final class ApiFuzzer {
     return found;
   }
 
-  /** Ends the process, with all stacks in a file, when a call takes too long. */
+  /**
+   * Ends the process, with all stacks in a file, when a call takes too long. Time is counted in
+   * steps of this thread's own, which get longer too where other processes have the processors.
+   */
   private static void watch(List<Lane> lanes, Outcomes outcomes, Path folder) {
-    Thread watchdog =
-        new Thread(
-            () -> {
-              for (; ; ) {
-                try {
-                  Thread.sleep(500);
-                  outcomes.write(folder.resolve("counts")); // what a crash leaves
-                } catch (InterruptedException e) {
-                  return;
-                } catch (IOException e) {
-                  throw new java.io.UncheckedIOException(e);
-                }
-                synchronized (lanes) {
-                  for (Lane lane : lanes) {
-                    long since = lane.since;
-                    if (since != 0 && System.nanoTime() - since > HANG_NANOS)
-                      hang(lane.running, folder);
-                  }
-                }
+    Map<Lane, long[]> seen = new HashMap<>(); // when the call began, and steps since then
+    Runnable steps =
+        () -> {
+          for (; ; ) {
+            try {
+              Thread.sleep(STEP_MILLIS);
+              outcomes.write(folder.resolve("counts")); // what a crash leaves
+            } catch (InterruptedException e) {
+              return;
+            } catch (IOException e) {
+              throw new java.io.UncheckedIOException(e);
+            }
+            synchronized (lanes) {
+              for (Lane lane : lanes) {
+                long since = lane.since;
+                long[] call = seen.computeIfAbsent(lane, key -> new long[2]);
+                if (since != call[0]) call[1] = 0;
+                call[0] = since;
+                if (since != 0 && ++call[1] * STEP_MILLIS > HANG_MILLIS) hang(lane.running, folder);
               }
-            },
-            "fuzz-watchdog");
+            }
+          }
+        };
+    Thread watchdog = new Thread(steps, "fuzz-watchdog");
     watchdog.setDaemon(true);
     watchdog.start();
   }

@@ -30,7 +30,14 @@ final class LayerRecipes {
     Recipes.object(ResidentExperts.class, w -> experts(w, w.size(), w.size(), w.size()));
     Recipes.object(Experts.class, w -> experts(w, w.size(), w.size(), w.size()));
     Recipes.model(Experts.class, w -> new Unheld(w.keep(experts(w, w.size(), w.size(), w.size()))));
-    Recipes.object(MoeLayer.class, w -> moeBuilder(w).build());
+    Recipes.object(
+        MoeLayer.class,
+        w -> {
+          MoeLayer.Builder builder = moeBuilder(w);
+          MoeLayer layer = builder.build();
+          if (w.taint != null && w.taint.isMarked(builder)) w.taint.mark(layer);
+          return layer;
+        });
     Recipes.object(MoeLayer.Builder.class, LayerRecipes::moeBuilder);
     Recipes.object(MlaAttention.class, LayerRecipes::mla);
     Recipes.object(MlaWorkspace.class, w -> new MlaWorkspace());
@@ -219,7 +226,7 @@ final class LayerRecipes {
         w -> {
           Experts experts = some(Experts.class, w);
           return args(
-              w.keep(linear(w, experts.numExperts(), (int) experts.hiddenSize())),
+              w.keep(linear(w, small(experts.numExperts()), small(experts.hiddenSize()))),
               some(TopKRouter.class, w),
               experts);
         });
@@ -275,19 +282,27 @@ final class LayerRecipes {
   }
 
   private static Tensor hidden(World world, MoeLayer layer, int rows) {
-    return world.tensor(world.f32OrBf16(), rows, layer.experts().hiddenSize());
+    return world.tensor(world.f32OrBf16(), rows, small(layer.experts().hiddenSize()));
+  }
+
+  /** Hostile experts may say any size. */
+  private static int small(long size) {
+    return (int) Math.max(1, Math.min(size, 1024));
   }
 
   private static MoeLayer.Builder moeBuilder(World world) {
     Experts experts = null;
-    if (world.chance(0.4)) experts = MemoryRecipes.cachedExperts(world);
+    boolean hostile = world.hostile != null && world.chance(0.1);
+    if (hostile) experts = (Experts) world.hostile.implement(Experts.class);
+    else if (world.chance(0.4)) experts = MemoryRecipes.cachedExperts(world);
     if (experts == null)
       experts = experts(world, world.oneOf(1, 2, 4, 4, 8), world.size(), world.size());
-    int hidden = (int) experts.hiddenSize();
-    Linear router = world.keep(linear(world, experts.numExperts(), hidden));
+    int hidden = small(experts.hiddenSize());
+    Linear router = world.keep(linear(world, small(experts.numExperts()), hidden));
     TopKRouter rule =
         world.chance(0.5) ? TopKRouter.softmax(1).build() : some(TopKRouter.class, world);
     MoeLayer.Builder builder = MoeLayer.builder(router, rule, experts);
+    if (hostile) world.taint.mark(builder);
     if (world.chance(0.3)) builder.shared(world.keep(feedForward(world, hidden, world.size())));
     else if (world.chance(0.1)) builder.everyExpert(true);
     return builder;

@@ -16,14 +16,7 @@ import org.winnow.moe.Experts;
 
 /** Checkpoints, expert stores and caches over the fuzzer's files. */
 final class MemoryRecipes {
-  /** The hostile readers of a lane, for {@link #checkpoint}. */
-  private static final ThreadLocal<Hostile> HOSTILE = new ThreadLocal<>();
-
   private MemoryRecipes() {}
-
-  static void useHostile(Hostile hostile) {
-    HOSTILE.set(hostile);
-  }
 
   static void addTo() {
     Recipes.object(Checkpoint.class, MemoryRecipes::checkpoint);
@@ -124,7 +117,8 @@ final class MemoryRecipes {
     double kind = world.random.nextDouble();
     if (kind < 0.45) return RangeReader.buffered();
     if (kind < 0.80) return RangeReader.direct();
-    Hostile hostile = HOSTILE.get();
+    Hostile hostile = world.hostile;
+    if (hostile == null) return RangeReader.buffered();
     return file -> {
       RangeReader real = RangeReader.buffered().open(file);
       Object lying = hostile.implement(RangeReader.class);
@@ -145,9 +139,8 @@ final class MemoryRecipes {
   }
 
   private static EvictionPolicy policy(World world) {
-    Hostile hostile = HOSTILE.get();
-    if (hostile != null && world.chance(0.15))
-      return (EvictionPolicy) hostile.implement(EvictionPolicy.class);
+    if (world.hostile != null && world.chance(0.15))
+      return (EvictionPolicy) world.hostile.implement(EvictionPolicy.class);
     return switch (world.below(3)) {
       case 0 -> EvictionPolicy.lru();
       case 1 -> EvictionPolicy.lfu();

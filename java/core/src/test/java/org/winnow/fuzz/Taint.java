@@ -26,6 +26,15 @@ final class Taint {
     return tainted.containsKey(value);
   }
 
+  /** That hostile code is inside. */
+  synchronized void mark(Object object) {
+    add(object);
+  }
+
+  synchronized boolean isMarked(Object object) {
+    return tainted.containsKey(object);
+  }
+
   /** After a call that gave a value: what it made, or changed, has its arguments inside. */
   synchronized void pass(Object[] all, Object receiver, Object result) {
     if (!hasNull(all)) return;

@@ -26,6 +26,11 @@ final class World {
   final Pool pool;
   final Path folder;
 
+  /** Makes hostile implementations; null where one of these asks. */
+  Hostile hostile;
+
+  Taint taint;
+
   /** What the lane holds, and what a layer chose it for; or null. */
   Object held;
 

@@ -14,6 +14,7 @@ import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCalls;
 import org.winnow.internal.Resources;
 import org.winnow.memory.ExpertLayout.Role;
+import org.winnow.moe.ExpertMatrices;
 import org.winnow.moe.Experts;
 
 /**
@@ -166,14 +167,15 @@ public final class ExpertCache implements AutoCloseable {
       }
       try {
         reserve(layer, expertIds, count);
-      } catch (RuntimeException | Error e) { // the policy's, which may be the caller's own
+        if (layer.numPending > 0) awaitWeights(layer);
+        for (int i = 0; i < count; i++) publish(layer, expertIds[i]);
+      } catch (RuntimeException | Error e) { // of a read, a caller's policy, a table that he closed
+        unpublish(layer);
         dropQueued(layer);
         layer.numPending = 0;
         unpin(layer); // no operation has read them since they were last released
         throw e;
       }
-      if (layer.numPending > 0) awaitWeights(layer);
-      for (int i = 0; i < count; i++) publish(layer, expertIds[i]);
     } finally {
       lock.unlock();
     }
@@ -448,8 +450,16 @@ public final class ExpertCache implements AutoCloseable {
   private void unpublish(CachedExperts layer) {
     if (layer.published) return;
     for (int i = 0; i < layer.numHeld; i++) {
-      layer.gateUp.clear(layer.held[i]);
-      layer.down.clear(layer.held[i]);
+      clear(layer.gateUp, layer.held[i]);
+      clear(layer.down, layer.held[i]);
+    }
+  }
+
+  private static void clear(ExpertMatrices table, int expert) {
+    try {
+      table.clear(expert);
+    } catch (IllegalStateException e) {
+      return; // a caller closed the table: no operation reads it any more
     }
   }
 

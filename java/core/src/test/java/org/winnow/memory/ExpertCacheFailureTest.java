@@ -530,6 +530,31 @@ class ExpertCacheFailureTest {
   }
 
   @Test
+  void tablesThatACallerClosedHoldNothing() throws IOException {
+    SyntheticExperts experts = synthetic(Layout.SEPARATE);
+    try (Checkpoint checkpoint = new Checkpoint(experts.tensors())) {
+      ExpertStore store = experts.store(checkpoint);
+      try (ExpertCache cache =
+          new ExpertCache(store, 4 * store.slotBytes(), EvictionPolicy.lru())) {
+        Experts layer = cache.layer(0);
+        layer.acquire(new int[] {0, 1}, 2);
+        layer.release();
+        layer.down().close();
+        assertThatThrownBy(() -> layer.acquire(new int[] {1, 2}, 2))
+            .isInstanceOf(IllegalStateException.class)
+            .hasMessage("expert matrices are closed");
+        assertThatThrownBy(layer::release).isInstanceOf(IllegalStateException.class);
+        assertThat(cache.numPinned()).isZero();
+        assertThat(layer.gateUp().isResident(1)).isFalse();
+        cache.layer(1).acquire(new int[] {0, 1, 2, 3}, 4); // all slots can be had
+        cache.layer(1).gateUp().close();
+        cache.layer(1).release();
+        assertThat(cache.numPinned()).isZero();
+      }
+    }
+  }
+
+  @Test
   void aPolicyThatThrowsHoldsNothing() throws IOException {
     SyntheticExperts experts = synthetic(Layout.SEPARATE);
     AtomicBoolean throwing = new AtomicBoolean();

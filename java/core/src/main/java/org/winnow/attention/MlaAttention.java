@@ -17,6 +17,7 @@ import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.attention.MlaWorkspace.Slot;
+import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
 import org.winnow.layer.Linear;
@@ -383,8 +384,8 @@ public final class MlaAttention implements AutoCloseable {
     try {
       for (int h = 0; h < heads; h++)
         transpose(
-            up.slice(h * headRows, h * headRows + nope).asByteBuffer(),
-            transposed.slice(h, h + 1L).asByteBuffer(),
+            Internals.bytes(up.slice(h * headRows, h * headRows + nope)),
+            Internals.bytes(transposed.slice(h, h + 1L)),
             up.dtype().sizeBytes());
     } finally {
       call.exit();

@@ -7,6 +7,7 @@ import java.lang.ref.Reference;
 import java.nio.FloatBuffer;
 import java.util.Objects;
 import org.winnow.Tensor;
+import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
 
 /**
@@ -182,8 +183,8 @@ public final class RopeFrequencies {
     }
     NativeCall call = NativeCall.enter(); // a close() on another thread waits
     try {
-      FloatBuffer cosines = cos.asByteBuffer().asFloatBuffer();
-      FloatBuffer sines = sin.asByteBuffer().asFloatBuffer();
+      FloatBuffer cosines = Internals.bytes(cos).asFloatBuffer();
+      FloatBuffer sines = Internals.bytes(sin).asFloatBuffer();
       for (long row = 0; row < cos.dim(0); row++) {
         for (double frequency : frequencies) {
           double angle = (firstPosition + row) * frequency;

@@ -24,6 +24,7 @@ final class CachedExperts implements Experts, AutoCloseable {
   private final AddressTable downTable;
   private final long[] gateUpRow = new long[4];
   private final long[] downRow = new long[4];
+  private final long[] nothing = new long[4];
   private final ExpertCache cache;
 
   // Guarded by the cache's lock. What is volatile is also read without it: a captured step, which
@@ -82,6 +83,20 @@ final class CachedExperts implements Experts, AutoCloseable {
     downRow[0] = address.applyAsLong(Role.DOWN);
     downRow[2] = address.applyAsLong(Role.DOWN_BIAS);
     downTable.put(expert, downRow);
+  }
+
+  /** Makes an expert absent. No operation reads a table any more that a caller has closed. */
+  void withdraw(int expert) {
+    withdraw(gateUpTable, expert, nothing);
+    withdraw(downTable, expert, nothing);
+  }
+
+  private static void withdraw(AddressTable table, int expert, long[] nothing) {
+    try {
+      table.put(expert, nothing);
+    } catch (IllegalStateException e) {
+      return; // closed
+    }
   }
 
   @Override

@@ -3,6 +3,7 @@ package org.winnow.memory;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.IntFunction;
 import org.winnow.CheckpointException;
 import org.winnow.DType;
@@ -49,9 +50,13 @@ public final class ExpertStore {
     return layouts.length;
   }
 
-  /** Experts of one layer. */
+  /**
+   * Experts of one layer.
+   *
+   * @throws IndexOutOfBoundsException if there is no such layer
+   */
   public int numExperts(int layer) {
-    return layouts[layer].length;
+    return layouts[Objects.checkIndex(layer, layouts.length)].length;
   }
 
   /** Experts of all layers. */
@@ -100,21 +105,28 @@ public final class ExpertStore {
     return slotBytes(memory) * numExperts();
   }
 
-  /** Bytes of an expert's weights in the files. */
+  /**
+   * Bytes of an expert's weights in the files.
+   *
+   * @throws IndexOutOfBoundsException if there is no such expert
+   */
   public long storedBytes(int layer, int expert) {
-    return layouts[layer][expert].storedBytes();
+    return layout(layer, expert).storedBytes();
   }
 
   /**
    * Bytes that a miss of this expert reads: the stored bytes, rounded outward to the blocks of
    * direct reads.
+   *
+   * @throws IndexOutOfBoundsException if there is no such expert
    */
   public long readBytes(int layer, int expert) {
-    return layouts[layer][expert].readBytes();
+    return layout(layer, expert).readBytes();
   }
 
   ExpertLayout layout(int layer, int expert) {
-    return layouts[layer][expert];
+    ExpertLayout[] experts = layouts[Objects.checkIndex(layer, layouts.length)];
+    return experts[Objects.checkIndex(expert, experts.length)];
   }
 
   /** The expert's number across layers. */

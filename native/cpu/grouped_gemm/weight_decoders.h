@@ -52,6 +52,13 @@ inline Bf16Pairs load_bf16_pairs(const uint16_t* from) { return _mm512_loadu_si5
 inline Bf16Pairs load_bf16_pairs(const uint16_t* from, int64_t count) {
   return _mm512_maskz_loadu_epi16(mask_of(count), from);
 }
+inline F32Vector load_i8(const int8_t* from) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
+}
+inline F32Vector load_i8(const int8_t* from, int64_t count) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(static_cast<__mmask16>(mask_of(count)), from)));
+}
+inline F32Vector multiply(F32Vector vector, float factor) { return _mm512_mul_ps(vector, _mm512_set1_ps(factor)); }
 inline F32Vector even(Bf16Pairs pairs) { return _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)); }
 inline F32Vector odd(Bf16Pairs pairs) {
   return _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int32_t>(0xffff0000))));
@@ -82,6 +89,10 @@ inline F32Vector load_f16(const uint16_t* from) {
 inline Bf16Pairs load_bf16_pairs(const uint16_t* from) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
 }
+inline F32Vector load_i8(const int8_t* from) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
+}
+inline F32Vector multiply(F32Vector vector, float factor) { return _mm256_mul_ps(vector, _mm256_set1_ps(factor)); }
 inline F32Vector even(Bf16Pairs pairs) { return _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16)); }
 inline F32Vector odd(Bf16Pairs pairs) {
   return _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(static_cast<int32_t>(0xffff0000))));
@@ -107,6 +118,10 @@ inline F32Vector load_f16(const uint16_t* from) {
 inline Bf16Pairs load_bf16_pairs(const uint16_t* from) {
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
 }
+inline F32Vector load_i8(const int8_t* from) {
+  return _mm_cvtepi32_ps(_mm_setr_epi32(from[0], from[1], from[2], from[3]));
+}
+inline F32Vector multiply(F32Vector vector, float factor) { return _mm_mul_ps(vector, _mm_set1_ps(factor)); }
 inline F32Vector even(Bf16Pairs pairs) { return _mm_castsi128_ps(_mm_slli_epi32(pairs, 16)); }
 inline F32Vector odd(Bf16Pairs pairs) {
   return _mm_castsi128_ps(_mm_and_si128(pairs, _mm_set1_epi32(static_cast<int32_t>(0xffff0000))));
@@ -118,6 +133,7 @@ inline F32Vector load_f32(const float* from, int64_t count) { return load_f32(Pa
 inline F32Vector load_f16(const uint16_t* from, int64_t count) {
   return load_f16(Padded<uint16_t>(from, count).elements);
 }
+inline F32Vector load_i8(const int8_t* from, int64_t count) { return load_i8(Padded<int8_t>(from, count).elements); }
 inline Bf16Pairs load_bf16_pairs(const uint16_t* from, int64_t count) {
   return load_bf16_pairs(Padded<uint16_t>(from, count).elements);
 }
@@ -200,6 +216,28 @@ struct Decoder<WeightFormat::f16> : ElementRows<WeightFormat::f16, uint16_t> {
   template <int v>
   static F32Vector weights(Row row, int64_t step, int64_t size) {
     return load_f16(row + step * kF32Step + v * kF32Lanes, size - v * kF32Lanes);
+  }
+};
+
+template <>
+struct Decoder<WeightFormat::i8_row> : ElementRows<WeightFormat::i8_row, int8_t> {
+  static constexpr int64_t kMaxDirectTiles = 2;
+
+  struct Row {
+    const int8_t* elements;
+    float factor;
+  };
+  static Row row(const WeightPlanes<kFormat>& planes, int64_t n, int64_t row_size) {
+    return {ElementRows::row(planes, n, row_size), static_cast<const float*>(planes[1])[n]};
+  }
+
+  template <int v>
+  static F32Vector weights(Row row, int64_t step) {
+    return multiply(load_i8(row.elements + step * kF32Step + v * kF32Lanes), row.factor);
+  }
+  template <int v>
+  static F32Vector weights(Row row, int64_t step, int64_t size) {
+    return multiply(load_i8(row.elements + step * kF32Step + v * kF32Lanes, size - v * kF32Lanes), row.factor);
   }
 };
 

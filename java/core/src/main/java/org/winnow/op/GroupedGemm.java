@@ -202,6 +202,7 @@ public final class GroupedGemm {
    * <p>Precondition: every active expert is resident. It is not checked on a device; rows of a
    * missing expert become NaN.
    *
+   * @param products in any number; null is none
    * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
    *     run then
    * @throws ExpertNotResidentException on the CPU, as {@link #run}
@@ -210,15 +211,22 @@ public final class GroupedGemm {
   public static void runTogether(Backend backend, Product... products) {
     NativeCall call = NativeCall.enter();
     try {
-      for (Product product : products) check(backend.memory(), product);
+      for (Product product : products)
+        if (product != null) check(backend.memory(), product);
       GroupedGemmArguments[] all = call.arguments().groupedGemm;
-      int last = products.length - 1;
-      for (int i = last; i >= 0; i--) {
-        GroupedGemmArguments arguments = all[i % all.length];
+      GroupedGemmArguments chain = null;
+      int length = 0;
+      for (int i = products.length - 1; i >= 0; i--) {
+        if (products[i] == null) continue;
+        GroupedGemmArguments arguments = all[length++];
         products[i].describe(arguments);
-        arguments.next(i == last || (i + 1) % all.length == 0 ? null : all[(i + 1) % all.length]);
-        if (i % all.length == 0) compute(backend, arguments);
+        chain = arguments.next(chain);
+        if (length < all.length) continue;
+        compute(backend, chain);
+        chain = null;
+        length = 0;
       }
+      if (chain != null) compute(backend, chain);
     } finally {
       call.exit();
       Reference.reachabilityFence(products);

@@ -2,6 +2,7 @@ package org.winnow.models;
 
 import java.util.Arrays;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Converts token ids, one at a time, to text that can be shown immediately.
@@ -24,7 +25,12 @@ public final class TextStream {
   /** Number of prompt tokens that are decoded again before the first new token. */
   private static final int MAX_CONTEXT = 8;
 
+  /** Number of single tokens' texts that are kept: a text repeats its tokens. */
+  private static final int NUM_TEXTS = 1024;
+
   private final Function<int[], String> decoder;
+  private final @Nullable String[] texts = new @Nullable String[NUM_TEXTS];
+  private final int[] textIds = new int[NUM_TEXTS]; // the token of each text
   private int[] window; // tokens whose text was returned, then tokens whose text was not
   private int length;
   private int shown; // number of tokens in the window whose text was returned
@@ -73,6 +79,13 @@ public final class TextStream {
   }
 
   private String text(int count) {
-    return decoder.apply(Arrays.copyOf(window, count));
+    if (count != 1 || window[0] < 0) return decoder.apply(Arrays.copyOf(window, count));
+    int id = window[0];
+    int place = id % NUM_TEXTS;
+    if (texts[place] == null || textIds[place] != id) {
+      texts[place] = decoder.apply(new int[] {id});
+      textIds[place] = id;
+    }
+    return texts[place];
   }
 }

@@ -43,19 +43,8 @@ final class Generation {
     long prefilled = System.nanoTime();
     FinishReason reason = id < 0 ? FinishReason.CANCELLED : null;
     while (reason == null) {
-      if (numIds == options.maxTokens()) {
-        reason = FinishReason.LENGTH;
-      } else if (stopIds.contains(id)) {
-        reason = FinishReason.STOP;
-      } else {
-        append(id);
-        String piece = stream == null ? "" : stream.append(id);
-        text.append(piece);
-        listener.onToken(id, piece);
-        if (numIds == options.maxTokens()) reason = FinishReason.LENGTH;
-        else if (isCancelled()) reason = FinishReason.CANCELLED;
-        else id = model.step(session.cache(), new int[] {id}, sampler);
-      }
+      reason = take(id, stream, text);
+      if (reason == null) id = model.step(session.cache(), new int[] {id}, sampler);
     }
     if (stream != null) text.append(stream.finish());
     long end = System.nanoTime();
@@ -67,6 +56,23 @@ final class Generation {
         prefilled - begin,
         end - prefilled,
         model.expertCounters());
+  }
+
+  /**
+   * Appends a token unless that ends the text; a method of its own, because a loop that begins with
+   * the program stays in the interpreter.
+   *
+   * @return why nothing follows it, or null
+   */
+  private FinishReason take(int id, TextStream stream, StringBuilder text) {
+    if (numIds == options.maxTokens()) return FinishReason.LENGTH;
+    if (stopIds.contains(id)) return FinishReason.STOP;
+    append(id);
+    String piece = stream == null ? "" : stream.append(id);
+    text.append(piece);
+    listener.onToken(id, piece);
+    if (numIds == options.maxTokens()) return FinishReason.LENGTH;
+    return isCancelled() ? FinishReason.CANCELLED : null;
   }
 
   private void check(int[] prompt) {

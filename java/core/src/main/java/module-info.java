@@ -16,4 +16,5 @@ module org.winnow.core {
   exports org.winnow.layer;
   exports org.winnow.memory;
   exports org.winnow.moe;
+  exports org.winnow.workload;
 }

@@ -10,6 +10,7 @@ import org.winnow.BackendUnavailableException;
 import org.winnow.BudgetException;
 import org.winnow.ContextLengthException;
 import org.winnow.WinnowException;
+import org.winnow.workload.WrongResultException;
 
 /** What the command tells the shell. The list that {@code --help} prints is {@link #list}. */
 final class ExitCode {
@@ -48,6 +49,7 @@ final class ExitCode {
   /** The code for a command that ended with this. */
   static int of(Throwable failure) {
     if (failure instanceof CommandException) return ((CommandException) failure).exitCode();
+    if (failure instanceof WrongResultException) return CHECK_FAILED;
     boolean tooSmall =
         failure instanceof BudgetException
             || failure instanceof ContextLengthException

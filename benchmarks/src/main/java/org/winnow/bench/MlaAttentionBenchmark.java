@@ -21,6 +21,8 @@ import org.winnow.attention.MlaWorkspace;
 import org.winnow.attention.Rope;
 import org.winnow.attention.RopeFrequencies;
 import org.winnow.layer.Linear;
+import org.winnow.workload.AttentionShape;
+import org.winnow.workload.MoeShape;
 
 /**
  * Latent attention with DeepSeek-V2-Lite's sizes (16 heads, 128 + 64, values of 128, latent of 512,
@@ -34,9 +36,13 @@ import org.winnow.layer.Linear;
 @Measurement(iterations = 5, time = 1)
 @Fork(1)
 public class MlaAttentionBenchmark extends BackendBenchmark {
-  private static final int HIDDEN = 2048;
-  private static final int HEADS = 16;
-  private static final int LATENT = 512;
+  private static final AttentionShape MODEL = AttentionShape.DEEPSEEK_V2_LITE;
+  private static final int HIDDEN = MoeShape.DEEPSEEK_V2_LITE.hiddenSize();
+  private static final int HEADS = MODEL.numHeads();
+  private static final int LATENT = MODEL.valueWidth();
+  private static final int ROPE = MODEL.keyWidth() - LATENT;
+  private static final int NOPE = 128;
+  private static final int VALUE = 128;
   private static final int BEFORE = 1024;
 
   @Param({"1", "256"})
@@ -56,28 +62,34 @@ public class MlaAttentionBenchmark extends BackendBenchmark {
     openBackend();
     var geometry =
         new MlaAttention.Geometry(
-            HEADS, 128, 64, 128, MlaAttention.scale(128, 64, 0, 1), 1e-6f, Rope.Layout.INTERLEAVED);
+            HEADS,
+            NOPE,
+            ROPE,
+            VALUE,
+            MlaAttention.scale(NOPE, ROPE, 0, 1),
+            1e-6f,
+            Rope.Layout.INTERLEAVED);
     var weights =
         new MlaAttention.Weights(
             null,
             null,
-            new Linear(matrix(HEADS * 192, HIDDEN), null),
-            new Linear(matrix(LATENT + 64, HIDDEN), null),
+            new Linear(matrix(HEADS * (NOPE + ROPE), HIDDEN), null),
+            new Linear(matrix(LATENT + ROPE, HIDDEN), null),
             backend.f32(LATENT).fill(1),
-            matrix(HEADS * 256, LATENT),
-            new Linear(matrix(HIDDEN, HEADS * 128), null));
+            matrix(HEADS * (NOPE + VALUE), LATENT),
+            new Linear(matrix(HIDDEN, HEADS * VALUE), null));
     attention = new MlaAttention(geometry, weights);
-    cache = KvCache.ofLatents(backend.memory(), 1, LATENT, 64, BEFORE + numTokens);
+    cache = KvCache.ofLatents(backend.memory(), 1, LATENT, ROPE, BEFORE + numTokens);
     try (Tensor latents = matrix(BEFORE, LATENT);
-        Tensor ropeKeys = matrix(BEFORE, 64)) {
+        Tensor ropeKeys = matrix(BEFORE, ROPE)) {
       cache.appendLatents(backend, 0, latents, ropeKeys);
       cache.advance(BEFORE);
     }
     hidden = backend.of(RowsBenchmark.gaussian(random, numTokens * HIDDEN), numTokens, HIDDEN);
     output = backend.f32(numTokens, HIDDEN);
-    cos = backend.f32(numTokens, 32);
-    sin = backend.f32(numTokens, 32);
-    RopeFrequencies.standard(64, 10_000).angles(BEFORE, cos, sin);
+    cos = backend.f32(numTokens, ROPE / 2);
+    sin = backend.f32(numTokens, ROPE / 2);
+    RopeFrequencies.standard(ROPE, 10_000).angles(BEFORE, cos, sin);
     float[] absorbed = absorbed().toFloatArray();
     float[] plain = baselinePlain().toFloatArray();
     float largest = 0;

@@ -26,7 +26,7 @@ public final class AttentionShare {
     usage.require(arguments.length <= 1);
     int rounds = usage.count(arguments, 0, 7);
     try (CpuBackend backend = new CpuBackend(InstructionSet.best(), 1);
-        LimitProbe probe = new LimitProbe(backend, PROBED_BYTES, PROBED_BYTES)) {
+        LimitProbe probe = new LimitProbe(backend, PROBED_BYTES)) {
       System.out.println(backend.description());
       System.out.printf("%-25s %10s %10s %8s %8s%n", "shape", "us", "GFLOP/s", "share", "GB/s");
       for (AttentionShape shape : AttentionShape.values()) {

@@ -25,7 +25,6 @@ import org.winnow.workload.WeightPool;
  * the block's limit), both in f32, one right after the other.
  */
 public final class MoeFfnShare {
-  private static final long PROBED_BYTES = 1L << 30;
   private static final long BYTES_PER_READING = 64L << 20;
   private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
@@ -40,7 +39,7 @@ public final class MoeFfnShare {
     this.backend = new CpuBackend(InstructionSet.best(), numThreads);
     this.numRuns = numRuns;
     this.pool = new WeightPool(backend.memory(), dtype, WeightPool.BEYOND_CACHES);
-    this.probe = new LimitProbe(backend, PROBED_BYTES, BYTES_PER_READING);
+    this.probe = new LimitProbe(backend, pool, BYTES_PER_READING);
   }
 
   public static void main(String[] args) {

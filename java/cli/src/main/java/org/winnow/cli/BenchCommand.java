@@ -89,10 +89,9 @@ final class BenchCommand extends Subcommand {
     if (!ChartFile.isPng(png)) throw wrongUsage("--png must end in .png, found " + png);
     if (!Files.isDirectory(folder)) throw wrongUsage("--disk must be a folder, found " + folder);
     ChartFile.requireWritable(png);
-    long probedBytes = quick ? 512L << 20 : 1L << 30;
     try (JsonFile json = stats == null ? null : JsonFile.create(stats);
         CpuBackend backend = new CpuBackend(InstructionSet.best(), threads);
-        LimitProbe probe = new LimitProbe(backend, probedBytes, probedBytes)) {
+        LimitProbe probe = new LimitProbe(backend, quick ? 512L << 20 : 1L << 30)) {
       Limits limits = probe.measure(3);
       DiskProbe.Result disk = DiskProbe.readNewFile(folder.toAbsolutePath(), DISK_BYTES, 2);
       BenchReport.printLimits(terminal.out(), backend, limits, disk);

@@ -13,28 +13,45 @@ public final class LimitProbe implements AutoCloseable {
   private static final int PAGE_WORDS = 4096 / Long.BYTES;
 
   private final CpuBackend backend;
-  private final Tensor words;
-  private final long wordsPerReading;
+  private final Tensor memory;
+  private final boolean owned;
+  private final long elementsPerReading;
   private long next;
 
   /**
-   * @param memoryBytes to read in turn, several times the last cache
-   * @param bytesPerReading that one reading takes of it
-   * @throws IllegalArgumentException if a reading takes no byte, or more than there are
+   * Reads new memory, all of it each time.
+   *
+   * @param memoryBytes several times the last cache
    */
-  public LimitProbe(CpuBackend backend, long memoryBytes, long bytesPerReading) {
-    if (bytesPerReading < Long.BYTES || bytesPerReading > memoryBytes)
+  public LimitProbe(CpuBackend backend, long memoryBytes) {
+    this.backend = backend;
+    memory = Tensor.allocate(DType.I64, memoryBytes / Long.BYTES);
+    owned = true;
+    elementsPerReading = memory.size();
+    for (long i = 0; i < memory.size(); i += PAGE_WORDS)
+      memory.setLong(i, i); // every page is there
+  }
+
+  /**
+   * Reads the memory that a workload reads, a part of it each time, in turn: caches help both
+   * alike.
+   *
+   * @param pool in the host's memory; not closed here
+   * @throws IllegalArgumentException if a part has no byte, or more than there are
+   */
+  public LimitProbe(CpuBackend backend, WeightPool pool, long bytesPerReading) {
+    this.backend = backend;
+    memory = pool.elements();
+    owned = false;
+    elementsPerReading = bytesPerReading / pool.type().sizeBytes();
+    if (elementsPerReading < 1 || elementsPerReading > memory.size())
       throw new IllegalArgumentException(
           "bytesPerReading must lie in ["
-              + Long.BYTES
+              + pool.type().sizeBytes()
               + ", "
-              + memoryBytes
+              + memory.sizeBytes()
               + "], found "
               + bytesPerReading);
-    this.backend = backend;
-    words = Tensor.allocate(DType.I64, memoryBytes / Long.BYTES);
-    wordsPerReading = bytesPerReading / Long.BYTES;
-    for (long i = 0; i < words.size(); i += PAGE_WORDS) words.setLong(i, i); // every page is there
   }
 
   /**
@@ -49,17 +66,16 @@ public final class LimitProbe implements AutoCloseable {
     for (int i = 0; i < numReadings; i++) {
       f32 = Math.max(f32, Probe.f32OperationsPerSecond(backend));
       bf16 = Math.max(bf16, Probe.bf16OperationsPerSecond(backend));
-      if (next + wordsPerReading > words.size()) next = 0;
-      read =
-          Math.max(
-              read, Probe.readBytesPerSecond(backend, words.slice(next, next + wordsPerReading)));
-      next += wordsPerReading;
+      if (next + elementsPerReading > memory.size()) next = 0;
+      Tensor part = memory.slice(next, next + elementsPerReading);
+      read = Math.max(read, Probe.readBytesPerSecond(backend, part));
+      next += elementsPerReading;
     }
     return new Limits(read, f32, bf16);
   }
 
   @Override
   public void close() {
-    words.close();
+    if (owned) memory.close();
   }
 }

@@ -12,12 +12,12 @@ import org.winnow.op.TopKRouter;
 
 /**
  * A whole mixture-of-experts layer, router to combine, all experts in memory; SiLU whatever the
- * model has. Runs take other tokens in turn, and other layers where the pool has room for several,
- * so that one token's experts have left the caches before they are wanted again.
+ * model has. Runs take other tokens in turn, so that one token's experts have left the caches
+ * before they are wanted again; where a layer is so small that caches hold it, also other layers.
  */
 public final class MoeBlockWorkload extends Workload {
   private static final int NUM_BATCHES = 8;
-  private static final int MAX_LAYERS = 64;
+  private static final long LEAST_BYTES = 256L << 20; // of all layers, where the pool has them
   private static final int NUM_CHECKED = 16;
 
   private final Backend backend;
@@ -55,7 +55,7 @@ public final class MoeBlockWorkload extends Workload {
     router = keep(pool.router(model));
     Linear scores = keep(new Linear(router, null));
     TopKRouter rule = TopKRouter.softmax(topK).build();
-    places = places(pool.numPlaces(model), model.numExperts());
+    places = places();
     layers = new MoeLayer[places.length];
     for (int i = 0; i < layers.length; i++)
       layers[i] =
@@ -70,8 +70,11 @@ public final class MoeBlockWorkload extends Workload {
     output = keep(Tensor.allocate(pool.memory(), pool.hiddenType(), numTokens, model.hiddenSize()));
   }
 
-  private static int[][] places(int numPlaces, int numExperts) {
-    int numLayers = Math.max(1, Math.min(MAX_LAYERS, numPlaces / numExperts));
+  private int[][] places() {
+    int numExperts = model.numExperts();
+    int numPlaces = pool.numPlaces(model);
+    long layerBytes = numExperts * model.expertElements() * type().sizeBytes();
+    int numLayers = (int) Math.max(1, Math.min(LEAST_BYTES / layerBytes, numPlaces / numExperts));
     int[][] places = new int[numLayers][numExperts];
     for (int i = 0; i < numLayers * numExperts; i++)
       places[i / numExperts][i % numExperts] = i % numPlaces;

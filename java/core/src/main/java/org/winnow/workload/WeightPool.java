@@ -54,6 +54,11 @@ public final class WeightPool implements AutoCloseable {
     return elements.memory();
   }
 
+  /** All weights, in one row. */
+  Tensor elements() {
+    return elements;
+  }
+
   /**
    * How many experts of this shape have places of their own.
    *

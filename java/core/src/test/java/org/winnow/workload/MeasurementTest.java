@@ -34,18 +34,24 @@ class MeasurementTest {
   }
 
   @Test
-  void theProbeReadsItsMemoryInTurn() {
+  void theProbeReadsNewMemoryOrThePoolInTurn() {
     try (CpuBackend backend = new CpuBackend(InstructionSet.best(), 1);
-        LimitProbe probe = new LimitProbe(backend, 3 << 20, 1 << 20)) {
-      for (int i = 0; i < 4; i++) { // once more than there are parts
-        Limits limits = probe.measure(1);
-        assertThat(limits.readBytesPerSecond()).isBetween(1e8, 1e13);
-        assertThat(limits.f32OperationsPerSecond()).isBetween(1e8, 1e13);
-        assertThat(limits.bf16OperationsPerSecond()).isBetween(1e8, 1e13);
+        WeightPool pool = new WeightPool(backend.memory(), DType.BF16, 3 << 20);
+        LimitProbe ofNewMemory = new LimitProbe(backend, 1 << 20);
+        LimitProbe ofPool = new LimitProbe(backend, pool, 1 << 20)) {
+      for (int i = 0; i < 4; i++) { // once more than the pool has parts
+        for (LimitProbe probe : new LimitProbe[] {ofNewMemory, ofPool}) {
+          Limits limits = probe.measure(1);
+          assertThat(limits.readBytesPerSecond()).isBetween(1e8, 1e13);
+          assertThat(limits.f32OperationsPerSecond()).isBetween(1e8, 1e13);
+          assertThat(limits.bf16OperationsPerSecond()).isBetween(1e8, 1e13);
+        }
       }
-      assertThatThrownBy(() -> new LimitProbe(backend, 1 << 20, 2 << 20))
+      ofPool.close();
+      assertThat(pool.expert(MoeShape.KJV_MOE, 0).gate().isClosed()).isFalse();
+      assertThatThrownBy(() -> new LimitProbe(backend, pool, 4 << 20))
           .isInstanceOf(IllegalArgumentException.class)
-          .hasMessage("bytesPerReading must lie in [8, 1048576], found 2097152");
+          .hasMessage("bytesPerReading must lie in [2, 3145728], found 4194304");
     }
   }
 
@@ -53,7 +59,7 @@ class MeasurementTest {
   void aWrongResultIsNotTimed() {
     AtomicLong reads = new AtomicLong();
     try (CpuBackend backend = new CpuBackend(InstructionSet.best(), 1);
-        LimitProbe probe = new LimitProbe(backend, 1 << 20, 1 << 20);
+        LimitProbe probe = new LimitProbe(backend, 1 << 20);
         Workload wrong = new ReadsOneByte(false)) {
       assertThatThrownBy(() -> Measurement.of(wrong, probe, reads::incrementAndGet))
           .isInstanceOf(WrongResultException.class)
@@ -67,7 +73,7 @@ class MeasurementTest {
   void timeIsThatOfTheClockAndTheShareThatOfTheLimit() {
     AtomicLong clock = new AtomicLong();
     try (CpuBackend backend = new CpuBackend(InstructionSet.best(), 1);
-        LimitProbe probe = new LimitProbe(backend, 1 << 20, 1 << 20);
+        LimitProbe probe = new LimitProbe(backend, 1 << 20);
         Workload workload = new ReadsOneByte(true)) {
       Measurement found = Measurement.of(workload, probe, () -> clock.addAndGet(2_000_000));
       assertThat(found.seconds()).isEqualTo(2e-3);

@@ -13,6 +13,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.cpu.CpuBackend;
+import org.winnow.cpu.InstructionSet;
 
 /** Bytes and operations, counted one by one, and beside those of the dense baseline. */
 class WorkTest {
@@ -92,7 +93,7 @@ class WorkTest {
   @Test
   void theDenseBlockDoesTheDenseWork() {
     MoeShape model = MoeShape.KJV_MOE;
-    try (Backend backend = new CpuBackend();
+    try (Backend backend = new CpuBackend(InstructionSet.best(), 1);
         WeightPool pool =
             new WeightPool(backend.memory(), DType.F32, 32 * 4 * model.expertElements());
         Workload sparse = new MoeBlockWorkload(backend, model, pool, 2);
@@ -105,7 +106,7 @@ class WorkTest {
   @Test
   void expertsThatShareAPlaceAreReadOnce() {
     MoeShape model = MoeShape.KJV_MOE;
-    try (Backend backend = new CpuBackend();
+    try (Backend backend = new CpuBackend(InstructionSet.best(), 1);
         WeightPool pool = new WeightPool(backend.memory(), DType.F32, 4 * model.expertElements());
         Workload block = new MoeBlockWorkload(backend, model, pool, 7)) {
       block.run();
@@ -146,7 +147,7 @@ class WorkTest {
       value = DType.class,
       names = {"F32", "BF16"})
   void noWorkloadNeedsMoreThanItsDenseBaseline(DType type) {
-    try (Backend backend = new CpuBackend();
+    try (Backend backend = new CpuBackend(InstructionSet.best(), 1);
         WeightPool pool = new WeightPool(backend.memory(), type, 128L << 20)) {
       for (MoeShape model : MoeShape.values()) {
         for (int tokens : new int[] {1, 16}) {
@@ -174,7 +175,7 @@ class WorkTest {
   /** Exponentials and comparisons are counted by nobody. */
   @Test
   void theRoutersWorkIsNotKnown() {
-    try (Backend backend = new CpuBackend();
+    try (Backend backend = new CpuBackend(InstructionSet.best(), 1);
         Workload router = new TopKRouterWorkload(backend, MoeShape.KJV_MOE, 1)) {
       assertThat(router.work().isKnown()).isFalse();
       assertThat(router.denseWork().isKnown()).isFalse();

@@ -3,7 +3,7 @@ package org.winnow;
 import java.nio.file.Path;
 
 /**
- * A checkpoint (weights, index, configuration or tokenizer) is not what it must be. Nothing of it
+ * A checkpoint's weights, index, configuration or tokenizer are invalid. Nothing of the checkpoint
  * stays loaded.
  */
 public final class CheckpointException extends WinnowException {

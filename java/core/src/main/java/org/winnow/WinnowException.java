@@ -1,8 +1,8 @@
 package org.winnow;
 
 /**
- * Base of what can go wrong with files, memory and running models. Wrong arguments are {@link
- * IllegalArgumentException}.
+ * Base class of errors with files, memory and running models. Wrong arguments throw {@link
+ * IllegalArgumentException} instead.
  */
 public class WinnowException extends RuntimeException {
   private static final long serialVersionUID = 1L;

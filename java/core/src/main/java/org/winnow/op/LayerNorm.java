@@ -1,16 +1,16 @@
 package org.winnow.op;
 
-import org.winnow.internal.LayerNormArguments;
-import static org.winnow.internal.Internals.address;
-import static org.winnow.internal.Internals.addressOrNull;
-import org.winnow.internal.Internals;
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
+import static org.winnow.internal.Internals.address;
+import static org.winnow.internal.Internals.addressOrNull;
 
 import java.lang.ref.Reference;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.internal.Internals;
+import org.winnow.internal.LayerNormArguments;
 import org.winnow.internal.NativeCall;
 
 /**

@@ -1,22 +1,21 @@
 package org.winnow.moe;
 
 import java.util.Arrays;
-import org.winnow.Matrix;
-import org.winnow.WeightFormat;
-
-import org.winnow.op.ExpertMatrices;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.IntStream;
 import org.winnow.DType;
+import org.winnow.Matrix;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.WeightFormat;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
+import org.winnow.op.ExpertMatrices;
 
 /**
- * Experts whose weights are the caller's tensors, all in one memory. The tensors must be open while
- * a layer runs on them (on a device all of them, chosen or not); closing one waits for the layer
- * that runs, and a layer that needs a closed one is refused.
+ * Experts whose weights are the caller's tensors, all in one memory. Tensors of the experts in use
+ * must be open; on a device all experts count as in use. Closing a tensor waits for a layer that is
+ * running. A layer that needs a closed tensor throws {@link IllegalStateException}.
  */
 public final class ResidentExperts implements Experts, AutoCloseable {
   private final int[] all; // every expert id
@@ -26,7 +25,7 @@ public final class ResidentExperts implements Experts, AutoCloseable {
   private final ReentrantLock acquired = new ReentrantLock();
   private NativeCall call;
 
-  /** One expert's weights; null where it has none. */
+  /** One expert's weights; a field is null if the expert has no such weight. */
   private record Expert(
       Matrix gate, Matrix up, Matrix down, Tensor gateBias, Tensor upBias, Tensor downBias) {
     boolean isClosed() {
@@ -47,12 +46,12 @@ public final class ResidentExperts implements Experts, AutoCloseable {
     }
   }
 
-  /** Experts without biases; see the other constructors. */
+  /** Experts of plain matrices without biases; see the last constructor. */
   public ResidentExperts(Tensor[] gate, Tensor[] up, Tensor[] down) {
     this(gate, up, down, null, null, null);
   }
 
-  /** Experts of plain matrices, f32, bf16 or f16; see the next constructor. */
+  /** Experts of plain matrices in f32, bf16 or f16; see the last constructor. */
   public ResidentExperts(
       Tensor[] gate,
       Tensor[] up,
@@ -70,14 +69,15 @@ public final class ResidentExperts implements Experts, AutoCloseable {
   }
 
   /**
-   * @param gate per expert [intermediateSize, hiddenSize], all of one format
-   * @param up the same, of the same format; null: the experts are not gated
-   * @param down per expert [hiddenSize, intermediateSize], all of one format, which may be another
-   * @param gateBias per expert [intermediateSize] f32; null: none
-   * @param upBias per expert [intermediateSize] f32; null: none
-   * @param downBias per expert [hiddenSize] f32; null: none
+   * @param gate per expert [intermediateSize, hiddenSize], all in one format
+   * @param up as {@code gate}, in the same format; null if the experts are not gated
+   * @param down per expert [hiddenSize, intermediateSize], all in one format, which may differ from
+   *     that of {@code gate}
+   * @param gateBias per expert [intermediateSize] f32, or null for none
+   * @param upBias per expert [intermediateSize] f32, or null for none
+   * @param downBias per expert [hiddenSize] f32, or null for none
    * @throws IllegalArgumentException naming the argument whose shape or type is wrong, or that lies
-   *     in another memory than the first
+   *     in another memory than the first matrix
    */
   public ResidentExperts(
       Matrix[] gate,
@@ -114,8 +114,7 @@ public final class ResidentExperts implements Experts, AutoCloseable {
     Resources open = new Resources();
     try {
       boolean biased = gateBias != null || upBias != null;
-      gateUp =
-          open.keep(new ExpertMatrices(memory, format, numExperts, f, d, up != null, biased));
+      gateUp = open.keep(new ExpertMatrices(memory, format, numExperts, f, d, up != null, biased));
       this.down =
           open.keep(
               new ExpertMatrices(memory, downFormat, numExperts, d, f, false, downBias != null));
@@ -131,10 +130,10 @@ public final class ResidentExperts implements Experts, AutoCloseable {
   }
 
   /**
-   * Experts stacked in one tensor each, as many checkpoints have them.
+   * Experts whose matrices are stacked in one tensor per role, as in many checkpoints.
    *
    * @param gate [numExperts, intermediateSize, hiddenSize]
-   * @param up the same, or null
+   * @param up [numExperts, intermediateSize, hiddenSize], or null if the experts are not gated
    * @param down [numExperts, hiddenSize, intermediateSize]
    */
   public static ResidentExperts stacked(Tensor gate, Tensor up, Tensor down) {
@@ -182,7 +181,7 @@ public final class ResidentExperts implements Experts, AutoCloseable {
     if (acquired.isHeldByCurrentThread())
       throw new IllegalStateException("experts are already acquired by this thread");
     acquired.lock();
-    call = NativeCall.enter(); // whoever closes a tensor waits for release
+    call = NativeCall.enter(); // a thread that closes a tensor waits for release
     try {
       for (int i = 0; i < count; i++) {
         if (i > 0 && expertIds[i] <= expertIds[i - 1]) {
@@ -224,8 +223,8 @@ public final class ResidentExperts implements Experts, AutoCloseable {
   }
 
   /**
-   * Releases the tables; the tensors stay the caller's. May be called twice, and waits for a layer
-   * that runs.
+   * Waits for a running layer, then releases the tables of addresses. The tensors stay open. May be
+   * called twice.
    */
   @Override
   public void close() {

@@ -3,7 +3,7 @@ package org.winnow.cpu;
 import org.winnow.Backend;
 import org.winnow.BackendProvider;
 
-/** Opens a {@link CpuBackend}: available wherever its native library is. */
+/** Opens a {@link CpuBackend}. It is available if the native library can be loaded. */
 public final class CpuBackendProvider implements BackendProvider {
   @Override
   public String name() {

@@ -1,6 +1,7 @@
 package org.winnow;
 
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.winnow.internal.Kernels;
 
 /**
@@ -11,7 +12,7 @@ import org.winnow.internal.Kernels;
  * any other subclass.
  */
 public abstract class Backend implements AutoCloseable {
-  private volatile Kernels kernels;
+  private volatile @Nullable Kernels kernels;
 
   /**
    * Opens the backend of that name.
@@ -109,7 +110,7 @@ public abstract class Backend implements AutoCloseable {
 
   /** The kernels that operations call. */
   final Kernels kernels() {
-    Kernels installed = kernels;
+    @Nullable Kernels installed = kernels;
     if (installed == null)
       throw new IllegalStateException(
           "backend " + name() + " has no kernels: only Winnow's own backends run operations");

@@ -1,6 +1,7 @@
 package org.winnow;
 
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Opens a backend. {@link java.util.ServiceLoader} finds providers: a backend's jar names its
@@ -17,7 +18,7 @@ public interface BackendProvider {
   int preference();
 
   /** Null if this machine can run the backend, else one line with the reason and what to do. */
-  String unavailabilityCause();
+  @Nullable String unavailabilityCause();
 
   /**
    * One line per device that the backend can run on; empty if there is no choice. Call it only

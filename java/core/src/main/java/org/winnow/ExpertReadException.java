@@ -1,6 +1,8 @@
 package org.winnow;
 
 import java.nio.file.Path;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Reading weights from their file failed: the system reported an error, or the file ends too early.
@@ -29,7 +31,7 @@ public final class ExpertReadException extends WinnowException {
       long offsetBytes,
       long expectedBytes,
       long foundBytes,
-      Throwable cause) {
+      @Nullable Throwable cause) {
     super(
         file
             + ": "
@@ -39,7 +41,9 @@ public final class ExpertReadException extends WinnowException {
             + " bytes at offset "
             + offsetBytes
             + ", found "
-            + (foundBytes >= 0 ? Long.toString(foundBytes) : cause.getMessage()),
+            + (foundBytes >= 0
+                ? Long.toString(foundBytes)
+                : Objects.requireNonNull(cause).getMessage()),
         cause);
     this.file = file;
     this.what = what;

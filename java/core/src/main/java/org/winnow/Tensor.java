@@ -4,6 +4,7 @@ import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.function.Consumer;
 import org.bytedeco.javacpp.Pointer;
+import org.jspecify.annotations.Nullable;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.NativeLoader;
 
@@ -26,8 +27,8 @@ public final class Tensor implements AutoCloseable {
   private final DType dtype;
   private final long[] shape;
   private final long size;
-  private final Tensor parent; // owner of a view's memory, or null
-  private final Object keepAlive; // the caller's buffer, or null
+  private final @Nullable Tensor parent; // owner of a view's memory, or null
+  private final @Nullable Object keepAlive; // the caller's buffer, or null
   private final boolean owned;
   private volatile boolean closed;
 
@@ -36,8 +37,8 @@ public final class Tensor implements AutoCloseable {
       long address,
       DType dtype,
       long[] shape,
-      Tensor parent,
-      Object keepAlive,
+      @Nullable Tensor parent,
+      @Nullable Object keepAlive,
       boolean owned) {
     this.memory = memory;
     this.address = address;

@@ -1,5 +1,7 @@
 package org.winnow;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * Base class of errors with files, memory and running models. Wrong arguments throw {@link
  * IllegalArgumentException} instead.
@@ -11,7 +13,7 @@ public class WinnowException extends RuntimeException {
     super(message);
   }
 
-  public WinnowException(String message, Throwable cause) {
+  public WinnowException(String message, @Nullable Throwable cause) {
     super(message, cause);
   }
 }

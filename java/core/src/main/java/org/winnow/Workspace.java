@@ -1,6 +1,7 @@
 package org.winnow;
 
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Memory for one intermediate result. It grows to the size of the largest call, and later calls
@@ -14,8 +15,8 @@ import java.util.Arrays;
  */
 public final class Workspace implements AutoCloseable {
   private final TensorMemory memory;
-  private Tensor all;
-  private Tensor view; // the last result of get
+  private @Nullable Tensor all;
+  private @Nullable Tensor view; // the last result of get
 
   /**
    * @param memory where to allocate: the backend's memory
@@ -42,7 +43,7 @@ public final class Workspace implements AutoCloseable {
    * last call.
    */
   public Tensor get(DType dtype, long rows, long columns) {
-    Tensor last = view;
+    @Nullable Tensor last = view;
     if (last != null
         && last.dtype() == dtype
         && last.rank() == 2
@@ -72,7 +73,7 @@ public final class Workspace implements AutoCloseable {
   }
 
   /** The last result of {@link #get}; null before the first call and after {@link #close()}. */
-  public Tensor last() {
+  public @Nullable Tensor last() {
     return view;
   }
 
@@ -84,7 +85,7 @@ public final class Workspace implements AutoCloseable {
   /** Releases the memory. The workspace can be used again afterwards. May be called twice. */
   @Override
   public void close() {
-    Tensor old = all;
+    @Nullable Tensor old = all;
     all = null;
     view = null;
     if (old != null) old.close();

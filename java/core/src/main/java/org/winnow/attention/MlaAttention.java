@@ -5,6 +5,8 @@ import static org.winnow.Tensor.ANY;
 
 import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.Matrix;
 import org.winnow.Tensor;
@@ -74,8 +76,8 @@ public final class MlaAttention implements AutoCloseable {
    * @param output W^O [hiddenSize, numHeads * valueWidth]
    */
   public record Weights(
-      Linear queryDown,
-      Tensor queryNorm,
+      @Nullable Linear queryDown,
+      @Nullable Tensor queryNorm,
       Linear queryUp,
       Linear latentDown,
       Tensor latentNorm,
@@ -111,7 +113,8 @@ public final class MlaAttention implements AutoCloseable {
       requireSize("queryUp input", weights.queryUp().inputSize(), weights.queryDown().outputSize());
       requireSize(
           "queryDown input", weights.queryDown().inputSize(), weights.latentDown().inputSize());
-      weights.queryNorm().require("queryNorm", F32, weights.queryDown().outputSize());
+      Objects.requireNonNull(weights.queryNorm(), "queryNorm")
+          .require("queryNorm", F32, weights.queryDown().outputSize());
     }
     Tensor up = weights.latentUp();
     TensorMemory memory = up.memory();
@@ -211,7 +214,8 @@ public final class MlaAttention implements AutoCloseable {
     if (weights.queryDown() != null) {
       source = workspace.get(Slot.QUERY_LATENT, F32, numTokens, weights.queryDown().outputSize());
       weights.queryDown().run(backend, hidden, source);
-      RmsNorm.run(backend, source, weights.queryNorm(), source, geometry.epsilon());
+      Tensor norm = Objects.requireNonNull(weights.queryNorm());
+      RmsNorm.run(backend, source, norm, source, geometry.epsilon());
     }
     weights
         .queryUp()

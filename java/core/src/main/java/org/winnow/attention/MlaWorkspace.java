@@ -1,6 +1,7 @@
 package org.winnow.attention;
 
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
@@ -31,11 +32,11 @@ public final class MlaWorkspace implements AutoCloseable {
   }
 
   private final Workspace[] slots = new Workspace[Slot.values().length];
-  private TensorMemory memory; // the last call's memory
-  private Tensor filledOffsets; // the tensor that headOffsets wrote last
-  private Tensor filledOffsetsOfOneRow;
+  private @Nullable TensorMemory memory; // the last call's memory
+  private @Nullable Tensor filledOffsets; // the tensor that headOffsets wrote last
+  private @Nullable Tensor filledOffsetsOfOneRow;
   private long filledRows;
-  private Tensor filledHeads;
+  private @Nullable Tensor filledHeads;
   private boolean closed;
 
   /** Begins a call of a backend that uses this memory. Releases results in other memories. */

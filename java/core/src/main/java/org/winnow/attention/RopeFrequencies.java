@@ -4,6 +4,7 @@ import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
 
 import java.nio.FloatBuffer;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Tensor;
 
 /**
@@ -88,9 +89,9 @@ public final class RopeFrequencies {
       double betaFast,
       double betaSlow,
       boolean truncate,
-      Double attentionFactor,
-      Double mscale,
-      Double mscaleAllDim) {
+      @Nullable Double attentionFactor,
+      @Nullable Double mscale,
+      @Nullable Double mscaleAllDim) {
     /**
      * The factor of cosines and sines: {@code attentionFactor} if given, else {@code g(mscale) /
      * g(mscaleAllDim)} if both are given and not 0, else {@code g(1)}. {@link

@@ -1,5 +1,6 @@
 package org.winnow.cpu;
 
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.BackendProvider;
 
@@ -16,7 +17,7 @@ public final class CpuBackendProvider implements BackendProvider {
   }
 
   @Override
-  public String unavailabilityCause() {
+  public @Nullable String unavailabilityCause() {
     return NativeLibrary.unavailabilityCause();
   }
 

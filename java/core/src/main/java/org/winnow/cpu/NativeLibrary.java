@@ -1,6 +1,7 @@
 package org.winnow.cpu;
 
 import org.bytedeco.javacpp.Loader;
+import org.jspecify.annotations.Nullable;
 import org.winnow.internal.NativeLoader;
 
 /** Reports the native library of the CPU backend, or why it cannot be loaded. */
@@ -16,7 +17,7 @@ public final class NativeLibrary {
   }
 
   /** Null if the library can be loaded; otherwise one line with the reason and the remedy. */
-  public static String unavailabilityCause() {
+  public static @Nullable String unavailabilityCause() {
     try {
       NativeLoader.load();
       return null;

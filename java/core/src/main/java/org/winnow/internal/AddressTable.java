@@ -1,6 +1,8 @@
 package org.winnow.internal;
 
+import java.util.Objects;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The table of weight addresses inside an {@code org.winnow.op.ExpertMatrices}. An expert cache,
@@ -23,12 +25,12 @@ public interface AddressTable {
 
   /** The table of an {@code ExpertMatrices}. */
   static AddressTable of(Object expertMatrices) {
-    return Access.ofMatrices.apply(expertMatrices);
+    return Objects.requireNonNull(Access.ofMatrices).apply(expertMatrices);
   }
 
   /** Holds the function that {@code ExpertMatrices} provides. */
   final class Access {
-    private static Function<Object, AddressTable> ofMatrices;
+    private static @Nullable Function<Object, AddressTable> ofMatrices;
 
     private Access() {}
 

@@ -1,5 +1,7 @@
 package org.winnow.internal;
 
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
@@ -9,7 +11,7 @@ import org.winnow.TensorMemory;
  * That package provides the access in a static initialiser.
  */
 public abstract class Internals {
-  private static Internals instance;
+  private static @Nullable Internals instance;
 
   /** {@code org.winnow} calls this once. */
   protected static void set(Internals given) {
@@ -18,7 +20,7 @@ public abstract class Internals {
 
   private static Internals get() {
     if (instance == null) TensorMemory.host(); // initialises the class that calls set
-    return instance;
+    return Objects.requireNonNull(instance);
   }
 
   /**
@@ -45,7 +47,7 @@ public abstract class Internals {
   }
 
   /** As {@link #address}; 0 for null. */
-  public static long addressOrNull(Tensor tensor) {
+  public static long addressOrNull(@Nullable Tensor tensor) {
     return tensor == null ? 0 : address(tensor);
   }
 

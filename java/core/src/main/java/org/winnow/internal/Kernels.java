@@ -1,5 +1,7 @@
 package org.winnow.internal;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * The kernels of a backend: one method per operation, without argument checks, plus fused pairs of
  * operations that are faster together on a device. Safe for use from several threads.
@@ -13,7 +15,8 @@ public interface Kernels extends Operations {
    *     nothing has run then. After {@link Status#DONE} the number of active experts is not known
    *     yet
    */
-  default Status topKRouterWithPlan(TopKRouterArguments router, ExpertPlanArguments plan) {
+  default @Nullable Status topKRouterWithPlan(
+      TopKRouterArguments router, ExpertPlanArguments plan) {
     return null;
   }
 }

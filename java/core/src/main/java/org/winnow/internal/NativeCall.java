@@ -2,6 +2,7 @@ package org.winnow.internal;
 
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Lets {@code close()} wait for running native calls. A call costs two atomic additions, however
@@ -30,7 +31,7 @@ public final class NativeCall {
 
   private int depth;
   private int ticket; // the epoch that counts the outermost entry
-  private ThreadArguments arguments;
+  private @Nullable ThreadArguments arguments;
 
   private NativeCall() {}
 
@@ -51,7 +52,7 @@ public final class NativeCall {
 
   /** The argument structs of this thread. One operation at a time may use them. */
   public ThreadArguments arguments() {
-    ThreadArguments present = arguments;
+    @Nullable ThreadArguments present = arguments;
     if (present == null) arguments = present = new ThreadArguments();
     return present;
   }

@@ -6,8 +6,10 @@ import java.io.InputStream;
 import java.net.URL;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Objects;
 import java.util.jar.Manifest;
 import org.bytedeco.javacpp.Loader;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Loads the native library once and checks that its binary interface has the expected version.
@@ -26,8 +28,8 @@ public final class NativeLoader {
 
   private static final String JNI_LIBRARY = "libjniwinnow.so";
 
-  private static String path; // of the loaded JNI library
-  private static UnsatisfiedLinkError failure;
+  private static @Nullable String path; // of the loaded JNI library
+  private static @Nullable UnsatisfiedLinkError failure;
 
   private NativeLoader() {}
 
@@ -40,7 +42,7 @@ public final class NativeLoader {
     if (path != null) return;
     if (failure != null)
       throw link(
-          failure.getMessage(),
+          String.valueOf(failure.getMessage()),
           failure); // class initialisation fails only once, so later calls repeat the first reason
     try {
       path = loadLibrary();
@@ -53,7 +55,7 @@ public final class NativeLoader {
   /** Loads the library and returns its path. */
   public static synchronized String path() {
     load();
-    return path;
+    return Objects.requireNonNull(path);
   }
 
   /** Loads the library and returns the version of its binary interface. */
@@ -69,7 +71,7 @@ public final class NativeLoader {
     setDefault("org.bytedeco.javacpp.maxBytes", "0");
     String directory =
         System.getProperty("winnow.native.path", System.getenv("WINNOW_NATIVE_PATH"));
-    String cache = null; // where natives are unpacked, or null
+    @Nullable String cache = null; // where natives are unpacked, or null
     if (directory == null) cache = unpackingDirectory();
     else lookIn(directory);
     String found;
@@ -131,7 +133,7 @@ public final class NativeLoader {
    * Makes JavaCPP unpack into a directory named after the content. Returns null if nothing is
    * unpacked.
    */
-  private static String unpackingDirectory() {
+  private static @Nullable String unpackingDirectory() {
     String resource = "/org/winnow/" + PLATFORM + "/natives.sha256";
     URL manifest = NativeCpu.class.getResource(resource);
     if (manifest == null)
@@ -164,8 +166,8 @@ public final class NativeLoader {
         + directory
         + ": "
         + root.getMessage()
-        + "; have them unpacked elsewhere with XDG_CACHE_HOME, or name a directory with libwinnow.so.1"
-        + " and "
+        + "; have them unpacked elsewhere with XDG_CACHE_HOME, or name a directory with"
+        + " libwinnow.so.1 and "
         + JNI_LIBRARY
         + " in -Dwinnow.native.path";
   }
@@ -195,12 +197,12 @@ public final class NativeLoader {
   }
 
   private static String version() {
-    String version = NativeLoader.class.getPackage().getImplementationVersion();
+    @Nullable String version = NativeLoader.class.getPackage().getImplementationVersion();
     if (version == null && isModule()) version = manifestVersion(); // packages of modules have none
     return version == null ? "(this version)" : version;
   }
 
-  private static String manifestVersion() {
+  private static @Nullable String manifestVersion() {
     try (InputStream manifest = NativeLoader.class.getResourceAsStream("/META-INF/MANIFEST.MF")) {
       if (manifest == null) return null; // no jar
       return new Manifest(manifest).getMainAttributes().getValue("Implementation-Version");
@@ -209,7 +211,7 @@ public final class NativeLoader {
     }
   }
 
-  private static UnsatisfiedLinkError link(String message, Throwable cause) {
+  private static UnsatisfiedLinkError link(String message, @Nullable Throwable cause) {
     UnsatisfiedLinkError error = new UnsatisfiedLinkError(message);
     error.initCause(cause);
     return error;

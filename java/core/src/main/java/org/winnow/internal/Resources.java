@@ -2,6 +2,7 @@ package org.winnow.internal;
 
 import java.util.ArrayDeque;
 import java.util.Deque;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The resources that an object must close. {@link #close} closes all of them, in reverse order of
@@ -29,9 +30,9 @@ public final class Resources implements AutoCloseable {
   }
 
   /** Closes all of these that are not null, in reverse order, even if some of them throw. */
-  public static void closeAll(AutoCloseable... all) {
+  public static void closeAll(@Nullable AutoCloseable... all) {
     Resources open = new Resources();
-    for (AutoCloseable one : all) if (one != null) open.keep(one);
+    for (@Nullable AutoCloseable one : all) if (one != null) open.keep(one);
     open.close();
   }
 

@@ -28,8 +28,8 @@ public final class TurnLock extends ReentrantLock {
     if (NativeCall.isInside())
       throw new IllegalStateException(
           name
-              + " is in use by another thread; a thread that captures a step or holds experts cannot wait"
-              + " for it");
+              + " is in use by another thread; a thread that captures a step or holds experts"
+              + " cannot wait for it");
     super.lock();
   }
 }

@@ -4,6 +4,7 @@ import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
 
 import java.lang.ref.Reference;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.Matrix;
 import org.winnow.Tensor;
@@ -18,8 +19,8 @@ import org.winnow.op.GroupedGemm;
  */
 public final class Linear implements AutoCloseable {
   private final Matrix weight;
-  private final Tensor bias; // f32, or null
-  private final boolean ownsBias;
+  private final @Nullable Tensor bias; // f32, or null
+  private final @Nullable Tensor ownedBias; // the f32 copy of another bias, or null
   private final ExpertMatrices matrices;
 
   /**
@@ -30,7 +31,7 @@ public final class Linear implements AutoCloseable {
    * @throws IllegalArgumentException naming the argument whose shape or type is wrong, or if the
    *     two lie in different memories
    */
-  public Linear(Tensor weight, Tensor bias) {
+  public Linear(Tensor weight, @Nullable Tensor bias) {
     this(Matrix.of(weight), bias);
   }
 
@@ -40,15 +41,18 @@ public final class Linear implements AutoCloseable {
    * @throws IllegalArgumentException naming the argument whose shape or type is wrong, or if the
    *     two lie in different memories
    */
-  public Linear(Matrix weight, Tensor bias) {
+  public Linear(Matrix weight, @Nullable Tensor bias) {
     weight.requireOpen("weight");
     if (bias != null) {
       bias.requireFloating("bias", new long[] {weight.rows()});
       bias.requireIn("bias", weight.memory());
     }
     this.weight = weight;
-    this.ownsBias = bias != null && bias.dtype() != F32;
-    this.bias = ownsBias ? Tensor.of(weight.memory(), bias.toFloatArray(), bias.dim(0)) : bias;
+    this.ownedBias =
+        bias == null || bias.dtype() == F32
+            ? null
+            : Tensor.of(weight.memory(), bias.toFloatArray(), bias.dim(0));
+    this.bias = ownedBias == null ? bias : ownedBias;
     try {
       this.matrices =
           new ExpertMatrices(
@@ -60,7 +64,7 @@ public final class Linear implements AutoCloseable {
               false,
               bias != null);
     } catch (RuntimeException | Error e) {
-      if (ownsBias) this.bias.close();
+      if (ownedBias != null) ownedBias.close();
       throw e;
     }
     matrices.set(0, weight, null, this.bias, null);
@@ -80,7 +84,7 @@ public final class Linear implements AutoCloseable {
   }
 
   /** The bias as f32, or null. */
-  public Tensor bias() {
+  public @Nullable Tensor bias() {
     return bias;
   }
 
@@ -126,6 +130,6 @@ public final class Linear implements AutoCloseable {
   @Override
   public void close() {
     matrices.close();
-    if (ownsBias) bias.close();
+    if (ownedBias != null) ownedBias.close();
   }
 }

@@ -1,6 +1,8 @@
 package org.winnow.moe;
 
 import java.util.Arrays;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
@@ -18,8 +20,8 @@ final class ExpertWaves implements AutoCloseable {
   private final int[] pending; // the experts of all later waves, in order
   private final int[] wave; // the experts of this wave, ascending
   private final MirroredTensor list; // copy of the wave for the kernel
-  private ExpertPlan whole; // a plan whose single wave has not started, or null
-  private Tensor experts;
+  private @Nullable ExpertPlan whole; // a plan whose single wave has not started, or null
+  private @Nullable Tensor experts;
   private int numPending;
   private int begin;
   private int numExperts;
@@ -97,7 +99,7 @@ final class ExpertWaves implements AutoCloseable {
 
   /** [at least numExperts] i32: the experts of this wave, ascending; entries of -1 may follow. */
   Tensor experts() {
-    return experts;
+    return Objects.requireNonNull(experts);
   }
 
   /** The maximum number of experts that this wave computes. */

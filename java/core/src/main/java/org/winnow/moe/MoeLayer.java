@@ -6,6 +6,7 @@ import static org.winnow.Tensor.ANY;
 
 import java.util.Arrays;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
@@ -58,8 +59,8 @@ public final class MoeLayer implements AutoCloseable {
   private final TopKRouter rule;
   private final Experts experts;
   private final Activation activation;
-  private final FeedForward shared;
-  private final Linear sharedGate;
+  private final @Nullable FeedForward shared;
+  private final @Nullable Linear sharedGate;
   private final boolean everyExpert;
   private final Routing routing;
   private final ExpertPlan plan;
@@ -240,7 +241,7 @@ public final class MoeLayer implements AutoCloseable {
     try {
       requireOutput(hidden, output);
       requireRouted();
-      hidden.require("hidden", inner.last().dtype(), plan.numTokens(), experts.hiddenSize());
+      hidden.require("hidden", last(inner).dtype(), plan.numTokens(), experts.hiddenSize());
       multiplyHeld(backend, hidden, true);
       combine(backend, output);
     } finally {
@@ -281,20 +282,20 @@ public final class MoeLayer implements AutoCloseable {
   private void multiplyHeld(Backend backend, Tensor hidden, boolean withShared) {
     multiply(
         backend,
-        product(hidden, plan.sourceRows(), experts.gateUp(), activation, inner.last()),
+        product(hidden, plan.sourceRows(), experts.gateUp(), activation, last(inner)),
         withShared ? sharedDown() : null);
     multiply(
-        backend, product(inner.last(), null, experts.down(), Activation.NONE, expertOutput.last()));
+        backend, product(last(inner), null, experts.down(), Activation.NONE, last(expertOutput)));
   }
 
-  private Product sharedDown() {
-    return shared == null ? null : shared.down(sharedInner.last(), sharedOutput.last());
+  private @Nullable Product sharedDown() {
+    return shared == null ? null : shared.down(last(sharedInner), last(sharedOutput));
   }
 
   private void combine(Backend backend, Tensor output) {
     MoeCombine.run(
         backend,
-        expertOutput.last(),
+        last(expertOutput),
         routing,
         plan,
         sharedOutput.last(),
@@ -336,7 +337,7 @@ public final class MoeLayer implements AutoCloseable {
     try {
       requireOpen();
       requireRouted();
-      return logits.last();
+      return last(logits);
     } finally {
       lock.unlock();
     }
@@ -380,8 +381,8 @@ public final class MoeLayer implements AutoCloseable {
   private Tensor score(Backend backend, Tensor hidden) {
     long numTokens = hidden.dim(0);
     Tensor scores = logits.get(F32, numTokens, experts.numExperts());
-    Product sharedGateUp = null;
-    Product gate = null;
+    @Nullable Product sharedGateUp = null;
+    @Nullable Product gate = null;
     if (shared != null) {
       sharedOutput.get(F32, numTokens, hidden.dim(1));
       sharedGateUp =
@@ -432,7 +433,11 @@ public final class MoeLayer implements AutoCloseable {
 
   /** A product with the experts of this wave. */
   private Product product(
-      Tensor input, Tensor sourceRows, ExpertMatrices weights, Activation act, Tensor output) {
+      Tensor input,
+      @Nullable Tensor sourceRows,
+      ExpertMatrices weights,
+      Activation act,
+      Tensor output) {
     return new Product(
         input,
         sourceRows,
@@ -444,8 +449,13 @@ public final class MoeLayer implements AutoCloseable {
         output);
   }
 
+  /** The result that an earlier part of the same call has put there. */
+  private static Tensor last(Workspace workspace) {
+    return Objects.requireNonNull(workspace.last());
+  }
+
   /** Computes the products that are not null, in one launch if the backend supports that. */
-  private void multiply(Backend backend, Product... products) {
+  private void multiply(Backend backend, @Nullable Product... products) {
     Product[] present = Arrays.stream(products).filter(Objects::nonNull).toArray(Product[]::new);
     if (present.length == 0) return;
     NativeCall call = NativeCall.enter();
@@ -465,8 +475,8 @@ public final class MoeLayer implements AutoCloseable {
     private final TopKRouter rule;
     private final Experts experts;
     private Activation activation = Activation.SILU;
-    private FeedForward shared;
-    private Linear sharedGate;
+    private @Nullable FeedForward shared;
+    private @Nullable Linear sharedGate;
     private boolean everyExpert;
 
     private Builder(Linear router, TopKRouter rule, Experts experts) {

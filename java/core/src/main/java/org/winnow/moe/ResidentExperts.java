@@ -1,8 +1,10 @@
 package org.winnow.moe;
 
 import java.util.Arrays;
+import java.util.Objects;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.winnow.DType;
 import org.winnow.Matrix;
 import org.winnow.Tensor;
@@ -23,11 +25,16 @@ public final class ResidentExperts implements Experts, AutoCloseable {
   private final ExpertMatrices gateUp;
   private final ExpertMatrices down;
   private final ReentrantLock acquired = new ReentrantLock();
-  private NativeCall call;
+  private @Nullable NativeCall call;
 
   /** One expert's weights; a field is null if the expert has no such weight. */
   private record Expert(
-      Matrix gate, Matrix up, Matrix down, Tensor gateBias, Tensor upBias, Tensor downBias) {
+      Matrix gate,
+      @Nullable Matrix up,
+      Matrix down,
+      @Nullable Tensor gateBias,
+      @Nullable Tensor upBias,
+      @Nullable Tensor downBias) {
     boolean isClosed() {
       return isClosed(gate)
           || isClosed(up)
@@ -37,31 +44,31 @@ public final class ResidentExperts implements Experts, AutoCloseable {
           || isClosed(downBias);
     }
 
-    private static boolean isClosed(Matrix matrix) {
+    private static boolean isClosed(@Nullable Matrix matrix) {
       return matrix != null && matrix.isClosed();
     }
 
-    private static boolean isClosed(Tensor bias) {
+    private static boolean isClosed(@Nullable Tensor bias) {
       return bias != null && bias.isClosed();
     }
   }
 
   /** Experts of plain matrices without biases; see the last constructor. */
-  public ResidentExperts(Tensor[] gate, Tensor[] up, Tensor[] down) {
+  public ResidentExperts(Tensor[] gate, Tensor @Nullable [] up, Tensor[] down) {
     this(gate, up, down, null, null, null);
   }
 
   /** Experts of plain matrices in f32, bf16 or f16; see the last constructor. */
   public ResidentExperts(
       Tensor[] gate,
-      Tensor[] up,
+      Tensor @Nullable [] up,
       Tensor[] down,
-      Tensor[] gateBias,
-      Tensor[] upBias,
-      Tensor[] downBias) {
+      Tensor @Nullable [] gateBias,
+      Tensor @Nullable [] upBias,
+      Tensor @Nullable [] downBias) {
     this(
         matrices("gate", gate),
-        matrices("up", up),
+        up == null ? null : matrices("up", up),
         matrices("down", down),
         gateBias,
         upBias,
@@ -81,17 +88,17 @@ public final class ResidentExperts implements Experts, AutoCloseable {
    */
   public ResidentExperts(
       Matrix[] gate,
-      Matrix[] up,
+      Matrix @Nullable [] up,
       Matrix[] down,
-      Tensor[] gateBias,
-      Tensor[] upBias,
-      Tensor[] downBias) {
+      Tensor @Nullable [] gateBias,
+      Tensor @Nullable [] upBias,
+      Tensor @Nullable [] downBias) {
     if (gate.length == 0)
       throw new IllegalArgumentException("gate must have at least 1 expert, found 0");
     if (up == null && upBias != null)
       throw new IllegalArgumentException("upBias must be null without up");
     int numExperts = gate.length;
-    Object[][] arrays = {up, down, gateBias, upBias, downBias};
+    Object @Nullable [][] arrays = {up, down, gateBias, upBias, downBias};
     String[] names = {"up", "down", "gateBias", "upBias", "downBias"};
     for (int i = 0; i < arrays.length; i++) requireLength(names[i], arrays[i], numExperts);
     WeightFormat format = gate[0].format();
@@ -136,7 +143,7 @@ public final class ResidentExperts implements Experts, AutoCloseable {
    * @param up [numExperts, intermediateSize, hiddenSize], or null if the experts are not gated
    * @param down [numExperts, hiddenSize, intermediateSize]
    */
-  public static ResidentExperts stacked(Tensor gate, Tensor up, Tensor down) {
+  public static ResidentExperts stacked(Tensor gate, @Nullable Tensor up, Tensor down) {
     return new ResidentExperts(
         Matrix.unstack(gate),
         up == null ? null : Matrix.unstack(up),
@@ -218,7 +225,7 @@ public final class ResidentExperts implements Experts, AutoCloseable {
   public void release() {
     if (!acquired.isHeldByCurrentThread())
       throw new IllegalStateException("experts are not acquired by this thread");
-    call.exit();
+    Objects.requireNonNull(call).exit();
     acquired.unlock();
   }
 
@@ -238,13 +245,12 @@ public final class ResidentExperts implements Experts, AutoCloseable {
   }
 
   private static Matrix[] matrices(String name, Tensor[] tensors) {
-    if (tensors == null) return null;
     Matrix[] matrices = new Matrix[tensors.length];
     Arrays.setAll(matrices, e -> Matrix.of(name + "[" + e + "]", tensors[e]));
     return matrices;
   }
 
-  private static void requireLength(String name, Object[] array, int numExperts) {
+  private static void requireLength(String name, Object @Nullable [] array, int numExperts) {
     if (array != null && array.length != numExperts)
       throw new IllegalArgumentException(
           name + " must have " + numExperts + " experts, found " + array.length);

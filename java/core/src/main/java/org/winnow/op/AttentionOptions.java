@@ -1,5 +1,6 @@
 package org.winnow.op;
 
+import org.jspecify.annotations.Nullable;
 import org.winnow.Tensor;
 
 /**
@@ -11,7 +12,7 @@ import org.winnow.Tensor;
  * @param sinks [numHeads] f32, one logit per head that is added to the softmax denominator only
  *     (gpt-oss), or null; the caller keeps and closes it
  */
-public record AttentionOptions(float scale, int slidingWindow, Tensor sinks) {
+public record AttentionOptions(float scale, int slidingWindow, @Nullable Tensor sinks) {
   /**
    * @throws IllegalArgumentException naming the value that is wrong
    */

@@ -5,6 +5,7 @@ import static org.winnow.internal.Internals.address;
 import java.nio.LongBuffer;
 import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
 import org.winnow.DType;
 import org.winnow.Matrix;
 import org.winnow.Tensor;
@@ -39,13 +40,15 @@ public final class ExpertMatrices implements AutoCloseable {
   private final MirroredTensor tables; // [planes, planes of up, bias, up bias] x numExperts
   private final LongBuffer entries;
   private final long[] row; // scratch of set(), one entry per table
-  private Expert[] owners; // matrices set, by expert; null before the first set
+  private @Nullable Expert @Nullable []
+      owners; // matrices set, by expert; null before the first set
   private volatile int numResident;
   private final AtomicLong changes = new AtomicLong();
   private volatile long handedOver; // number of changes that the device's copy contains, or more
   private volatile long foundOpen = -1; // value of closings() when all owners were last found open
 
-  private record Expert(Matrix weight, Matrix up, Tensor bias, Tensor upBias) {
+  private record Expert(
+      Matrix weight, @Nullable Matrix up, @Nullable Tensor bias, @Nullable Tensor upBias) {
     void requireOpen() {
       weight.requireOpen("weight");
       if (up != null) up.requireOpen("up");
@@ -140,19 +143,24 @@ public final class ExpertMatrices implements AutoCloseable {
    *     that must or must not be null for this layer
    * @throws IllegalStateException if an argument or this is closed
    */
-  public synchronized void set(int expert, Matrix weight, Matrix up, Tensor bias, Tensor upBias) {
+  public synchronized void set(
+      int expert,
+      Matrix weight,
+      @Nullable Matrix up,
+      @Nullable Tensor bias,
+      @Nullable Tensor upBias) {
     NativeCall call = NativeCall.enter();
     try {
       requireExpert(expert);
       requireMatrix("weight", weight);
       if (gated != (up != null))
         throw new IllegalArgumentException("up must " + (gated ? "not " : "") + "be null");
-      if (gated) requireMatrix("up", up);
+      if (up != null) requireMatrix("up", up);
       requireBias("bias", bias, biased);
       requireBias("upBias", upBias, biased && gated);
       for (int p = 0; p < planes; p++) {
         row[p] = address(weight.plane(p));
-        row[planes + p] = gated ? address(up.plane(p)) : 0;
+        row[planes + p] = up == null ? 0 : address(up.plane(p));
       }
       row[2 * planes] = bias == null ? 0 : address(bias);
       row[2 * planes + 1] = upBias == null ? 0 : address(upBias);
@@ -167,7 +175,7 @@ public final class ExpertMatrices implements AutoCloseable {
     matrix.requireIn(name, memory());
   }
 
-  private void requireBias(String name, Tensor bias, boolean allowed) {
+  private void requireBias(String name, @Nullable Tensor bias, boolean allowed) {
     if (bias == null) return;
     if (!allowed)
       throw new IllegalArgumentException(name + " must be null: these experts have no such bias");
@@ -276,7 +284,7 @@ public final class ExpertMatrices implements AutoCloseable {
         + (biased ? " biased" : "");
   }
 
-  private void put(int expert, long[] addresses, Expert owner) {
+  private void put(int expert, long[] addresses, @Nullable Expert owner) {
     numResident += (addresses[0] != 0 ? 1 : 0) - (entries.get(expert) != 0 ? 1 : 0);
     for (int table = 0; table < addresses.length; table++)
       entries.put(table * numExperts + expert, addresses[table]);

@@ -8,6 +8,8 @@ import static org.winnow.internal.Internals.address;
 import static org.winnow.internal.Internals.addressOrNull;
 
 import java.lang.ref.Reference;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.ExpertNotResidentException;
@@ -43,9 +45,9 @@ public final class GroupedGemm {
    */
   public record Product(
       Tensor input,
-      Tensor sourceRows,
-      Tensor expertOffsets,
-      Tensor activeExperts,
+      @Nullable Tensor sourceRows,
+      @Nullable Tensor expertOffsets,
+      @Nullable Tensor activeExperts,
       int numActive,
       ExpertMatrices weights,
       Activation activation,
@@ -133,7 +135,7 @@ public final class GroupedGemm {
   public static void run(
       Backend backend,
       Tensor input,
-      Tensor sourceRows,
+      @Nullable Tensor sourceRows,
       Tensor expertOffsets,
       Tensor activeExperts,
       int numActive,
@@ -233,9 +235,9 @@ public final class GroupedGemm {
   private static void describe(
       GroupedGemmArguments arguments,
       Tensor input,
-      Tensor sourceRows,
-      Tensor expertOffsets,
-      Tensor activeExperts,
+      @Nullable Tensor sourceRows,
+      @Nullable Tensor expertOffsets,
+      @Nullable Tensor activeExperts,
       int numActive,
       ExpertMatrices weights,
       Activation activation,
@@ -275,8 +277,8 @@ public final class GroupedGemm {
       checkIndices(
           memory,
           product.sourceRows,
-          product.expertOffsets,
-          product.activeExperts,
+          Objects.requireNonNull(product.expertOffsets, "expertOffsets"),
+          Objects.requireNonNull(product.activeExperts, "activeExperts"),
           product.numActive,
           product.weights);
     else if (product.numActive != 1)
@@ -310,7 +312,7 @@ public final class GroupedGemm {
 
   private static void checkIndices(
       TensorMemory memory,
-      Tensor sourceRows,
+      @Nullable Tensor sourceRows,
       Tensor expertOffsets,
       Tensor activeExperts,
       int numActive,

@@ -7,6 +7,7 @@ import static org.winnow.internal.Internals.address;
 import static org.winnow.internal.Internals.addressOrNull;
 
 import java.lang.ref.Reference;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
@@ -46,8 +47,8 @@ public final class MoeCombine {
       Tensor expertOutput,
       Routing routing,
       ExpertPlan plan,
-      Tensor shared,
-      Tensor sharedGateLogits,
+      @Nullable Tensor shared,
+      @Nullable Tensor sharedGateLogits,
       Tensor output) {
     NativeCall call = NativeCall.enter();
     try {

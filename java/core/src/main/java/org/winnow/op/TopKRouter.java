@@ -6,6 +6,7 @@ import static org.winnow.internal.Internals.address;
 import static org.winnow.internal.Internals.addressOrNull;
 
 import java.lang.ref.Reference;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.InvalidLogitsException;
 import org.winnow.Tensor;
@@ -166,7 +167,7 @@ public final class TopKRouter {
       TopKRouterArguments arguments = describe(call, logits, output);
       ExpertPlanArguments planned = call.arguments().expertPlan;
       plan.describe(output, planned);
-      Status status = Internals.kernels(backend).topKRouterWithPlan(arguments, planned);
+      @Nullable Status status = Internals.kernels(backend).topKRouterWithPlan(arguments, planned);
       if (status != null) {
         finish(status, arguments, numTokens, output);
         plan.setNotReadBack(output);
@@ -258,7 +259,7 @@ public final class TopKRouter {
   }
 
   /** The bias added to the scores that rank the experts, or null. */
-  public Tensor correctionBias() {
+  public @Nullable Tensor correctionBias() {
     return options.correctionBias;
   }
 
@@ -318,7 +319,7 @@ public final class TopKRouter {
   public static final class Builder {
     private final Score score;
     private int topK;
-    private Tensor correctionBias;
+    private @Nullable Tensor correctionBias;
     private int minExperts = 1;
     private int numExpertGroups = 1;
     private int topKGroups = 1;

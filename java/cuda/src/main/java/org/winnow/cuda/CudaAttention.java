@@ -2,6 +2,7 @@ package org.winnow.cuda;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.winnow.internal.AttentionArguments;
 
 /**
@@ -106,7 +107,7 @@ final class CudaAttention {
   /** The smallest tile that holds all rows, or the largest, of those that fit. */
   private Form form(int rows, long keyWidth, int valueWidth) {
     boolean isNarrow = valueWidth <= narrowColumns;
-    Form found = null;
+    @Nullable Form found = null;
     for (Form form : forms) {
       if (form.columns() == narrowColumns != isNarrow) continue;
       if (form.sharedBytes(keyWidth) > DeviceLaunch.MAX_SHARED_BYTES) break;
@@ -140,7 +141,8 @@ final class CudaAttention {
     long maxBytes =
         Math.max(
             MAX_PARTS_BYTES,
-            AttentionLaunch.partsBytes((long) splits(contextLimit, 1, slidingWindow) * numHeads, valueWidth));
+            AttentionLaunch.partsBytes(
+                (long) splits(contextLimit, 1, slidingWindow) * numHeads, valueWidth));
     long allRows = (long) numTokens * numHeads;
     int splits = splits(contextLimit, numTokens, slidingWindow);
     if (AttentionLaunch.partsBytes(splits * allRows, valueWidth) > maxBytes)
@@ -153,7 +155,9 @@ final class CudaAttention {
     int all = ceilDiv(length, AttentionLaunch.KEYS_PER_SPLIT);
     if (slidingWindow == 0) return all;
     long seen = (long) slidingWindow + numTokens - 1; // at any place among the splits
-    return (int) Math.min(all, (seen + AttentionLaunch.KEYS_PER_SPLIT - 2) / AttentionLaunch.KEYS_PER_SPLIT + 1);
+    return (int)
+        Math.min(
+            all, (seen + AttentionLaunch.KEYS_PER_SPLIT - 2) / AttentionLaunch.KEYS_PER_SPLIT + 1);
   }
 
   private static int ceilDiv(int a, int b) {

@@ -3,6 +3,7 @@ package org.winnow.cuda;
 import static org.bytedeco.cuda.global.cudart.cuMemGetInfo;
 
 import org.bytedeco.javacpp.SizeTPointer;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.BackendUnavailableException;
 import org.winnow.CapturedStep;
@@ -57,7 +58,7 @@ public final class CudaBackend extends Backend {
     String cause = devices.get(device).unsuitability();
     if (cause != null) throw new BackendUnavailableException(NAME, cause);
     context = new CudaContext(devices.get(device));
-    CudaMemory opened = null;
+    @Nullable CudaMemory opened = null;
     try {
       opened = new CudaMemory(context, Math.min(budgetBytes, availableBytes()));
       memory = opened;

@@ -1,6 +1,7 @@
 package org.winnow.cuda;
 
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.BackendProvider;
 
@@ -19,7 +20,7 @@ public final class CudaBackendProvider implements BackendProvider {
   }
 
   @Override
-  public String unavailabilityCause() {
+  public @Nullable String unavailabilityCause() {
     return CudaDriver.unavailabilityCause();
   }
 

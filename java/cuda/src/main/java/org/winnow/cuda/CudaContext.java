@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
 import org.bytedeco.cuda.cudart.CUctx_st;
+import org.jspecify.annotations.Nullable;
 import org.winnow.internal.NativeCall;
 
 /**
@@ -36,7 +37,7 @@ final class CudaContext {
   private record Poison(CudaException cause, String operation) {}
 
   private String operation = "opening"; // what the thread in the context is about
-  private volatile Poison poison;
+  private volatile @Nullable Poison poison;
   private boolean capturing;
   private volatile boolean closed; // nothing begins any more
   private volatile boolean released; // and all is done
@@ -127,7 +128,8 @@ final class CudaContext {
 
   private void makeCurrent() {
     requireOpen();
-    if (poison != null) throw poisoned();
+    @Nullable Poison found = poison;
+    if (found != null) throw poisoned(found);
     CudaError.check(cuCtxSetCurrent(handle), "cuCtxSetCurrent");
   }
 
@@ -197,7 +199,7 @@ final class CudaContext {
     return failure;
   }
 
-  private CudaException poisoned() {
+  private CudaException poisoned(Poison poison) {
     return new CudaException(
         "backend "
             + name()
@@ -238,7 +240,7 @@ final class CudaContext {
    * @param memory of this context; null if opening the backend failed before there was one
    * @throws IllegalStateException in a call that is running; nothing is closed then
    */
-  void close(CudaMemory memory) {
+  void close(@Nullable CudaMemory memory) {
     if (released) return;
     if (lock.isHeldByCurrentThread()) refuseInCapture("closing the backend");
     NativeCall.awaitRunning();

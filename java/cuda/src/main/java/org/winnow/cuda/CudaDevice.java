@@ -14,6 +14,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.javacpp.SizeTPointer;
+import org.jspecify.annotations.Nullable;
 import org.winnow.BackendUnavailableException;
 
 /**
@@ -84,7 +85,7 @@ public record CudaDevice(
   }
 
   /** Null if it can run the kernels, else why not. */
-  String unsuitability() {
+  @Nullable String unsuitability() {
     if (computeMajor >= CudaDriver.MIN_COMPUTE_MAJOR) return null;
     return "device "
         + this

@@ -7,6 +7,7 @@ import static org.bytedeco.cuda.global.cudart.cuInit;
 import java.util.List;
 import org.bytedeco.cuda.global.cudart;
 import org.bytedeco.javacpp.Loader;
+import org.jspecify.annotations.Nullable;
 import org.winnow.cpu.NativeLibrary;
 
 /**
@@ -73,13 +74,13 @@ final class CudaDriver {
   private static final String RUNTIME_LIBRARY = "libcudart.so.13";
   private static final String PRESETS_VERSION = "13.1-9.19-1.5.13";
 
-  private static String cause; // why not, once known
+  private static @Nullable String cause; // why not, once known
   private static boolean probed;
 
   private CudaDriver() {}
 
   /** Null if the driver is there with a device that can run the kernels, else why not. */
-  static synchronized String unavailabilityCause() {
+  static synchronized @Nullable String unavailabilityCause() {
     if (!probed) {
       cause = probe();
       probed = true;
@@ -87,7 +88,7 @@ final class CudaDriver {
     return cause;
   }
 
-  private static String probe() {
+  private static @Nullable String probe() {
     cause = NativeLibrary.unavailabilityCause();
     if (cause == null) cause = libraryCause();
     if (cause == null) cause = presetsCause();
@@ -97,7 +98,7 @@ final class CudaDriver {
   }
 
   /** Opens the library and looks for its functions; calls none. */
-  private static String libraryCause() {
+  private static @Nullable String libraryCause() {
     try {
       Loader.loadGlobal(DRIVER_LIBRARY);
     } catch (UnsatisfiedLinkError e) {
@@ -118,7 +119,7 @@ final class CudaDriver {
     return null;
   }
 
-  private static String presetsCause() {
+  private static @Nullable String presetsCause() {
     try {
       Loader.load(cudart.class);
       return null;
@@ -152,7 +153,7 @@ final class CudaDriver {
         + ":linux-x86_64 (Maven: <classifier>linux-x86_64</classifier>, <scope>runtime</scope>)";
   }
 
-  private static String versionCause() {
+  private static @Nullable String versionCause() {
     int[] version = new int[1];
     int status = cuDriverGetVersion(version);
     if (status != CudaError.SUCCESS) return refusal("cuDriverGetVersion", status);
@@ -169,12 +170,12 @@ final class CudaDriver {
   }
 
   /** The first device that will do is enough. */
-  private static String deviceCause() {
+  private static @Nullable String deviceCause() {
     int[] count = new int[1];
     int status = cuDeviceGetCount(count);
     if (status != CudaError.SUCCESS) return refusal("cuDeviceGetCount", status);
     if (count[0] == 0) return "no GPU: the NVIDIA driver finds no device";
-    String cause = null;
+    @Nullable String cause = null;
     for (int ordinal = 0; ordinal < count[0]; ordinal++) {
       try {
         cause = CudaDevice.query(ordinal).unsuitability();

@@ -4,6 +4,7 @@ import static org.bytedeco.cuda.global.cudart.cuMemcpyHtoDAsync;
 
 import java.util.HashMap;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.winnow.internal.TransferQueue;
 
 /**
@@ -16,7 +17,7 @@ final class CudaTransferQueue extends TransferQueue {
 
   private final CudaContext context;
   private final CudaMemory memory;
-  private final CudaEvent[] marks = new CudaEvent[NUM_MARKS];
+  private final @Nullable CudaEvent[] marks = new CudaEvent[NUM_MARKS];
   private final Map<Long, PinnedMemory> staging = new HashMap<>(); // by address
   private long lastMark;
   private volatile boolean closed;

@@ -18,6 +18,7 @@ import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.IntPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerPointer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The kernels of one source file on one device: its cubin for the device's architecture, or, where
@@ -53,7 +54,7 @@ final class KernelModule implements AutoCloseable {
   }
 
   /** Null if the kernels are in the jar, else why not. */
-  static String absenceCause() {
+  static @Nullable String absenceCause() {
     return isThere(ptx("add")) ? null : "the kernels are not in the jar: it was built without nvcc";
   }
 

@@ -12,10 +12,10 @@ import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.cuda.GpuReport.Launch;
 import org.winnow.op.Attention;
 import org.winnow.op.AttentionOptions;
 import org.winnow.op.KvCache;
-import org.winnow.cuda.GpuReport.Launch;
 import org.winnow.op.RmsNorm;
 
 /** The table of counts in docs/cuda.md is what the stand-in counts. */

@@ -5,12 +5,12 @@ import java.util.List;
 import java.util.Set;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.op.Add;
 import org.winnow.models.GenerateOptions;
 import org.winnow.models.LanguageModel;
 import org.winnow.models.LoadOptions;
 import org.winnow.models.Session;
 import org.winnow.models.TokenListener;
+import org.winnow.op.Add;
 
 /**
  * Run in a process of its own by {@link CudaBackendTest}: an error on the device that nobody has

@@ -6,7 +6,8 @@ import org.winnow.Backend;
 import org.winnow.BackendProvider;
 
 /**
- * Opens a {@link CudaBackend}: available where the driver finds a device that can run the kernels.
+ * Opens a {@link CudaBackend}. It is available if the driver finds a device that can run the
+ * kernels.
  */
 public final class CudaBackendProvider implements BackendProvider {
   @Override

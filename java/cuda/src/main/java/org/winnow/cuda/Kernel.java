@@ -8,7 +8,7 @@ import org.bytedeco.cuda.cudart.CUfunc_st;
 import org.bytedeco.javacpp.PointerPointer;
 import org.jspecify.annotations.Nullable;
 
-/** A kernel by its name; looked up in its module when it is first launched. */
+/** A kernel. The first launch looks it up by name in its module. */
 final class Kernel {
   private final CudaContext context;
   private final String module;
@@ -23,7 +23,7 @@ final class Kernel {
   }
 
   /**
-   * A kernel that was looked up by a type.
+   * Checks the result of a look-up by type.
    *
    * @throws IllegalArgumentException if there is none
    */
@@ -34,9 +34,9 @@ final class Kernel {
   }
 
   /**
-   * Enqueues a launch; every extent is at least 1.
+   * Enqueues a launch. Every extent must be at least 1.
    *
-   * @param sharedBytes of dynamic shared memory per block
+   * @param sharedBytes dynamic shared memory per block
    */
   void launch(
       CudaStream stream,

@@ -1,8 +1,8 @@
-// The C interface of Winnow's CPU kernels: everything that a program in C, C++ or another language needs to run them
-// over its own memory. The contract of each operation is in its header.
+// The C interface of Winnow's CPU kernels: a program in C, C++ or another language can run them on its own memory. Each
+// operation's header contains its contract.
 //
-// Check winnow_abi_version() == WINNOW_ABI_VERSION before anything else: a library of another version may read these
-// structs differently. Nothing here throws, prints or ends the process. Link with -lwinnow.
+// First check that winnow_abi_version() == WINNOW_ABI_VERSION: a library of another version may read these structs
+// differently. No function throws, prints or ends the process. Link with -lwinnow.
 #pragma once
 
 #include "winnow/add.h"

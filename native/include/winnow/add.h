@@ -1,4 +1,4 @@
-// The residual connection. java: org.winnow.op.Add.
+// Adds one array to another: the residual connection. java: org.winnow.op.Add.
 //
 //   accumulator[i] += addend[i]   for i in [0, size)
 //

@@ -6,7 +6,8 @@
 //   p               = first_position + t
 //   g               = floor(h / (num_heads / num_kv_heads))
 //
-// with m the largest exponent of the row; without sinks their term is absent.
+// m is the largest z[t, h, j] of the row, or sinks[h] if that is larger. Without sinks, the term with sinks[h] is
+// absent.
 //
 //   query             [num_tokens, num_heads, key_width] f32
 //   key_pages         [number of pages] u64   address of page i: f32 [num_kv_heads, page_size, key_width], which holds
@@ -15,11 +16,11 @@
 //                                             With value_row_stride = key_width, pages of keys can be their own values
 //   cache_length      [1] i64   a device takes first_position to be *cache_length + position_offset, so that a captured
 //                               call can be replayed; the CPU does not look at it: null
-//   sinks             [num_heads] f32   null: none
+//   sinks             [num_heads] f32   null: no sinks
 //   output            [num_tokens, num_heads, value_width] f32   overlaps no input
-//   first_position    position of the first token, as the caller knows it now
+//   first_position    position of the first token at the time of the call
 //   position_offset   first_position - *cache_length
-//   context_limit     the most positions that the cache may ever hold; a device sizes its work by it
+//   context_limit     maximum number of positions of the cache; a device sizes its launch by it
 //   num_tokens        new tokens
 //   num_heads         a multiple of num_kv_heads
 //   num_kv_heads      heads of keys and values
@@ -27,15 +28,15 @@
 //   value_width       elements of a value
 //   value_row_stride  elements between the values of two positions
 //   page_size         positions of a page, a multiple of 64
-//   sliding_window    the most keys that a token attends to; 0: no window
+//   sliding_window    maximum number of keys that a token attends to, itself included; 0: no window
 //   scale             finite
 //
-// Positions up to first_position + num_tokens - 1 have been written; nothing behind them is read.
+// The cache must hold all positions up to first_position + num_tokens - 1. Later positions are not read.
 //
-// Order: f32 accumulation. Keys are taken in blocks of 64 at fixed absolute positions, blocks in splits of 512 keys; an
-// online softmax runs over the blocks of a split, splits are merged in ascending order (the log-sum-exp merge). A row's
-// bits therefore depend on its own query, keys and values only: not on the other tokens of the call, the number of
-// threads, or how the work was cut.
+// Order: f32 accumulation. Keys form blocks of 64 at fixed absolute positions, and blocks form splits of 512 keys. An
+// online softmax runs over the blocks of a split. Splits are merged in ascending order (the log-sum-exp merge). A row's
+// bits therefore depend only on its own query, keys and values: not on other tokens of the call, the number of threads
+// or the division of work.
 // Source: Dao et al. 2022, arXiv:2205.14135, algorithm 1; the merge as in Flash-Decoding; sinks as in Xiao et al. 2023,
 // arXiv:2309.17453, with a learned logit in place of a key.
 #pragma once

@@ -1,11 +1,11 @@
-// Rows of a table, widened to f32. java: org.winnow.op.Embedding.
+// Looks up rows of a table and widens them to f32. java: org.winnow.op.Embedding.
 //
 //   output[t, i] = table[token_ids[t], i]
 //
 //   table            [vocabulary_size, hidden_size] table_type
 //   token_ids        [num_tokens] i32
 //   output           [num_tokens, hidden_size] f32   overlaps no input
-//   num_tokens       number of rows that are looked up
+//   num_tokens       number of rows to look up
 //   vocabulary_size  rows of the table
 //   hidden_size      columns of the table
 //   table_type       f32, bf16 or f16; WINNOW_INVALID_ARGUMENT for another

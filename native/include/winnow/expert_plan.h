@@ -1,16 +1,16 @@
-// Sorts token-expert pairs by expert, stably: a counting sort. No activation is moved. java: org.winnow.op.ExpertPlan.
+// Sorts token-expert pairs by expert with a stable counting sort of indices. java: org.winnow.op.ExpertPlan.
 //
 //   token_offsets    [num_tokens + 1] i32    exclusive prefix sum of choices per token, last == num_rows
 //   expert_ids       [num_rows] i32          choices by token
 //   expert_offsets   [num_experts + 1] i32   out: exclusive prefix sum of rows per expert
 //   source_rows      [num_rows] i32          out: the token that a row sorted by expert reads
 //   assignment_rows  [num_rows] i32          out: the sorted row of a pair in token order
-//   active_experts   [num_experts] i32       out: the experts that have rows, ascending, then -1
+//   active_experts   [num_experts] i32       out: the experts that have rows, ascending, followed by -1
 //   num_tokens       tokens
 //   num_rows         token-expert pairs
 //   num_experts      experts of the layer
-//   trusted          1: a router on the same device made the choices, so that nobody waits to check them there; the
-//                    CPU checks always
+//   trusted          1: a router on the same device made the choices, so the host does not wait to check them; the
+//                    CPU always checks them
 //
 // WINNOW_DONE with the number of active experts. WINNOW_REFUSED with the first pair whose expert lies outside
 // [0, num_experts), or with num_rows if token_offsets do not ascend from 0 to num_rows: only expert_offsets is written

@@ -7,19 +7,19 @@
 //                = activation(gate[r, n], up[r, n])   with them; activation.h has the formulas
 //                  for r in [expert_offsets[e], expert_offsets[e + 1])
 //
-//   next            another product of the same call; null: none. No product reads what another of the call writes.
-//                   At most WINNOW_GROUPED_GEMM_MAX_PRODUCTS in a call
+//   next            another product of the same call; null: none. No product of a call may read what another
+//                   one writes. A call has at most WINNOW_GROUPED_GEMM_MAX_PRODUCTS products
 //   input           [num_tokens, input_size] input_type
-//   source_rows     [num_rows] i32   the input row that a row reads: no permuted copy is made; null: row r reads row r
+//   source_rows     [num_rows] i32   the input row that each row reads; null: row r reads input row r
 //   weights         [planes, num_experts] u64   address of each plane of weight_e [output_size, input_size];
 //                                               weight_format says what a plane is; 0 = not resident
-//   up_weights      [planes, num_experts] u64   the same for up_weight_e; null: not gated
+//   up_weights      [planes, num_experts] u64   as weights, for up_weight_e; null: not gated
 //   biases          [num_experts] u64   address of bias_e [output_size] f32, 0 = none; null: no expert has one
-//   up_biases       [num_experts] u64   the same for up_bias_e
+//   up_biases       [num_experts] u64   as biases, for up_bias_e
 //   expert_offsets  [num_experts + 1] i32   first row of each expert, ascending, last <= num_rows; null: expert 0
 //                                           has all num_rows rows
-//   active_experts  [num_active] i32   the experts to compute, ascending, then perhaps -1; rows of others are left
-//                                      alone; null: the first num_active
+//   active_experts  [num_active] i32   the experts to compute, ascending; entries of -1 may follow. Rows of other
+//                                      experts are not written; null: the first num_active experts
 //   output          [num_rows, output_size] output_type   rounded once to nearest even; overlaps no input
 //   num_tokens      rows of input
 //   num_rows        rows of output
@@ -29,18 +29,19 @@
 //   output_size     columns of output
 //   input_type      f32 or bf16
 //   weight_format   a format of weight_formats.inc
-//   activation      what gate and up go through
+//   activation      the function of gate and up
 //   output_type     f32 or bf16
 //
 // All row-major, last dimension contiguous.
 //
-// WINNOW_REFUSED with the first active expert that has rows and no weights: nothing was written then. A device does not
-// look: it fills the rows of such an expert with NaN. WINNOW_INVALID_ARGUMENT for types, formats or activations not
-// named here, WINNOW_OUT_OF_RANGE for offsets, experts or source rows outside their range; nothing was written then.
+// WINNOW_REFUSED with the first active expert that has rows but no weights. A device does not check this and fills the
+// rows of such an expert with NaN. WINNOW_INVALID_ARGUMENT for other types, formats or activations than those named
+// here. WINNOW_OUT_OF_RANGE for offsets, experts or source rows outside their range. Nothing has been written in these
+// cases.
 //
 // Order    f32 accumulation (avx512_bf16: bf16 pairs as vdpbf16ps adds them), lane by lane along k, then the lanes in
-//          a fixed tree, then the bias. One order per instruction set, input type and format: the same bits for one row
-//          and for many, and whatever the number of threads.
+//          a fixed tree, then the bias. The order depends only on instruction set, input type and format, so the bits
+//          do not depend on the number of rows or threads.
 //
 // Memory   reads each weight of an active expert once per 128 rows (once per 32 to 124 from input_size 2,049 on), as
 //          stored.

@@ -6,8 +6,8 @@
 //   source          f32   address of the first element
 //   pages           [number of pages] u64   address of page i: f32 [num_heads, page_size, row_stride], which holds the
 //                                           positions from i * page_size on
-//   cache_length    [1] i64   a device takes first_position from here, so that a captured call can be replayed; the CPU
-//                             does not look at it: null
+//   cache_length    [1] i64   a device reads first_position from here, so that a captured call can be replayed; the CPU
+//                             ignores it: null
 //   token_stride    elements between two tokens of source
 //   head_stride     elements between two heads of source; 0 gives every head the same row
 //   first_position  position of the first token: *cache_length
@@ -15,11 +15,11 @@
 //   num_heads       heads of a page
 //   page_size       positions of a page
 //   row_stride      elements of a row of a page
-//   column          where the source's columns begin in a row; column + width <= row_stride
-//   width           elements that are copied per row
+//   column          first element of a row that is written; column + width <= row_stride
+//   width           number of elements copied per row
 //
-// The pages of all positions up to first_position + num_tokens - 1 exist; nothing else of them is written. Pages do not
-// overlap the source.
+// The pages of all positions up to first_position + num_tokens - 1 must exist. Other elements of the pages are not
+// written. Pages do not overlap the source.
 #pragma once
 
 #include "winnow/base/operation.h"

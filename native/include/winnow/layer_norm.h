@@ -10,8 +10,8 @@
 //   hidden_size  elements of a row
 //   epsilon      not negative
 //
-// Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450, eq. (3) and (4); the variance is the biased one, sums are
-// accumulated in f64.
+// Source: Ba, Kiros and Hinton 2016, arXiv:1607.06450, eq. (3) and (4), with the biased variance. Sums are accumulated
+// in f64.
 #pragma once
 
 #include "winnow/base/operation.h"

@@ -1,4 +1,4 @@
-// Adds up what the experts of each token computed. java: org.winnow.op.MoeCombine.
+// Adds up the weighted outputs of each token's experts. java: org.winnow.op.MoeCombine.
 //
 //   output[t, i] = sum_p routing_weights[p] * expert_output[assignment_rows[p], i] + gate[t] * shared[t, i]
 //                  for p in [token_offsets[t], token_offsets[t + 1])
@@ -6,9 +6,9 @@
 //
 //   expert_output       [num_rows, hidden_size] f32
 //   token_offsets       [num_tokens + 1] i32
-//   assignment_rows     [num_rows] i32   the row of expert_output that belongs to pair p
+//   assignment_rows     [num_rows] i32   the row of expert_output of pair p
 //   routing_weights     [num_rows] f32
-//   shared              [num_tokens, hidden_size] f32   the shared experts' output; null: none
+//   shared              [num_tokens, hidden_size] f32   the output of the shared experts; null: none
 //   shared_gate_logits  [num_tokens] f32   null: gate[t] = 1
 //   output              [num_tokens, hidden_size] output_type   overlaps no input
 //   num_tokens          tokens
@@ -16,9 +16,9 @@
 //   hidden_size         elements of a row
 //   output_type         f32 or bf16; WINNOW_INVALID_ARGUMENT for another
 //
-// f32 sums in slot order, each product rounded, the shared part last, one rounding to output_type: the same bits on
-// every instruction set. A token without experts gets 0 (plus its shared part). WINNOW_OUT_OF_RANGE for offsets and
-// rows outside num_rows.
+// Sums are f32, in ascending order of p, with each product rounded. The shared term comes last, then one rounding to
+// output_type. So every instruction set gives the same bits. A token without experts gets 0 plus its shared term.
+// WINNOW_OUT_OF_RANGE for offsets and rows outside num_rows.
 #pragma once
 
 #include "winnow/base/dtype.h"

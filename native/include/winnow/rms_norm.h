@@ -4,9 +4,10 @@
 //
 //   input        [num_rows, row_stride] f32   the first hidden_size elements of each row are read
 //   weight       [hidden_size] f32
-//   output       [num_rows, row_stride] f32   likewise written; may be input itself
+//   output       [num_rows, row_stride] f32   the first hidden_size elements of each row are written; may be
+//                                              input itself
 //   num_rows     rows
-//   hidden_size  elements of a row that count
+//   hidden_size  elements of a row that are normalised
 //   row_stride   elements from one row to the next
 //   epsilon      not negative
 //

@@ -1,7 +1,7 @@
 // Rotary position embedding, in place. java: org.winnow.op.Rope.
 //
-// The rotary part of a head is its elements [rotary_offset, rotary_offset + 2 * num_pairs). Pair i of token t is turned
-// by the angle whose cosine and sine are given:
+// The rotary part of a head is its elements [rotary_offset, rotary_offset + 2 * num_pairs). Pair i of token t is
+// rotated by an angle with the given cosine and sine:
 //
 //   first'  = first * cos[t, i] - second * sin[t, i]
 //   second' = second * cos[t, i] + first * sin[t, i]
@@ -9,12 +9,12 @@
 //   half-split   first = element i, second = element i + num_pairs of the rotary part
 //   interleaved  first = element 2 * i, second = element 2 * i + 1
 //
-//   values         [num_tokens, num_heads, head_dim] f32   overwritten; elements outside the rotary part stay
-//   cos, sin       [num_tokens, num_pairs] f32   they carry the attention factor of YaRN
+//   values         [num_tokens, num_heads, head_dim] f32   overwritten; elements outside the rotary part are unchanged
+//   cos, sin       [num_tokens, num_pairs] f32   multiplied by the attention factor of YaRN
 //   num_tokens     tokens
 //   num_heads      heads of a token
 //   head_dim       elements of a head
-//   rotary_offset  where the rotary part begins in a head
+//   rotary_offset  first element of the rotary part in a head
 //   num_pairs      half the length of the rotary part
 //   interleaved    1: pairs are neighbours, 0: half-split
 //

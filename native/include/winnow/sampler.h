@@ -8,14 +8,14 @@
 //
 //   logits           [vocabulary_size] f32   -infinity is never chosen
 //   vocabulary_size  number of logits
-//   top_k            the most candidates; 0: no limit
+//   top_k            maximum number of candidates; 0: no limit
 //   temperature      0 or more
 //   top_p            in (0, 1]
 //   uniform          in [0, 1)
 //
-// Larger logits come first, of equal ones (-0 = +0) the smaller index. Weights are integers, with our own exponential,
-// s the largest for which vocabulary_size of them sum to 2^62 at most: sums are exact in any order, so every machine
-// and every backend chooses the same token.
+// Candidates are ordered by descending logit, equal ones (-0 = +0) by ascending index. Weights are integers, computed
+// with Winnow's own exponential; s is the largest integer with vocabulary_size * 2^s <= 2^62. Integer sums are exact in
+// any order, so every machine and every backend chooses the same token.
 //
 // WINNOW_DONE with the token. WINNOW_REFUSED with the first i whose logit is NaN or +infinity, or with vocabulary_size
 // if all are -infinity. Top-p: Holtzman et al. 2019, arXiv:1904.09751, eq. (2).

@@ -5,8 +5,8 @@
 //   from(i, j)  = source + i * source_outer_stride + j * source_inner_stride
 //
 //   source                    f32   address of the first element
-//   destination               f32   likewise; the two blocks do not overlap
-//   source_outer_stride       elements; 0 repeats a row, as for the next
+//   destination               f32   address of the first element; the two blocks do not overlap
+//   source_outer_stride       elements; 0 repeats a row
 //   source_inner_stride       elements
 //   destination_outer_stride  elements
 //   destination_inner_stride  elements

@@ -1,7 +1,7 @@
-// Activations that a kernel fuses into its output. The numbers are part of the binary interface.
+// Activations that the grouped GEMM applies to its result. The numbers are part of the binary interface.
 // java: org.winnow.op.Activation.
 //
-// Of a gate g and, in gated form, an up value u:
+// Functions of a gate g and, if gated, an up value u:
 //   none            g,                          gated: g * u
 //   silu            g * sigmoid(g)              gated: times u, as for the three below
 //   gelu_erf        g * (1 + erf(g / sqrt(2))) / 2

@@ -1,10 +1,9 @@
-// What every CPU kernel runs on: an instruction set, chosen once, and a team of threads.
-// java: org.winnow.cpu.CpuBackend.
+// The CPU context that every kernel runs on: an instruction set and a team of threads. java: org.winnow.cpu.CpuBackend.
 #pragma once
 
 #include "winnow/base/operation.h"
 
-// Raised whenever a struct, a signature or the meaning of an argument changes; checked by Java right after loading.
+// Increases whenever a struct, a signature or the meaning of an argument changes. Java checks it right after loading.
 #define WINNOW_ABI_VERSION 2
 
 typedef int32_t winnow_instruction_set;
@@ -18,18 +17,18 @@ enum {
 // The WINNOW_ABI_VERSION that the library was built with.
 WINNOW_C int32_t winnow_abi_version(void);
 
-// Whether this machine (processor and operating system) runs code of that instruction set: 1 or 0.
+// 1 if this machine's processor and operating system support the instruction set, otherwise 0.
 WINNOW_C int32_t winnow_cpu_supports(winnow_instruction_set instruction_set);
 
 // The widest instruction set that this machine supports.
 WINNOW_C winnow_instruction_set winnow_cpu_best_instruction_set(void);
 
-// A team of num_threads threads, the caller of an operation being one of them. Calls from several threads are served
-// one after the other. Null for an unsupported instruction set, for num_threads < 1 and where the system refuses the
-// threads; winnow_last_error() says which.
+// Starts a team of num_threads threads, which includes the thread that calls an operation. Calls from several threads
+// run one after the other. Returns null if the instruction set is not supported, num_threads < 1, or the system cannot
+// start the threads; winnow_last_error() has the reason.
 WINNOW_C winnow_cpu* winnow_cpu_open(winnow_instruction_set instruction_set, int32_t num_threads);
 
-// Stops the team. No operation may be running on it. Null is nothing.
+// Stops the team. No operation may be running on it. Does nothing for null.
 WINNOW_C void winnow_cpu_close(winnow_cpu* cpu);
 
 #ifdef __cplusplus

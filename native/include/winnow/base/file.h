@@ -1,4 +1,4 @@
-// Positional reads of files into memory of ours, past the page cache where the file system allows. java:
+// Positional reads of files, which bypass the page cache if the file system supports that. java:
 // org.winnow.memory.RangeReader.
 #pragma once
 
@@ -6,26 +6,26 @@
 
 namespace winnow {
 
-// Offsets, addresses and sizes of direct reads are multiples of this: no disk in use has larger blocks.
+// Offsets, addresses and sizes of direct reads must be multiples of this. Disks use blocks of this size or smaller.
 constexpr int64_t kDirectAlignmentBytes = 4096;
 
-#ifndef WINNOW_BINDING  // the binding knows it by its address only
+#ifndef WINNOW_BINDING  // the binding uses only its address
 struct File;            // defined in native/cpu/base/file.cpp
 #endif
 
-// Opens for reading. path: zero-terminated bytes. With direct, O_DIRECT is asked for; where it is refused the file is
-// read through the page cache, without the kernel's read-ahead. Throws std::system_error.
+// Opens a file for reading. path: zero-terminated bytes. With direct, reads use O_DIRECT. If the file system refuses
+// that, they use the page cache without the kernel's read-ahead. Throws std::system_error.
 File* file_open(const void* path, bool direct);
 
-// Whether reads go past the page cache; false also after the file system has refused a direct read.
+// Whether reads bypass the page cache. False once the file system has refused a direct read.
 bool file_is_direct(File* file);
 
-// Reads size_bytes at offset_bytes to address, and returns how many there were: fewer only where the file ends. Safe
-// from several threads at once, and whatever signals or interrupts arrive. With direct, all three must be multiples of
-// kDirectAlignmentBytes. Throws std::system_error.
+// Reads size_bytes at offset_bytes to address and returns the number of bytes read, which is smaller only at the end of
+// the file. Continues after signals. Safe for several threads at once. With direct, all three numbers must be multiples
+// of kDirectAlignmentBytes. Throws std::system_error.
 int64_t file_read(File* file, int64_t offset_bytes, void* address, int64_t size_bytes);
 
-// No read may be running.
+// Closes the file. No read may be running.
 void file_close(File* file);
 
 }  // namespace winnow

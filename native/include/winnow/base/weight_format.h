@@ -1,4 +1,4 @@
-// How a weight matrix is stored: weight_formats.inc has the table. java: org.winnow.WeightFormat.
+// Storage formats of weight matrices, listed in weight_formats.inc. java: org.winnow.WeightFormat.
 #pragma once
 
 #include <stdint.h>
@@ -19,7 +19,7 @@ enum class WeightFormat : winnow_weight_format {
 #undef WINNOW_WEIGHT_FORMAT
 };
 
-// Properties of a format, as the table has them.
+// Properties of a format, from the table.
 template <WeightFormat>
 struct WeightFormatTraits;
 #define WINNOW_WEIGHT_FORMAT(name, NAME, code, elements, bytes, scale_bytes, ...)                          \

@@ -8,15 +8,15 @@ import java.util.regex.Pattern;
 
 /**
  * Writes the Java side of the contracts in {@code native/include}: {@code java
- * GenerateContracts.java INCLUDE_DIRECTORY OUTPUT_DIRECTORY}, run by the build before it compiles.
+ * GenerateContracts.java INCLUDE_DIRECTORY OUTPUT_DIRECTORY}. The build runs it before it compiles.
  *
  * <ul>
- *   <li>{@code <Op>Arguments}: reads and writes an operation's argument struct. The offsets follow
- *       the C rules of 64-bit Linux; {@code struct_layout.h}, which the JNI library includes, makes
- *       the C++ compiler compare them.
- *   <li>{@code ThreadArguments}: one of each, in the native memory of one thread.
+ *   <li>{@code <Op>Arguments}: reads and writes an operation's argument struct. Offsets follow the
+ *       C rules of 64-bit Linux. The JNI library includes the generated {@code struct_layout.h}, in
+ *       which the C++ compiler compares them.
+ *   <li>{@code ThreadArguments}: all argument structs of one thread, in native memory.
  *   <li>{@code Operations}: one method per operation, which a backend implements.
- *   <li>{@code CpuOperations}: these methods for the CPU, a native call each.
+ *   <li>{@code CpuOperations}: the same methods for the CPU, one native call each.
  *   <li>{@code NativeOperations}: the native methods.
  *   <li>{@code NativeCodes}: the numbers of the contracts' enums.
  *   <li>{@code org.winnow.WeightFormat}: the table of weight formats.
@@ -41,7 +41,7 @@ final class GenerateContracts {
       return javaType().equals("int") || javaType().equals("float") ? 4 : 8;
     }
 
-    /** As ByteBuffer's methods end. */
+    /** The suffix of ByteBuffer's get and put methods for this type. */
     String accessor() {
       String type = javaType();
       return Character.toUpperCase(type.charAt(0)) + type.substring(1);
@@ -106,7 +106,9 @@ final class GenerateContracts {
     }
     String umbrella = Files.readString(include.resolve("winnow.h"));
     for (Operation operation : operations) {
-      require(umbrella.contains("#include \"" + operation.header + "\""), operation.header + " is missing in winnow.h");
+      require(
+          umbrella.contains("#include \"" + operation.header + "\""),
+          operation.header + " is missing in winnow.h");
       writeArguments(operation);
     }
     writeThreadArguments();
@@ -121,7 +123,8 @@ final class GenerateContracts {
   private void read(String header) throws IOException {
     String contract = Files.readString(include.resolve(header));
     String text = contract.replaceAll("//[^\n]*", "");
-    Matcher struct = Pattern.compile("typedef struct winnow_(\\w+)_arguments \\{([^}]*)}").matcher(text);
+    Matcher struct =
+        Pattern.compile("typedef struct winnow_(\\w+)_arguments \\{([^}]*)}").matcher(text);
     while (struct.find()) {
       List<Field> fields = new ArrayList<>();
       for (String line : struct.group(2).split(";"))
@@ -129,24 +132,31 @@ final class GenerateContracts {
       requireTable(header, contract, fields);
       operations.add(new Operation(struct.group(1), header, fields));
     }
-    Matcher function = Pattern.compile("WINNOW_C ([\\w* ]+?)(winnow_\\w+)\\(([^)]*)\\);").matcher(text);
+    Matcher function =
+        Pattern.compile("WINNOW_C ([\\w* ]+?)(winnow_\\w+)\\(([^)]*)\\);").matcher(text);
     while (function.find()) {
       List<Field> parameters = new ArrayList<>();
       for (String parameter : function.group(3).split(","))
-        if (!parameter.strip().equals("void")) parameters.add(field(parameter.strip().replaceAll("\\s+", " ")));
+        if (!parameter.strip().equals("void"))
+          parameters.add(field(parameter.strip().replaceAll("\\s+", " ")));
       functions.add(new Function(function.group(1).strip(), function.group(2), parameters));
     }
-    Matcher code = Pattern.compile("\\bWINNOW_(\\w+) = (\\d+),|#define WINNOW_(\\w+) (\\d+)").matcher(text);
+    Matcher code =
+        Pattern.compile("\\bWINNOW_(\\w+) = (\\d+),|#define WINNOW_(\\w+) (\\d+)").matcher(text);
     while (code.find()) {
       boolean isEnum = code.group(1) != null;
-      codes.append("  public static final int ").append(isEnum ? code.group(1) : code.group(3)).append(" = ")
-          .append(isEnum ? code.group(2) : code.group(4)).append(";\n");
+      codes
+          .append("  public static final int ")
+          .append(isEnum ? code.group(1) : code.group(3))
+          .append(" = ")
+          .append(isEnum ? code.group(2) : code.group(4))
+          .append(";\n");
     }
   }
 
   /**
-   * Holds a contract to its table: a row per field, its name in the first column. A row may name
-   * several fields; what continues a row is indented beyond the names.
+   * Requires that the contract's table has a row per field, with the field's name in the first
+   * column. A row may name several fields. Continued lines of a row are indented beyond the names.
    */
   private static void requireTable(String header, String contract, List<Field> fields) {
     List<String> names = new ArrayList<>();
@@ -158,7 +168,8 @@ final class GenerateContracts {
       for (String line : block.split("\n")) {
         Matcher matcher = row.matcher(line);
         if (matcher.matches()) found.addAll(List.of(matcher.group(1).split(", ")));
-        else if (line.matches("//   \\S.*")) found.add(line.substring(5)); // no row, but in the name column
+        else if (line.matches("//   \\S.*"))
+          found.add(line.substring(5)); // text in the name column that is not a row
       }
       if (found.contains(names.get(0))) listed = found;
     }
@@ -166,7 +177,8 @@ final class GenerateContracts {
     listed.sort(null);
     expected.sort(null);
     require(
-        listed.equals(expected), header + ": the table must have a row per field, " + names + ", found " + listed);
+        listed.equals(expected),
+        header + ": the table must have a row per field, " + names + ", found " + listed);
   }
 
   private static Field field(String declaration) {
@@ -177,28 +189,60 @@ final class GenerateContracts {
   private void writeArguments(Operation operation) throws IOException {
     String type = operation.javaName() + "Arguments";
     StringBuilder text = new StringBuilder();
-    text.append("/**\n * {@code winnow_").append(operation.name).append("_arguments} of {@code ")
-        .append(operation.header).append("}: what each field means stands there.\n */\n");
+    text.append("/**\n * {@code winnow_")
+        .append(operation.name)
+        .append("_arguments} of {@code ")
+        .append(operation.header)
+        .append("}, which documents the fields.\n */\n");
     text.append("public final class ").append(type).append(" extends Arguments {\n");
-    text.append("  public static final int SIZE_BYTES = ").append(operation.sizeBytes()).append(";\n");
-    if (operation.isChained()) text.append("\n  private ").append(type).append(" following;\n");
-    text.append("\n  ").append(type).append("(java.nio.ByteBuffer thread, int offset, int detailOffset) {\n")
+    text.append("  public static final int SIZE_BYTES = ")
+        .append(operation.sizeBytes())
+        .append(";\n");
+    if (operation.isChained())
+      text.append("\n  private @org.jspecify.annotations.Nullable ")
+          .append(type)
+          .append(" following;\n");
+    text.append("\n  ")
+        .append(type)
+        .append("(java.nio.ByteBuffer thread, int offset, int detailOffset) {\n")
         .append("    super(thread, offset, SIZE_BYTES, detailOffset);\n  }\n");
     for (Field field : operation.fields) {
       String name = camel(field.name, false);
       int offset = operation.offset(field);
       if (operation.isChained() && field.name.equals("next")) {
-        text.append("\n  public ").append(type).append(" next(").append(type).append(" next) {\n")
-            .append("    following = next;\n    memory.putLong(").append(offset)
+        text.append("\n  public ")
+            .append(type)
+            .append(" next(@org.jspecify.annotations.Nullable ")
+            .append(type)
+            .append(" next) {\n")
+            .append("    following = next;\n    memory.putLong(")
+            .append(offset)
             .append(", next == null ? 0 : next.address());\n    return this;\n  }\n");
-        text.append("\n  public ").append(type).append(" next() {\n    return following;\n  }\n");
+        text.append("\n  public @org.jspecify.annotations.Nullable ")
+            .append(type)
+            .append(" next() {\n    return following;\n  }\n");
         continue;
       }
-      text.append("\n  public ").append(type).append(' ').append(name).append('(').append(field.javaType())
-          .append(" value) {\n    memory.put").append(field.accessor()).append('(').append(offset)
+      text.append("\n  public ")
+          .append(type)
+          .append(' ')
+          .append(name)
+          .append('(')
+          .append(field.javaType())
+          .append(" value) {\n    memory.put")
+          .append(field.accessor())
+          .append('(')
+          .append(offset)
           .append(", value);\n    return this;\n  }\n");
-      text.append("\n  public ").append(field.javaType()).append(' ').append(name).append("() {\n    return memory.get")
-          .append(field.accessor()).append('(').append(offset).append(");\n  }\n");
+      text.append("\n  public ")
+          .append(field.javaType())
+          .append(' ')
+          .append(name)
+          .append("() {\n    return memory.get")
+          .append(field.accessor())
+          .append('(')
+          .append(offset)
+          .append(");\n  }\n");
     }
     write("org.winnow.internal", type, operation.header, text.append("}\n"));
   }
@@ -206,72 +250,143 @@ final class GenerateContracts {
   private void writeThreadArguments() throws IOException {
     StringBuilder fields = new StringBuilder();
     StringBuilder creations = new StringBuilder();
-    int offset = 64; // the detail has a line of its own
+    int offset = 64; // the detail takes the first cache line
     for (Operation operation : operations) {
       String type = operation.javaName() + "Arguments";
       if (operation.isChained()) {
         String count = "NativeCodes." + operation.name.toUpperCase() + "_MAX_PRODUCTS";
-        fields.append("  public final ").append(type).append("[] ").append(operation.method()).append(" = new ")
-            .append(type).append('[').append(count).append("];\n");
-        creations.append("    for (int i = 0; i < ").append(count).append("; i++) {\n      ").append(operation.method())
-            .append("[i] = new ").append(type).append("(memory, offset, 0);\n      offset += padded(").append(type)
+        fields
+            .append("  public final ")
+            .append(type)
+            .append("[] ")
+            .append(operation.method())
+            .append(" = new ")
+            .append(type)
+            .append('[')
+            .append(count)
+            .append("];\n");
+        creations
+            .append("    for (int i = 0; i < ")
+            .append(count)
+            .append("; i++) {\n      ")
+            .append(operation.method())
+            .append("[i] = new ")
+            .append(type)
+            .append("(memory, offset, 0);\n      offset += padded(")
+            .append(type)
             .append(".SIZE_BYTES);\n    }\n");
       } else {
-        fields.append("  public final ").append(type).append(' ').append(operation.method()).append(";\n");
-        creations.append("    ").append(operation.method()).append(" = new ").append(type)
-            .append("(memory, offset, 0);\n    offset += padded(").append(type).append(".SIZE_BYTES);\n");
+        fields
+            .append("  public final ")
+            .append(type)
+            .append(' ')
+            .append(operation.method())
+            .append(";\n");
+        creations
+            .append("    ")
+            .append(operation.method())
+            .append(" = new ")
+            .append(type)
+            .append("(memory, offset, 0);\n    offset += padded(")
+            .append(type)
+            .append(".SIZE_BYTES);\n");
       }
     }
-    write("org.winnow.internal", "ThreadArguments", "winnow",
-        "/** The argument structs of all operations, for the calls of one thread: filled anew for each. */\n"
-            + "public final class ThreadArguments {\n  private static final int LINE_BYTES = 64;\n\n" + fields
-            + "\n  ThreadArguments() {\n    java.nio.ByteBuffer memory = Arguments.allocate(sizeBytes());\n"
-            + "    int offset = LINE_BYTES; // the detail has a line of its own\n" + creations + "  }\n"
+    write(
+        "org.winnow.internal",
+        "ThreadArguments",
+        "winnow",
+        "/** The argument structs of all operations for one thread. Each call overwrites them. */\n"
+            + "public final class ThreadArguments {\n"
+            + "  private static final int LINE_BYTES = 64;\n\n"
+            + fields
+            + "\n"
+            + "  ThreadArguments() {\n"
+            + "    java.nio.ByteBuffer memory = Arguments.allocate(sizeBytes());\n"
+            + "    int offset = LINE_BYTES; // the detail takes the first cache line\n"
+            + creations
+            + "  }\n"
             + "\n  private static int sizeBytes() {\n    return LINE_BYTES"
-            + sizes() + ";\n  }\n"
-            + "\n  private static int padded(int sizeBytes) {\n    return (sizeBytes + LINE_BYTES - 1) & -LINE_BYTES;\n  }\n}\n");
+            + sizes()
+            + ";\n"
+            + "  }\n"
+            + "\n"
+            + "  private static int padded(int sizeBytes) {\n"
+            + "    return (sizeBytes + LINE_BYTES - 1) & -LINE_BYTES;\n"
+            + "  }\n"
+            + "}\n");
   }
 
   private String sizes() {
     StringBuilder sum = new StringBuilder();
     for (Operation operation : operations) {
       sum.append("\n        + ");
-      if (operation.isChained()) sum.append("NativeCodes.").append(operation.name.toUpperCase()).append("_MAX_PRODUCTS * ");
+      if (operation.isChained())
+        sum.append("NativeCodes.").append(operation.name.toUpperCase()).append("_MAX_PRODUCTS * ");
       sum.append("padded(").append(operation.javaName()).append("Arguments.SIZE_BYTES)");
     }
     return sum.toString();
   }
 
   private void writeOperations() throws IOException {
-    StringBuilder text = new StringBuilder("/**\n * One method per operation: checks nothing, computes on what the arguments say. Each returns how it\n"
-        + " * ended; {@link Arguments#detail} then has the number that the contract names.\n */\n"
-        + "public interface Operations {\n");
+    StringBuilder text =
+        new StringBuilder(
+            "/**\n"
+                + " * One method per operation, without argument checks. Each returns a status;"
+                + " {@link\n"
+                + " * Arguments#detail} then is the number that the contract defines for the"
+                + " status.\n"
+                + " */\n"
+                + "public interface Operations {\n");
     for (Operation operation : operations)
-      text.append("  /** {@code ").append(operation.header).append("}. */\n  Status ").append(operation.method())
-          .append('(').append(operation.javaName()).append("Arguments arguments);\n\n");
+      text.append("  /** {@code ")
+          .append(operation.header)
+          .append("}. */\n  Status ")
+          .append(operation.method())
+          .append('(')
+          .append(operation.javaName())
+          .append("Arguments arguments);\n\n");
     write("org.winnow.internal", "Operations", "winnow", text.append("}\n"));
   }
 
   private void writeCpuOperations() throws IOException {
-    StringBuilder text = new StringBuilder("/** The operations on a team of threads of the CPU. */\n"
-        + "public abstract class CpuOperations implements Kernels {\n"
-        + "  /**\n   * The {@code winnow_cpu} that operations run on.\n   *\n"
-        + "   * @throws IllegalStateException if it is closed\n   */\n  protected abstract long cpu();\n");
+    StringBuilder text =
+        new StringBuilder(
+            "/** The operations on a CPU backend's team of threads. */\n"
+                + "public abstract class CpuOperations implements Kernels {\n"
+                + "  /**\n"
+                + "   * The {@code winnow_cpu} that operations run on.\n"
+                + "   *\n"
+                + "   * @throws IllegalStateException if it is closed\n"
+                + "   */\n"
+                + "  protected abstract long cpu();\n");
     for (Operation operation : operations)
-      text.append("\n  @Override\n  public final Status ").append(operation.method()).append('(')
-          .append(operation.javaName()).append("Arguments arguments) {\n    return Status.of(NativeOperations.winnow_")
-          .append(operation.name).append("(arguments.address(), cpu(), arguments.detailAddress()));\n  }\n");
+      text.append("\n  @Override\n  public final Status ")
+          .append(operation.method())
+          .append('(')
+          .append(operation.javaName())
+          .append("Arguments arguments) {\n    return Status.of(NativeOperations.winnow_")
+          .append(operation.name)
+          .append("(arguments.address(), cpu(), arguments.detailAddress()));\n  }\n");
     write("org.winnow.internal", "CpuOperations", "winnow", text.append("}\n"));
   }
 
   private void writeNativeOperations() throws IOException {
-    StringBuilder text = new StringBuilder("import org.bytedeco.javacpp.annotation.Cast;\n"
-        + "import org.bytedeco.javacpp.annotation.Properties;\n\n"
-        + "/** The C interface of {@code winnow.h}; {@link NativeLoader#load} has loaded the library. */\n"
-        + "@Properties(inherit = org.winnow.presets.NativeCpuConfig.class)\n"
-        + "public final class NativeOperations {\n  private NativeOperations() {}\n");
+    StringBuilder text =
+        new StringBuilder(
+            "import org.bytedeco.javacpp.annotation.Cast;\n"
+                + "import org.bytedeco.javacpp.annotation.Properties;\n\n"
+                + "/** The C interface of {@code winnow.h}. {@link NativeLoader#load} must have"
+                + " loaded the library. */\n"
+                + "@Properties(inherit = org.winnow.presets.NativeCpuConfig.class)\n"
+                + "public final class NativeOperations {\n"
+                + "  private NativeOperations() {}\n");
     for (Function function : functions) {
-      text.append("\n  public static native ").append(returned(function.returnType)).append(' ').append(function.name).append('(');
+      text.append("\n  public static native ")
+          .append(returned(function.returnType))
+          .append(' ')
+          .append(function.name)
+          .append('(');
       for (int i = 0; i < function.parameters.size(); i++) {
         Field parameter = function.parameters.get(i);
         text.append(i == 0 ? "" : ", ");
@@ -291,9 +406,14 @@ final class GenerateContracts {
   }
 
   private void writeCodes() throws IOException {
-    write("org.winnow.internal", "NativeCodes", "winnow",
-        "/** The numbers that contracts give their enums and limits. */\npublic final class NativeCodes {\n"
-            + codes + "\n  private NativeCodes() {}\n}\n");
+    write(
+        "org.winnow.internal",
+        "NativeCodes",
+        "winnow",
+        "/** The numbers of enums and limits in native contracts. */\n"
+            + "public final class NativeCodes {\n"
+            + codes
+            + "\n  private NativeCodes() {}\n}\n");
   }
 
   private void writeWeightFormat() throws IOException {
@@ -302,12 +422,31 @@ final class GenerateContracts {
     StringBuilder comment = new StringBuilder();
     int expected = 0;
     for (String line : Files.readAllLines(include.resolve(table))) {
-      Matcher row = Pattern.compile("WINNOW_WEIGHT_FORMAT\\((\\w+), (\\w+), (\\d+), (\\d+), (\\d+), (\\d+), (\"\\w*\"), (\"\\w*\")\\)").matcher(line);
+      Matcher row =
+          Pattern.compile(
+                  "WINNOW_WEIGHT_FORMAT\\((\\w+), (\\w+), (\\d+), (\\d+), (\\d+), (\\d+),"
+                      + " (\"\\w*\"), (\"\\w*\")\\)")
+              .matcher(line);
       if (row.matches()) {
-        require(Integer.parseInt(row.group(3)) == expected++, "codes of weight_formats.inc must ascend from 0");
-        rows.append(rows.length() == 0 ? "" : ",\n").append("  /** ").append(comment.toString().strip()).append(" */\n  ")
-            .append(row.group(2)).append('(').append(row.group(4)).append(", ").append(row.group(5)).append(", ")
-            .append(row.group(6)).append(", ").append(row.group(7)).append(", ").append(row.group(8)).append(')');
+        require(
+            Integer.parseInt(row.group(3)) == expected++,
+            "codes of weight_formats.inc must ascend from 0");
+        rows.append(rows.length() == 0 ? "" : ",\n")
+            .append("  /** ")
+            .append(comment.toString().strip())
+            .append(" */\n  ")
+            .append(row.group(2))
+            .append('(')
+            .append(row.group(4))
+            .append(", ")
+            .append(row.group(5))
+            .append(", ")
+            .append(row.group(6))
+            .append(", ")
+            .append(row.group(7))
+            .append(", ")
+            .append(row.group(8))
+            .append(')');
         comment.setLength(0);
       } else if (line.startsWith("//")) {
         comment.append(line.substring(2));
@@ -316,30 +455,50 @@ final class GenerateContracts {
         comment.setLength(0);
       }
     }
-    String template = Files.readString(Path.of(System.getProperty("winnow.templates"), "WeightFormat.java.template"));
+    String template =
+        Files.readString(
+            Path.of(System.getProperty("winnow.templates"), "WeightFormat.java.template"));
     write("org.winnow", "WeightFormat", table, template.replace("@ROWS@", rows));
   }
 
   private void writeLayoutCheck() throws IOException {
-    StringBuilder text = new StringBuilder(String.format(HEADER, "winnow"))
-        .append("// What GenerateContracts.java takes the structs' layouts to be, for the C++ compiler to compare.\n")
-        .append("#include <cstddef>\n\n#include \"winnow.h\"\n\n");
+    StringBuilder text =
+        new StringBuilder(String.format(HEADER, "winnow"))
+            .append(
+                "// The struct layouts that GenerateContracts.java assumes, for the C++ compiler to"
+                    + " compare.\n")
+            .append("#include <cstddef>\n\n#include \"winnow.h\"\n\n");
     for (Operation operation : operations) {
       String struct = "winnow_" + operation.name + "_arguments";
-      text.append("static_assert(sizeof(").append(struct).append(") == ").append(operation.sizeBytes()).append(", \"size\");\n");
+      text.append("static_assert(sizeof(")
+          .append(struct)
+          .append(") == ")
+          .append(operation.sizeBytes())
+          .append(", \"size\");\n");
       for (Field field : operation.fields)
-        text.append("static_assert(offsetof(").append(struct).append(", ").append(field.name).append(") == ")
-            .append(operation.offset(field)).append(", \"").append(operation.name).append('.').append(field.name).append("\");\n");
+        text.append("static_assert(offsetof(")
+            .append(struct)
+            .append(", ")
+            .append(field.name)
+            .append(") == ")
+            .append(operation.offset(field))
+            .append(", \"")
+            .append(operation.name)
+            .append('.')
+            .append(field.name)
+            .append("\");\n");
     }
     writeFile(output.resolve("struct_layout.h"), text.toString());
   }
 
-  private void write(String javaPackage, String type, String source, CharSequence body) throws IOException {
-    writeFile(output.resolve(javaPackage.replace('.', '/')).resolve(type + ".java"),
+  private void write(String javaPackage, String type, String source, CharSequence body)
+      throws IOException {
+    writeFile(
+        output.resolve(javaPackage.replace('.', '/')).resolve(type + ".java"),
         String.format(HEADER, source) + "package " + javaPackage + ";\n\n" + body);
   }
 
-  /** Leaves a file that is the same alone: what depends on it is not built again. */
+  /** Does not write a file whose content is unchanged, so that its dependents are not rebuilt. */
   private static void writeFile(Path file, String text) throws IOException {
     Files.createDirectories(file.getParent());
     if (!Files.exists(file) || !Files.readString(file).equals(text)) Files.writeString(file, text);
@@ -353,7 +512,8 @@ final class GenerateContracts {
     StringBuilder text = new StringBuilder();
     for (String word : words.split("_")) {
       boolean capital = upper || text.length() > 0;
-      text.append(capital ? Character.toUpperCase(word.charAt(0)) : word.charAt(0)).append(word.substring(1));
+      text.append(capital ? Character.toUpperCase(word.charAt(0)) : word.charAt(0))
+          .append(word.substring(1));
     }
     return text.toString();
   }

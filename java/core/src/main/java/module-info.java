@@ -1,4 +1,4 @@
-/** Tensors, operations on them, expert memory and the CPU backend. */
+/** Tensors, operations, layers, expert memory and the CPU backend. */
 module org.winnow.core {
   requires jdk.jfr;
   requires org.bytedeco.javacpp;

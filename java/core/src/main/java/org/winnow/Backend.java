@@ -1,31 +1,33 @@
 package org.winnow;
 
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.winnow.internal.Kernels;
 
 /**
- * Where operations run: handed to an operation's {@code run}, which checks its arguments once and
- * then computes with the backend's kernels. Safe for use from several threads.
+ * Where operations run. An operation's {@code run} takes a backend, checks its arguments once and
+ * calls one of the backend's kernels. Safe for use from several threads.
  *
  * <p>Only Winnow's own backends have kernels. Operations throw {@link IllegalStateException} for
  * any other subclass.
  */
 public abstract class Backend implements AutoCloseable {
-  private volatile Kernels kernels;
+  private volatile @Nullable Kernels kernels;
 
   /**
    * Opens the backend of that name.
    *
-   * @throws BackendUnavailableException with the reason if it cannot run here; another one is never
-   *     taken instead
+   * @throws BackendUnavailableException with the reason if it cannot run here; no other backend
+   *     replaces it
    */
   public static Backend require(String name) {
     return Backends.installed().require(name);
   }
 
   /**
-   * Opens the preferred backend of those that can run here, and logs one line to the {@link
-   * System.Logger} {@code org.winnow}: which it is, and why not those that are preferred to it.
+   * Opens the most preferred backend that can run here. One line goes to the {@link System.Logger}
+   * {@code org.winnow}: the backend's description, and for each more preferred backend why it
+   * cannot run.
    *
    * @throws BackendUnavailableException with all reasons if none can run here
    */
@@ -33,7 +35,7 @@ public abstract class Backend implements AutoCloseable {
     return Backends.installed().best(System.getLogger("org.winnow"));
   }
 
-  /** What {@link #require} and {@link #best} choose from, the preferred first. */
+  /** All providers that {@link #require} and {@link #best} choose from, most preferred first. */
   public static List<BackendProvider> providers() {
     return Backends.installed().providers();
   }
@@ -41,15 +43,14 @@ public abstract class Backend implements AutoCloseable {
   /** Short name, as {@link #require} takes it: {@code "cpu"}. */
   public abstract String name();
 
-  /** One line for logs and {@code winnow doctor}: what it runs on. */
+  /** One line for logs and {@code winnow doctor} that names the hardware in use. */
   public abstract String description();
 
   /**
-   * Where the tensors of its operations lie, and the objects that hold tensors for them.
+   * The memory that holds all tensors of this backend's operations.
    *
-   * <p>What an operation writes there is complete for whatever is issued on the same backend or
-   * read through the tensor afterwards; a device's operations may still be running when they
-   * return.
+   * <p>An operation on a device may return while its kernel still runs. Later operations on the
+   * same backend, and reads through a tensor, see its complete result.
    */
   public abstract TensorMemory memory();
 
@@ -79,35 +80,40 @@ public abstract class Backend implements AutoCloseable {
   }
 
   /**
-   * Captures a step, for instance the decoding of one token, to run it again with less work for the
-   * host. Only what its operations do on the device is captured: the step's other effects, on
-   * caches' lengths or the program's own variables, happen now and not in {@link CapturedStep#run}.
+   * Captures a step, for instance the decoding of one token, so that it can run again with less
+   * work for the host. Only operations on the device are captured. All other effects of the step,
+   * such as a cache's new length or changes to the program's variables, happen once, during this
+   * call, and not in {@link CapturedStep#run}.
    *
-   * <p>The captured operations do not run now. Whatever waits for the device, allocates or releases
-   * its memory or copies to or from the host is refused within the step; run it once before, so
-   * that what it needs is there. The tensors that it uses must stay open as long as the captured
-   * step. Other threads block until the capture ends, so the step must not wait for them. Inside a
-   * step, closing any object and using a layer that another thread is using throw {@link
-   * IllegalStateException}.
+   * <p>The captured operations do not run during this call. Inside a step, calls that wait for the
+   * device, allocate or release its memory, or copy to or from the host fail. Run the step once
+   * before its capture, so that all memory is allocated. Tensors that the step uses must stay open
+   * as long as the captured step. Other threads block until the capture ends, so the step must not
+   * wait for them. Inside a step, closing any object and using a layer that another thread is using
+   * throw {@link IllegalStateException}.
    *
    * @throws UnsupportedOperationException unless {@link #canCapture()}
-   * @throws IllegalStateException if the step does what cannot be captured
+   * @throws IllegalStateException if the step makes a call that cannot be captured
    */
   public CapturedStep capture(Runnable step) {
     throw new UnsupportedOperationException(
-        "backend " + name() + " captures no steps: call the operations each time");
+        "backend " + name() + " cannot capture steps: call the operations each time");
   }
 
-  /** Whether {@link #capture} is supported: on a device, whose host would be the slower one. */
+  /**
+   * Whether {@link #capture} is supported. Devices support it, because issuing many small
+   * operations can take the host longer than running them takes the device.
+   */
   public boolean canCapture() {
     return false;
   }
 
-  /** What operations compute with. */
+  /** The kernels that operations call. */
   final Kernels kernels() {
-    Kernels installed = kernels;
+    @Nullable Kernels installed = kernels;
     if (installed == null)
-      throw new IllegalStateException("backend " + name() + " has no kernels of Winnow's");
+      throw new IllegalStateException(
+          "backend " + name() + " has no kernels: only Winnow's own backends run operations");
     return installed;
   }
 

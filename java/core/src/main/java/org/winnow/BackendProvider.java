@@ -1,29 +1,33 @@
 package org.winnow;
 
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Opens a backend. Providers are found with {@link java.util.ServiceLoader}: the jar of a backend
- * names its own in {@code META-INF/services/org.winnow.BackendProvider} and in its module's {@code
- * provides}. Asking one its name or whether it is available starts nothing and throws nothing.
+ * Opens a backend. {@link java.util.ServiceLoader} finds providers: a backend's jar names its
+ * provider in {@code META-INF/services/org.winnow.BackendProvider} and in the {@code provides}
+ * clause of its module. All methods except {@link #open} start nothing and throw nothing.
  */
 public interface BackendProvider {
-  /** As {@link Backend#require} takes it: {@code "cpu"}. */
+  /** The name for {@link Backend#require}, such as {@code "cpu"}. */
   String name();
 
-  /** {@link Backend#best} takes the available backend with the highest; the CPU's is 0. */
+  /**
+   * {@link Backend#best} opens the available backend with the highest preference. The CPU has 0.
+   */
   int preference();
 
   /** Null if this machine can run the backend, else one line with the reason and what to do. */
-  String unavailabilityCause();
+  @Nullable String unavailabilityCause();
 
   /**
-   * One line for each device that it can run on, where there is a choice; while it is available.
+   * One line per device that the backend can run on; empty if there is no choice. Call it only
+   * while the backend is available.
    */
   default List<String> devices() {
     return List.of();
   }
 
-  /** A new backend with its defaults, the caller's to close. */
+  /** Opens a new backend with default settings. The caller closes it. */
   Backend open();
 }

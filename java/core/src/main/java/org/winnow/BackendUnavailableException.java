@@ -1,6 +1,6 @@
 package org.winnow;
 
-/** A backend that was asked for cannot run here; the message says why. */
+/** The requested backend cannot run here. The message gives the reason. */
 public final class BackendUnavailableException extends WinnowException {
   private static final long serialVersionUID = 1L;
 
@@ -13,12 +13,12 @@ public final class BackendUnavailableException extends WinnowException {
     this.unavailabilityCause = unavailabilityCause;
   }
 
-  /** Its name, as it was asked for. */
+  /** The requested name. */
   public String backend() {
     return backend;
   }
 
-  /** As {@link BackendProvider#unavailabilityCause} gives it. */
+  /** The reason, from {@link BackendProvider#unavailabilityCause}. */
   public String unavailabilityCause() {
     return unavailabilityCause;
   }

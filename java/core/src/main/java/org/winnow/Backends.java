@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.ServiceLoader;
 import java.util.stream.Collectors;
 
-/** The choice among providers, for the static methods of {@link Backend}. */
+/** Chooses among providers for the static methods of {@link Backend}. */
 final class Backends {
   private final List<BackendProvider> providers; // the preferred first
 
@@ -17,7 +17,7 @@ final class Backends {
     this.providers = List.copyOf(sorted);
   }
 
-  /** Those that the class loader or module layer of these classes sees. */
+  /** All providers visible to the class loader or module layer of Winnow's classes. */
   static Backends installed() {
     return new Backends(
         ServiceLoader.load(BackendProvider.class, Backends.class.getClassLoader()).stream()
@@ -41,7 +41,7 @@ final class Backends {
         name, "no jar on the class or module path provides it; there are: " + found);
   }
 
-  /** Logs one line: what it took and why not those before it. */
+  /** Logs one line with the chosen backend and the reasons against more preferred ones. */
   Backend best(System.Logger log) {
     List<String> refusals = new ArrayList<>();
     for (BackendProvider provider : providers) {

@@ -1,6 +1,6 @@
 package org.winnow;
 
-/** A budget too small for what it must hold at once. */
+/** A memory budget is smaller than what must be held at the same time. */
 public final class BudgetException extends WinnowException {
   private static final long serialVersionUID = 1L;
 
@@ -8,8 +8,8 @@ public final class BudgetException extends WinnowException {
   private final long foundBytes;
 
   /**
-   * @param what the budget, as its user calls it: {@code "expert budget"}
-   * @param requiredBytes the least that it must be
+   * @param what the budget's name for its user, such as {@code "expert budget"}
+   * @param requiredBytes the smallest sufficient budget
    */
   public BudgetException(String what, long requiredBytes, long foundBytes) {
     super(what + ": expected at least " + requiredBytes + " bytes, found " + foundBytes);
@@ -17,7 +17,7 @@ public final class BudgetException extends WinnowException {
     this.foundBytes = foundBytes;
   }
 
-  /** The least that the budget must be. */
+  /** The smallest sufficient budget. */
   public long requiredBytes() {
     return requiredBytes;
   }

@@ -1,18 +1,21 @@
 package org.winnow;
 
 /**
- * Operations that were issued once and can be run again as one, without the host's work for each:
- * see {@link Backend#capture}.
+ * A captured sequence of operations. Running it again costs the host one call for all of them. See
+ * {@link Backend#capture}.
  */
 public interface CapturedStep extends AutoCloseable {
   /**
-   * Runs the operations again, on the same tensors, after those issued before.
+   * Runs the operations on the same tensors. They start after all operations issued earlier.
    *
-   * @throws IllegalStateException if it, or the backend, is closed
+   * @throws IllegalStateException if this or the backend is closed
    */
   void run();
 
-  /** Waits until it no longer runs. May be called twice; the backend's close does it too. */
+  /**
+   * Waits for a running execution, then releases the step. May be called twice. Closing the backend
+   * closes its steps too.
+   */
   @Override
   void close();
 }

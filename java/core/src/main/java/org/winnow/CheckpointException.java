@@ -1,16 +1,17 @@
 package org.winnow;
 
 import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 
 /**
- * A checkpoint (weights, index, configuration or tokenizer) is not what it must be. Nothing of it
+ * A checkpoint's weights, index, configuration or tokenizer are invalid. Nothing of the checkpoint
  * stays loaded.
  */
 public final class CheckpointException extends WinnowException {
   private static final long serialVersionUID = 1L;
 
   private final transient Path file;
-  private final String tensor;
+  private final @Nullable String tensor;
   private final String expected;
   private final String found;
 
@@ -20,12 +21,16 @@ public final class CheckpointException extends WinnowException {
    * @param expected what should be there
    * @param found what is there
    */
-  public CheckpointException(Path file, String tensor, String expected, String found) {
+  public CheckpointException(Path file, @Nullable String tensor, String expected, String found) {
     this(file, tensor, expected, found, null);
   }
 
   public CheckpointException(
-      Path file, String tensor, String expected, String found, Throwable cause) {
+      Path file,
+      @Nullable String tensor,
+      String expected,
+      String found,
+      @Nullable Throwable cause) {
     super(
         file
             + ": "
@@ -47,7 +52,7 @@ public final class CheckpointException extends WinnowException {
   }
 
   /** The tensor or key at fault, or null where it is the file as a whole. */
-  public String tensor() {
+  public @Nullable String tensor() {
     return tensor;
   }
 

@@ -1,6 +1,6 @@
 package org.winnow;
 
-/** A sequence would grow past the positions that it may have. The sequence is as it was. */
+/** A sequence would exceed its maximum length. It is unchanged. */
 public final class ContextLengthException extends WinnowException {
   private static final long serialVersionUID = 1L;
 

@@ -21,7 +21,7 @@ public enum DType {
     return sizeBytes;
   }
 
-  /** The number that contracts use. */
+  /** The number of this type in native contracts. */
   public int code() {
     return ordinal();
   }

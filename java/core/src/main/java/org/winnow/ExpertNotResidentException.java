@@ -1,6 +1,6 @@
 package org.winnow;
 
-/** An operation was asked to compute an expert whose weights are not in memory. */
+/** An operation needs an expert whose weights are not in memory. */
 public final class ExpertNotResidentException extends WinnowException {
   private static final long serialVersionUID = 1L;
 

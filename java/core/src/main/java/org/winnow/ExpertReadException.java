@@ -1,9 +1,11 @@
 package org.winnow;
 
 import java.nio.file.Path;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Weights could not be read from their file: an error of the system, or a file that ends too early.
+ * Reading weights from their file failed: the system reported an error, or the file ends too early.
  * Nothing of the expert or tensor stays in memory.
  */
 public final class ExpertReadException extends WinnowException {
@@ -16,10 +18,12 @@ public final class ExpertReadException extends WinnowException {
   private final long foundBytes;
 
   /**
-   * @param what the expert or tensor that was read: {@code "layer 3, expert 17: the.tensor's.name"}
+   * @param what the expert or tensor being read, such as {@code "layer 3, expert 17:
+   *     the.tensor's.name"}
    * @param offsetBytes where in the file the read began
-   * @param expectedBytes what it asked for
-   * @param foundBytes what there was; -1 if the read failed, with the cause
+   * @param expectedBytes number of bytes requested
+   * @param foundBytes number of bytes found; -1 if the system reported an error, which is then the
+   *     cause
    */
   public ExpertReadException(
       Path file,
@@ -27,7 +31,7 @@ public final class ExpertReadException extends WinnowException {
       long offsetBytes,
       long expectedBytes,
       long foundBytes,
-      Throwable cause) {
+      @Nullable Throwable cause) {
     super(
         file
             + ": "
@@ -37,7 +41,9 @@ public final class ExpertReadException extends WinnowException {
             + " bytes at offset "
             + offsetBytes
             + ", found "
-            + (foundBytes >= 0 ? Long.toString(foundBytes) : cause.getMessage()),
+            + (foundBytes >= 0
+                ? Long.toString(foundBytes)
+                : Objects.requireNonNull(cause).getMessage()),
         cause);
     this.file = file;
     this.what = what;
@@ -50,7 +56,7 @@ public final class ExpertReadException extends WinnowException {
     return file;
   }
 
-  /** The expert or tensor that was read. */
+  /** The expert or tensor being read. */
   public String what() {
     return what;
   }
@@ -63,7 +69,7 @@ public final class ExpertReadException extends WinnowException {
     return expectedBytes;
   }
 
-  /** Bytes that were there, or -1 if the read failed. */
+  /** Number of bytes found, or -1 if the system reported an error. */
   public long foundBytes() {
     return foundBytes;
   }

@@ -1,7 +1,7 @@
 package org.winnow;
 
 /**
- * Conversions between f32 and the two 16-bit floating types, rounding to nearest even; NaN stays
+ * Conversions between f32 and the two 16-bit floating types. They round to nearest even and keep
  * NaN.
  */
 public final class Float16 {

@@ -5,7 +5,7 @@ import org.winnow.internal.Internals;
 import org.winnow.internal.Kernels;
 import org.winnow.internal.RawMemory;
 
-/** Hands this package's parts that are not public to {@code org.winnow.internal}. */
+/** Gives {@code org.winnow.internal} access to the package-private parts of this package. */
 final class InternalAccess extends Internals {
   private InternalAccess() {}
 

@@ -1,13 +1,13 @@
 package org.winnow;
 
-/** Logits that nothing can be chosen from: one is NaN, or the largest is not finite. */
+/** No choice can be made from these logits: one is NaN, or the largest is not finite. */
 public final class InvalidLogitsException extends WinnowException {
   private static final long serialVersionUID = 1L;
 
   private final long token;
 
   /**
-   * @param token the first token of the call at fault
+   * @param token index of the first faulty token in the call
    */
   public InvalidLogitsException(long token) {
     super("logits of token " + token + ": expected no NaN and a finite maximum, found otherwise");
@@ -15,9 +15,9 @@ public final class InvalidLogitsException extends WinnowException {
   }
 
   /**
-   * @param token the token of the call at fault
-   * @param index which of its logits
-   * @param found that logit
+   * @param token index of the faulty token in the call
+   * @param index index of the faulty logit
+   * @param found its value
    */
   public InvalidLogitsException(long token, long index, float found) {
     super(
@@ -30,7 +30,7 @@ public final class InvalidLogitsException extends WinnowException {
     this.token = token;
   }
 
-  /** The first token of the call at fault. */
+  /** Index of the first faulty token in the call. */
   public long token() {
     return token;
   }

@@ -5,12 +5,13 @@ import static org.winnow.Tensor.ANY;
 import java.util.Arrays;
 
 /**
- * A weight matrix [rows, columns] in a storage format: its planes are the caller's tensors, open for
- * as long as the matrix is used. Immutable.
+ * A weight matrix [rows, columns] in a storage format. The format defines one or more planes, which
+ * are arrays such as packed blocks and scales. The planes are the caller's tensors and must stay
+ * open while the matrix is used. Immutable.
  *
  * <pre>{@code
- * Matrix plain = Matrix.of(weight);                                  // [rows, columns] f32, bf16 or f16
- * Matrix other = new Matrix(format, rows, columns, blocks, scales);  // as many planes as the format has
+ * Matrix plain = Matrix.of(weight); // [rows, columns] f32, bf16 or f16
+ * Matrix other = new Matrix(format, rows, columns, blocks, scales); // one tensor per plane
  * }</pre>
  */
 public final class Matrix {
@@ -20,12 +21,12 @@ public final class Matrix {
   private final Tensor[] planes;
 
   /**
-   * @param planes the arrays that the format consists of, {@link WeightFormat#planes()} of them:
-   *     blocks row by row, then the row scales [rows] f32 where the format has them. A plane of
-   *     blocks may have any shape and type of the right number of bytes
-   * @throws IllegalArgumentException naming the plane that has another size, lies in another memory
-   *     than the first or is not aligned to {@link WeightFormat#alignmentBytes()}; or if rows or
-   *     columns is below 1 or the columns are no whole number of blocks
+   * @param planes the {@link WeightFormat#planes()} arrays of the format: blocks row by row, then
+   *     row scales [rows] f32 if the format has them. A plane of blocks may have any shape and type
+   *     with the right number of bytes
+   * @throws IllegalArgumentException naming the plane that has the wrong size, lies in another
+   *     memory than the first, or is not aligned to {@link WeightFormat#alignmentBytes()}; or if
+   *     rows or columns is below 1; or if a row is not a whole number of blocks
    * @throws IllegalStateException if a plane is closed
    */
   public Matrix(WeightFormat format, long rows, long columns, Tensor... planes) {
@@ -43,7 +44,7 @@ public final class Matrix {
   }
 
   /**
-   * A plain matrix.
+   * A matrix in the plain format of the tensor's type.
    *
    * @param weight [rows, columns], f32, bf16 or f16
    * @throws IllegalArgumentException naming the shape or type that is wrong
@@ -53,7 +54,7 @@ public final class Matrix {
     return of("weight", weight);
   }
 
-  /** The same for an argument of that name. */
+  /** As {@link #of(Tensor)}; messages use this argument name. */
   public static Matrix of(String name, Tensor weight) {
     weight.requireFloating(name, ANY, ANY);
     return new Matrix(WeightFormat.of(weight.dtype()), weight.dim(0), weight.dim(1), weight);
@@ -84,12 +85,12 @@ public final class Matrix {
     return columns;
   }
 
-  /** One of the {@link WeightFormat#planes()} arrays that it consists of. */
+  /** One of the {@link WeightFormat#planes()} arrays. */
   public Tensor plane(int index) {
     return planes[index];
   }
 
-  /** Where it lies. */
+  /** The memory that holds the planes. */
   public TensorMemory memory() {
     return planes[0].memory();
   }
@@ -128,7 +129,7 @@ public final class Matrix {
   }
 
   /**
-   * Checks that it can be read.
+   * Checks that all planes are open.
    *
    * @throws IllegalStateException naming the argument, if a plane is closed
    */
@@ -137,7 +138,7 @@ public final class Matrix {
   }
 
   /**
-   * Checks that this argument lies where an operation computes.
+   * Checks that this argument lies in the memory that the operation uses.
    *
    * @throws IllegalArgumentException naming the argument, what was expected and what was found
    */
@@ -145,7 +146,7 @@ public final class Matrix {
     planes[0].requireIn(name, expected);
   }
 
-  /** Matrices that are stacked in one tensor [number of matrices, rows, columns]. */
+  /** Splits one tensor [number of matrices, rows, columns] into its matrices. */
   public static Matrix[] unstack(Tensor stacked) {
     stacked.requireFloating("stacked", new long[] {ANY, ANY, ANY});
     Matrix[] matrices = new Matrix[Math.toIntExact(stacked.dim(0))];

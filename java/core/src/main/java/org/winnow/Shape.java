@@ -2,11 +2,11 @@ package org.winnow;
 
 import java.util.Arrays;
 
-/** What follows from a tensor's extents. */
+/** Sizes computed from a tensor's extents. */
 final class Shape {
   private Shape() {}
 
-  /** How many elements an array of these extents has. */
+  /** Number of elements of an array with these extents. */
   static long elements(long[] shape) {
     long elements = 1;
     for (long extent : shape) {

@@ -7,23 +7,23 @@ import java.util.Arrays;
 import java.util.Objects;
 import java.util.function.Consumer;
 import org.bytedeco.javacpp.Pointer;
+import org.jspecify.annotations.Nullable;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.NativeLoader;
 import org.winnow.internal.RawMemory;
 
 /**
- * A dense row-major array outside the Java heap: its own memory, a part of another tensor, or
- * memory of the caller's.
+ * A dense row-major array outside the Java heap. It owns its memory, is a view of another tensor,
+ * or wraps the caller's memory.
  *
- * <p>Closing a tensor frees the memory that it owns; it may be called twice, and waits for
- * operations that are running. Every use after that throws {@link IllegalStateException}. Views
- * share the memory of the tensor they were made from and are closed with it.
+ * <p>Closing a tensor waits for running operations and frees the memory that the tensor owns. It
+ * may be called twice. Every later use throws {@link IllegalStateException}. A view shares the
+ * memory of the tensor that it was made from and is closed with it.
  *
- * <p>Reading and writing elements from several threads at once is the caller's to order, as with
- * any array.
+ * <p>As with any array, the caller must synchronise threads that read and write the same elements.
  */
 public final class Tensor implements AutoCloseable {
-  /** In an expected shape: any extent. */
+  /** Matches any extent in an expected shape. */
   public static final long ANY = -1;
 
   private final TensorMemory memory;
@@ -31,8 +31,8 @@ public final class Tensor implements AutoCloseable {
   private final DType dtype;
   private final long[] shape;
   private final long size;
-  private final Tensor parent; // whose memory this is a part of, or null
-  private final Object keepAlive; // the caller's buffer, or null
+  private final @Nullable Tensor parent; // owner of a view's memory, or null
+  private final @Nullable Object keepAlive; // the caller's buffer, or null
   private final boolean owned;
   private volatile ByteBuffer bytes; // what bytes() makes copies of, or null
   private LentMemory lent; // of a tensor without parent, once it has given a buffer away
@@ -43,8 +43,8 @@ public final class Tensor implements AutoCloseable {
       long address,
       DType dtype,
       long[] shape,
-      Tensor parent,
-      Object keepAlive,
+      @Nullable Tensor parent,
+      @Nullable Object keepAlive,
       boolean owned) {
     this.memory = memory;
     this.address = address;
@@ -57,8 +57,8 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
-   * A new tensor of zeros in the host's memory; from 2 MiB on it lies on huge pages where the
-   * system grants them, untouched until written.
+   * A new tensor of zeros in host memory. Tensors of 2 MiB or more use huge pages if the system
+   * grants them, and take no physical memory until written.
    *
    * @throws IllegalArgumentException if an extent is negative or the bytes cannot be counted
    * @throws OutOfMemoryError if the system refuses the memory
@@ -70,10 +70,10 @@ public final class Tensor implements AutoCloseable {
   /**
    * A new tensor of zeros.
    *
-   * @param memory where it lies: {@link Backend#memory()} for operations of that backend
+   * @param memory where to allocate: {@link Backend#memory()} for operations of that backend
    * @throws IllegalArgumentException if an extent is negative or the bytes cannot be counted
    * @throws OutOfMemoryError if there is no memory for it
-   * @throws BudgetException if it exceeds what the backend was allowed
+   * @throws BudgetException if it exceeds the backend's memory budget
    */
   public static Tensor allocate(TensorMemory memory, DType dtype, long... shape) {
     long sizeBytes = Shape.sizeBytes(dtype, shape);
@@ -86,12 +86,12 @@ public final class Tensor implements AutoCloseable {
     return new Tensor(memory, address, dtype, shape.clone(), null, null, true);
   }
 
-  /** A new f32 tensor of zeros in the host's memory. */
+  /** A new f32 tensor of zeros in host memory. */
   public static Tensor f32(long... shape) {
     return allocate(DType.F32, shape);
   }
 
-  /** A new f32 tensor in the host's memory with these values. */
+  /** A new f32 tensor in host memory with these values. */
   public static Tensor of(float[] values, long... shape) {
     return of(TensorMemory.host(), values, shape);
   }
@@ -101,7 +101,7 @@ public final class Tensor implements AutoCloseable {
     return filled(allocate(memory, DType.F32, shape), tensor -> tensor.copyFrom(values));
   }
 
-  /** A new i32 tensor in the host's memory with these values. */
+  /** A new i32 tensor in host memory with these values. */
   public static Tensor of(int[] values, long... shape) {
     return of(TensorMemory.host(), values, shape);
   }
@@ -111,7 +111,7 @@ public final class Tensor implements AutoCloseable {
     return filled(allocate(memory, DType.I32, shape), tensor -> tensor.copyFrom(values));
   }
 
-  /** A new tensor of the same type, shape and elements as another, wherever that lies. */
+  /** A copy of a tensor, which may lie in another memory. */
   public static Tensor copyOf(TensorMemory memory, Tensor source) {
     return filled(allocate(memory, source.dtype, source.shape), tensor -> tensor.copyFrom(source));
   }
@@ -127,11 +127,11 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
-   * The caller's memory, from the buffer's position on; not freed by {@link #close()}. Elements are
-   * in the machine's byte order, whatever the buffer's is.
+   * Wraps the caller's memory from the buffer's position on. {@link #close()} does not free it.
+   * Elements use the machine's byte order; the buffer's own order is ignored.
    *
-   * @throws IllegalArgumentException if the buffer is not direct, is read-only (an operation might
-   *     write it), or holds fewer bytes than the shape needs
+   * @throws IllegalArgumentException if the buffer is not direct, is read-only (operations may
+   *     write to a tensor), or holds fewer bytes than the shape needs
    */
   public static Tensor wrap(ByteBuffer buffer, DType dtype, long... shape) {
     NativeLoader.load();
@@ -148,9 +148,9 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
-   * <b>Unsafe.</b> The caller's memory at an address of the host's; it is not freed. Nothing checks
-   * the address: if the memory is not valid and writable until {@link #close()} has returned, the
-   * JVM may crash.
+   * <b>Unsafe.</b> Wraps the caller's host memory at an address and never frees it. The address is
+   * not checked: the JVM may crash unless the memory stays valid and writable until {@link
+   * #close()} has returned.
    *
    * @throws IllegalArgumentException if the address is 0 or the bytes cannot be counted
    */
@@ -159,7 +159,8 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
-   * <b>Unsafe.</b> The same at an address of any memory: a device's is that of the device.
+   * <b>Unsafe.</b> As {@link #wrap(long, DType, long...)}, in any memory. In a device's memory the
+   * address is a device address.
    *
    * @throws IllegalArgumentException if the address is 0 or the bytes cannot be counted
    */
@@ -170,7 +171,7 @@ public final class Tensor implements AutoCloseable {
     return new Tensor(memory, address, dtype, shape.clone(), null, null, false);
   }
 
-  /** Rows {@code begin} to {@code end} (exclusive) of the first dimension, sharing memory. */
+  /** Rows {@code begin} to {@code end} (exclusive) of the first dimension. Shares memory. */
   public Tensor slice(long begin, long end) {
     if (shape.length == 0 || begin < 0 || end < begin || end > shape[0]) {
       throw new IllegalArgumentException(
@@ -188,7 +189,7 @@ public final class Tensor implements AutoCloseable {
     return new Tensor(memory, address + begin * rowBytes, dtype, part, this, keepAlive, false);
   }
 
-  /** The same elements under another shape, sharing memory. */
+  /** The same elements with another shape. Shares memory. */
   public Tensor reshape(long... newShape) {
     if (Shape.elements(newShape) != size) {
       throw new IllegalArgumentException(
@@ -197,7 +198,7 @@ public final class Tensor implements AutoCloseable {
     return new Tensor(memory, address, dtype, newShape.clone(), this, keepAlive, false);
   }
 
-  /** Where it lies. */
+  /** The memory that holds the elements. */
   public TensorMemory memory() {
     return memory;
   }
@@ -233,7 +234,7 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
-   * Where the first element of an argument of that name lies; valid while the tensor is open.
+   * Address of the first element, valid while the tensor is open. Messages use this argument name.
    *
    * @throws IllegalStateException if the tensor is closed
    */
@@ -249,8 +250,8 @@ public final class Tensor implements AutoCloseable {
   /**
    * Checks this argument of an operation.
    *
-   * @param name how the operation calls it
-   * @param expected the extents, {@link #ANY} for any
+   * @param name the operation's name for it
+   * @param expected the extents; {@link #ANY} matches any
    * @throws IllegalArgumentException naming the argument, what was expected and what was found
    * @throws IllegalStateException if the tensor is closed
    */
@@ -270,7 +271,7 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
-   * Checks that this argument lies where an operation computes.
+   * Checks that this argument lies in the memory that the operation uses.
    *
    * @param expected the backend's memory
    * @throws IllegalArgumentException naming the argument, what was expected and what was found
@@ -280,9 +281,7 @@ public final class Tensor implements AutoCloseable {
       throw new IllegalArgumentException(name + " must lie in " + expected + ", found " + memory);
   }
 
-  /**
-   * Checks that this argument, which an operation writes, shares no byte with one that it reads.
-   */
+  /** Checks that this output argument shares no byte with an input. */
   public void requireDisjoint(String name, String otherName, Tensor other) {
     if (memory == other.memory
         && address < other.address + other.sizeBytes()
@@ -291,7 +290,7 @@ public final class Tensor implements AutoCloseable {
     }
   }
 
-  // Overloads, not only varargs: an operation allocates nothing per call.
+  // Overloads avoid the array of a varargs call: an operation allocates nothing per call.
 
   public void require(String name, DType expectedType, long extent) {
     requireOpen(name);
@@ -317,7 +316,7 @@ public final class Tensor implements AutoCloseable {
     }
   }
 
-  /** As {@link #require(String, DType, long, long)}, for any floating type. */
+  /** As {@link #require(String, DType, long, long)} for any floating type. */
   public void requireFloating(String name, long rows, long columns) {
     requireOpen(name);
     if (!dtype.isFloating() || shape.length != 2 || differs(0, rows) || differs(1, columns)) {
@@ -395,7 +394,8 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
-   * Overwrites all bytes with those of a tensor of the same type and size, wherever it lies.
+   * Overwrites all bytes with those of a tensor of the same type and size, which may lie in another
+   * memory.
    *
    * @throws IllegalArgumentException if it is of another type or size, or overlaps this one
    */
@@ -416,11 +416,11 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
-   * A view of the bytes, little-endian. The memory stays until the tensor is closed and the buffer,
-   * and all made from it, can no longer be reached.
+   * A little-endian view of the bytes. The memory stays valid until the tensor is closed and no
+   * buffer over it can be reached any more.
    *
-   * @throws IllegalStateException if the tensor is closed, lies elsewhere than in the host's
-   *     memory, or has 2 GiB or more: slice it
+   * @throws IllegalStateException if the tensor is closed, does not lie in host memory, or has 2
+   *     GiB or more (slice it then)
    */
   public ByteBuffer asByteBuffer() {
     requireBuffer();
@@ -466,10 +466,10 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
-   * Frees the memory that this owns, after operations that are running; where {@link
-   * #asByteBuffer} has given buffers away, when the last of them is gone. May be called twice.
+   * Waits for running operations, then frees the memory that this tensor owns; later if {@link
+   * #asByteBuffer} has given away buffers that can still be reached. May be called twice.
    *
-   * @throws IllegalStateException if called from inside an operation or a step that is being
+   * @throws IllegalStateException if called inside an operation or inside a step that is being
    *     captured; the tensor stays open then
    */
   @Override
@@ -488,7 +488,7 @@ public final class Tensor implements AutoCloseable {
       if (lent != null) lent.close();
       else if (owned) memory.raw().free(address, sizeBytes());
     } catch (RuntimeException | Error e) {
-      closed = false; // it is still there
+      closed = false; // the free was refused: the tensor stays usable
       throw e;
     }
   }

@@ -10,11 +10,10 @@ import org.bytedeco.javacpp.Pointer;
 import org.winnow.internal.NativeCall;
 
 /**
- * A tensor's elements as Java values. Those of a device pass through a copy in the host's memory:
- * one element, or all of them.
+ * Reads and writes a tensor's elements as Java values. For a device, a copy in host memory holds
+ * the one element, or all elements, in between.
  *
- * <p>Every access counts as a call, so that close() on another thread does not free what is being
- * read.
+ * <p>Every access counts as a {@link NativeCall}, so close() on another thread waits for it.
  */
 final class TensorElements {
   private static final TensorMemory HOST = TensorMemory.host();
@@ -103,7 +102,7 @@ final class TensorElements {
     else for (long i = 0; i < tensor.size(); i++) setFloat(tensor, i, value);
   }
 
-  /** Overwrites a tensor with another of the same size in bytes, wherever the two lie. */
+  /** Overwrites a tensor with another of the same size in bytes, between any two memories. */
   static void copy(Tensor tensor, Tensor source) {
     NativeCall call = NativeCall.enter();
     try {
@@ -117,7 +116,10 @@ final class TensorElements {
       } else if (memory.isHost()) {
         source.memory().raw().copyToHost(address, from, tensor.sizeBytes());
       } else {
-        write(tensor, copy -> source.memory().raw().copyToHost(copy.openAddress("copy"), from, copy.sizeBytes()));
+        write(
+            tensor,
+            copy ->
+                source.memory().raw().copyToHost(copy.openAddress("copy"), from, copy.sizeBytes()));
       }
     } finally {
       call.exit();
@@ -130,7 +132,7 @@ final class TensorElements {
     return tensor.sizeBytes() <= Integer.MAX_VALUE;
   }
 
-  /** The host's bytes at an address, little-endian. */
+  /** A little-endian buffer over host memory at an address. */
   static ByteBuffer buffer(long address, long sizeBytes) {
     if (sizeBytes == 0) return ByteBuffer.allocateDirect(0);
     return new Bytes(address, sizeBytes).asByteBuffer().order(ByteOrder.LITTLE_ENDIAN);
@@ -203,7 +205,7 @@ final class TensorElements {
     return tensor.openAddress("tensor") + index * tensor.dtype().sizeBytes();
   }
 
-  /** What a copy of a device's tensor in the host's memory says. */
+  /** Applies a reader to a host copy of a device's tensor. */
   private static <R> R read(Tensor tensor, Function<Tensor, R> reader) {
     long staging = HOST.raw().allocate(tensor.sizeBytes());
     try {
@@ -215,7 +217,7 @@ final class TensorElements {
     }
   }
 
-  /** Overwrites a device's tensor by way of memory of the host's. */
+  /** Overwrites a device's tensor with what a writer puts into host memory. */
   private static void write(Tensor tensor, Consumer<Tensor> writer) {
     long staging = HOST.raw().allocate(tensor.sizeBytes());
     try {
@@ -252,7 +254,7 @@ final class TensorElements {
         "tensor of " + tensor.dtype() + " holds no " + kind + " values");
   }
 
-  /** Memory that JavaCPP neither owns nor counts. */
+  /** A pointer to memory that JavaCPP neither frees nor counts. */
   private static final class Bytes extends BytePointer {
     private static final long serialVersionUID = 1L;
 

@@ -6,9 +6,9 @@ import org.winnow.internal.RawMemory;
 import org.winnow.internal.TransferQueue;
 
 /**
- * Where tensors lie: the host's memory, or that of a device. A backend computes on tensors in its
- * {@link Backend#memory()} only, and refuses others. A program allocates through {@link Tensor} and
- * {@link Backend#allocate}.
+ * A memory that holds tensors: the host's or a device's. A backend computes only on tensors in its
+ * {@link Backend#memory()}; for others its operations throw. Programs allocate with {@link Tensor}
+ * and {@link Backend#allocate}.
  */
 public final class TensorMemory {
   static {
@@ -25,7 +25,7 @@ public final class TensorMemory {
     this.raw = raw;
   }
 
-  /** The host's memory: what {@link Tensor#allocate(DType, long...)} takes. */
+  /** Host memory, in which {@link Tensor#allocate(DType, long...)} allocates. */
   public static TensorMemory host() {
     return HOST;
   }
@@ -35,14 +35,14 @@ public final class TensorMemory {
     return name;
   }
 
-  /** Whether Java and the CPU backend can read it at the tensors' addresses. */
+  /** Whether this is host memory, which Java and the CPU backend can read. */
   public boolean isHost() {
     return this == HOST;
   }
 
   /**
-   * The most bytes that can be allocated here now, as far as that is known: what the backend was
-   * allowed, less what is in use. Nothing is known of the host's memory: {@link Long#MAX_VALUE}.
+   * Number of bytes that can still be allocated here: the backend's memory budget less the bytes in
+   * use. {@link Long#MAX_VALUE} for host memory, which has no budget.
    */
   public long availableBytes() {
     return raw.availableBytes();
@@ -60,13 +60,16 @@ public final class TensorMemory {
     return raw;
   }
 
-  /** As messages say it: {@code "host memory"}, {@code "cuda:0's memory"}. */
+  /** For messages: {@code "host memory"}, {@code "cuda:0's memory"}. */
   @Override
   public String toString() {
     return isHost() ? "host memory" : name() + "'s memory";
   }
 
-  /** Memory outside the Java heap; from 2 MiB on huge pages where the system grants them. */
+  /**
+   * Memory outside the Java heap. Allocations of 2 MiB or more use huge pages if the system grants
+   * them.
+   */
   private static final class HostMemory implements RawMemory {
     @Override
     public long allocate(long sizeBytes) {

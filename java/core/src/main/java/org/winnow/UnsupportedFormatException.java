@@ -1,8 +1,8 @@
 package org.winnow;
 
 /**
- * A valid checkpoint of a kind that cannot be computed: the message names the architecture or the
- * format.
+ * The checkpoint is valid, but Winnow does not support its architecture or format, which the
+ * message names.
  */
 public final class UnsupportedFormatException extends WinnowException {
   private static final long serialVersionUID = 1L;

@@ -1,8 +1,10 @@
 package org.winnow;
 
+import org.jspecify.annotations.Nullable;
+
 /**
- * Base of what can go wrong with files, memory and running models. Wrong arguments are {@link
- * IllegalArgumentException}.
+ * Base class of errors with files, memory and running models. Wrong arguments throw {@link
+ * IllegalArgumentException} instead.
  */
 public class WinnowException extends RuntimeException {
   private static final long serialVersionUID = 1L;
@@ -11,7 +13,7 @@ public class WinnowException extends RuntimeException {
     super(message);
   }
 
-  public WinnowException(String message, Throwable cause) {
+  public WinnowException(String message, @Nullable Throwable cause) {
     super(message, cause);
   }
 }

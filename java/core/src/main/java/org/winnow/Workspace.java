@@ -1,31 +1,33 @@
 package org.winnow;
 
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Memory for one intermediate result: it grows to the largest call and is reused by the next. Its
- * contents are whatever the last use left.
+ * Memory for one intermediate result. It grows to the size of the largest call, and later calls
+ * reuse it. The contents are undefined.
  *
- * <p>Growing releases the old memory before it takes the new. If that fails, the workspace is empty
- * and serves smaller calls again. On a device a release changes {@link TensorMemory#releases()}, so
- * that steps which were captured with the old memory are captured again; a step that is being
- * captured cannot grow a workspace: run it once before. For one thread at a time.
+ * <p>Growing releases the old memory, then allocates the new. If the allocation fails, the
+ * workspace is empty and can still serve smaller calls. On a device each release changes {@link
+ * TensorMemory#releases()}, so steps captured with the old memory must be captured again. A
+ * workspace cannot grow while a step is being captured: run the step once before. For one thread at
+ * a time.
  */
 public final class Workspace implements AutoCloseable {
   private final TensorMemory memory;
-  private Tensor all;
-  private Tensor view; // what get returned last
+  private @Nullable Tensor all;
+  private @Nullable Tensor view; // the last result of get
 
   /**
-   * @param memory where the result lies: the backend's
+   * @param memory where to allocate: the backend's memory
    */
   public Workspace(TensorMemory memory) {
     this.memory = memory;
   }
 
   /**
-   * A tensor of that type and shape; valid until a larger one or one of another type is asked for.
-   * The same object as before where type and shape are the same.
+   * A tensor of that type and shape. It stays valid until a call asks for a larger tensor or for
+   * another type. A call with the same type and shape as the last one returns the same object.
    *
    * @throws BudgetException if it exceeds what the backend was allowed
    * @throws OutOfMemoryError if there is no memory for it
@@ -36,9 +38,12 @@ public final class Workspace implements AutoCloseable {
     return view;
   }
 
-  /** As {@link #get(DType, long...)}; allocates nothing where the shape is the same. */
+  /**
+   * As {@link #get(DType, long...)}. Allocates no Java object if type and shape are those of the
+   * last call.
+   */
   public Tensor get(DType dtype, long rows, long columns) {
-    Tensor last = view;
+    @Nullable Tensor last = view;
     if (last != null
         && last.dtype() == dtype
         && last.rank() == 2
@@ -48,8 +53,8 @@ public final class Workspace implements AutoCloseable {
   }
 
   /**
-   * All of the memory, [at least numElements]: half as much again as before where it has to grow.
-   * Valid as {@link #get}'s is.
+   * All of the memory, [at least numElements]. Growing adds at least half of the old size. Valid as
+   * long as the result of {@link #get}.
    */
   public Tensor atLeast(DType dtype, long numElements) {
     if (all != null && all.dtype() == dtype && all.size() >= numElements) return all;
@@ -59,25 +64,28 @@ public final class Workspace implements AutoCloseable {
     return all;
   }
 
-  /** How large something becomes that is to hold so many elements and holds fewer now. */
+  /**
+   * The new capacity of an array that must grow from {@code capacity} to at least {@code needed}:
+   * the larger of {@code needed} and 1.5 times {@code capacity}.
+   */
   public static long grown(long capacity, long needed) {
     return Math.max(needed, capacity + capacity / 2);
   }
 
-  /** What {@link #get} returned last; null before, and after {@link #close()}. */
-  public Tensor last() {
+  /** The last result of {@link #get}; null before the first call and after {@link #close()}. */
+  public @Nullable Tensor last() {
     return view;
   }
 
-  /** Where the results lie. */
+  /** The memory that holds the results. */
   public TensorMemory memory() {
     return memory;
   }
 
-  /** Releases the memory; it may be used again. May be called twice. */
+  /** Releases the memory. The workspace can be used again afterwards. May be called twice. */
   @Override
   public void close() {
-    Tensor old = all;
+    @Nullable Tensor old = all;
     all = null;
     view = null;
     if (old != null) old.close();

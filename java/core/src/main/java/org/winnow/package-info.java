@@ -20,4 +20,7 @@
  * <p>No argument ends the JVM, with one exception: a method whose documentation says "unsafe" takes
  * or gives an address, and trusts its caller with it.
  */
+@NullMarked
 package org.winnow;
+
+import org.jspecify.annotations.NullMarked;

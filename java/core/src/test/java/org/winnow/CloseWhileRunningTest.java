@@ -10,9 +10,9 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 import org.winnow.layer.Linear;
-import org.winnow.op.RmsNorm;
 import org.winnow.moe.MoeLayer;
 import org.winnow.moe.ResidentExperts;
+import org.winnow.op.RmsNorm;
 import org.winnow.op.Routing;
 import org.winnow.op.TopKRouter;
 

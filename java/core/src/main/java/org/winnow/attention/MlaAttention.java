@@ -1,30 +1,31 @@
 package org.winnow.attention;
 
-import org.winnow.Matrix;
-import org.winnow.WeightFormat;
-
-import org.winnow.op.Attention;
-import org.winnow.op.AttentionOptions;
-import org.winnow.op.KvCache;
-import org.winnow.op.Rope;
-import org.winnow.op.StridedCopy;
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
 
 import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
+import org.winnow.Matrix;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.WeightFormat;
 import org.winnow.attention.MlaWorkspace.Slot;
 import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
 import org.winnow.layer.Linear;
-import org.winnow.op.RmsNorm;
 import org.winnow.op.Activation;
+import org.winnow.op.Attention;
+import org.winnow.op.AttentionOptions;
 import org.winnow.op.ExpertMatrices;
 import org.winnow.op.GroupedGemm;
+import org.winnow.op.KvCache;
+import org.winnow.op.RmsNorm;
+import org.winnow.op.Rope;
+import org.winnow.op.StridedCopy;
 
 /**
  * Multi-head latent attention, from the hidden state to the output projection. The cache holds one
@@ -34,27 +35,27 @@ import org.winnow.op.GroupedGemm;
  * <pre>{@code
  * [q^N_h ; q^R_h] = W^UQ_h RmsNorm(W^DQ x)
  * [c ; k^R]       = W^DKV x
- * c               = RmsNorm(c);  q^R and k^R are turned by their position
+ * c               = RmsNorm(c);  q^R and k^R are rotated by their position
  * a_j             = softmax_j(scale ((W^UK_h)^T q^N_h . c_j + q^R_h . k^R_j))
  * o_h             = W^UV_h sum_j a_j c_j
  * output          = W^O concat_h(o_h)
  * }</pre>
  *
- * This is the absorbed form: it multiplies the query by W^UK instead of every key, so it reads only
- * latents. A token gets the same bits whatever the batch.
+ * This is the absorbed form: it multiplies the query by (W^UK)^T instead of multiplying every
+ * latent by W^UK, so attention reads only latents. A token gets the same bits in any batch.
  *
- * <p>Weights stay the caller's. Safe for use from several threads, each with a workspace and a
- * cache of its own.
+ * <p>The caller keeps the weights open. Safe for use from several threads if each has its own
+ * workspace and cache.
  */
 public final class MlaAttention implements AutoCloseable {
   /**
    * @param numHeads query heads
-   * @param nopeWidth width of a head's part without rotation
-   * @param ropeWidth width of its rotary part
+   * @param nopeWidth width of a head's part without rotary embedding
+   * @param ropeWidth width of a head's rotary part
    * @param valueWidth width of a head's value
-   * @param scale of scores, see {@link #scale}
-   * @param epsilon of both normalisations
-   * @param layout pairs of the rotary part
+   * @param scale factor of the scores, see {@link #scale}
+   * @param epsilon epsilon of both normalisations
+   * @param layout layout of the rotary part's pairs
    */
   public record Geometry(
       int numHeads,
@@ -66,9 +67,9 @@ public final class MlaAttention implements AutoCloseable {
       Rope.Layout layout) {}
 
   /**
-   * @param queryDown W^DQ [queryRank, hiddenSize], or null where queries are made from the hidden
+   * @param queryDown W^DQ [queryRank, hiddenSize], or null if {@code queryUp} takes the hidden
    *     state directly
-   * @param queryNorm [queryRank] f32, null with {@code queryDown}
+   * @param queryNorm [queryRank] f32; null if and only if {@code queryDown} is null
    * @param queryUp W^UQ [numHeads * (nopeWidth + ropeWidth), queryRank or hiddenSize]
    * @param latentDown W^DKV [latentWidth + ropeWidth, hiddenSize]
    * @param latentNorm [latentWidth] f32
@@ -77,8 +78,8 @@ public final class MlaAttention implements AutoCloseable {
    * @param output W^O [hiddenSize, numHeads * valueWidth]
    */
   public record Weights(
-      Linear queryDown,
-      Tensor queryNorm,
+      @Nullable Linear queryDown,
+      @Nullable Tensor queryNorm,
       Linear queryUp,
       Linear latentDown,
       Tensor latentNorm,
@@ -114,7 +115,8 @@ public final class MlaAttention implements AutoCloseable {
       requireSize("queryUp input", weights.queryUp().inputSize(), weights.queryDown().outputSize());
       requireSize(
           "queryDown input", weights.queryDown().inputSize(), weights.latentDown().inputSize());
-      weights.queryNorm().require("queryNorm", F32, weights.queryDown().outputSize());
+      Objects.requireNonNull(weights.queryNorm(), "queryNorm")
+          .require("queryNorm", F32, weights.queryDown().outputSize());
     }
     Tensor up = weights.latentUp();
     TensorMemory memory = up.memory();
@@ -144,9 +146,9 @@ public final class MlaAttention implements AutoCloseable {
 
   /**
    * {@code (nopeWidth + ropeWidth)^(-1/2)}, times {@code m^2} with {@code m = 0.1 mscaleAllDim
-   * ln(factor) + 1} where the checkpoint's rope scaling has {@code mscale_all_dim}.
+   * ln(factor) + 1} if the checkpoint's rope scaling has {@code mscale_all_dim}.
    *
-   * @param mscaleAllDim 0 where there is none
+   * @param mscaleAllDim 0 if there is none
    */
   public static float scale(int nopeWidth, int ropeWidth, double mscaleAllDim, double factor) {
     double magnitude = mscaleAllDim == 0 ? 1 : RopeFrequencies.magnitude(mscaleAllDim, factor);
@@ -154,17 +156,17 @@ public final class MlaAttention implements AutoCloseable {
   }
 
   /**
-   * Appends the tokens' latents to the cache (which the caller then advances) and attends to all of
-   * them.
+   * Appends the tokens' latents to the cache and attends to all tokens of the cache. The caller
+   * then advances the cache.
    *
    * @param hidden [numTokens, hiddenSize] f32: the tokens at positions from {@code cache.length()}
    *     on
-   * @param cache of latents, {@link KvCache#ofLatents}
+   * @param cache a cache of latents, {@link KvCache#ofLatents}
    * @param cos [numTokens, ropeWidth / 2] f32, from {@link RopeFrequencies#angles}
-   * @param sin likewise
+   * @param sin [numTokens, ropeWidth / 2] f32, from {@link RopeFrequencies#angles}
    * @param output [numTokens, hiddenSize] f32, overwritten; must not overlap {@code hidden}
    * @throws IllegalArgumentException naming the argument that is wrong
-   * @throws org.winnow.ContextLengthException if the sequence would pass the cache's limit
+   * @throws org.winnow.ContextLengthException if the sequence would exceed the cache's limit
    * @throws IllegalStateException if a tensor, the cache, the workspace, this or the backend is
    *     closed
    */
@@ -205,7 +207,7 @@ public final class MlaAttention implements AutoCloseable {
     Reference.reachabilityFence(this);
   }
 
-  /** [numTokens, numHeads, nopeWidth + ropeWidth], the rotary part turned. */
+  /** Queries [numTokens, numHeads, nopeWidth + ropeWidth] with their rotary part rotated. */
   private Tensor query(
       Backend backend, Tensor hidden, Tensor cos, Tensor sin, MlaWorkspace workspace) {
     long numTokens = hidden.dim(0);
@@ -214,7 +216,8 @@ public final class MlaAttention implements AutoCloseable {
     if (weights.queryDown() != null) {
       source = workspace.get(Slot.QUERY_LATENT, F32, numTokens, weights.queryDown().outputSize());
       weights.queryDown().run(backend, hidden, source);
-      RmsNorm.run(backend, source, weights.queryNorm(), source, geometry.epsilon());
+      Tensor norm = Objects.requireNonNull(weights.queryNorm());
+      RmsNorm.run(backend, source, norm, source, geometry.epsilon());
     }
     weights
         .queryUp()
@@ -250,8 +253,8 @@ public final class MlaAttention implements AutoCloseable {
   }
 
   /**
-   * [numTokens, numHeads, valueWidth]; products per head are a grouped GEMM with heads as experts,
-   * rows head by head.
+   * Attention's result [numTokens, numHeads, valueWidth]. The products per head are a grouped GEMM
+   * with heads as experts and rows ordered by head.
    */
   private Tensor absorbed(
       Backend backend, Tensor query, KvCache cache, int layer, MlaWorkspace workspace) {
@@ -415,7 +418,7 @@ public final class MlaAttention implements AutoCloseable {
       throw new IllegalArgumentException(name + " must be " + expected + ", found " + found);
   }
 
-  /** Releases what this made; the weights stay the caller's. May be called twice. */
+  /** Releases the tensors that this allocated. The weights stay open. May be called twice. */
   @Override
   public void close() {
     Resources.closeAll(absorbKeys, absorbValues, keysTransposed);

@@ -1,6 +1,7 @@
 package org.winnow.attention;
 
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
@@ -8,11 +9,11 @@ import org.winnow.Workspace;
 import org.winnow.internal.Resources;
 
 /**
- * Intermediate results of {@link MlaAttention}: grows to the largest call, is reused by the next.
- * One serves all layers of a model, one call at a time.
+ * Memory for intermediate results of {@link MlaAttention}. It grows to the size of the largest
+ * call, and later calls reuse it. One workspace serves all layers of a model, one call at a time.
  */
 public final class MlaWorkspace implements AutoCloseable {
-  /** What is kept; one piece of memory each. */
+  /** The intermediate results; each has its own memory. */
   enum Slot {
     QUERY_LATENT,
     QUERY,
@@ -31,14 +32,14 @@ public final class MlaWorkspace implements AutoCloseable {
   }
 
   private final Workspace[] slots = new Workspace[Slot.values().length];
-  private TensorMemory memory; // where they lie: the last call's
-  private Tensor filledOffsets; // what headOffsets wrote last, for how many rows
-  private Tensor filledOffsetsOfOneRow;
+  private @Nullable TensorMemory memory; // the last call's memory
+  private @Nullable Tensor filledOffsets; // the tensor that headOffsets wrote last
+  private @Nullable Tensor filledOffsetsOfOneRow;
   private long filledRows;
-  private Tensor filledHeads;
+  private @Nullable Tensor filledHeads;
   private boolean closed;
 
-  /** Begins a call of a backend that computes in this memory; gives back what lies elsewhere. */
+  /** Begins a call of a backend that uses this memory. Releases results in other memories. */
   void use(TensorMemory backendMemory) {
     requireOpen();
     if (memory == backendMemory) return;
@@ -47,15 +48,18 @@ public final class MlaWorkspace implements AutoCloseable {
     memory = backendMemory;
   }
 
-  /** The slot's memory under this shape; the same object as before where the shape is. */
+  /**
+   * The slot's memory with this shape. Repeated calls with the same shape return the same object.
+   */
   Tensor get(Slot slot, DType dtype, long... shape) {
     requireOpen();
     return slots[slot.ordinal()].get(dtype, shape);
   }
 
   /**
-   * Rows of each head one after the other: [numHeads + 1] i32, multiples of rowsPerHead. Those of a
-   * decoded token are kept apart: a captured step reads them again, whatever ran meanwhile.
+   * Row offsets of the heads: [numHeads + 1] i32, multiples of rowsPerHead. Offsets for one row per
+   * head have their own tensor, because a captured step of one token reads them again after other
+   * calls.
    */
   Tensor headOffsets(int numHeads, long rowsPerHead) {
     if (rowsPerHead == 1) {
@@ -78,7 +82,7 @@ public final class MlaWorkspace implements AutoCloseable {
     return begins;
   }
 
-  /** [numHeads] i32: 0 and so on. */
+  /** [numHeads] i32: 0, 1, ..., numHeads - 1. */
   Tensor heads(int numHeads) {
     Tensor heads = get(Slot.HEADS, DType.I32, numHeads);
     if (heads != filledHeads) {
@@ -89,7 +93,7 @@ public final class MlaWorkspace implements AutoCloseable {
     return heads;
   }
 
-  /** Frees the memory after waiting for operations that are running. May be called twice. */
+  /** Waits for running operations, then frees the memory. May be called twice. */
   @Override
   public void close() {
     closed = true;

@@ -6,17 +6,18 @@ import static org.winnow.Tensor.ANY;
 import java.lang.ref.Reference;
 import java.nio.FloatBuffer;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Tensor;
 import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
 
 /**
- * Angular frequencies of rotary position embedding, and the angles of given positions. Pair i of
- * position p is turned by {@code p * frequency(i)}; cosines and sines are multiplied by {@link
- * #attentionFactor()}. Everything is computed in double precision and rounded once.
+ * Angular frequencies of rotary position embedding, and the angles of given positions. Pair i at
+ * position p is rotated by {@code p * frequency(i)}. Cosines and sines are multiplied by {@link
+ * #attentionFactor()}. All computations use double precision and round once.
  *
- * <p>With D the width of the rotary part, the base form is {@code inv_i = theta^(-2i / D)}, i in
- * [0, D / 2) (Su et al. 2021, arXiv:2104.09864, section 3.2.2). Immutable.
+ * <p>The standard frequencies are {@code inv_i = theta^(-2i / D)} for i in [0, D / 2), where D is
+ * the width of the rotary part (Su et al. 2021, arXiv:2104.09864, section 3.2.2). Immutable.
  */
 public final class RopeFrequencies {
   private final double[] frequencies;
@@ -27,13 +28,13 @@ public final class RopeFrequencies {
     this.attentionFactor = attentionFactor;
   }
 
-  /** {@code inv_i}. */
+  /** The standard frequencies {@code inv_i}. */
   public static RopeFrequencies standard(int rotaryWidth, double theta) {
     return new RopeFrequencies(base(rotaryWidth, theta), 1);
   }
 
   /**
-   * {@code inv_i / factor}: positions are interpolated linearly (Chen et al. 2023,
+   * The frequencies {@code inv_i / factor}, which interpolate positions linearly (Chen et al. 2023,
    * arXiv:2306.15595).
    */
   public static RopeFrequencies linear(int rotaryWidth, double theta, double factor) {
@@ -44,8 +45,9 @@ public final class RopeFrequencies {
   }
 
   /**
-   * Llama 3's rule: wavelengths beyond {@code originalContext / lowFactor} are divided by the
-   * factor, those below {@code originalContext / highFactor} are kept, those between are mixed.
+   * Llama 3's rule. Frequencies with a wavelength above {@code originalContext / lowFactor} are
+   * divided by the factor. Those with a wavelength below {@code originalContext / highFactor} are
+   * kept. Between them the two are interpolated.
    */
   public static RopeFrequencies llama3(
       int rotaryWidth,
@@ -64,7 +66,7 @@ public final class RopeFrequencies {
     for (int i = 0; i < inv.length; i++) {
       double wavelength = 2 * Math.PI / inv[i];
       double kept = (originalContext / wavelength - lowFactor) / (highFactor - lowFactor);
-      kept = Math.min(Math.max(kept, 0), 1); // 0 beyond the long wavelength, 1 below the short one
+      kept = Math.min(Math.max(kept, 0), 1); // 0 above the long wavelength, 1 below the short one
       inv[i] = (1 - kept) * inv[i] / factor + kept * inv[i];
     }
     return new RopeFrequencies(inv, 1);
@@ -73,13 +75,15 @@ public final class RopeFrequencies {
   /**
    * Parameters of YaRN.
    *
-   * @param factor by how much the context is extended
-   * @param originalContext the context before the extension
-   * @param betaFast rotations over the original context from which a pair is kept as it is, usually
-   *     32
-   * @param betaSlow rotations up to which a pair is interpolated fully, usually 1
-   * @param truncate whether the bounds of the ramp are rounded to whole pairs; gpt-oss does not
-   * @param attentionFactor the factor of cosines and sines, or null to derive it
+   * @param factor extended context divided by original context
+   * @param originalContext context before the extension, in tokens
+   * @param betaFast pairs with at least so many rotations over the original context are kept,
+   *     usually 32
+   * @param betaSlow pairs with at most so many rotations over the original context are fully
+   *     interpolated, usually 1
+   * @param truncate whether the bounds of the ramp between both are rounded to whole pairs; false
+   *     for gpt-oss
+   * @param attentionFactor factor of cosines and sines, or null to derive it
    * @param mscale DeepSeek's {@code mscale}, or null
    * @param mscaleAllDim DeepSeek's {@code mscale_all_dim}, or null
    */
@@ -89,12 +93,13 @@ public final class RopeFrequencies {
       double betaFast,
       double betaSlow,
       boolean truncate,
-      Double attentionFactor,
-      Double mscale,
-      Double mscaleAllDim) {
+      @Nullable Double attentionFactor,
+      @Nullable Double mscale,
+      @Nullable Double mscaleAllDim) {
     /**
-     * The factor of cosines and sines: as given, else {@code g(mscale) / g(mscaleAllDim)} if both
-     * are there and not 0, else {@code g(1)}.
+     * The factor of cosines and sines: {@code attentionFactor} if given, else {@code g(mscale) /
+     * g(mscaleAllDim)} if both are given and not 0, else {@code g(1)}. {@link
+     * RopeFrequencies#magnitude} defines g.
      */
     double resolvedAttentionFactor() {
       if (attentionFactor != null) return attentionFactor;
@@ -106,8 +111,8 @@ public final class RopeFrequencies {
   }
 
   /**
-   * YaRN (Peng et al. 2023, arXiv:2309.00071, section 3.2): pairs that turn often are kept, slow
-   * ones interpolated, a ramp lies between.
+   * YaRN (Peng et al. 2023, arXiv:2309.00071, section 3.2). Fast pairs keep their frequency, slow
+   * pairs are interpolated, and a linear ramp joins the two.
    */
   public static RopeFrequencies yarn(int rotaryWidth, double theta, Yarn yarn) {
     requirePositive("factor", yarn.factor());
@@ -132,20 +137,20 @@ public final class RopeFrequencies {
   }
 
   /**
-   * {@code g(m) = 0.1 m ln(factor) + 1}, and 1 for factors up to 1: the growth of attention logits
-   * that YaRN compensates.
+   * YaRN's factor {@code g(m) = 0.1 m ln(factor) + 1}, or 1 for factors up to 1. It compensates the
+   * growth of attention logits.
    */
   public static double magnitude(double mscale, double factor) {
     return factor <= 1 ? 1 : 0.1 * mscale * StrictMath.log(factor) + 1;
   }
 
-  /** Pairs of a rotary part: half its width. */
+  /** Number of pairs of a rotary part, which is half its width. */
   public int numPairs() {
     return frequencies.length;
   }
 
   /**
-   * Radians per position of a pair.
+   * Rotation of a pair in radians per position.
    *
    * @throws IndexOutOfBoundsException if there is no such pair
    */
@@ -153,7 +158,7 @@ public final class RopeFrequencies {
     return frequencies[Objects.checkIndex(pair, frequencies.length)];
   }
 
-  /** What cosines and sines are multiplied by: 1 except for YaRN. */
+  /** Factor of cosines and sines; 1 except for YaRN. */
   public double attentionFactor() {
     return attentionFactor;
   }
@@ -200,7 +205,7 @@ public final class RopeFrequencies {
     }
   }
 
-  /** The pair, as a fraction, that turns this many times over the context. */
+  /** The fractional index of the pair that makes this many rotations over the context. */
   private static double pairOfRotations(
       double rotations, int rotaryWidth, double theta, double context) {
     return rotaryWidth

@@ -1,7 +1,5 @@
-/**
- * Attention over a paged key-value cache, and what it needs: rotary embedding, the cache, latent
- * attention.
- */
+/** Multi-head latent attention, and the frequencies of rotary embeddings. */
+@NullMarked
 package org.winnow.attention;
 
-import org.winnow.op.Attention;
+import org.jspecify.annotations.NullMarked;

@@ -3,18 +3,18 @@ package org.winnow.cpu;
 import org.winnow.Backend;
 import org.winnow.BackendUnavailableException;
 import org.winnow.TensorMemory;
-import org.winnow.internal.NativeCall;
 import org.winnow.internal.CpuOperations;
 import org.winnow.internal.Internals;
-import org.winnow.internal.NativeOperations;
+import org.winnow.internal.NativeCall;
 import org.winnow.internal.NativeLoader;
+import org.winnow.internal.NativeOperations;
 
-/** Handwritten SIMD kernels on a team of threads of its own. */
+/** Runs handwritten SIMD kernels on the CPU with its own team of threads. */
 public final class CpuBackend extends Backend {
-  /** More than any machine has processors. */
+  /** Upper bound of {@code numThreads}, above the number of processors of any machine. */
   public static final int MAX_THREADS = 1024;
 
-  /** As {@link Backend#require} takes it. */
+  /** The name for {@link Backend#require}. */
   public static final String NAME = "cpu";
 
   private final InstructionSet instructionSet;
@@ -22,16 +22,16 @@ public final class CpuBackend extends Backend {
   private final long cpu;
   private volatile boolean closed;
 
-  /** The widest instruction set and as many threads as the machine has processors. */
+  /** Opens a backend with the widest supported instruction set and one thread per processor. */
   public CpuBackend() {
     this(InstructionSet.best(), Math.min(Runtime.getRuntime().availableProcessors(), MAX_THREADS));
   }
 
   /**
-   * @param numThreads the caller of an operation counts as one
-   * @throws IllegalArgumentException if this machine does not run the instruction set, or {@code
-   *     numThreads} is not in [1, {@link #MAX_THREADS}]
-   * @throws BackendUnavailableException if the system refuses so many threads
+   * @param numThreads number of threads, including the thread that calls an operation
+   * @throws IllegalArgumentException if this machine does not support the instruction set, or
+   *     {@code numThreads} is not in [1, {@link #MAX_THREADS}]
+   * @throws BackendUnavailableException if the system cannot start so many threads
    */
   public CpuBackend(InstructionSet instructionSet, int numThreads) {
     if (!instructionSet.isSupported()) {
@@ -50,8 +50,7 @@ public final class CpuBackend extends Backend {
     this.cpu = NativeOperations.winnow_cpu_open(instructionSet.code(), numThreads);
     if (cpu == 0)
       throw new BackendUnavailableException(
-          NAME,
-          numThreads + " threads cannot be started: " + NativeOperations.winnow_last_error());
+          NAME, numThreads + " threads cannot be started: " + NativeOperations.winnow_last_error());
     Internals.install(
         this,
         new CpuOperations() {

@@ -1,9 +1,10 @@
 package org.winnow.cpu;
 
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.BackendProvider;
 
-/** Opens a {@link CpuBackend}: available wherever its native library is. */
+/** Opens a {@link CpuBackend}. It is available if the native library can be loaded. */
 public final class CpuBackendProvider implements BackendProvider {
   @Override
   public String name() {
@@ -16,7 +17,7 @@ public final class CpuBackendProvider implements BackendProvider {
   }
 
   @Override
-  public String unavailabilityCause() {
+  public @Nullable String unavailabilityCause() {
     return NativeLibrary.unavailabilityCause();
   }
 

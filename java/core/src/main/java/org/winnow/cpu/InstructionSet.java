@@ -1,8 +1,8 @@
 package org.winnow.cpu;
 
 import java.util.Locale;
-import org.winnow.internal.NativeOperations;
 import org.winnow.internal.NativeLoader;
+import org.winnow.internal.NativeOperations;
 
 /**
  * Instruction sets of the CPU kernels, narrowest first. The order is that of {@code
@@ -18,18 +18,18 @@ public enum InstructionSet {
   /** AVX-512 with BF16 dot products. */
   AVX512_BF16;
 
-  /** Whether the processor and the operating system of this machine run it. */
+  /** Whether this machine's processor and operating system support it. */
   public boolean isSupported() {
     NativeLoader.load();
     return NativeOperations.winnow_cpu_supports(code()) != 0;
   }
 
-  /** The number that contracts use. */
+  /** The number of this instruction set in native contracts. */
   int code() {
     return ordinal();
   }
 
-  /** The widest that this machine runs. */
+  /** The widest instruction set that this machine supports. */
   public static InstructionSet best() {
     NativeLoader.load();
     return values()[NativeOperations.winnow_cpu_best_instruction_set()];

@@ -1,22 +1,23 @@
 package org.winnow.cpu;
 
 import org.bytedeco.javacpp.Loader;
+import org.jspecify.annotations.Nullable;
 import org.winnow.internal.NativeLoader;
 
-/** The native library behind the CPU backend: which it is, and why it is not there if it is not. */
+/** Reports the native library of the CPU backend, or why it cannot be loaded. */
 public final class NativeLibrary {
   private NativeLibrary() {}
 
   /**
-   * The platform that this Java runs on, as classifiers of natives jars name it: {@code
+   * The current platform in the spelling of natives jars' classifiers, such as {@code
    * "linux-x86_64"}.
    */
   public static String platform() {
     return Loader.getPlatform();
   }
 
-  /** Null if the library is loaded or can be, else one line with the reason and what to do. */
-  public static String unavailabilityCause() {
+  /** Null if the library can be loaded; otherwise one line with the reason and the remedy. */
+  public static @Nullable String unavailabilityCause() {
     try {
       NativeLoader.load();
       return null;
@@ -26,7 +27,7 @@ public final class NativeLibrary {
   }
 
   /**
-   * The file that was loaded.
+   * Path of the loaded file.
    *
    * @throws UnsatisfiedLinkError if it cannot be loaded, with the reason and what to do
    */

@@ -1,29 +1,29 @@
 package org.winnow.cpu;
 
-import org.winnow.internal.Internals;
-
 import java.lang.ref.Reference;
 import org.winnow.Tensor;
+import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.NativeCpu;
 
 /**
- * The limits of this machine, measured: what operations are judged by. On a shared machine they
- * move from minute to minute: measure them beside what is judged. Native contract: {@code
+ * Measures this machine's limits, which benchmarks compare operations with. On a shared machine the
+ * limits vary within minutes, so measure them next to each benchmark. Native contract: {@code
  * base/probe.h}.
  *
- * <p>Times are CPU time of the calling thread for a backend of one thread, which other load does
- * not lengthen, and wall time for a larger one.
+ * <p>With one thread, the time is CPU time of the calling thread, which load from other processes
+ * does not lengthen. With more threads, it is wall time.
  */
 public final class Probe {
-  private static final long ROUNDS = 2000; // of 1024 steps per chain: some ten milliseconds
+  private static final long ROUNDS = 2000; // of 1024 steps per chain, about ten milliseconds
 
   private Probe() {}
 
   /**
-   * Reads memory once from front to back, each thread a part of it.
+   * Measures the read bandwidth: each thread reads its part of the memory once, from front to back.
    *
-   * @param memory several times the last cache, or what is measured is a cache
+   * @param memory several times larger than the last-level cache; otherwise the result is the
+   *     cache's bandwidth
    * @return bytes per second
    * @throws IllegalArgumentException if there is nothing to read
    * @throws IllegalStateException if the memory or the backend is closed
@@ -42,7 +42,7 @@ public final class Probe {
   }
 
   /**
-   * Multiplications and additions of f32 per second, each counted, with operands that stay in
+   * Measures f32 multiplications and additions per second, counted separately, on operands in
    * registers.
    */
   public static double f32OperationsPerSecond(CpuBackend backend) {
@@ -55,8 +55,8 @@ public final class Probe {
   }
 
   /**
-   * The same for bf16 operands and f32 sums, where the instruction set has such an operation; else
-   * the f32 rate.
+   * As {@link #f32OperationsPerSecond}, for bf16 operands and f32 sums. If the instruction set
+   * lacks such an operation, returns the f32 rate.
    */
   public static double bf16OperationsPerSecond(CpuBackend backend) {
     NativeCall call = NativeCall.enter();

@@ -1,32 +1,36 @@
 package org.winnow.internal;
 
+import java.util.Objects;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
- * The table of addresses inside an {@code org.winnow.op.ExpertMatrices}, for a cache that keeps
- * weights in slots of its own. That class hands the access over when it is initialised.
+ * The table of weight addresses inside an {@code org.winnow.op.ExpertMatrices}. An expert cache,
+ * which keeps weights in its own slots, writes it directly. {@code ExpertMatrices} provides the
+ * access in its static initialiser.
  */
 public interface AddressTable {
   /**
-   * Makes an expert resident, or absent. The memory must stay valid until it is absent and no
-   * operation runs on it.
+   * Makes an expert resident or absent. The memory of a resident expert must stay valid until the
+   * expert is absent again and no operation uses it.
    *
-   * @param addresses one per plane of the weight, then of the up weight (0 if not gated), then of
-   *     the bias and of the up bias; 0 where the expert has none. All 0: absent
+   * @param addresses one address per plane of the weight, then one per plane of the up weight (0 if
+   *     not gated), then the bias and the up bias (0 if the expert has none). If all are 0, the
+   *     expert is absent
    */
   void put(int expert, long[] addresses);
 
-  /** What was put: the entry of an expert's addresses. */
+  /** Returns one entry of the addresses that were put for an expert. */
   long get(int expert, int entry);
 
-  /** Of an {@code ExpertMatrices}. */
+  /** The table of an {@code ExpertMatrices}. */
   static AddressTable of(Object expertMatrices) {
-    return Access.ofMatrices.apply(expertMatrices);
+    return Objects.requireNonNull(Access.ofMatrices).apply(expertMatrices);
   }
 
-  /** What {@code ExpertMatrices} sets. */
+  /** Holds the function that {@code ExpertMatrices} provides. */
   final class Access {
-    private static Function<Object, AddressTable> ofMatrices;
+    private static @Nullable Function<Object, AddressTable> ofMatrices;
 
     private Access() {}
 

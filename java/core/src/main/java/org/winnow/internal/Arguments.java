@@ -5,13 +5,14 @@ import java.nio.ByteOrder;
 import org.bytedeco.javacpp.BytePointer;
 
 /**
- * The argument struct of one operation in native memory, and the cell beside it that receives the
- * number which a {@link Status} explains. An operation's class fills it; a backend reads it and
- * keeps nothing of it. Pointers are addresses, trusted: whoever fills the struct has checked them.
+ * The argument struct of one operation in native memory, with a cell for the number that the
+ * operation returns beside its {@link Status}. The operation's class fills the struct. A backend
+ * reads it during the call and keeps no reference. Backends trust the pointers: the operation's
+ * class has checked them.
  */
 public abstract class Arguments {
   final ByteBuffer memory; // the struct alone
-  private final ByteBuffer thread; // the memory of all structs of the thread
+  private final ByteBuffer thread; // the memory of all structs of one thread
   private final int detailOffset;
   private final long address;
   private final long detailAddress;
@@ -27,7 +28,10 @@ public abstract class Arguments {
     this.detailAddress = base + detailOffset;
   }
 
-  /** Zeros on a cache line of their own; freed when nobody refers to them. */
+  /**
+   * Zeroed memory that shares no cache line with other data. It is freed when it becomes
+   * unreachable.
+   */
   static ByteBuffer allocate(int sizeBytes) {
     int lineBytes = 64;
     return ByteBuffer.allocateDirect(sizeBytes + lineBytes)
@@ -35,7 +39,7 @@ public abstract class Arguments {
         .order(ByteOrder.nativeOrder());
   }
 
-  /** Where the struct lies in the host's memory. */
+  /** Address of the struct in host memory. */
   public final long address() {
     return address;
   }
@@ -44,7 +48,7 @@ public abstract class Arguments {
     return sizeBytes;
   }
 
-  /** Copies the struct to a position of another buffer, as a kernel takes it by value. */
+  /** Copies the struct to a position in another buffer, for a kernel that takes it by value. */
   public final void copyTo(ByteBuffer target, int position) {
     target.put(position, memory, 0, sizeBytes);
   }

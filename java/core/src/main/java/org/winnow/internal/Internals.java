@@ -1,43 +1,45 @@
 package org.winnow.internal;
 
 import java.nio.ByteBuffer;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 
 /**
- * The parts of {@code org.winnow}'s classes that are not public: kernels of a backend, addresses of
- * tensors. That package hands them over when its first class is initialised.
+ * Access to package-private parts of {@code org.winnow}: a backend's kernels, a tensor's address.
+ * That package provides the access in a static initialiser.
  */
 public abstract class Internals {
-  private static Internals instance;
+  private static @Nullable Internals instance;
 
-  /** Called once, by {@code org.winnow}. */
+  /** {@code org.winnow} calls this once. */
   protected static void set(Internals given) {
     instance = given;
   }
 
   private static Internals get() {
     if (instance == null) TensorMemory.host(); // initialises the class that calls set
-    return instance;
+    return Objects.requireNonNull(instance);
   }
 
   /**
-   * What a backend computes with.
+   * The kernels of a backend.
    *
-   * @throws IllegalStateException if it is a class of somebody else's, which has no kernels
+   * @throws IllegalStateException if it is a foreign subclass, which has no kernels
    */
   public static Kernels kernels(Backend backend) {
     return get().kernelsOf(backend);
   }
 
-  /** Gives a new backend its kernels; called by its constructor. */
+  /** Gives a new backend its kernels. The backend's constructor calls this. */
   public static void install(Backend backend, Kernels kernels) {
     get().installIn(backend, kernels);
   }
 
   /**
-   * Where a tensor's first element lies.
+   * Address of a tensor's first element.
    *
    * @throws IllegalStateException if it is closed
    */
@@ -45,14 +47,14 @@ public abstract class Internals {
     return get().addressOf(tensor);
   }
 
-  /** The same, or 0 for null. */
-  public static long addressOrNull(Tensor tensor) {
+  /** As {@link #address}; 0 for null. */
+  public static long addressOrNull(@Nullable Tensor tensor) {
     return tensor == null ? 0 : address(tensor);
   }
 
   /**
-   * A view of a tensor's bytes in the host's memory, little-endian, for use within a {@link
-   * NativeCall} alone: nothing else keeps the memory.
+   * A little-endian view of a tensor's bytes in host memory. Use it within a {@link NativeCall}
+   * only: nothing else keeps the memory.
    *
    * @throws IllegalStateException as {@link Tensor#asByteBuffer()}
    */
@@ -60,12 +62,12 @@ public abstract class Internals {
     return get().bytesOf(tensor);
   }
 
-  /** What allocates and copies in this memory. */
+  /** The allocator and copier of a memory. */
   public static RawMemory raw(TensorMemory memory) {
     return get().rawOf(memory);
   }
 
-  /** A memory of that name, for a backend's tensors. */
+  /** Creates a memory for a backend's tensors. */
   public static TensorMemory memory(String name, RawMemory raw) {
     return get().newMemory(name, raw);
   }

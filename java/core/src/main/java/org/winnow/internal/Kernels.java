@@ -1,18 +1,22 @@
 package org.winnow.internal;
 
+import org.jspecify.annotations.Nullable;
+
 /**
- * What a backend computes: the operations of the contracts, unchecked, and the pairs of them that a
- * device does better at once. Safe for use from several threads.
+ * The kernels of a backend: one method per operation, without argument checks, plus fused pairs of
+ * operations that are faster together on a device. Safe for use from several threads.
  */
 public interface Kernels extends Operations {
   /**
-   * {@link #topKRouter} and then {@link #expertPlan} of its choices in one launch, on a device that
-   * does this faster for a few tokens. The plan has room for topK rows per token.
+   * Runs {@link #topKRouter}, then {@link #expertPlan} on its choices, in one launch. This is
+   * faster on a device for few tokens. The plan must have room for topK rows per token.
    *
-   * @return the router's status, or null where this backend or this batch takes the two operations:
-   *     nothing has been done then. After {@link Status#DONE} the plan's number is not known yet
+   * @return the router's status, or null if this backend does not fuse the two for this batch;
+   *     nothing has run then. After {@link Status#DONE} the number of active experts is not known
+   *     yet
    */
-  default Status topKRouterWithPlan(TopKRouterArguments router, ExpertPlanArguments plan) {
+  default @Nullable Status topKRouterWithPlan(
+      TopKRouterArguments router, ExpertPlanArguments plan) {
     return null;
   }
 }

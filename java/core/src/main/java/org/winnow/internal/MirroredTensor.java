@@ -10,10 +10,10 @@ import org.winnow.TensorMemory;
 import org.winnow.Workspace;
 
 /**
- * A tensor that both Java and operations read or write: on a device it has a copy in the host's
- * memory, in the host's memory it is its own. Java uses the buffers, beside no operation and while
- * this is open; {@link #fromHost} hands over what they hold, {@link #toHost} fetches what an
- * operation wrote.
+ * A tensor that both Java and operations access. Java accesses a copy in host memory through
+ * buffers. If the tensor itself lies in host memory, copy and tensor are the same. {@link
+ * #fromHost} copies the buffers to the tensor, {@link #toHost} copies the tensor to the buffers.
+ * The buffers must not be used while an operation uses the tensor, or after {@link #close}.
  */
 public final class MirroredTensor implements AutoCloseable {
   private final Tensor tensor;
@@ -22,7 +22,7 @@ public final class MirroredTensor implements AutoCloseable {
   private final LongBuffer longs;
   private final FloatBuffer floats;
 
-  /** Of zeros. */
+  /** A new tensor of zeros. */
   public MirroredTensor(TensorMemory memory, DType dtype, long... shape) {
     host = Tensor.allocate(dtype, shape);
     try {
@@ -38,8 +38,9 @@ public final class MirroredTensor implements AutoCloseable {
   }
 
   /**
-   * This, or if it has fewer elements than needed a larger one of zeros in its place: of those that
-   * it holds none counts any more. Where there is no room for a larger one, this stays as it is.
+   * Returns this if it has at least so many elements. Otherwise closes this and returns a larger
+   * tensor of zeros; the old elements are lost. If the larger tensor cannot be allocated, this
+   * stays open and unchanged.
    */
   public MirroredTensor grown(long size) {
     long capacity = tensor.size();
@@ -50,43 +51,45 @@ public final class MirroredTensor implements AutoCloseable {
     return larger;
   }
 
-  /** What operations read and write. */
+  /** The tensor that operations access. */
   public Tensor tensor() {
     return tensor;
   }
 
   /**
-   * The host's copy as i32, like the next two as their types. To be asked for, and used, within
-   * {@link NativeCall}: then nobody frees the memory meanwhile.
+   * The host copy as i32. Ask for it and use it within a {@link NativeCall}: then nobody frees the
+   * memory meanwhile. The same holds for the next two.
    *
-   * @throws IllegalStateException if the tensor is closed, perhaps by a caller who was given it
+   * @throws IllegalStateException if the tensor is closed
    */
   public IntBuffer ints() {
     Internals.address(host);
     return ints;
   }
 
+  /** The host copy as i64. */
   public LongBuffer longs() {
     Internals.address(host);
     return longs;
   }
 
+  /** The host copy as f32. */
   public FloatBuffer floats() {
     Internals.address(host);
     return floats;
   }
 
-  /** Makes the tensor what the buffers say. */
+  /** Copies the buffers to the tensor. */
   public void fromHost() {
     if (host != tensor) tensor.copyFrom(host);
   }
 
-  /** Makes the buffers what the tensor says, after the operations that write it. */
+  /** Copies the tensor to the buffers, after the operations that write the tensor. */
   public void toHost() {
     if (host != tensor) host.copyFrom(tensor);
   }
 
-  /** Frees both, after operations that are running. May be called twice. */
+  /** Waits for running operations, then frees both. May be called twice. */
   @Override
   public void close() {
     Resources.closeAll(host, tensor);

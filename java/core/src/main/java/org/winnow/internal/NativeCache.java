@@ -12,17 +12,19 @@ import java.util.HexFormat;
 import java.util.List;
 
 /**
- * Where natives from a jar are unpacked to: a directory of the user's, named after their content.
+ * The directory that natives from a jar are unpacked to. It belongs to the user, and its name is a
+ * hash of the natives.
  */
 final class NativeCache {
   private NativeCache() {}
 
   /**
-   * The directory, created if need be: {@code $XDG_CACHE_HOME/winnow/HASH}, else {@code
-   * ~/.cache/winnow/HASH}, else one below the directory for temporary files.
+   * Returns the first of these directories that can be written, and creates it if necessary: {@code
+   * $XDG_CACHE_HOME/winnow/HASH}, {@code ~/.cache/winnow/HASH}, {@code winnow-USER/HASH} below the
+   * directory for temporary files.
    *
-   * @param manifest the list of the natives' hashes, as the build wrote it
-   * @throws IOException naming the directories that were tried, if none can be written
+   * @param manifest the list of the natives' hashes, written by the build
+   * @throws IOException naming all directories tried, if none can be written
    */
   static Path directory(byte[] manifest) throws IOException {
     List<Path> candidates = new ArrayList<>();
@@ -45,7 +47,7 @@ final class NativeCache {
       if (isUsable(directory)) return directory;
       tried.append(directory).append(", ");
     }
-    // Everybody may write there: only a directory that is ours counts.
+    // Every user may write there, so the directory must belong to this user.
     Path mine = temporary.resolve("winnow-" + user);
     Path directory = mine.resolve(hash);
     if (isUsable(directory)
@@ -60,7 +62,7 @@ final class NativeCache {
           PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
       return Files.isWritable(directory);
     } catch (IOException | UnsupportedOperationException e) {
-      return false; // the next candidate is tried; if none works all are named
+      return false; // the caller tries the next candidate
     }
   }
 

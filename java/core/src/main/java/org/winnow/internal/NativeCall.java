@@ -2,14 +2,15 @@ package org.winnow.internal;
 
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Lets {@code close()} wait for the native calls that are running, at the cost of two atomic
- * additions per call and whatever the number of objects the call uses (sleepable read-copy-update:
- * readers count themselves into one of two epochs, a closer waits for both to drain).
+ * Lets {@code close()} wait for running native calls. A call costs two atomic additions, however
+ * many objects it uses. This is sleepable read-copy-update: each call counts itself into one of two
+ * epochs, and a closer waits until both have drained.
  *
- * <p>A call enters, then checks that its objects are open, then runs. A closer marks its object
- * closed, then awaits. So a call either sees the mark or is waited for.
+ * <p>A call enters, checks that its objects are open, and runs. A closer marks its object as
+ * closed, then waits for running calls. So a call either sees the mark, or the closer waits for it.
  *
  * <pre>{@code
  * NativeCall call = NativeCall.enter();
@@ -20,7 +21,7 @@ import java.util.concurrent.locks.LockSupport;
  * }
  * }</pre>
  *
- * <p>Each thread has one, entered again from inside: only the outermost counts.
+ * <p>Each thread has one instance. Calls may nest; only the outermost one is counted.
  */
 public final class NativeCall {
   private static final AtomicLong[] RUNNING = {new AtomicLong(), new AtomicLong()};
@@ -29,12 +30,12 @@ public final class NativeCall {
   private static final AtomicLong CLOSINGS = new AtomicLong();
 
   private int depth;
-  private int ticket; // the epoch that the outermost entry is counted in
-  private ThreadArguments arguments;
+  private int ticket; // the epoch that counts the outermost entry
+  private @Nullable ThreadArguments arguments;
 
   private NativeCall() {}
 
-  /** Always followed by try and finally. */
+  /** Enters a call. The caller must call {@link #exit} in a finally block. */
   public static NativeCall enter() {
     NativeCall call = OF_THREAD.get();
     if (call.depth++ == 0) {
@@ -44,25 +45,25 @@ public final class NativeCall {
     return call;
   }
 
-  /** On the thread that entered. */
+  /** Leaves a call, on the thread that entered it. */
   public void exit() {
     if (--depth == 0) RUNNING[ticket].decrementAndGet();
   }
 
-  /** The argument structs of this thread, for one operation at a time. */
+  /** The argument structs of this thread. One operation at a time may use them. */
   public ThreadArguments arguments() {
-    ThreadArguments present = arguments;
+    @Nullable ThreadArguments present = arguments;
     if (present == null) arguments = present = new ThreadArguments();
     return present;
   }
 
-  /** Whether this thread has entered and not exited: it must not wait for others that close. */
+  /** Whether this thread is inside a call. It must not wait for a closing thread then. */
   static boolean isInside() {
     return OF_THREAD.get().depth > 0;
   }
 
   /**
-   * For a closer, before it marks anything closed.
+   * A closer calls this before it marks anything as closed.
    *
    * @throws IllegalStateException if called from inside a call, which would wait for itself
    */
@@ -73,20 +74,23 @@ public final class NativeCall {
   }
 
   /**
-   * Changes whenever something has been marked closed: a call that finds the same number as before
-   * need not look again whether its objects are open.
+   * A number that changes whenever an object is marked as closed. While it is unchanged, a caller
+   * need not check again that its objects are open.
    */
   public static long closings() {
     return CLOSINGS.get();
   }
 
-  /** Something has been marked closed whose memory nobody frees; else {@link #awaitRunning}. */
+  /**
+   * Records that an object has been marked as closed, if it owns no memory. Owners of memory call
+   * {@link #awaitRunning} instead.
+   */
   public static void noteClosing() {
     CLOSINGS.incrementAndGet();
   }
 
   /**
-   * Returns when every call that entered before has exited.
+   * Waits until every call that entered earlier has exited.
    *
    * @throws IllegalStateException if called from inside a call, which would wait for itself
    */

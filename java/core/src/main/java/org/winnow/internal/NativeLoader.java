@@ -6,42 +6,44 @@ import java.io.InputStream;
 import java.net.URL;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Objects;
 import java.util.jar.Manifest;
 import org.bytedeco.javacpp.Loader;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Loads the native library once and checks that it speaks this version's binary interface.
+ * Loads the native library once and checks that its binary interface has the expected version.
  *
- * <p>It comes from the directory in {@code winnow.native.path} (system property) or {@code
- * WINNOW_NATIVE_PATH} (environment) if one is named; else from the natives jar on the class or
- * module path, unpacked into a directory of the user's cache whose name is a hash of the natives: a
- * rebuilt library is never mistaken for the one that was unpacked before.
+ * <p>The system property {@code winnow.native.path} or the environment variable {@code
+ * WINNOW_NATIVE_PATH} may name the library's directory. Otherwise the natives jar on the class or
+ * module path is unpacked into a directory of the user's cache. The directory's name is a hash of
+ * the natives, so a rebuilt library gets another directory.
  */
 public final class NativeLoader {
-  /** The binary interface that these classes were generated for. */
+  /** Version of the binary interface that these classes were generated for. */
   static final int ABI_VERSION = NativeCodes.ABI_VERSION;
 
-  /** The platforms that natives are built for, which are also the classifiers of their jars. */
+  /** The platform that natives are built for, and the classifier of their jar. */
   static final String PLATFORM = "linux-x86_64";
 
   private static final String JNI_LIBRARY = "libjniwinnow.so";
 
-  private static String path; // of the loaded JNI library
-  private static UnsatisfiedLinkError failure;
+  private static @Nullable String path; // of the loaded JNI library
+  private static @Nullable UnsatisfiedLinkError failure;
 
   private NativeLoader() {}
 
   /**
-   * Does nothing after the first success.
+   * Loads the library. Does nothing after the first success.
    *
-   * @throws UnsatisfiedLinkError saying what was looked for and where, and what to add
+   * @throws UnsatisfiedLinkError naming the files, the places searched, and what to add
    */
   public static synchronized void load() {
     if (path != null) return;
     if (failure != null)
       throw link(
-          failure.getMessage(),
-          failure); // class initialisation fails only once; the reason must not get lost
+          String.valueOf(failure.getMessage()),
+          failure); // class initialisation fails only once, so later calls repeat the first reason
     try {
       path = loadLibrary();
     } catch (UnsatisfiedLinkError e) {
@@ -50,26 +52,26 @@ public final class NativeLoader {
     }
   }
 
-  /** Loads, then says where the library lies that was loaded. */
+  /** Loads the library and returns its path. */
   public static synchronized String path() {
     load();
-    return path;
+    return Objects.requireNonNull(path);
   }
 
-  /** Loads, then says which binary interface the library speaks. */
+  /** Loads the library and returns the version of its binary interface. */
   public static int abiVersion() {
     load();
     return NativeOperations.winnow_abi_version();
   }
 
   private static String loadLibrary() {
-    // JavaCPP counts all of the process's memory against the Java heap and refuses to go on;
-    // weights live outside the heap.
+    // By default JavaCPP fails once the process uses more memory than a multiple of the Java heap.
+    // Weights lie outside the heap, so the limit is turned off.
     setDefault("org.bytedeco.javacpp.maxPhysicalBytes", "0");
     setDefault("org.bytedeco.javacpp.maxBytes", "0");
     String directory =
         System.getProperty("winnow.native.path", System.getenv("WINNOW_NATIVE_PATH"));
-    String cache = null; // where natives are unpacked, if they have to be
+    @Nullable String cache = null; // where natives are unpacked, or null
     if (directory == null) cache = unpackingDirectory();
     else lookIn(directory);
     String found;
@@ -95,7 +97,7 @@ public final class NativeLoader {
               + directory
               + " but "
               + found
-              + " was loaded: JavaCPP was in use before;"
+              + " was loaded: JavaCPP was in use earlier;"
               + " start Java with -Dorg.bytedeco.javacpp.pathsFirst=true",
           null);
     }
@@ -113,7 +115,7 @@ public final class NativeLoader {
     return found;
   }
 
-  /** Has JavaCPP look in that directory before it looks into jars. */
+  /** Makes JavaCPP search that directory before the jars. */
   private static void lookIn(String directory) {
     if (!Files.isRegularFile(Path.of(directory, JNI_LIBRARY))) {
       throw link(
@@ -127,12 +129,15 @@ public final class NativeLoader {
     Loader.loadProperties().setProperty("platform.linkpath", directory);
   }
 
-  /** Has JavaCPP unpack into a directory named after the content; null if nothing is unpacked. */
-  private static String unpackingDirectory() {
+  /**
+   * Makes JavaCPP unpack into a directory named after the content. Returns null if nothing is
+   * unpacked.
+   */
+  private static @Nullable String unpackingDirectory() {
     String resource = "/org/winnow/" + PLATFORM + "/natives.sha256";
     URL manifest = NativeCpu.class.getResource(resource);
     if (manifest == null)
-      // on the module path the natives are another module's
+      // on the module path another module holds the natives
       manifest = Loader.class.getResource(resource);
     if (manifest == null || manifest.getProtocol().equals("file")) return null;
     if (System.getProperty("org.bytedeco.javacpp.cachedir") == null) {
@@ -153,7 +158,7 @@ public final class NativeLoader {
     return System.getProperty("org.bytedeco.javacpp.cachedir");
   }
 
-  /** What to tell someone who has the natives in a directory where they cannot be loaded. */
+  /** Message for natives that were found in a directory but cannot be loaded from there. */
   static String unloadable(String directory, Throwable error) {
     Throwable root = error;
     while (root.getCause() != null) root = root.getCause();
@@ -161,13 +166,13 @@ public final class NativeLoader {
         + directory
         + ": "
         + root.getMessage()
-        + "; have them unpacked elsewhere with XDG_CACHE_HOME, or name a directory with libwinnow.so.1"
-        + " and "
+        + "; have them unpacked elsewhere with XDG_CACHE_HOME, or name a directory with"
+        + " libwinnow.so.1 and "
         + JNI_LIBRARY
         + " in -Dwinnow.native.path";
   }
 
-  /** What to tell someone whose class or module path lacks the natives. */
+  /** Message for a class or module path without natives. */
   static String missing(String platform, String version, boolean isModule, Throwable cause) {
     if (!platform.equals(PLATFORM))
       return "Winnow has natives for " + PLATFORM + ", this machine is " + platform;
@@ -192,12 +197,12 @@ public final class NativeLoader {
   }
 
   private static String version() {
-    String version = NativeLoader.class.getPackage().getImplementationVersion();
+    @Nullable String version = NativeLoader.class.getPackage().getImplementationVersion();
     if (version == null && isModule()) version = manifestVersion(); // packages of modules have none
     return version == null ? "(this version)" : version;
   }
 
-  private static String manifestVersion() {
+  private static @Nullable String manifestVersion() {
     try (InputStream manifest = NativeLoader.class.getResourceAsStream("/META-INF/MANIFEST.MF")) {
       if (manifest == null) return null; // no jar
       return new Manifest(manifest).getMainAttributes().getValue("Implementation-Version");
@@ -206,7 +211,7 @@ public final class NativeLoader {
     }
   }
 
-  private static UnsatisfiedLinkError link(String message, Throwable cause) {
+  private static UnsatisfiedLinkError link(String message, @Nullable Throwable cause) {
     UnsatisfiedLinkError error = new UnsatisfiedLinkError(message);
     error.initCause(cause);
     return error;

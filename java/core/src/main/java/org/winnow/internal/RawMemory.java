@@ -1,39 +1,39 @@
 package org.winnow.internal;
 
 /**
- * What a backend does with the memory that its tensors lie in. Addresses are trusted. Everything is
- * ordered after the operations that were issued on this memory before, and before those issued
- * later. A copy from the host returns when the host's bytes may be reused; a copy to the host when
- * they hold the values. Safe for use from several threads.
+ * Allocates and copies in the memory of a backend's tensors. Addresses are trusted. Each call takes
+ * effect after all operations issued earlier on this memory and before all issued later. A copy
+ * from the host returns when the host's bytes may be reused. A copy to the host returns when the
+ * host's bytes hold the values. Safe for use from several threads.
  */
 public interface RawMemory {
   /**
-   * Bytes of zero.
+   * Allocates zeroed bytes.
    *
-   * @param sizeBytes 0 or more; of 0 bytes nothing is ever read or written
+   * @param sizeBytes 0 or more; an allocation of 0 bytes is never read or written
    * @return the address of the first, aligned to 64 bytes
-   * @throws OutOfMemoryError if there is no memory for so many
-   * @throws org.winnow.BudgetException if they exceed what the backend was allowed
+   * @throws OutOfMemoryError if the allocation fails
+   * @throws org.winnow.BudgetException if it exceeds the backend's memory budget
    */
   long allocate(long sizeBytes);
 
   /**
-   * Releases what {@link #allocate} returned, after the operations that use it.
+   * Releases memory of {@link #allocate} once the operations that use it have run.
    *
-   * @param sizeBytes as it was allocated
+   * @param sizeBytes the size given to {@link #allocate}
    */
   void free(long address, long sizeBytes);
 
-  /** The most bytes that can be allocated here now; {@link Long#MAX_VALUE} if nothing is known. */
+  /** Number of bytes that can still be allocated here; {@link Long#MAX_VALUE} if unknown. */
   long availableBytes();
 
-  /** Overwrites bytes of this memory with bytes of the host's. */
+  /** Copies bytes from host memory to this memory. */
   void copyFromHost(long address, long hostAddress, long sizeBytes);
 
-  /** Overwrites bytes of the host's memory with bytes of this one. */
+  /** Copies bytes from this memory to host memory. */
   void copyToHost(long hostAddress, long address, long sizeBytes);
 
-  /** Overwrites bytes of this memory with others of it; the two do not overlap. */
+  /** Copies bytes within this memory. The two ranges must not overlap. */
   void copyWithin(long address, long sourceAddress, long sizeBytes);
 
   /**
@@ -43,9 +43,9 @@ public interface RawMemory {
   long releases();
 
   /**
-   * A queue for copies from the host that run beside the operations.
+   * Opens a queue for copies from the host that run concurrently with operations.
    *
-   * @throws UnsupportedOperationException for the host's memory: nothing has to be copied there
+   * @throws UnsupportedOperationException for host memory, which needs no transfers
    */
   TransferQueue openTransfers();
 }

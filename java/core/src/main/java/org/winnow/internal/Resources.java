@@ -2,10 +2,12 @@ package org.winnow.internal;
 
 import java.util.ArrayDeque;
 import java.util.Deque;
+import org.jspecify.annotations.Nullable;
 
 /**
- * What an object holds open. All of it is closed, last opened first, whatever one of them throws. A
- * constructor that fails midway closes what it has got so far:
+ * The resources that an object must close. {@link #close} closes all of them, in reverse order of
+ * opening, even if some of them throw. A constructor that fails midway closes what it has opened so
+ * far:
  *
  * <pre>{@code
  * Resources open = new Resources();
@@ -19,21 +21,25 @@ import java.util.Deque;
  * }</pre>
  */
 public final class Resources implements AutoCloseable {
-  private final Deque<AutoCloseable> open = new ArrayDeque<>(); // last opened first
+  private final Deque<AutoCloseable> open = new ArrayDeque<>(); // the last one opened is first
 
+  /** Adds a resource and returns it. */
   public synchronized <T extends AutoCloseable> T keep(T opened) {
     open.push(opened);
     return opened;
   }
 
-  /** Closes all of these, whatever one of them throws; null is nothing. */
-  public static void closeAll(AutoCloseable... all) {
+  /** Closes all of these that are not null, in reverse order, even if some of them throw. */
+  public static void closeAll(@Nullable AutoCloseable... all) {
     Resources open = new Resources();
-    for (AutoCloseable one : all) if (one != null) open.keep(one);
+    for (@Nullable AutoCloseable one : all) if (one != null) open.keep(one);
     open.close();
   }
 
-  /** What closing throws is added to the reason for it. */
+  /**
+   * Closes everything after a failure. Exceptions from closing are added to the failure as
+   * suppressed.
+   */
   public synchronized void closeAfter(Throwable reason) {
     while (!open.isEmpty()) {
       try {
@@ -45,8 +51,8 @@ public final class Resources implements AutoCloseable {
   }
 
   /**
-   * Throws the first of what closing throws, the others suppressed in it. May be called twice, also
-   * from several threads: all of them wait.
+   * Closes everything, then throws the first exception from closing, with later ones suppressed in
+   * it. May be called twice and from several threads; each call waits until everything is closed.
    */
   @Override
   public synchronized void close() {
@@ -58,7 +64,7 @@ public final class Resources implements AutoCloseable {
         throw e;
       } catch (Exception e) {
         IllegalStateException unexpected =
-            new IllegalStateException(e); // ours throw no checked one
+            new IllegalStateException(e); // no resource of Winnow throws a checked exception
         closeAfter(unexpected);
         throw unexpected;
       }

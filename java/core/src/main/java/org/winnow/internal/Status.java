@@ -1,23 +1,24 @@
 package org.winnow.internal;
 
 /**
- * How an operation ended: {@code winnow_status} of {@code winnow/base/operation.h} without those
- * that are thrown. {@link Arguments#detail} has the number that the contract names.
+ * Result of an operation: the values of {@code winnow_status} in {@code winnow/base/operation.h}
+ * that do not become exceptions. {@link Arguments#detail} is the number that the contract defines
+ * for the status.
  */
 public enum Status {
-  /** Everything is written. */
+  /** All outputs are written. */
   DONE,
-  /** The contract refuses the contents; the detail says which. */
+  /** The contract forbids the contents of an input; the detail locates them. */
   REFUSED,
-  /** A device has not finished: the number that the operation returns is not known yet. */
+  /** A device is still running the operation, so the number that it returns is not known yet. */
   NOT_WAITED;
 
   /**
    * The status of a native call.
    *
-   * @throws IllegalArgumentException with the native message, where contents lie outside their
-   *     range or a type is none that the operation takes
-   * @throws OutOfMemoryError if the operation found no memory to work in
+   * @throws IllegalArgumentException with the native message, if a value is outside its range or
+   *     the operation does not support a type
+   * @throws OutOfMemoryError if the operation cannot allocate its working memory
    * @throws IllegalStateException with the native message, for any other failure
    */
   static Status of(int code) {

@@ -1,41 +1,42 @@
 package org.winnow.internal;
 
 /**
- * Copies from the host into a device's memory that run beside its operations, on a queue of their
- * own: how weights reach a device while it computes. Safe for use from several threads.
+ * A queue of copies from the host to a device's memory. The copies run concurrently with the
+ * device's operations, so weights can arrive while it computes. Safe for use from several threads.
  */
 public abstract class TransferQueue implements AutoCloseable {
   /**
-   * Host memory that the device copies from without a detour (page-locked), aligned to 4096 bytes.
+   * Allocates staging memory: page-locked host memory, which the device reads directly. It is
+   * aligned to 4096 bytes.
    *
-   * @throws OutOfMemoryError if the system locks no more
+   * @throws OutOfMemoryError if the system cannot lock more memory
    */
   public abstract long allocateStaging(long sizeBytes);
 
-  /** Releases what {@link #allocateStaging} returned. */
+  /** Releases memory of {@link #allocateStaging}. */
   public abstract void freeStaging(long address, long sizeBytes);
 
   /**
-   * Asked before something is written to staging memory, within {@link
-   * org.winnow.internal.NativeCall}: a backend that is closed meanwhile waits until that is left,
-   * and then releases the memory.
+   * Must be called, inside a {@link org.winnow.internal.NativeCall}, before staging memory is
+   * written. A backend that another thread closes waits for the end of that call, then releases the
+   * memory.
    *
-   * @throws IllegalStateException if this, or the backend, is closed
+   * @throws IllegalStateException if this or the backend is closed
    */
   public abstract void requireOpen();
 
-  /** The point that the operations issued so far reach; later points are larger. */
+  /** A mark for the operations issued so far. Later marks are larger. */
   public abstract long mark();
 
   /**
-   * Copies ranges once the operations up to a point have run, and returns when the bytes are there:
-   * operations issued from then on read them.
+   * Waits for the operations up to a mark, copies the ranges, and returns when the copies are
+   * complete. Operations issued afterwards read the new bytes.
    *
-   * @param addresses where to, in the device's memory
-   * @param hostAddresses where from, in memory of {@link #allocateStaging}
-   * @param sizesBytes how many
-   * @param numRanges how many entries of the three arrays count
-   * @param afterMark what {@link #mark} returned; 0: at once
+   * @param addresses destination of each range, in the device's memory
+   * @param hostAddresses source of each range, in memory of {@link #allocateStaging}
+   * @param sizesBytes size of each range
+   * @param numRanges number of ranges; further entries of the arrays are ignored
+   * @param afterMark a result of {@link #mark}, or 0 to copy at once
    */
   public abstract void copy(
       long[] addresses, long[] hostAddresses, long[] sizesBytes, int numRanges, long afterMark);

@@ -2,25 +2,25 @@ package org.winnow.internal;
 
 import java.util.concurrent.locks.ReentrantLock;
 
-/** Lets one thread at a time into an object that issues operations. */
+/** A lock for an object that issues operations for one thread at a time. */
 public final class TurnLock extends ReentrantLock {
   private static final long serialVersionUID = 1L;
 
   private final String name;
 
   /**
-   * @param name of the object, for messages
+   * @param name the object's name for messages
    */
   public TurnLock(String name) {
     this.name = name;
   }
 
   /**
-   * Waits for its turn.
+   * Waits until no other thread holds the lock.
    *
-   * @throws IllegalStateException if another thread is in there and this one may not wait for it:
-   *     it captures a step, whose end the other waits for, or holds experts that a close of the
-   *     other's would wait for
+   * @throws IllegalStateException if another thread holds the lock and waiting could deadlock,
+   *     because this thread captures a step or holds experts: the other thread may be waiting for
+   *     the end of either
    */
   @Override
   public void lock() {
@@ -28,8 +28,8 @@ public final class TurnLock extends ReentrantLock {
     if (NativeCall.isInside())
       throw new IllegalStateException(
           name
-              + " is in use by another thread: who captures a step or holds experts cannot wait for"
-              + " it");
+              + " is in use by another thread; a thread that captures a step or holds experts"
+              + " cannot wait for it");
     super.lock();
   }
 }

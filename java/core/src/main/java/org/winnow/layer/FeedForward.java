@@ -14,9 +14,9 @@ import org.winnow.op.ExpertMatrices;
 import org.winnow.op.GroupedGemm;
 
 /**
- * A dense gated feed-forward block: {@code output = down(activation(gate(x), up(x)))}; gate and up
- * are computed in one pass over the input. The inner layer is kept in the input's type. Calls from
- * several threads are served one after the other.
+ * A dense gated feed-forward block: {@code output = down(activation(gate(x), up(x)))}. Gate and up
+ * are computed in one pass over the input. The inner layer has the input's type. Calls from several
+ * threads run one after the other.
  */
 public final class FeedForward implements AutoCloseable {
   private final Linear gate;
@@ -31,14 +31,13 @@ public final class FeedForward implements AutoCloseable {
 
   /**
    * @param gate [intermediateSize, hiddenSize]
-   * @param up of the same shape and type
+   * @param up [intermediateSize, hiddenSize], in the format of {@code gate}
    * @param down [hiddenSize, intermediateSize]
-   * @throws IllegalArgumentException if the shapes, types or memories do not fit together
+   * @throws IllegalArgumentException if the shapes, formats or memories do not match
    */
   public FeedForward(Linear gate, Linear up, Linear down, Activation activation) {
     up.weight().require("up", gate.weight().format(), gate.outputSize(), gate.inputSize());
-    down.weight()
-        .require("down", down.weight().format(), gate.inputSize(), gate.outputSize());
+    down.weight().require("down", down.weight().format(), gate.inputSize(), gate.outputSize());
     TensorMemory memory = gate.weight().memory();
     up.weight().requireIn("up", memory);
     down.weight().requireIn("down", memory);
@@ -111,10 +110,10 @@ public final class FeedForward implements AutoCloseable {
   }
 
   /**
-   * The first of two products, for a layer that computes each together with others: {@code inner =
-   * activation(gate(x), up(x))}. The caller sees to it that this stays open.
+   * The first of two products, {@code inner = activation(gate(x), up(x))}, for a layer that
+   * computes it together with other products. The caller must keep this open.
    *
-   * @param inner [T, intermediateSize], the caller's
+   * @param inner [T, intermediateSize], overwritten when the product runs
    */
   public GroupedGemm.Product gateUp(Tensor input, Tensor inner) {
     return GroupedGemm.Product.single(input, gateUp, activation, inner);
@@ -135,11 +134,13 @@ public final class FeedForward implements AutoCloseable {
     down.requireOpen();
   }
 
-  /** Releases what this made; the three linear maps stay the caller's. May be called twice. */
+  /**
+   * Releases the tensors that this allocated. The three linear maps stay open. May be called twice.
+   */
   @Override
   public void close() {
     NativeCall.requireOutside();
-    lock.lock(); // until a call that is running has ended; none begins after that
+    lock.lock(); // waits for a running call; later calls find the block closed
     closed = true;
     lock.unlock();
     Resources.closeAll(gateUp, downMatrix, inner);

@@ -1,12 +1,12 @@
 package org.winnow.layer;
 
-import org.winnow.Matrix;
-
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
 
 import java.lang.ref.Reference;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
+import org.winnow.Matrix;
 import org.winnow.Tensor;
 import org.winnow.internal.NativeCall;
 import org.winnow.op.Activation;
@@ -14,41 +14,45 @@ import org.winnow.op.ExpertMatrices;
 import org.winnow.op.GroupedGemm;
 
 /**
- * A linear map: {@code output[t, n] = bias[n] + sum_k input[t, k] * weight[n, k]}. The grouped GEMM
- * with one expert. Safe for use from several threads.
+ * A linear map: {@code output[t, n] = bias[n] + sum_k input[t, k] * weight[n, k]}. It runs as a
+ * grouped GEMM with one expert. Safe for use from several threads.
  */
 public final class Linear implements AutoCloseable {
   private final Matrix weight;
-  private final Tensor bias; // f32, or null
-  private final boolean ownsBias;
+  private final @Nullable Tensor bias; // f32, or null
+  private final @Nullable Tensor ownedBias; // the f32 copy of another bias, or null
   private final ExpertMatrices matrices;
 
   /**
-   * @param weight [outputSize, inputSize], f32, bf16 or f16; the caller's, open for as long as this
-   *     is used, in the memory of the backend that runs it
-   * @param bias [outputSize], floating, or null; the caller's if f32, copied to f32 otherwise
+   * @param weight [outputSize, inputSize], f32, bf16 or f16, in the memory of the backend that runs
+   *     this; the caller keeps it open while this is used
+   * @param bias [outputSize], f32, bf16 or f16, or null; an f32 bias is used in place and the
+   *     caller keeps it open, others are copied to f32
    * @throws IllegalArgumentException naming the argument whose shape or type is wrong, or if the
    *     two lie in different memories
    */
-  public Linear(Tensor weight, Tensor bias) {
+  public Linear(Tensor weight, @Nullable Tensor bias) {
     this(Matrix.of(weight), bias);
   }
 
   /**
-   * @param weight [outputSize, inputSize] in any format; its planes are the caller's
-   * @param bias as above
+   * @param weight [outputSize, inputSize] in any format; the caller keeps its planes open
+   * @param bias as in the other constructor
    * @throws IllegalArgumentException naming the argument whose shape or type is wrong, or if the
    *     two lie in different memories
    */
-  public Linear(Matrix weight, Tensor bias) {
+  public Linear(Matrix weight, @Nullable Tensor bias) {
     weight.requireOpen("weight");
     if (bias != null) {
       bias.requireFloating("bias", new long[] {weight.rows()});
       bias.requireIn("bias", weight.memory());
     }
     this.weight = weight;
-    this.ownsBias = bias != null && bias.dtype() != F32;
-    this.bias = ownsBias ? Tensor.of(weight.memory(), bias.toFloatArray(), bias.dim(0)) : bias;
+    this.ownedBias =
+        bias == null || bias.dtype() == F32
+            ? null
+            : Tensor.of(weight.memory(), bias.toFloatArray(), bias.dim(0));
+    this.bias = ownedBias == null ? bias : ownedBias;
     try {
       this.matrices =
           new ExpertMatrices(
@@ -60,7 +64,7 @@ public final class Linear implements AutoCloseable {
               false,
               bias != null);
     } catch (RuntimeException | Error e) {
-      if (ownsBias) this.bias.close();
+      if (ownedBias != null) ownedBias.close();
       throw e;
     }
     matrices.set(0, weight, null, this.bias, null);
@@ -80,7 +84,7 @@ public final class Linear implements AutoCloseable {
   }
 
   /** The bias as f32, or null. */
-  public Tensor bias() {
+  public @Nullable Tensor bias() {
     return bias;
   }
 
@@ -104,8 +108,8 @@ public final class Linear implements AutoCloseable {
   }
 
   /**
-   * One product of {@link #run}, for an operation that computes it together with others. The caller
-   * sees to it that this stays open.
+   * The product of {@link #run}, for a layer that computes it together with other products. The
+   * caller must keep this open.
    */
   public GroupedGemm.Product product(Tensor input, Tensor output) {
     return GroupedGemm.Product.single(input, matrices, Activation.NONE, output);
@@ -119,10 +123,13 @@ public final class Linear implements AutoCloseable {
     if (bias != null) bias.require("bias", F32, ANY);
   }
 
-  /** Releases what this made; the weight and an f32 bias stay the caller's. May be called twice. */
+  /**
+   * Releases the tensors that this allocated. The weight and an f32 bias stay open. May be called
+   * twice.
+   */
   @Override
   public void close() {
     matrices.close();
-    if (ownsBias) bias.close();
+    if (ownedBias != null) ownedBias.close();
   }
 }

@@ -1,31 +1,33 @@
 package org.winnow.moe;
 
-import org.winnow.op.ExpertPlan;
 import java.util.Arrays;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.internal.MirroredTensor;
+import org.winnow.op.ExpertPlan;
 
 /**
- * Acquires the active experts of a plan in waves of as many as fit: first those that are resident,
- * so that none of them is evicted before its turn. Where all experts are always resident and a
- * device has not said yet which are active, there is one wave of all, and nothing waits: kernels
- * take the plan's own list.
+ * Acquires the active experts of a plan in waves. Each wave has as many experts as can be acquired
+ * at once. Resident experts come first, because a later wave might find them evicted. If all
+ * experts are always resident and the active ones are not known on the host, one wave acquires all
+ * experts without waiting, and kernels read the plan's own list.
  */
 final class ExpertWaves implements AutoCloseable {
   private final Experts source;
-  private final int[] pending; // the experts of waves to come, in order
+  private final int[] pending; // the experts of all later waves, in order
   private final int[] wave; // the experts of this wave, ascending
-  private final MirroredTensor list; // the same for the kernel
-  private ExpertPlan whole; // whose experts are one wave, none of which has run; or null
-  private Tensor experts;
+  private final MirroredTensor list; // copy of the wave for the kernel
+  private @Nullable ExpertPlan whole; // a plan whose single wave has not started, or null
+  private @Nullable Tensor experts;
   private int numPending;
   private int begin;
   private int numExperts;
 
   /**
-   * @param memory where the kernel reads
+   * @param memory memory of the kernels
    */
   ExpertWaves(Experts source, TensorMemory memory) {
     this.source = source;
@@ -44,7 +46,10 @@ final class ExpertWaves implements AutoCloseable {
     }
   }
 
-  /** As {@link #begin}, with waves of experts that the host knows. */
+  /**
+   * As {@link #begin}, but always waits for the plan, so that the host knows the experts of each
+   * wave.
+   */
   void beginReadBack(ExpertPlan plan) {
     begin = 0;
     numPending = 0;
@@ -55,8 +60,8 @@ final class ExpertWaves implements AutoCloseable {
       numPending = numActive;
       return;
     }
-    // moved to the front of wave, which is read ahead of it; residency is asked once, since it may
-    // change
+    // Absent experts move to the front of wave, behind the read position. Each expert is asked once
+    // whether it is resident, because the answer may change.
     int numAbsent = 0;
     for (int i = 0; i < numActive; i++) {
       if (source.isResident(wave[i])) pending[numPending++] = wave[i];
@@ -66,7 +71,7 @@ final class ExpertWaves implements AutoCloseable {
     numPending = numActive;
   }
 
-  /** Acquires the next wave; the caller releases it. Returns false if there is none. */
+  /** Acquires the next wave, which the caller must release. Returns false if there is none. */
   boolean next() {
     if (whole != null) {
       experts = whole.activeExperts();
@@ -87,17 +92,17 @@ final class ExpertWaves implements AutoCloseable {
     return true;
   }
 
-  /** Whether {@link #next} once more gives all. */
+  /** Whether one call of {@link #next} acquires all remaining experts. */
   boolean isOneWave() {
     return whole != null || numPending <= source.maxPinned();
   }
 
-  /** [at least numExperts] i32: the experts of this wave, ascending, then perhaps -1. */
+  /** [at least numExperts] i32: the experts of this wave, ascending; entries of -1 may follow. */
   Tensor experts() {
-    return experts;
+    return Objects.requireNonNull(experts);
   }
 
-  /** The most experts that this wave computes. */
+  /** The maximum number of experts that this wave computes. */
   int numExperts() {
     return numExperts;
   }

@@ -1,10 +1,9 @@
 package org.winnow.moe;
 
 import org.winnow.op.ExpertMatrices;
-import org.winnow.DType;
 
 /**
- * The experts of one layer, wherever their weights are. Whoever computes with some acquires them,
+ * The experts of one layer. Their weights may be in memory or on disk. A caller acquires experts,
  * computes with their matrices, and releases them:
  *
  * <pre>{@code
@@ -16,8 +15,9 @@ import org.winnow.DType;
  * }
  * }</pre>
  *
- * <p>A thread holds the experts of at most one layer at a time, and one thread at a time those of a
- * layer; others wait. Acquiring what is resident allocates nothing.
+ * <p>A thread holds acquired experts until it releases them. It can hold experts of one layer at a
+ * time. Only one thread at a time can hold experts of a layer; others wait. Acquiring resident
+ * experts allocates nothing.
  */
 public interface Experts {
   int numExperts();
@@ -25,73 +25,74 @@ public interface Experts {
   /** Width of the experts' inputs and outputs. */
   long hiddenSize();
 
-  /** Width of one expert's inner layer. */
+  /** Width of an expert's inner layer. */
   long intermediateSize();
 
-  /** The most experts that can be acquired at once; a caller that needs more works in waves. */
+  /**
+   * The maximum number of experts that can be acquired at once. A caller that needs more works in
+   * several waves.
+   */
   int maxPinned();
 
   /**
-   * Whether acquiring this expert now would read nothing. A snapshot; waves begin with experts of
-   * which it is true.
+   * Whether this expert's weights are in memory, so that acquiring it now would read nothing. The
+   * answer may change at any time.
    */
   boolean isResident(int expert);
 
   /**
-   * Whether every expert is resident, and stays so for as long as this is open: then a device's
-   * choice of experts need not be fetched before they are computed.
+   * Whether every expert stays resident until this is closed. A device can then compute the experts
+   * it has chosen without telling the host.
    */
   default boolean isAlwaysResident() {
     return false;
   }
 
   /**
-   * Makes experts resident and keeps them so until {@link #release()}. Where this throws, nothing
-   * is held.
+   * Makes experts resident and keeps them resident until {@link #release()}. If this throws, no
+   * expert is held.
    *
    * @param expertIds ascending
-   * @param count how many of them, at most {@link #maxPinned()}
-   * @throws IllegalArgumentException if the ids are not ascending or not below {@link
+   * @param count number of ids to use, at most {@link #maxPinned()}
+   * @throws IllegalArgumentException if the ids do not ascend, an id is not below {@link
    *     #numExperts()}, or there are too many
-   * @throws IllegalStateException if this thread holds experts already, or after close
+   * @throws IllegalStateException if this thread already holds experts, or this is closed
    * @throws org.winnow.ExpertReadException if weights cannot be read
    */
   void acquire(int[] expertIds, int count);
 
   /**
-   * As {@link #acquire} of every expert, where {@link #isAlwaysResident()}: which of them are
-   * chosen is known to the device only, and not counted. Other layers may be held meanwhile.
+   * Acquires every expert, if {@link #isAlwaysResident()}. Only the device knows which experts are
+   * chosen, so hits are not counted. The thread may hold other layers at the same time.
    *
-   * @throws IllegalStateException if some are not resident, or after close
+   * @throws IllegalStateException if an expert is not resident, or this is closed
    */
   default void acquireAll() {
     throw new IllegalStateException("experts are not always resident: acquire those needed");
   }
 
   /**
-   * Gate and up matrices [intermediateSize, hiddenSize] of the experts that are held; others are
+   * Gate and up matrices [intermediateSize, hiddenSize] of the held experts; other experts are
    * absent.
    */
   ExpertMatrices gateUp();
 
-  /**
-   * Down matrices [hiddenSize, intermediateSize] of the experts that are held; others are absent.
-   */
+  /** Down matrices [hiddenSize, intermediateSize] of the held experts; other experts are absent. */
   ExpertMatrices down();
 
   /**
-   * Ends what {@link #acquire} began, on the same thread.
+   * Releases the acquired experts, on the thread that acquired them.
    *
    * @throws IllegalStateException if this thread holds no experts of this layer
    */
   void release();
 
   /**
-   * Says that these experts will probably be acquired next: their weights may be read ahead,
-   * results never change. Does nothing where everything is resident.
+   * Announces experts that will probably be acquired next, so that their weights can be read ahead.
+   * A hint never changes results. Does nothing if all experts are resident.
    *
-   * @param expertIds in falling order of probability
-   * @param count how many of them
+   * @param expertIds in descending order of probability
+   * @param count number of ids to use
    * @throws IllegalArgumentException if an id is not below {@link #numExperts()}
    */
   void hint(int[] expertIds, int count);

@@ -1,17 +1,12 @@
 package org.winnow.moe;
 
-import org.winnow.op.Activation;
-import org.winnow.op.ExpertMatrices;
-import org.winnow.op.ExpertPlan;
-import org.winnow.op.GroupedGemm;
-import org.winnow.op.MoeCombine;
-import org.winnow.op.Routing;
-import org.winnow.op.TopKRouter;
 import static org.winnow.DType.BF16;
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
 
 import java.util.Arrays;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
@@ -21,19 +16,26 @@ import org.winnow.internal.Resources;
 import org.winnow.internal.TurnLock;
 import org.winnow.layer.FeedForward;
 import org.winnow.layer.Linear;
+import org.winnow.op.Activation;
+import org.winnow.op.ExpertMatrices;
+import org.winnow.op.ExpertPlan;
+import org.winnow.op.GroupedGemm;
 import org.winnow.op.GroupedGemm.Product;
+import org.winnow.op.MoeCombine;
+import org.winnow.op.Routing;
+import org.winnow.op.TopKRouter;
 
 /**
- * A mixture-of-experts feed-forward layer: each token goes to the few experts that a router chooses
- * for it.
+ * A mixture-of-experts feed-forward layer: a router chooses a few experts for each token, and the
+ * layer adds up their weighted outputs.
  *
  * <pre>{@code
- * output[t] = sum_{i chosen for t} weight[t, i] * expert_i(hidden[t])  +  sigmoid(sharedGate(hidden[t])) *
- * shared(hidden[t])
+ * output[t]   = sum_{i chosen for t} weight[t, i] * expert_i(hidden[t])
+ *             + sigmoid(sharedGate(hidden[t])) * shared(hidden[t])
  * expert_i(x) = down_i(activation(gate_i(x), up_i(x)))
  * }</pre>
  *
- * <p>Over weights of the caller's own:
+ * <p>Example with weights of the caller:
  *
  * <pre>{@code
  * try (Linear router = new Linear(routerWeight, null);
@@ -43,21 +45,22 @@ import org.winnow.op.GroupedGemm.Product;
  * }
  * }</pre>
  *
- * <p>The layer's own tensors lie where the router's weight does; all others must too.
+ * <p>The layer allocates in the memory of the router's weight. All arguments must lie in the same
+ * memory.
  *
- * <p>A batch that needs more experts than can be acquired at once is computed in waves, those that
- * are resident first. The output has the same bits whatever the waves and the number of threads; on
- * the CPU also whatever the batch, while CUDA adds up in another order from a size of batch on.
- * Calls from several threads are served one after the other. After the first call of a size no
- * tensor is allocated.
+ * <p>If a batch needs more experts than can be acquired at once, the layer computes them in waves
+ * and begins with resident experts. Waves and threads do not change the output's bits. On the CPU
+ * the rest of the batch does not change a token's bits either; CUDA uses another order of summation
+ * for large batches. Calls from several threads run one after the other. Only the first call of a
+ * batch size allocates tensors.
  */
 public final class MoeLayer implements AutoCloseable {
   private final Linear router;
   private final TopKRouter rule;
   private final Experts experts;
   private final Activation activation;
-  private final FeedForward shared;
-  private final Linear sharedGate;
+  private final @Nullable FeedForward shared;
+  private final @Nullable Linear sharedGate;
   private final boolean everyExpert;
   private final Routing routing;
   private final ExpertPlan plan;
@@ -98,10 +101,10 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
-   * @param router hidden state to one logit per expert
-   * @param rule which experts the logits choose
-   * @param experts their weights
-   * @throws IllegalArgumentException if their sizes do not fit together
+   * @param router linear map from the hidden state to one logit per expert
+   * @param rule rule that chooses experts from the logits
+   * @param experts the experts' weights
+   * @throws IllegalArgumentException if the sizes do not match
    */
   public static Builder builder(Linear router, TopKRouter rule, Experts experts) {
     return new Builder(router, rule, experts);
@@ -110,15 +113,15 @@ public final class MoeLayer implements AutoCloseable {
   /**
    * Computes the layer.
    *
-   * @param hidden [numTokens, hiddenSize], f32 or bf16; the experts' inner layer is of the same
-   *     type
+   * @param hidden [numTokens, hiddenSize], f32 or bf16; the experts' inner layer has the same type
    * @param output [numTokens, hiddenSize], f32 or bf16, overwritten; must not overlap hidden
    * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
    *     run then
    * @throws org.winnow.InvalidLogitsException naming the first token for which the router's logits
    *     hold a NaN
    * @throws org.winnow.ExpertReadException if a weight cannot be read
-   * @throws IllegalStateException if a tensor, this layer, a part of it or the backend is closed
+   * @throws IllegalStateException if a tensor, this layer, one of its parts or the backend is
+   *     closed
    */
   public void forward(Backend backend, Tensor hidden, Tensor output) {
     lock.lock();
@@ -141,22 +144,25 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
-   * Whether the two halves of {@link #forward}, {@link #choose} and {@link #computeHeld}, can be
-   * captured for batches of one size: the number of experts per token is always the same.
+   * Whether {@link #choose} and {@link #computeHeld}, the two halves of {@link #forward}, can be
+   * captured for one batch size. This requires a fixed number of experts per token.
    */
   public boolean canCapture() {
     return !everyExpert && rule.choosesFixedNumber();
   }
 
   /**
-   * Whether the host has to hold the chosen experts between the two halves. If not, {@link
-   * #forward} can be captured whole, after {@link #prepareCapture}.
+   * Whether the host must call {@link #hold} between the two halves, because experts may be
+   * missing. If not, {@link #forward} as a whole can be captured after {@link #prepareCapture}.
    */
   public boolean needsHost() {
     return !experts.isAlwaysResident();
   }
 
-  /** Hands over to the device what {@link #forward} could not while it is being captured. */
+  /**
+   * Copies tables of addresses to the device, which {@link #forward} cannot do while it is being
+   * captured.
+   */
   public void prepareCapture() {
     lock.lock();
     try {
@@ -173,8 +179,8 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
-   * The first half of {@link #forward}: which experts each token goes to. Until {@link #release} no
-   * other thread may use this layer: it would overwrite the choice.
+   * The first half of {@link #forward}: chooses the experts of each token. No other thread may use
+   * this layer until {@link #release}, because it would overwrite the choice.
    *
    * @param hidden [numTokens, hiddenSize], f32 or bf16
    */
@@ -185,7 +191,7 @@ public final class MoeLayer implements AutoCloseable {
       hidden.requireIn("hidden", backend.memory());
       Tensor scores = score(backend, hidden);
       routeAndPlan(backend, scores);
-      // now: while experts are held, no tensor is replaced
+      // allocated here, because no tensor may be replaced while experts are held
       inner.get(hidden.dtype(), plan.numRows(), experts.intermediateSize());
       expertOutput.get(F32, plan.numRows(), experts.hiddenSize());
     } finally {
@@ -194,12 +200,12 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
-   * Between the halves, also when the first ran as a captured step: waits for the choice and
-   * acquires the experts. The caller ends that with {@link #release}; other threads' calls of this
-   * layer wait until then.
+   * Waits for the choice of {@link #choose}, which may have run as a captured step, and acquires
+   * the chosen experts. The caller must call {@link #release}. Until then, other threads' calls of
+   * this layer wait.
    *
-   * @return false if they cannot all be held at once: nothing is held then, and {@link #forward}
-   *     computes them in waves
+   * @return false if they cannot all be acquired at once; no expert is held then, and the caller
+   *     must use {@link #forward}, which works in waves
    * @throws org.winnow.ExpertReadException if a weight cannot be read
    */
   public boolean hold() {
@@ -225,9 +231,9 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
-   * The second half of {@link #forward}: computes the experts that are held.
+   * The second half of {@link #forward}: computes the held experts.
    *
-   * @param hidden as given to {@link #choose}
+   * @param hidden the argument of {@link #choose}
    * @param output [numTokens, hiddenSize], f32 or bf16, overwritten; must not overlap hidden
    */
   public void computeHeld(Backend backend, Tensor hidden, Tensor output) {
@@ -237,7 +243,7 @@ public final class MoeLayer implements AutoCloseable {
       requireRouted();
       if (waves.experts() == null)
         throw new IllegalStateException("MoE layer holds no experts: call hold() first");
-      hidden.require("hidden", inner.last().dtype(), plan.numTokens(), experts.hiddenSize());
+      hidden.require("hidden", last(inner).dtype(), plan.numTokens(), experts.hiddenSize());
       multiplyHeld(backend, hidden, true);
       combine(backend, output);
     } finally {
@@ -246,9 +252,9 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
-   * Ends what {@link #hold} began.
+   * Releases the experts that {@link #hold} acquired.
    *
-   * @throws IllegalStateException if this thread has not begun it
+   * @throws IllegalStateException if this thread holds no experts of this layer
    */
   public void release() {
     if (!lock.isHeldByCurrentThread())
@@ -269,7 +275,7 @@ public final class MoeLayer implements AutoCloseable {
     output.requireDisjoint("output", "hidden", hidden);
   }
 
-  /** Tables of addresses are copied to a device when they are asked for. */
+  /** Copies tables of addresses to the device. */
   private void handOverTables() {
     experts.gateUp().handOver();
     experts.down().handOver();
@@ -278,20 +284,20 @@ public final class MoeLayer implements AutoCloseable {
   private void multiplyHeld(Backend backend, Tensor hidden, boolean withShared) {
     multiply(
         backend,
-        product(hidden, plan.sourceRows(), experts.gateUp(), activation, inner.last()),
+        product(hidden, plan.sourceRows(), experts.gateUp(), activation, last(inner)),
         withShared ? sharedDown() : null);
     multiply(
-        backend, product(inner.last(), null, experts.down(), Activation.NONE, expertOutput.last()));
+        backend, product(last(inner), null, experts.down(), Activation.NONE, last(expertOutput)));
   }
 
-  private Product sharedDown() {
-    return shared == null ? null : shared.down(sharedInner.last(), sharedOutput.last());
+  private @Nullable Product sharedDown() {
+    return shared == null ? null : shared.down(last(sharedInner), last(sharedOutput));
   }
 
   private void combine(Backend backend, Tensor output) {
     MoeCombine.run(
         backend,
-        expertOutput.last(),
+        last(expertOutput),
         routing,
         plan,
         sharedOutput.last(),
@@ -300,7 +306,7 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
-   * Only the router's choice, for statistics and for reading ahead.
+   * Computes only the router's choice, for statistics and for reading ahead.
    *
    * @param hidden [numTokens, hiddenSize], f32 or bf16
    * @param output overwritten
@@ -317,23 +323,23 @@ public final class MoeLayer implements AutoCloseable {
     }
   }
 
-  /** What the last {@link #forward} chose; the next one overwrites it. */
+  /** The choice of the last {@link #forward}. The next call overwrites it. */
   public Routing routing() {
     return routing;
   }
 
   /**
-   * What the router said of each expert in the last {@link #forward} or {@link #route}: [numTokens,
-   * numExperts] f32, overwritten by the next one.
+   * The router's logits [numTokens, numExperts] f32 of the last {@link #forward} or {@link #route}.
+   * The next call overwrites them.
    *
-   * @throws IllegalStateException if there was none yet
+   * @throws IllegalStateException if neither has been called yet
    */
   public Tensor routerLogits() {
     lock.lock();
     try {
       requireOpen();
       requireRouted();
-      return logits.last();
+      return last(logits);
     } finally {
       lock.unlock();
     }
@@ -345,13 +351,13 @@ public final class MoeLayer implements AutoCloseable {
   }
 
   /**
-   * Releases the workspace; router, experts and shared experts stay the caller's. May be called
-   * twice, and waits for a running call.
+   * Waits for a running call, then releases the layer's own tensors. Router, experts and shared
+   * experts stay open. May be called twice.
    */
   @Override
   public void close() {
     NativeCall.requireOutside();
-    lock.lock(); // until a call that is running has ended; none begins after that
+    lock.lock(); // waits for a running call; later calls find the layer closed
     closed = true;
     lock.unlock();
     open.close();
@@ -373,12 +379,12 @@ public final class MoeLayer implements AutoCloseable {
     }
   }
 
-  /** The router's logits, and beside them whatever else of the layer reads nothing but hidden. */
+  /** Computes the router's logits together with the other products that read only hidden. */
   private Tensor score(Backend backend, Tensor hidden) {
     long numTokens = hidden.dim(0);
     Tensor scores = logits.get(F32, numTokens, experts.numExperts());
-    Product sharedGateUp = null;
-    Product gate = null;
+    @Nullable Product sharedGateUp = null;
+    @Nullable Product gate = null;
     if (shared != null) {
       sharedOutput.get(F32, numTokens, hidden.dim(1));
       sharedGateUp =
@@ -401,7 +407,7 @@ public final class MoeLayer implements AutoCloseable {
     plan.build(backend, routing, experts.numExperts());
   }
 
-  /** Adds to each token the experts it did not choose, ascending, with weight 0. */
+  /** Adds to each token the experts that it did not choose, in ascending order with weight 0. */
   private void addUnchosen() {
     int numTokens = routing.numTokens();
     int numExperts = experts.numExperts();
@@ -427,9 +433,13 @@ public final class MoeLayer implements AutoCloseable {
     routing.set(tokenOffsets, ids, weights);
   }
 
-  /** Of the experts of this wave. */
+  /** A product with the experts of this wave. */
   private Product product(
-      Tensor input, Tensor sourceRows, ExpertMatrices weights, Activation act, Tensor output) {
+      Tensor input,
+      @Nullable Tensor sourceRows,
+      ExpertMatrices weights,
+      Activation act,
+      Tensor output) {
     return new Product(
         input,
         sourceRows,
@@ -441,8 +451,13 @@ public final class MoeLayer implements AutoCloseable {
         output);
   }
 
-  /** Those that are not null, in one launch where the backend can. */
-  private void multiply(Backend backend, Product... products) {
+  /** The result that an earlier part of the same call has put there. */
+  private static Tensor last(Workspace workspace) {
+    return Objects.requireNonNull(workspace.last());
+  }
+
+  /** Computes the products that are not null, in one launch if the backend supports that. */
+  private void multiply(Backend backend, @Nullable Product... products) {
     NativeCall call = NativeCall.enter();
     try {
       router.requireOpen();
@@ -454,14 +469,14 @@ public final class MoeLayer implements AutoCloseable {
     }
   }
 
-  /** The parts of a layer; each has the default that its method names. */
+  /** Builds a layer. Each method documents its default. */
   public static final class Builder {
     private final Linear router;
     private final TopKRouter rule;
     private final Experts experts;
     private Activation activation = Activation.SILU;
-    private FeedForward shared;
-    private Linear sharedGate;
+    private @Nullable FeedForward shared;
+    private @Nullable Linear sharedGate;
     private boolean everyExpert;
 
     private Builder(Linear router, TopKRouter rule, Experts experts) {
@@ -473,13 +488,13 @@ public final class MoeLayer implements AutoCloseable {
       this.experts = experts;
     }
 
-    /** What the experts' gate goes through. Default: SILU. */
+    /** Activation of the experts' gate. Default: SILU. */
     public Builder activation(Activation activation) {
       this.activation = activation;
       return this;
     }
 
-    /** Experts that every token goes to. Default: none. */
+    /** Shared experts, which compute every token. Default: none. */
     public Builder shared(FeedForward shared) {
       require("shared", experts.hiddenSize(), shared.hiddenSize());
       this.shared = shared;
@@ -487,10 +502,10 @@ public final class MoeLayer implements AutoCloseable {
     }
 
     /**
-     * The shared experts' weight per token is the sigmoid of this, as in Qwen2-MoE. Default: they
-     * count in full.
+     * A gate whose sigmoid weights the shared experts per token, as in Qwen2-MoE. Default: the
+     * weight is 1.
      *
-     * @param gate hidden state to one logit
+     * @param gate linear map from the hidden state to one logit
      */
     public Builder sharedGate(Linear gate) {
       require("shared gate input", experts.hiddenSize(), gate.inputSize());
@@ -500,10 +515,10 @@ public final class MoeLayer implements AutoCloseable {
     }
 
     /**
-     * Whether to compute every expert for every token, those that were not chosen with weight 0:
-     * what a dense layer of the same weights does, to compare with. The output has the same bits,
-     * as long as no expert overflows and, on CUDA, the larger number of rows is added up in the
-     * same order. Default: no.
+     * Whether to compute every expert for every token, with weight 0 for experts that are not
+     * chosen. This is a dense layer of the same weights, for comparisons. The output has the same
+     * bits unless an expert overflows or, on CUDA, the larger number of rows is summed in another
+     * order. Default: false.
      */
     public Builder everyExpert(boolean computesEveryExpert) {
       everyExpert = computesEveryExpert;
@@ -511,7 +526,7 @@ public final class MoeLayer implements AutoCloseable {
     }
 
     /**
-     * @throws IllegalArgumentException if there is a gate for shared experts but none of these
+     * @throws IllegalArgumentException if there is a shared gate but no shared experts
      */
     public MoeLayer build() {
       if (sharedGate != null && shared == null)

@@ -1,22 +1,23 @@
 package org.winnow.moe;
 
 import java.util.Arrays;
-import org.winnow.Matrix;
-import org.winnow.WeightFormat;
-
-import org.winnow.op.ExpertMatrices;
+import java.util.Objects;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.winnow.DType;
+import org.winnow.Matrix;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.WeightFormat;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
+import org.winnow.op.ExpertMatrices;
 
 /**
- * Experts whose weights are the caller's tensors, all in one memory. The tensors must be open while
- * a layer runs on them (on a device all of them, chosen or not); closing one waits for the layer
- * that runs, and a layer that needs a closed one is refused.
+ * Experts whose weights are the caller's tensors, all in one memory. Tensors of the experts in use
+ * must be open; on a device all experts count as in use. Closing a tensor waits for a layer that is
+ * running. A layer that needs a closed tensor throws {@link IllegalStateException}.
  */
 public final class ResidentExperts implements Experts, AutoCloseable {
   private final int[] all; // every expert id
@@ -24,11 +25,16 @@ public final class ResidentExperts implements Experts, AutoCloseable {
   private final ExpertMatrices gateUp;
   private final ExpertMatrices down;
   private final ReentrantLock acquired = new ReentrantLock();
-  private NativeCall call;
+  private @Nullable NativeCall call;
 
-  /** One expert's weights; null where it has none. */
+  /** One expert's weights; a field is null if the expert has no such weight. */
   private record Expert(
-      Matrix gate, Matrix up, Matrix down, Tensor gateBias, Tensor upBias, Tensor downBias) {
+      Matrix gate,
+      @Nullable Matrix up,
+      Matrix down,
+      @Nullable Tensor gateBias,
+      @Nullable Tensor upBias,
+      @Nullable Tensor downBias) {
     boolean isClosed() {
       return isClosed(gate)
           || isClosed(up)
@@ -38,31 +44,31 @@ public final class ResidentExperts implements Experts, AutoCloseable {
           || isClosed(downBias);
     }
 
-    private static boolean isClosed(Matrix matrix) {
+    private static boolean isClosed(@Nullable Matrix matrix) {
       return matrix != null && matrix.isClosed();
     }
 
-    private static boolean isClosed(Tensor bias) {
+    private static boolean isClosed(@Nullable Tensor bias) {
       return bias != null && bias.isClosed();
     }
   }
 
-  /** Experts without biases; see the other constructors. */
-  public ResidentExperts(Tensor[] gate, Tensor[] up, Tensor[] down) {
+  /** Experts of plain matrices without biases; see the last constructor. */
+  public ResidentExperts(Tensor[] gate, Tensor @Nullable [] up, Tensor[] down) {
     this(gate, up, down, null, null, null);
   }
 
-  /** Experts of plain matrices, f32, bf16 or f16; see the next constructor. */
+  /** Experts of plain matrices in f32, bf16 or f16; see the last constructor. */
   public ResidentExperts(
       Tensor[] gate,
-      Tensor[] up,
+      Tensor @Nullable [] up,
       Tensor[] down,
-      Tensor[] gateBias,
-      Tensor[] upBias,
-      Tensor[] downBias) {
+      Tensor @Nullable [] gateBias,
+      Tensor @Nullable [] upBias,
+      Tensor @Nullable [] downBias) {
     this(
         matrices("gate", gate),
-        matrices("up", up),
+        up == null ? null : matrices("up", up),
         matrices("down", down),
         gateBias,
         upBias,
@@ -70,28 +76,29 @@ public final class ResidentExperts implements Experts, AutoCloseable {
   }
 
   /**
-   * @param gate per expert [intermediateSize, hiddenSize], all of one format
-   * @param up the same, of the same format; null: the experts are not gated
-   * @param down per expert [hiddenSize, intermediateSize], all of one format, which may be another
-   * @param gateBias per expert [intermediateSize] f32; null: none
-   * @param upBias per expert [intermediateSize] f32; null: none
-   * @param downBias per expert [hiddenSize] f32; null: none
+   * @param gate per expert [intermediateSize, hiddenSize], all in one format
+   * @param up as {@code gate}, in the same format; null if the experts are not gated
+   * @param down per expert [hiddenSize, intermediateSize], all in one format, which may differ from
+   *     that of {@code gate}
+   * @param gateBias per expert [intermediateSize] f32, or null for none
+   * @param upBias per expert [intermediateSize] f32, or null for none
+   * @param downBias per expert [hiddenSize] f32, or null for none
    * @throws IllegalArgumentException naming the argument whose shape or type is wrong, or that lies
-   *     in another memory than the first
+   *     in another memory than the first matrix
    */
   public ResidentExperts(
       Matrix[] gate,
-      Matrix[] up,
+      Matrix @Nullable [] up,
       Matrix[] down,
-      Tensor[] gateBias,
-      Tensor[] upBias,
-      Tensor[] downBias) {
+      Tensor @Nullable [] gateBias,
+      Tensor @Nullable [] upBias,
+      Tensor @Nullable [] downBias) {
     if (gate.length == 0)
       throw new IllegalArgumentException("gate must have at least 1 expert, found 0");
     if (up == null && upBias != null)
       throw new IllegalArgumentException("upBias must be null without up");
     int numExperts = gate.length;
-    Object[][] arrays = {up, down, gateBias, upBias, downBias};
+    Object @Nullable [][] arrays = {up, down, gateBias, upBias, downBias};
     String[] names = {"up", "down", "gateBias", "upBias", "downBias"};
     for (int i = 0; i < arrays.length; i++) requireLength(names[i], arrays[i], numExperts);
     WeightFormat format = gate[0].format();
@@ -114,8 +121,7 @@ public final class ResidentExperts implements Experts, AutoCloseable {
     Resources open = new Resources();
     try {
       boolean biased = gateBias != null || upBias != null;
-      gateUp =
-          open.keep(new ExpertMatrices(memory, format, numExperts, f, d, up != null, biased));
+      gateUp = open.keep(new ExpertMatrices(memory, format, numExperts, f, d, up != null, biased));
       this.down =
           open.keep(
               new ExpertMatrices(memory, downFormat, numExperts, d, f, false, downBias != null));
@@ -131,13 +137,13 @@ public final class ResidentExperts implements Experts, AutoCloseable {
   }
 
   /**
-   * Experts stacked in one tensor each, as many checkpoints have them.
+   * Experts whose matrices are stacked in one tensor per role, as in many checkpoints.
    *
    * @param gate [numExperts, intermediateSize, hiddenSize]
-   * @param up the same, or null
+   * @param up [numExperts, intermediateSize, hiddenSize], or null if the experts are not gated
    * @param down [numExperts, hiddenSize, intermediateSize]
    */
-  public static ResidentExperts stacked(Tensor gate, Tensor up, Tensor down) {
+  public static ResidentExperts stacked(Tensor gate, @Nullable Tensor up, Tensor down) {
     return new ResidentExperts(
         Matrix.unstack(gate),
         up == null ? null : Matrix.unstack(up),
@@ -185,7 +191,7 @@ public final class ResidentExperts implements Experts, AutoCloseable {
     if (acquired.isHeldByCurrentThread())
       throw new IllegalStateException("experts are already acquired by this thread");
     acquired.lock();
-    call = NativeCall.enter(); // whoever closes a tensor waits for release
+    call = NativeCall.enter(); // a thread that closes a tensor waits for release
     try {
       for (int i = 0; i < count; i++) {
         if (i > 0 && expertIds[i] <= expertIds[i - 1]) {
@@ -222,13 +228,13 @@ public final class ResidentExperts implements Experts, AutoCloseable {
   public void release() {
     if (!acquired.isHeldByCurrentThread())
       throw new IllegalStateException("experts are not acquired by this thread");
-    call.exit();
+    Objects.requireNonNull(call).exit();
     acquired.unlock();
   }
 
   /**
-   * Releases the tables; the tensors stay the caller's. May be called twice, and waits for a layer
-   * that runs.
+   * Waits for a running layer, then releases the tables of addresses. The tensors stay open. May be
+   * called twice.
    */
   @Override
   public void close() {
@@ -242,13 +248,12 @@ public final class ResidentExperts implements Experts, AutoCloseable {
   }
 
   private static Matrix[] matrices(String name, Tensor[] tensors) {
-    if (tensors == null) return null;
     Matrix[] matrices = new Matrix[tensors.length];
     Arrays.setAll(matrices, e -> Matrix.of(name + "[" + e + "]", tensors[e]));
     return matrices;
   }
 
-  private static void requireLength(String name, Object[] array, int numExperts) {
+  private static void requireLength(String name, Object @Nullable [] array, int numExperts) {
     if (array != null && array.length != numExperts)
       throw new IllegalArgumentException(
           name + " must have " + numExperts + " experts, found " + array.length);

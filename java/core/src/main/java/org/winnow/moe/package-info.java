@@ -1,5 +1,8 @@
 /**
- * Mixtures of experts: choosing them, sorting tokens by them, multiplying, adding up, and {@link
- * org.winnow.moe.MoeLayer} which is all of that.
+ * Mixture-of-experts layers: {@link org.winnow.moe.MoeLayer} routes tokens to experts, runs the
+ * experts and adds up their outputs; {@link org.winnow.moe.Experts} provides the weights.
  */
+@NullMarked
 package org.winnow.moe;
+
+import org.jspecify.annotations.NullMarked;

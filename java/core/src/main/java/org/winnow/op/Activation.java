@@ -1,13 +1,14 @@
 package org.winnow.op;
 
 /**
- * Activations that are fused into a product. The order is that of {@code winnow::Activation} in
- * {@code winnow/base/activation.h}.
+ * Activations that a grouped GEMM applies to its result. With gated matrices there are two values,
+ * the gate g and the up value u; otherwise only g. The order is that of {@code winnow::Activation}
+ * in {@code winnow/base/activation.h}.
  */
 public enum Activation {
-  /** g; gated: g * u. */
+  /** g. If gated: g * u. */
   NONE,
-  /** g * sigmoid(g); gated: times u, as for the next three. */
+  /** g * sigmoid(g). If gated, multiplied by u; so are the next three. */
   SILU,
   /** g * (1 + erf(g / sqrt(2))) / 2. */
   GELU_ERF,
@@ -16,17 +17,17 @@ public enum Activation {
   /** max(g, 0). */
   RELU,
   /**
-   * Gated only, gpt-oss's: g' * sigmoid(1.702 * g') * (u' + 1), where g' = min(g, 7) and u' =
-   * clamp(u, -7, 7).
+   * g' * sigmoid(1.702 * g') * (u' + 1), where g' = min(g, 7) and u' = clamp(u, -7, 7). For gated
+   * matrices only; gpt-oss uses it.
    */
   CLAMPED_SWIGLU;
 
-  /** The number that contracts use. */
+  /** The number of this activation in native contracts. */
   public int code() {
     return ordinal();
   }
 
-  /** Whether it is defined only for a pair of values, a gate and an up. */
+  /** Whether it needs an up value, and so gated matrices. */
   public boolean needsGate() {
     return this == CLAMPED_SWIGLU;
   }

@@ -1,18 +1,18 @@
 package org.winnow.op;
 
-import org.winnow.internal.AddArguments;
-import static org.winnow.internal.Internals.address;
-import org.winnow.internal.Internals;
 import static org.winnow.DType.F32;
+import static org.winnow.internal.Internals.address;
 
 import java.lang.ref.Reference;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.internal.AddArguments;
+import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
 
 /**
- * The residual connection.
+ * Adds one tensor to another: the residual connection.
  *
  * <pre>{@code
  * accumulator[r, i] += addend[r, i]

@@ -1,38 +1,43 @@
 package org.winnow.op;
 
-import org.winnow.internal.AttentionArguments;
-import static org.winnow.internal.Internals.address;
-import static org.winnow.internal.Internals.addressOrNull;
-import org.winnow.internal.Internals;
-
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
+import static org.winnow.internal.Internals.address;
+import static org.winnow.internal.Internals.addressOrNull;
 
 import java.lang.ref.Reference;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.internal.AttentionArguments;
+import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
 
 /**
- * Causal attention of new tokens over a key-value cache that holds their keys and values already.
+ * Causal attention of new tokens over a key-value cache. The cache must already hold the new
+ * tokens' keys and values.
  *
  * <pre>{@code
- * z[t, h, j]   = scale * sum_d query[t, h, d] * key[g, j, d],  g = floor(h / (numHeads / numKvHeads)),  p -
- * slidingWindow < j <= p = firstPosition + t
- * output[t, h] = sum_j e^(z[t, h, j] - m) * value[g, j] / (e^(sinks[h] - m) + sum_j e^(z[t, h, j] - m))
+ * z[t, h, j]   = scale * sum_d query[t, h, d] * key[g, j, d]
+ * output[t, h] = sum_j e^(z[t, h, j] - m) * value[g, j]
+ *                / (e^(sinks[h] - m) + sum_j e^(z[t, h, j] - m))
+ *
+ * g = floor(h / (numHeads / numKvHeads)), the kv head of query head h
+ * p = firstPosition + t, the position of token t
+ * j over max(0, p - slidingWindow + 1) <= j <= p, or 0 <= j <= p without a window
+ * m = the largest z[t, h, j] over j, or sinks[h] if that is larger
+ * without sinks, the term with sinks[h] is absent
  * }</pre>
  *
- * f32 accumulation in an order that depends on positions only: a token's result has the same bits
- * whether it is computed alone or in a batch, and whatever the number of threads. Native contract:
- * {@code attention.h}.
+ * Accumulates in f32, in an order that depends only on positions. So a token's result has the same
+ * bits alone and in a batch, and for any number of threads. Native contract: {@code attention.h}.
  */
 public final class Attention {
   private Attention() {}
 
   /**
-   * @param query [numTokens, numHeads, keyWidth] f32; numHeads is a multiple of the cache's kv
-   *     heads
+   * @param query [numTokens, numHeads, keyWidth] f32; numHeads is a multiple of the cache's number
+   *     of kv heads
    * @param cache holds keys and values of this layer up to position {@code firstPosition +
    *     numTokens - 1}
    * @param firstPosition position of the first token

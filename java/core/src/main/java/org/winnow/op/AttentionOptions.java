@@ -1,16 +1,18 @@
 package org.winnow.op;
 
+import org.jspecify.annotations.Nullable;
 import org.winnow.Tensor;
 
 /**
- * What one layer's attention does; made once per layer.
+ * Parameters of one layer's attention, created once per layer.
  *
- * @param scale what query-key products are multiplied by, usually {@code 1 / sqrt(keyWidth)}
- * @param slidingWindow the most keys that a token attends to, itself included; 0 for no window
- * @param sinks [numHeads] f32, one logit per head that joins the denominator only (gpt-oss), or
- *     null; stays the caller's
+ * @param scale factor of query-key products, usually {@code 1 / sqrt(keyWidth)}
+ * @param slidingWindow the largest number of keys that a token attends to, itself included; 0 for
+ *     no window
+ * @param sinks [numHeads] f32, one logit per head that is added to the softmax denominator only
+ *     (gpt-oss), or null; the caller keeps and closes it
  */
-public record AttentionOptions(float scale, int slidingWindow, Tensor sinks) {
+public record AttentionOptions(float scale, int slidingWindow, @Nullable Tensor sinks) {
   /**
    * @throws IllegalArgumentException naming the value that is wrong
    */

@@ -1,19 +1,19 @@
 package org.winnow.op;
 
-import org.winnow.internal.ClampArguments;
-import static org.winnow.internal.Internals.address;
-import org.winnow.internal.Internals;
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
+import static org.winnow.internal.Internals.address;
 
 import java.lang.ref.Reference;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.internal.ClampArguments;
+import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
 
 /**
- * Clamps values in place; NaN stays NaN. OLMoE's {@code clip_qkv}.
+ * Clamps values in place; NaN stays NaN. OLMoE's {@code clip_qkv} uses it.
  *
  * <pre>{@code
  * values[r, i] = min(max(values[r, i], -limit), limit)
@@ -26,7 +26,7 @@ public final class Clamp {
 
   /**
    * @param values [numRows, width] f32, overwritten
-   * @throws IllegalArgumentException if the type or rank is wrong or the limit is not 0 or more;
+   * @throws IllegalArgumentException if the type or rank is wrong, or the limit is negative or NaN;
    *     nothing has run then
    * @throws IllegalStateException if the tensor or the backend is closed
    */

@@ -1,22 +1,21 @@
 package org.winnow.op;
 
-import org.winnow.internal.EmbeddingArguments;
-import org.winnow.internal.Status;
-import static org.winnow.internal.Internals.address;
-import org.winnow.internal.Internals;
-
 import static org.winnow.DType.F32;
 import static org.winnow.DType.I32;
 import static org.winnow.Tensor.ANY;
+import static org.winnow.internal.Internals.address;
 
 import java.lang.ref.Reference;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.internal.EmbeddingArguments;
+import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
+import org.winnow.internal.Status;
 
 /**
- * Rows of a table, widened to f32.
+ * Looks up rows of a table and widens them to f32.
  *
  * <pre>{@code
  * output[t, i] = table[tokenIds[t], i]

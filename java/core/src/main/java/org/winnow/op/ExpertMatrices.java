@@ -5,6 +5,7 @@ import static org.winnow.internal.Internals.address;
 import java.nio.LongBuffer;
 import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
 import org.winnow.DType;
 import org.winnow.Matrix;
 import org.winnow.Tensor;
@@ -16,13 +17,13 @@ import org.winnow.internal.MirroredTensor;
 import org.winnow.internal.NativeCall;
 
 /**
- * The matrices of a layer's experts, as a grouped product takes them: for each expert a weight
- * [outputSize, inputSize], and where the layer has them a second (up) weight of the same shape and
- * format and f32 biases [outputSize]. An expert without matrices is not resident.
+ * The matrices of a layer's experts for a {@link GroupedGemm}. Each expert has a weight
+ * [outputSize, inputSize]. Gated layers add an up weight of the same shape and format. Biased
+ * layers add f32 biases [outputSize]. An expert is resident while its matrices are set.
  *
- * <p>It holds no weights, only where they lie: the matrices and biases stay the caller's, open for
- * as long as they are set here. Setting and clearing must not run beside an operation that reads
- * these matrices: which of both that operation computes with is not defined.
+ * <p>This holds addresses only. The caller owns the matrices and biases and keeps them open while
+ * they are set here. Setting or clearing an expert while an operation reads it leaves undefined
+ * which weights the operation uses.
  */
 public final class ExpertMatrices implements AutoCloseable {
   static {
@@ -38,14 +39,16 @@ public final class ExpertMatrices implements AutoCloseable {
   private final int planes;
   private final MirroredTensor tables; // [planes, planes of up, bias, up bias] x numExperts
   private final LongBuffer entries;
-  private final long[] row; // of set(), one entry per table
-  private Expert[] owners; // what was set, by expert; null: nothing yet
+  private final long[] row; // scratch of set(), one entry per table
+  private @Nullable Expert @Nullable []
+      owners; // matrices set, by expert; null before the first set
   private volatile int numResident;
   private final AtomicLong changes = new AtomicLong();
-  private volatile long handedOver; // the change that the device's copy holds at least
-  private volatile long foundOpen = -1; // the closings after which all owners were open
+  private volatile long handedOver; // number of changes that the device's copy contains, or more
+  private volatile long foundOpen = -1; // value of closings() when all owners were last found open
 
-  private record Expert(Matrix weight, Matrix up, Tensor bias, Tensor upBias) {
+  private record Expert(
+      Matrix weight, @Nullable Matrix up, @Nullable Tensor bias, @Nullable Tensor upBias) {
     void requireOpen() {
       weight.requireOpen("weight");
       if (up != null) up.requireOpen("up");
@@ -54,7 +57,7 @@ public final class ExpertMatrices implements AutoCloseable {
     }
   }
 
-  /** Of matrices in the host's memory; see the other constructor. */
+  /** As the other constructor, for matrices in host memory. */
   public ExpertMatrices(
       WeightFormat format,
       int numExperts,
@@ -66,13 +69,13 @@ public final class ExpertMatrices implements AutoCloseable {
   }
 
   /**
-   * @param memory where the matrices lie: the backend's
-   * @param format of the weights and up weights
-   * @param gated whether each expert has an up weight beside its weight: their products are
-   *     combined as activation(gate, up)
+   * @param memory the memory of the matrices: the backend's
+   * @param format format of weights and up weights
+   * @param gated whether each expert has an up weight. The products of both weights are combined as
+   *     activation(gate, up)
    * @param biased whether experts may have biases
-   * @throws IllegalArgumentException if a size is below 1, or a row of inputSize is no whole number
-   *     of the format's blocks
+   * @throws IllegalArgumentException if a size is below 1, or a row of inputSize elements is not a
+   *     whole number of the format's blocks
    */
   public ExpertMatrices(
       TensorMemory memory,
@@ -102,7 +105,7 @@ public final class ExpertMatrices implements AutoCloseable {
     if (value < 1) throw new IllegalArgumentException(name + " must be at least 1, found " + value);
   }
 
-  /** Of the weights and up weights. */
+  /** Format of weights and up weights. */
   public WeightFormat format() {
     return format;
   }
@@ -111,12 +114,12 @@ public final class ExpertMatrices implements AutoCloseable {
     return numExperts;
   }
 
-  /** Columns of the product. */
+  /** Number of columns of the product. */
   public long outputSize() {
     return outputSize;
   }
 
-  /** Columns of the input. */
+  /** Number of columns of the input. */
   public long inputSize() {
     return inputSize;
   }
@@ -133,26 +136,31 @@ public final class ExpertMatrices implements AutoCloseable {
    * Makes an expert resident.
    *
    * @param weight [outputSize, inputSize] in {@link #format()}
-   * @param up the same for the up weight; null if not gated
-   * @param bias [outputSize] f32; null: this expert has none
-   * @param upBias the same for the up weight
+   * @param up [outputSize, inputSize] in {@link #format()}; null if not gated
+   * @param bias [outputSize] f32, or null for none
+   * @param upBias [outputSize] f32, or null for none
    * @throws IllegalArgumentException naming the argument whose shape, format or memory is wrong, or
-   *     that is missing, or given where this layer has no such matrix
-   * @throws IllegalStateException if an argument, or this, is closed
+   *     that must or must not be null for this layer
+   * @throws IllegalStateException if an argument or this is closed
    */
-  public synchronized void set(int expert, Matrix weight, Matrix up, Tensor bias, Tensor upBias) {
+  public synchronized void set(
+      int expert,
+      Matrix weight,
+      @Nullable Matrix up,
+      @Nullable Tensor bias,
+      @Nullable Tensor upBias) {
     NativeCall call = NativeCall.enter();
     try {
       requireExpert(expert);
       requireMatrix("weight", weight);
       if (gated != (up != null))
         throw new IllegalArgumentException("up must " + (gated ? "not " : "") + "be null");
-      if (gated) requireMatrix("up", up);
+      if (up != null) requireMatrix("up", up);
       requireBias("bias", bias, biased);
       requireBias("upBias", upBias, biased && gated);
       for (int p = 0; p < planes; p++) {
         row[p] = address(weight.plane(p));
-        row[planes + p] = gated ? address(up.plane(p)) : 0;
+        row[planes + p] = up == null ? 0 : address(up.plane(p));
       }
       row[2 * planes] = bias == null ? 0 : address(bias);
       row[2 * planes + 1] = upBias == null ? 0 : address(upBias);
@@ -167,10 +175,10 @@ public final class ExpertMatrices implements AutoCloseable {
     matrix.requireIn(name, memory());
   }
 
-  private void requireBias(String name, Tensor bias, boolean allowed) {
+  private void requireBias(String name, @Nullable Tensor bias, boolean allowed) {
     if (bias == null) return;
     if (!allowed)
-      throw new IllegalArgumentException(name + " must be null: these matrices have none");
+      throw new IllegalArgumentException(name + " must be null: these experts have no such bias");
     bias.require(name, DType.F32, outputSize);
     bias.requireIn(name, memory());
   }
@@ -202,35 +210,34 @@ public final class ExpertMatrices implements AutoCloseable {
     return numResident == numExperts;
   }
 
-  /** Where the matrices lie. */
+  /** The memory that holds the matrices. */
   public TensorMemory memory() {
     return tables.tensor().memory();
   }
 
-  /** Checks that this argument lies where an operation computes. */
+  /** Checks that this argument lies in the memory that the operation uses. */
   void requireIn(String name, TensorMemory expected) {
     if (memory() != expected)
       throw new IllegalArgumentException(name + " must lie in " + expected + ", found " + memory());
   }
 
   /**
-   * Checks, inside a native call, that everything set here can be read. Costs a comparison while
-   * nothing has been closed since the last time.
+   * Checks that all matrices and biases set here are open. Must be called inside a {@link
+   * NativeCall}. Costs one comparison if nothing has been closed since the last check.
    *
-   * @throws IllegalStateException if this, or a matrix or bias that is set, is closed
+   * @throws IllegalStateException if this or a matrix or bias set here is closed
    */
   void requireOpen() {
     long closings = NativeCall.closings();
     if (foundOpen == closings) return;
     requireExpert(0);
     synchronized (this) {
-      if (owners != null)
-        for (Expert owner : owners) if (owner != null) owner.requireOpen();
+      if (owners != null) for (Expert owner : owners) if (owner != null) owner.requireOpen();
     }
     foundOpen = closings;
   }
 
-  /** What a product with these matrices gets. */
+  /** Fills the part of a product's arguments that describes these matrices. */
   void describe(GroupedGemmArguments arguments) {
     if (handedOver != changes.get()) handOver();
     long first = address(tables.tensor());
@@ -247,17 +254,17 @@ public final class ExpertMatrices implements AutoCloseable {
   }
 
   /**
-   * Copies the tables to the device if they have changed: an operation does it too, but not while it
-   * is being captured.
+   * Copies the tables of addresses to the device if they have changed. Operations do this
+   * themselves, but cannot while a step is being captured.
    */
   public void handOver() {
-    long change = changes.get(); // an entry that is put meanwhile is handed over next time
+    long change = changes.get(); // a change made from here on is copied by the next call
     if (handedOver == change) return;
     tables.fromHost();
-    handedOver = change; // two threads that meet here have both copied the same
+    handedOver = change; // concurrent calls copy the same tables
   }
 
-  /** Releases the tables, not what they point to. May be called twice. */
+  /** Releases the tables of addresses, not the matrices. May be called twice. */
   @Override
   public void close() {
     tables.close();
@@ -277,7 +284,7 @@ public final class ExpertMatrices implements AutoCloseable {
         + (biased ? " biased" : "");
   }
 
-  private void put(int expert, long[] addresses, Expert owner) {
+  private void put(int expert, long[] addresses, @Nullable Expert owner) {
     numResident += (addresses[0] != 0 ? 1 : 0) - (entries.get(expert) != 0 ? 1 : 0);
     for (int table = 0; table < addresses.length; table++)
       entries.put(table * numExperts + expert, addresses[table]);
@@ -294,7 +301,7 @@ public final class ExpertMatrices implements AutoCloseable {
           "expert must lie in [0, " + numExperts + "), found " + expert);
   }
 
-  /** For caches, whose slots have addresses only. */
+  /** For expert caches, which have addresses instead of tensors. */
   private final class Addresses implements AddressTable {
     @Override
     public void put(int expert, long[] addresses) {

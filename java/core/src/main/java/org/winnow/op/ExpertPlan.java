@@ -1,11 +1,7 @@
 package org.winnow.op;
 
-import org.winnow.internal.ExpertPlanArguments;
-import org.winnow.internal.Status;
 import static org.winnow.internal.Internals.address;
-import org.winnow.internal.Internals;
 
-import org.winnow.moe.Experts;
 import java.lang.ref.Reference;
 import java.nio.IntBuffer;
 import org.winnow.Backend;
@@ -13,21 +9,24 @@ import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.Workspace;
+import org.winnow.internal.ExpertPlanArguments;
+import org.winnow.internal.Internals;
 import org.winnow.internal.MirroredTensor;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
+import org.winnow.internal.Status;
 
 /**
- * Token-expert pairs sorted by expert, stably: which token each sorted row reads, and which rows
- * each expert computes. A counting sort; no activation is moved.
+ * Token-expert pairs in a stable order by expert: the token that each sorted row reads, and the
+ * rows that each expert computes. Building is a counting sort of indices; no activations are moved.
  *
- * <p>The tensors are as large as the largest batch so far. Reusable: building again overwrites, and
- * replaces a tensor that is too small. On a device nothing waits for the sort: which experts are
- * active is fetched when it is first asked for. For one thread at a time. Native contract: {@code
- * expert_plan.h}.
+ * <p>A plan can be built again, which overwrites it. Tensors keep the size of the largest batch; a
+ * tensor that is too small is replaced. On a device {@link #build} does not wait for the sort. The
+ * first call that needs the active experts on the host waits and copies them. For one thread at a
+ * time. Native contract: {@code expert_plan.h}.
  */
 public final class ExpertPlan implements AutoCloseable {
-  /** The number of active experts while it has not been fetched from a device. */
+  /** The number of active experts before it is copied from the device. */
   private static final int NOT_READ_BACK = -1;
 
   private Tensor expertOffsets;
@@ -40,13 +39,13 @@ public final class ExpertPlan implements AutoCloseable {
   private int numActiveExperts; // or NOT_READ_BACK
   private volatile boolean closed;
 
-  /** For backends that compute in the host's memory. */
+  /** A plan in host memory. */
   public ExpertPlan() {
     this(TensorMemory.host());
   }
 
   /**
-   * @param memory where the tensors lie: the backend's
+   * @param memory where to allocate: the backend's memory
    */
   public ExpertPlan(TensorMemory memory) {
     Resources open = new Resources();
@@ -62,12 +61,12 @@ public final class ExpertPlan implements AutoCloseable {
   }
 
   /**
-   * Sorts a routing's pairs.
+   * Sorts the pairs of a routing.
    *
    * @param numExperts more than any expert id of the routing
-   * @throws IllegalArgumentException naming the first expert id that is not below numExperts (a
-   *     device trusts the ids that lie in its memory), or the argument that lies in another memory
-   *     than the backend's; the plan is empty then
+   * @throws IllegalArgumentException naming the first expert id that is not below numExperts (not
+   *     checked for ids that an operation wrote on a device), or the argument that lies in another
+   *     memory than the backend's; the plan is empty then
    * @throws IllegalStateException if the routing, the plan or the backend is closed
    */
   public void build(Backend backend, Routing routing, int numExperts) {
@@ -93,12 +92,12 @@ public final class ExpertPlan implements AutoCloseable {
     }
   }
 
-  /** Tokens of the routing. */
+  /** Number of tokens of the routing. */
   public int numTokens() {
     return numTokens;
   }
 
-  /** Token-expert pairs. */
+  /** Number of token-expert pairs. */
   public int numRows() {
     return numRows;
   }
@@ -127,15 +126,15 @@ public final class ExpertPlan implements AutoCloseable {
     return activeExperts.tensor();
   }
 
-  /** Experts that have rows. On a device the first call waits for the sort. */
+  /** Number of experts that have rows. On a device the first call waits for the sort. */
   public int numActiveExperts() {
     if (numActiveExperts == NOT_READ_BACK) readBack();
     return numActiveExperts;
   }
 
   /**
-   * How many entries of {@link #activeExperts()} an operation needs to look at: their number where
-   * it is known without waiting, otherwise the most that there can be.
+   * Upper bound of {@link #numActiveExperts()} that never waits. It is exact once the number is on
+   * the host.
    */
   public int maxActiveExperts() {
     return isReadBack() ? numActiveExperts : Math.min(numRows, numExperts);
@@ -156,14 +155,16 @@ public final class ExpertPlan implements AutoCloseable {
   }
 
   /**
-   * Has the active experts fetched again when they are next asked for: a captured sort that has run
-   * again has written others.
+   * Discards the host's copy of the active experts. Call it after a captured step has run the sort
+   * again.
    */
   public void forgetReadBack() {
     numActiveExperts = NOT_READ_BACK;
   }
 
-  /** Whether {@link #numActiveExperts} and the like answer without waiting. */
+  /**
+   * Whether the active experts are on the host, so that {@link #numActiveExperts} does not wait.
+   */
   public boolean isReadBack() {
     return numActiveExperts != NOT_READ_BACK;
   }
@@ -185,7 +186,7 @@ public final class ExpertPlan implements AutoCloseable {
     }
   }
 
-  /** Releases the memory; may be called twice, and waits for operations that are running. */
+  /** Waits for running operations, then releases the memory. May be called twice. */
   @Override
   public void close() {
     NativeCall.requireOutside();
@@ -205,7 +206,7 @@ public final class ExpertPlan implements AutoCloseable {
         + " experts";
   }
 
-  /** What a backend gets to plan a routing. */
+  /** Fills the arguments that plan a routing. */
   void describe(Routing routing, ExpertPlanArguments arguments) {
     arguments
         .tokenOffsets(address(routing.tokenOffsets()))
@@ -220,7 +221,7 @@ public final class ExpertPlan implements AutoCloseable {
         .trusted(routing.isRouted() ? 1 : 0);
   }
 
-  /** After a device has planned this routing without being waited for. */
+  /** Records that a device is planning this routing and that the result is not on the host. */
   void setNotReadBack(Routing routing) {
     set(routing, NOT_READ_BACK);
   }
@@ -254,8 +255,8 @@ public final class ExpertPlan implements AutoCloseable {
   }
 
   /**
-   * Makes room; what was planned before is lost. Not from inside a native call: it may free memory.
-   * Where there is no room, the plan is empty and stays as large as it was.
+   * Makes room and discards the last plan. Must not be called inside a native call, because it may
+   * free memory. If an allocation fails, the plan is empty and keeps its size.
    */
   void reserve(int rows, int experts) {
     requireOpen();
@@ -281,7 +282,7 @@ public final class ExpertPlan implements AutoCloseable {
     numExperts = experts;
   }
 
-  /** As {@link MirroredTensor#grown}, of a tensor that the host does not read. */
+  /** As {@link MirroredTensor#grown}, for a tensor that the host does not read. */
   private static Tensor grown(Tensor tensor, long size) {
     if (tensor.size() >= size) return tensor;
     Tensor larger =

@@ -1,57 +1,58 @@
 package org.winnow.op;
 
-import static org.winnow.internal.Internals.address;
-import static org.winnow.internal.Internals.addressOrNull;
-import org.winnow.internal.GroupedGemmArguments;
-import org.winnow.internal.Internals;
-import org.winnow.internal.Status;
-
 import static org.winnow.DType.BF16;
 import static org.winnow.DType.F32;
 import static org.winnow.DType.I32;
 import static org.winnow.Tensor.ANY;
+import static org.winnow.internal.Internals.address;
+import static org.winnow.internal.Internals.addressOrNull;
 
 import java.lang.ref.Reference;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.ExpertNotResidentException;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.internal.GroupedGemmArguments;
+import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
+import org.winnow.internal.Status;
 
 /**
  * Expert-grouped GEMM: every expert multiplies the rows routed to it by its own matrix.
  *
  * <pre>{@code
- * gate[r, n]   = bias_e[n] + sum_k input[sourceRows[r], k] * weight_e[n, k]   for r in [expertOffsets[e],
- * expertOffsets[e + 1])
- * up[r, n]     = upBias_e[n] + sum_k input[sourceRows[r], k] * up_e[n, k]     (gated matrices only)
+ * gate[r, n]   = bias_e[n] + sum_k input[sourceRows[r], k] * weight_e[n, k]
+ * up[r, n]     = upBias_e[n] + sum_k input[sourceRows[r], k] * up_e[n, k]   (gated matrices only)
  * output[r, n] = activation(gate[r, n])  or  activation(gate[r, n], up[r, n])
+ * for r in [expertOffsets[e], expertOffsets[e + 1])
  * }</pre>
  *
- * Row-major, last dimension contiguous; f32 accumulation, one rounding to the output's type. The
- * same bits whatever the active experts and the threads; on the CPU also whatever the rows per
- * expert, while CUDA has one order of summation for few rows and one for many. Native contract:
- * {@code grouped_gemm.h}.
+ * All tensors are row-major. Sums are accumulated in f32 and rounded once to the output's type. A
+ * row's bits do not depend on the other active experts or on the number of threads. On the CPU they
+ * do not depend on the number of rows per expert either; CUDA uses one order of summation for few
+ * rows and another for many. Native contract: {@code grouped_gemm.h}.
  */
 public final class GroupedGemm {
   private GroupedGemm() {}
 
   /**
-   * The arguments of one grouped product, as {@link #run} says them; {@code sourceRows}, {@code
-   * expertOffsets} and {@code activeExperts} are null together for a plain product, {@link
-   * #runSingle}.
+   * The arguments of one grouped product, described at {@link #run}. For a plain product (see
+   * {@link #runSingle}) {@code sourceRows}, {@code expertOffsets} and {@code activeExperts} are all
+   * null.
    */
   public record Product(
       Tensor input,
-      Tensor sourceRows,
-      Tensor expertOffsets,
-      Tensor activeExperts,
+      @Nullable Tensor sourceRows,
+      @Nullable Tensor expertOffsets,
+      @Nullable Tensor activeExperts,
       int numActive,
       ExpertMatrices weights,
       Activation activation,
       Tensor output) {
-    /** A plain product: see {@link #runSingle}. */
+    /** The arguments of a plain product, described at {@link #runSingle}. */
     public static Product single(
         Tensor input, ExpertMatrices weights, Activation activation, Tensor output) {
       return new Product(input, null, null, null, 1, weights, activation, output);
@@ -72,7 +73,7 @@ public final class GroupedGemm {
   }
 
   /**
-   * Tokens times the experts that a plan gives them, all active experts at once.
+   * Multiplies tokens by the experts that a plan assigns to them.
    *
    * @param input [numTokens, inputSize], f32 or bf16: row r reads the token {@code
    *     plan.sourceRows()[r]}
@@ -80,8 +81,9 @@ public final class GroupedGemm {
    * @param output [at least plan.numRows(), outputSize], f32 or bf16; must not overlap the inputs
    * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
    *     run then
-   * @throws ExpertNotResidentException naming the first active expert without weights; nothing was
-   *     written then. On a device this waits for the plan unless every expert has weights
+   * @throws ExpertNotResidentException naming the first active expert without weights; nothing has
+   *     been written then. On a device the check waits for the plan, unless every expert has
+   *     weights
    * @throws IllegalStateException if a tensor, the plan, the matrices or the backend is closed
    */
   public static void run(
@@ -115,25 +117,25 @@ public final class GroupedGemm {
 
   /**
    * @param input [numTokens, inputSize], f32 or bf16
-   * @param sourceRows [at least numRows] i32: the input row that each row reads; null: row r reads
-   *     input row r
-   * @param expertOffsets [numExperts + 1] i32: first row of each expert, ascending; the last is
-   *     numRows
-   * @param activeExperts [at least numActive] i32, ascending, then perhaps -1: the experts to
-   *     compute; rows of others are left alone
+   * @param sourceRows [at least numRows] i32: the input row that each row reads; if null, row r
+   *     reads input row r
+   * @param expertOffsets [numExperts + 1] i32, ascending: the first row of each expert; the last
+   *     entry is numRows
+   * @param activeExperts [at least numActive] i32: the experts to compute, ascending; entries of -1
+   *     may follow. Rows of other experts are not written
    * @param weights the resident experts' matrices, valid until this returns
    * @param output [at least numRows, outputSize], f32 or bf16; must not overlap the inputs
    * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
    *     run then
-   * @throws ExpertNotResidentException naming the first active expert that has rows and no weights;
-   *     nothing was written then. On a device this waits for the indices unless every expert has
-   *     weights
+   * @throws ExpertNotResidentException naming the first active expert that has rows but no weights;
+   *     nothing has been written then. On a device the check waits for the indices, unless every
+   *     expert has weights
    * @throws IllegalStateException if a tensor, the matrices or the backend is closed
    */
   public static void run(
       Backend backend,
       Tensor input,
-      Tensor sourceRows,
+      @Nullable Tensor sourceRows,
       Tensor expertOffsets,
       Tensor activeExperts,
       int numActive,
@@ -171,12 +173,12 @@ public final class GroupedGemm {
   }
 
   /**
-   * A plain product: every input row by the matrices of expert 0.
+   * A plain product: multiplies every input row by the matrices of expert 0.
    *
    * @param input [T, inputSize], f32 or bf16
    * @param weights one expert's matrices
-   * @param output [at least T, outputSize], f32 or bf16, rows from T on are left alone; or fewer
-   *     rows than T: then so many are computed
+   * @param output [rows, outputSize], f32 or bf16; min(rows, T) rows are computed, further rows are
+   *     not written
    */
   public static void runSingle(
       Backend backend, Tensor input, ExpertMatrices weights, Activation activation, Tensor output) {
@@ -197,7 +199,8 @@ public final class GroupedGemm {
   }
 
   /**
-   * Products of which none reads what another writes, in one launch where the backend can.
+   * Computes several products, in one launch if the backend supports that. No product may read what
+   * another one writes.
    *
    * <p>Precondition: every active expert is resident. It is not checked on a device; rows of a
    * missing expert become NaN.
@@ -241,9 +244,9 @@ public final class GroupedGemm {
   private static void describe(
       GroupedGemmArguments arguments,
       Tensor input,
-      Tensor sourceRows,
-      Tensor expertOffsets,
-      Tensor activeExperts,
+      @Nullable Tensor sourceRows,
+      @Nullable Tensor expertOffsets,
+      @Nullable Tensor activeExperts,
       int numActive,
       ExpertMatrices weights,
       Activation activation,
@@ -263,7 +266,10 @@ public final class GroupedGemm {
         .outputType(output.dtype().code());
   }
 
-  /** For devices, which do not say what they find: here, before anything runs. */
+  /**
+   * Checks a device's product on the host before it runs, because a device reports no missing
+   * expert.
+   */
   private static void requireResident(
       Tensor expertOffsets, Tensor activeExperts, ExpertMatrices weights) {
     int[] offsets = expertOffsets.toIntArray();
@@ -278,12 +284,14 @@ public final class GroupedGemm {
 
   private static void check(TensorMemory memory, Product product) {
     check(memory, product.input, product.weights, product.activation, product.output);
-    if (product.expertOffsets != null || product.activeExperts != null || product.sourceRows != null)
+    if (product.expertOffsets != null
+        || product.activeExperts != null
+        || product.sourceRows != null)
       checkIndices(
           memory,
           product.sourceRows,
-          product.expertOffsets,
-          product.activeExperts,
+          Objects.requireNonNull(product.expertOffsets, "expertOffsets"),
+          Objects.requireNonNull(product.activeExperts, "activeExperts"),
           product.numActive,
           product.weights,
           product.output);
@@ -317,7 +325,7 @@ public final class GroupedGemm {
 
   private static void checkIndices(
       TensorMemory memory,
-      Tensor sourceRows,
+      @Nullable Tensor sourceRows,
       Tensor expertOffsets,
       Tensor activeExperts,
       int numActive,

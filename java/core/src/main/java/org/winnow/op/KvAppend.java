@@ -1,17 +1,18 @@
 package org.winnow.op;
 
-import org.winnow.internal.KvAppendArguments;
 import static org.winnow.internal.Internals.address;
-import org.winnow.internal.Internals;
 
 import java.lang.ref.Reference;
 import org.winnow.Backend;
 import org.winnow.Tensor;
+import org.winnow.internal.Internals;
+import org.winnow.internal.KvAppendArguments;
 import org.winnow.internal.NativeCall;
 
 /**
- * Writes columns of new tokens' rows into the pages of a cache, at the positions from {@link
- * KvCache#length()} on: what {@link KvCache#append} is made of.
+ * Writes columns of new tokens' rows into the pages of a cache, at positions from {@link
+ * KvCache#length()} on. {@link KvCache#append} and {@link KvCache#appendLatents} consist of such
+ * calls.
  *
  * <pre>{@code
  * row(h, p)[column + c] = source[sourceOffset + t * tokenStride + h * headStride + c],  p = length + t
@@ -26,10 +27,11 @@ final class KvAppend {
   /**
    * Offset and strides count elements of the flat tensor; none is negative.
    *
-   * @param source f32, of any shape; a head stride of 0 gives every head the same row
-   * @param cache has room for the tokens, {@link KvCache#reserve}
-   * @param values whether values are written, not keys; the same rows in a cache of latents
-   * @param column of the cache's row, where the source's columns begin
+   * @param source f32, of any shape; with a head stride of 0 every head gets the same row
+   * @param cache the cache; {@link KvCache#reserve} has made room for the tokens
+   * @param values true to write values, false to write keys; in a cache of latents both are the
+   *     same rows
+   * @param column first column to write in the cache's row
    * @throws IllegalArgumentException if a type is wrong, or the rows do not lie inside the source
    *     or the cache; nothing has run then
    * @throws IllegalStateException if the source, the cache or the backend is closed

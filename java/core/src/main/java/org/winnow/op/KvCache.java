@@ -1,12 +1,9 @@
 package org.winnow.op;
 
-import static org.winnow.internal.Internals.address;
-import org.winnow.internal.AttentionArguments;
-import org.winnow.internal.KvAppendArguments;
-
 import static org.winnow.DType.F32;
 import static org.winnow.DType.I64;
 import static org.winnow.DType.U64;
+import static org.winnow.internal.Internals.address;
 
 import java.util.Arrays;
 import java.util.Objects;
@@ -14,17 +11,19 @@ import org.winnow.Backend;
 import org.winnow.ContextLengthException;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.internal.AttentionArguments;
+import org.winnow.internal.KvAppendArguments;
 import org.winnow.internal.MirroredTensor;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
 
 /**
- * Keys and values of one sequence, all layers, outside the Java heap: pages of {@link #PAGE_TOKENS}
- * tokens, allocated as they are needed.
+ * Keys and values of one sequence for all layers, outside the Java heap. The cache grows by pages
+ * of {@link #PAGE_TOKENS} tokens.
  *
- * <p>A step appends the new tokens' keys and values to every layer, runs attention there, and at
- * the end calls {@link #advance}. A step that fails before that leaves the sequence as it was. For
- * one thread at a time; {@link #close()} may come from any.
+ * <p>A step appends the new tokens' keys and values to every layer, runs attention in each, and
+ * calls {@link #advance} at the end. A step that fails before {@link #advance} leaves the sequence
+ * unchanged. For one thread at a time, except that any thread may call {@link #close()}.
  *
  * <p>Memory: {@code numLayers * numKvHeads * (keyWidth + valueWidth) * 4} bytes per token, rounded
  * up to a page; a latent cache needs {@code numLayers * keyWidth * 4}.
@@ -41,25 +40,25 @@ public final class KvCache implements AutoCloseable {
   private final int valueWidth;
   private final boolean latent;
   private final int contextLimit;
-  private final Tensor[] pages; // [numLayers, keys then values of a layer] f32 each
+  private final Tensor[] pages; // each [numLayers, keys then values of one layer] f32
   private final MirroredTensor keyPages;
   private final MirroredTensor valuePages;
-  private final MirroredTensor position; // the length, for operations
-  private final long[] written; // positions that a layer holds
+  private final MirroredTensor position; // the length, in a cell that operations read
+  private final long[] written; // number of positions in each layer
   private int numPages;
-  private int numPagesHandedOver; // that operations know of
+  private int numPagesHandedOver; // pages whose addresses operations can read
   private int length;
   private volatile boolean closed;
 
   /**
-   * @param contextLimit the most tokens that the sequence may hold
+   * @param contextLimit the maximum number of tokens of the sequence
    * @throws IllegalArgumentException naming the number that is not positive
    */
   public KvCache(int numLayers, int numKvHeads, int keyWidth, int valueWidth, int contextLimit) {
     this(TensorMemory.host(), numLayers, numKvHeads, keyWidth, valueWidth, contextLimit);
   }
 
-  /** The same in the memory of the backend that is to compute on it. */
+  /** As the other constructor, in the memory of the backend that uses the cache. */
   public KvCache(
       TensorMemory memory,
       int numLayers,
@@ -71,8 +70,8 @@ public final class KvCache implements AutoCloseable {
   }
 
   /**
-   * A cache of latents (c, k_rope), one for all heads: a key is the whole row, a value its first
-   * {@code latentWidth} elements.
+   * A cache of latents for multi-head latent attention: one row (c, k_rope) per token, shared by
+   * all heads. The key is the whole row, the value its first {@code latentWidth} elements.
    *
    * @param latentWidth width of c, {@code kv_lora_rank}
    * @param ropeWidth width of k_rope
@@ -81,7 +80,9 @@ public final class KvCache implements AutoCloseable {
     return ofLatents(TensorMemory.host(), numLayers, latentWidth, ropeWidth, contextLimit);
   }
 
-  /** The same in the memory of the backend that is to compute on it. */
+  /**
+   * As {@link #ofLatents(int, int, int, int)}, in the memory of the backend that uses the cache.
+   */
   public static KvCache ofLatents(
       TensorMemory memory, int numLayers, int latentWidth, int ropeWidth, int contextLimit) {
     return new KvCache(
@@ -155,12 +156,12 @@ public final class KvCache implements AutoCloseable {
     return valueWidth;
   }
 
-  /** Where the keys and values lie. */
+  /** The memory that holds keys and values. */
   public TensorMemory memory() {
     return memory;
   }
 
-  /** Whether values are the first elements of keys: made by {@link #ofLatents}. */
+  /** Whether this is a cache of latents, made by {@link #ofLatents}. */
   public boolean isLatent() {
     return latent;
   }
@@ -169,13 +170,13 @@ public final class KvCache implements AutoCloseable {
     return contextLimit;
   }
 
-  /** Tokens of the sequence so far; the position of the next one. */
+  /** Number of tokens of the sequence, and so the position of the next token. */
   public int length() {
     return length;
   }
 
   /**
-   * Positions that a layer holds: the length, plus what has been appended since the last {@link
+   * Number of positions in a layer: the length plus the tokens appended since the last {@link
    * #advance}.
    *
    * @throws IndexOutOfBoundsException if there is no such layer
@@ -189,7 +190,7 @@ public final class KvCache implements AutoCloseable {
     return (long) numPages * numLayers * layerElements() * F32.sizeBytes();
   }
 
-  /** What attention over a layer's pages gets. */
+  /** Fills the part of attention's arguments that describes a layer's pages. */
   void describe(int layer, AttentionArguments arguments) {
     arguments
         .keyPages(pages(keyPages(), layer))
@@ -203,7 +204,7 @@ public final class KvCache implements AutoCloseable {
         .pageSize(PAGE_TOKENS);
   }
 
-  /** What an append to a layer's key pages, or value pages, gets. */
+  /** Fills the part of an append's arguments that describes a layer's key or value pages. */
   void describe(int layer, boolean values, KvAppendArguments arguments) {
     arguments
         .pages(pages(values ? valuePages() : keyPages(), layer))
@@ -219,16 +220,17 @@ public final class KvCache implements AutoCloseable {
     return address(table) + (long) layer * pages.length * Long.BYTES;
   }
 
-  /** Elements between the values of two positions of one head. */
+  /** Number of elements between the values of two consecutive positions of one head. */
   public int valueRowStride() {
     return latent ? keyWidth : valueWidth;
   }
 
   /**
-   * Makes room for tokens after the present length.
+   * Makes room for tokens after the current length.
    *
-   * @throws ContextLengthException if the sequence would pass its limit; nothing has changed then
-   * @throws org.winnow.BudgetException if the memory has no room; pages allocated so far are kept
+   * @throws ContextLengthException if the sequence would exceed its limit; nothing has changed then
+   * @throws org.winnow.BudgetException if the backend's memory budget is exceeded; pages allocated
+   *     so far are kept
    * @throws IllegalStateException after {@link #close()}
    */
   public synchronized void reserve(int numTokens) {
@@ -245,7 +247,7 @@ public final class KvCache implements AutoCloseable {
   }
 
   /**
-   * Writes the keys and values of the tokens that follow {@link #length()}; makes room first.
+   * Makes room for the tokens that follow {@link #length()}, then writes their keys and values.
    *
    * @param keys [numTokens, numKvHeads, keyWidth] f32
    * @param values [numTokens, numKvHeads, valueWidth] f32
@@ -273,10 +275,10 @@ public final class KvCache implements AutoCloseable {
   }
 
   /**
-   * Writes the latents of the tokens that follow {@link #length()}; makes room first.
+   * Makes room for the tokens that follow {@link #length()}, then writes their latents.
    *
    * @param latents [numTokens, latentWidth] f32: c
-   * @param ropeKeys [numTokens, any] f32, whose last ropeWidth columns are k_rope
+   * @param ropeKeys [numTokens, any] f32; the last ropeWidth columns are k_rope
    * @throws ContextLengthException if the sequence would pass its limit
    * @throws IllegalArgumentException naming the argument that is wrong; nothing has been written
    *     then
@@ -312,9 +314,9 @@ public final class KvCache implements AutoCloseable {
   }
 
   /**
-   * Ends a step: the sequence is so many tokens longer.
+   * Ends a step: adds its tokens to the length.
    *
-   * @throws IllegalStateException if a layer lacks them
+   * @throws IllegalStateException if a layer does not hold them all
    */
   public synchronized void advance(int numTokens) {
     requireOpen();
@@ -333,9 +335,9 @@ public final class KvCache implements AutoCloseable {
   }
 
   /**
-   * As {@link #advance}, where captured operations have written the tokens into every layer.
+   * As {@link #advance}, after a captured step has written the tokens into every layer.
    *
-   * @throws IllegalStateException if there is no room for them
+   * @throws IllegalStateException if {@link #reserve} has not made room for them
    */
   public synchronized void advanceCaptured(int numTokens) {
     requireOpen();
@@ -348,7 +350,7 @@ public final class KvCache implements AutoCloseable {
   }
 
   /**
-   * Forgets the tokens from a position on; the pages stay allocated.
+   * Removes all tokens from a position on. The pages stay allocated.
    *
    * @throws IllegalArgumentException unless {@code 0 <= newLength <= length()}
    */
@@ -361,7 +363,7 @@ public final class KvCache implements AutoCloseable {
     Arrays.fill(written, newLength);
   }
 
-  /** Frees all pages after waiting for operations that are running. May be called twice. */
+  /** Waits for running operations, then frees all pages. May be called twice. */
   @Override
   public void close() {
     synchronized (this) {
@@ -384,7 +386,7 @@ public final class KvCache implements AutoCloseable {
           "layer must lie in [0, " + numLayers + "), found " + layer);
   }
 
-  /** For {@link KvAppend}: pages for so many tokens after the length must have been reserved. */
+  /** Checks for {@link KvAppend} that room is reserved for the tokens. */
   void requireRoom(int numTokens) {
     int room = numPagesHandedOver * PAGE_TOKENS - length;
     if (numTokens < 0 || numTokens > room)
@@ -397,7 +399,7 @@ public final class KvCache implements AutoCloseable {
     return pages[index];
   }
 
-  /** The cell that holds {@link #length()}, [1] i64. */
+  /** A cell [1] i64 that holds {@link #length()}. */
   Tensor positionCell() {
     return position.tensor();
   }
@@ -407,12 +409,12 @@ public final class KvCache implements AutoCloseable {
     return keyPages.tensor();
   }
 
-  /** The same of the value pages. */
+  /** As {@link #keyPages()}, for the value pages. */
   Tensor valuePages() {
     return valuePages.tensor();
   }
 
-  /** Elements of one layer in one page. */
+  /** Number of elements of one layer in one page. */
   private long layerElements() {
     return (long) PAGE_TOKENS * numKvHeads * (latent ? keyWidth : keyWidth + valueWidth);
   }
@@ -435,7 +437,7 @@ public final class KvCache implements AutoCloseable {
     position.longs().put(0, newLength);
     try {
       position.fromHost();
-    } catch (RuntimeException | Error e) { // refused in a step that is being captured, say
+    } catch (RuntimeException | Error e) { // for instance inside a step that is being captured
       position.longs().put(0, length);
       throw e;
     }

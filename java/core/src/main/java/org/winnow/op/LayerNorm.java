@@ -1,16 +1,17 @@
 package org.winnow.op;
 
-import org.winnow.internal.LayerNormArguments;
-import static org.winnow.internal.Internals.address;
-import static org.winnow.internal.Internals.addressOrNull;
-import org.winnow.internal.Internals;
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
+import static org.winnow.internal.Internals.address;
+import static org.winnow.internal.Internals.addressOrNull;
 
 import java.lang.ref.Reference;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.internal.Internals;
+import org.winnow.internal.LayerNormArguments;
 import org.winnow.internal.NativeCall;
 
 /**
@@ -36,7 +37,12 @@ public final class LayerNorm {
    * @throws IllegalStateException if a tensor or the backend is closed
    */
   public static void run(
-      Backend backend, Tensor input, Tensor weight, Tensor bias, Tensor output, float epsilon) {
+      Backend backend,
+      Tensor input,
+      Tensor weight,
+      @Nullable Tensor bias,
+      Tensor output,
+      float epsilon) {
     NativeCall call = NativeCall.enter();
     try {
       TensorMemory memory = backend.memory();

@@ -1,31 +1,32 @@
 package org.winnow.op;
 
-import org.winnow.internal.MoeCombineArguments;
-import static org.winnow.internal.Internals.address;
-import static org.winnow.internal.Internals.addressOrNull;
-import org.winnow.internal.Internals;
-
 import static org.winnow.DType.BF16;
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
+import static org.winnow.internal.Internals.address;
+import static org.winnow.internal.Internals.addressOrNull;
 
 import java.lang.ref.Reference;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.internal.Internals;
+import org.winnow.internal.MoeCombineArguments;
 import org.winnow.internal.NativeCall;
 
 /**
- * Adds up what the experts of each token computed.
+ * Adds up the weighted outputs of each token's experts.
  *
  * <pre>{@code
- * output[t, i] = sum_p routingWeights[p] * expertOutput[assignmentRows[p], i]   for p in [tokenOffsets[t],
- * tokenOffsets[t + 1])
- *                + sigmoid(sharedGateLogits[t]) * shared[t, i]
+ * output[t, i] = sum_p routingWeights[p] * expertOutput[assignmentRows[p], i]
+ *              + sigmoid(sharedGateLogits[t]) * shared[t, i]
+ * for p in [tokenOffsets[t], tokenOffsets[t + 1])
  * }</pre>
  *
- * In slot order, in f32, rounded once: the same bits whatever the batch and the instruction set.
- * Native contract: {@code moe_combine.h}.
+ * The sum runs in f32 in ascending order of p, then the shared term, and is rounded once. A token
+ * gets the same bits in any batch and with any instruction set. Native contract: {@code
+ * moe_combine.h}.
  */
 public final class MoeCombine {
   private MoeCombine() {}
@@ -34,8 +35,8 @@ public final class MoeCombine {
    * @param expertOutput [at least numRows, hiddenSize] f32, rows sorted by expert
    * @param routing the router's choices
    * @param plan built from this routing
-   * @param shared [numTokens, hiddenSize] f32, the shared experts' output; null: none
-   * @param sharedGateLogits [numTokens, 1] f32; null: shared counts in full
+   * @param shared [numTokens, hiddenSize] f32, the output of the shared experts, or null for none
+   * @param sharedGateLogits [numTokens, 1] f32, or null to add shared with weight 1
    * @param output [numTokens, hiddenSize] f32 or bf16, overwritten; must not overlap the inputs
    * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
    *     run then
@@ -46,8 +47,8 @@ public final class MoeCombine {
       Tensor expertOutput,
       Routing routing,
       ExpertPlan plan,
-      Tensor shared,
-      Tensor sharedGateLogits,
+      @Nullable Tensor shared,
+      @Nullable Tensor sharedGateLogits,
       Tensor output) {
     NativeCall call = NativeCall.enter();
     try {

@@ -1,16 +1,16 @@
 package org.winnow.op;
 
-import org.winnow.internal.RmsNormArguments;
-import static org.winnow.internal.Internals.address;
-import org.winnow.internal.Internals;
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
+import static org.winnow.internal.Internals.address;
 
 import java.lang.ref.Reference;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
+import org.winnow.internal.RmsNormArguments;
 
 /**
  * Root-mean-square normalisation of rows.

@@ -1,21 +1,21 @@
 package org.winnow.op;
 
-import org.winnow.internal.RopeArguments;
-import static org.winnow.internal.Internals.address;
-import org.winnow.internal.Internals;
-import org.winnow.attention.RopeFrequencies;
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
+import static org.winnow.internal.Internals.address;
 
 import java.lang.ref.Reference;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.attention.RopeFrequencies;
+import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
+import org.winnow.internal.RopeArguments;
 
 /**
- * Rotary position embedding, in place: pair i of a head's rotary part is turned by the angle of its
- * token.
+ * Rotary position embedding in place: rotates pair i of each head's rotary part by the angle of the
+ * token's position.
  *
  * <pre>{@code
  * first'  = first * cos[t, i] - second * sin[t, i]
@@ -38,9 +38,9 @@ public final class Rope {
   /**
    * @param values [numTokens, numHeads, headDim] f32, overwritten
    * @param cos [numTokens, numPairs] f32, from {@link RopeFrequencies#angles}
-   * @param sin [numTokens, numPairs] f32, likewise
-   * @param rotaryOffset where the rotary part, 2 numPairs long, begins in a head; the rest of the
-   *     head stays as it is
+   * @param sin [numTokens, numPairs] f32, from {@link RopeFrequencies#angles}
+   * @param rotaryOffset first element of the rotary part in a head; it has 2 * numPairs elements,
+   *     and the rest of the head is unchanged
    * @throws IllegalArgumentException naming the argument that is wrong; nothing has run then
    * @throws IllegalStateException if a tensor or the backend is closed
    */

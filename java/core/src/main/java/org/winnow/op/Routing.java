@@ -1,6 +1,5 @@
 package org.winnow.op;
 
-import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
 import java.util.Arrays;
 import org.winnow.DType;
@@ -11,13 +10,13 @@ import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
 
 /**
- * What a router chose for a batch of tokens: for each token any number of experts, best first, each
- * with a weight.
+ * A router's choices for a batch of tokens: per token any number of experts, best first, each with
+ * a weight.
  *
  * <p>Token t has the choices {@code tokenOffsets[t]} to {@code tokenOffsets[t + 1]} (exclusive).
- * The tensors are as large as the largest batch so far; of expert ids and weights only the first
- * {@link #numRows()} count. Reusable: routing again overwrites, and replaces a tensor that is too
- * small. For one thread at a time.
+ * Only the first {@link #numRows()} expert ids and weights are valid. A routing can be reused,
+ * which overwrites it. Tensors keep the size of the largest batch; a tensor that is too small is
+ * replaced. For one thread at a time.
  */
 public final class Routing implements AutoCloseable {
   private MirroredTensor tokenOffsets;
@@ -29,13 +28,13 @@ public final class Routing implements AutoCloseable {
   private int numRows;
   private volatile boolean closed;
 
-  /** For backends that compute in the host's memory. */
+  /** A routing in host memory. */
   public Routing() {
     this(TensorMemory.host());
   }
 
   /**
-   * @param memory where the tensors lie: the backend's
+   * @param memory where to allocate: the backend's memory
    */
   public Routing(TensorMemory memory) {
     Resources open = new Resources();
@@ -49,19 +48,19 @@ public final class Routing implements AutoCloseable {
     }
   }
 
-  /** Tokens of the last batch. */
+  /** Number of tokens of the last batch. */
   public int numTokens() {
     return numTokens;
   }
 
-  /** Token-expert pairs of the last batch. */
+  /** Number of token-expert pairs of the last batch. */
   public int numRows() {
     return numRows;
   }
 
   /**
-   * Whether an operation of the backend made these choices, which it then trusts; those that were
-   * {@link #set(int[], int[], float[]) set} are checked where they are used.
+   * Whether an operation wrote these choices. Operations trust such choices; those given to {@link
+   * #set(int[], int[], float[])} they check.
    */
   public boolean isRouted() {
     return routed;
@@ -83,7 +82,7 @@ public final class Routing implements AutoCloseable {
   }
 
   /**
-   * Overwrites this with choices made elsewhere: for a router of one's own.
+   * Overwrites this with the given choices, for a router outside Winnow.
    *
    * @param tokenOffsets [numTokens + 1], ascending from 0 to the number of pairs
    * @param expertIds [numRows], none negative
@@ -117,11 +116,11 @@ public final class Routing implements AutoCloseable {
   }
 
   /**
-   * The distinct experts of the batch, each token's best before any token's second best: the order
-   * to read them ahead in.
+   * The distinct experts of the batch, ordered for reading ahead: all tokens' first choices, then
+   * all second choices, and so on.
    *
    * @param ids overwritten from the beginning
-   * @return how many there are
+   * @return their number
    * @throws IllegalArgumentException if {@code ids} is shorter than the number of experts
    */
   public int distinctExperts(int[] ids) {
@@ -157,7 +156,7 @@ public final class Routing implements AutoCloseable {
     }
   }
 
-  /** Releases the memory; may be called twice, and waits for operations that are running. */
+  /** Waits for running operations, then releases the memory. May be called twice. */
   @Override
   public void close() {
     NativeCall.requireOutside();
@@ -171,7 +170,8 @@ public final class Routing implements AutoCloseable {
   }
 
   /**
-   * Makes room; what was chosen before is lost. Not from inside a native call: it may free memory.
+   * Makes room and discards the last choices. Must not be called inside a native call, because it
+   * may free memory.
    */
   void reserve(int tokens, int rows) {
     requireOpen();
@@ -183,7 +183,7 @@ public final class Routing implements AutoCloseable {
     routingWeights = routingWeights.grown(rows);
   }
 
-  /** After a router has written the choices of this many tokens. */
+  /** Records the sizes after a router has written its choices. */
   void set(int tokens, int rows) {
     routed = true;
     numTokens = tokens;

@@ -1,29 +1,29 @@
 package org.winnow.op;
 
-import org.winnow.internal.SamplerArguments;
-import org.winnow.internal.Status;
-import static org.winnow.internal.Internals.address;
-import org.winnow.internal.Internals;
-
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
+import static org.winnow.internal.Internals.address;
 
 import java.lang.ref.Reference;
 import org.winnow.Backend;
 import org.winnow.InvalidLogitsException;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
+import org.winnow.internal.SamplerArguments;
+import org.winnow.internal.Status;
 
 /**
- * Chooses the next token: at temperature 0 the largest logit, otherwise one drawn from {@code
- * softmax(logits / temperature)} restricted to the {@code topK} largest and, of those, to the
- * smallest set of largest ones that holds at least {@code topP} of the mass (Holtzman et al. 2019,
- * arXiv:1904.09751). Of equal logits the smaller index comes first.
+ * Chooses the next token. Temperature 0 chooses the largest logit. Otherwise the token is drawn
+ * from {@code softmax(logits / temperature)}, restricted first to the {@code topK} largest and then
+ * to the fewest largest of these that hold at least {@code topP} of their mass (Holtzman et al.
+ * 2019, arXiv:1904.09751). Of equal logits the smaller index comes first.
  *
- * <p>A draw is the inverse of the cumulative distribution, in order of token, at one uniform number
- * of a SplitMix64 generator: the seed fixes the tokens on every machine and every JDK. Holds the
- * generator's state: for one sequence, one thread. Native contract: {@code sampler.h}.
+ * <p>A draw inverts the cumulative distribution, in order of token index, at one uniform number
+ * from a SplitMix64 generator. The seed therefore determines the tokens on every machine and JDK.
+ * The sampler holds the generator's state, so use one per sequence and from one thread. Native
+ * contract: {@code sampler.h}.
  */
 public final class Sampler {
   private final double temperature;
@@ -32,10 +32,10 @@ public final class Sampler {
   private long state;
 
   /**
-   * @param temperature 0 for the largest logit
+   * @param temperature 0 to choose the largest logit
    * @param topK 0 for no limit
    * @param topP in (0, 1]; 1 for no limit
-   * @param seed of the generator; unused at temperature 0
+   * @param seed seed of the generator; unused at temperature 0
    * @throws IllegalArgumentException naming the value that is wrong
    */
   public Sampler(double temperature, int topK, double topP, long seed) {
@@ -51,7 +51,7 @@ public final class Sampler {
     this.state = seed;
   }
 
-  /** Always the largest logit. */
+  /** A sampler that always chooses the largest logit. */
   public static Sampler greedy() {
     return new Sampler(0, 0, 1, 0);
   }
@@ -60,7 +60,7 @@ public final class Sampler {
    * @param logits [vocabularySize] f32; -infinity is never chosen
    * @return the token
    * @throws InvalidLogitsException naming the first logit that is NaN or +infinity, or if all are
-   *     -infinity; the generator has not moved then
+   *     -infinity; the generator's state is unchanged then
    * @throws IllegalArgumentException if the type or shape is wrong
    * @throws IllegalStateException if the tensor or the backend is closed
    */
@@ -103,7 +103,7 @@ public final class Sampler {
   }
 
   private static InvalidLogitsException refused(Tensor logits, long index) {
-    // all are -infinity where the index is past the end
+    // an index past the end means that all logits are -infinity
     long at = Math.min(index, logits.dim(0) - 1);
     return new InvalidLogitsException(0, at, logits.getFloat(at));
   }

@@ -1,21 +1,21 @@
 package org.winnow.op;
 
-import org.winnow.internal.StridedCopyArguments;
-import static org.winnow.internal.Internals.address;
-import org.winnow.internal.Internals;
 import static org.winnow.DType.F32;
+import static org.winnow.internal.Internals.address;
 
 import java.lang.ref.Reference;
 import org.winnow.Backend;
 import org.winnow.Tensor;
+import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
+import org.winnow.internal.StridedCopyArguments;
 
 /**
- * Copies rows between two strided layouts: rows by token become rows by head.
+ * Copies rows between two strided layouts, for instance from rows by token to rows by head.
  *
  * <pre>{@code
- * destination[destinationOffset + i * destinationOuter + j * destinationInner + c] = source[sourceOffset + i *
- * sourceOuter + j * sourceInner + c]
+ * destination[destinationOffset + i * destinationOuter + j * destinationInner + c]
+ *   = source[sourceOffset + i * sourceOuter + j * sourceInner + c]
  * for i in [0, outerSize), j in [0, innerSize), c in [0, width)
  * }</pre>
  *

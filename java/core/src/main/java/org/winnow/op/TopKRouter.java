@@ -1,73 +1,78 @@
 package org.winnow.op;
 
-import org.winnow.internal.ExpertPlanArguments;
-import org.winnow.internal.Status;
-import org.winnow.internal.TopKRouterArguments;
-import static org.winnow.internal.Internals.address;
-import static org.winnow.internal.Internals.addressOrNull;
-import org.winnow.internal.Internals;
-
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
+import static org.winnow.internal.Internals.address;
+import static org.winnow.internal.Internals.addressOrNull;
 
 import java.lang.ref.Reference;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.InvalidLogitsException;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.internal.ExpertPlanArguments;
+import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
+import org.winnow.internal.Status;
+import org.winnow.internal.TopKRouterArguments;
 
 /**
- * Chooses the experts of each token, with weights, by one of these rules on the router's logits z:
+ * Chooses experts and their weights for each token. The choice follows one of these rules on the
+ * router's logits z:
  *
  * <ul>
- *   <li>{@linkplain #softmax softmax}: p = softmax(z), the topK largest; weights p, renormalised
- *       over the kept ones unless told otherwise. Softmax over the topK logits alone is the same
- *       thing. Shazeer et al. 2017, arXiv:1701.06538; Switch: {@code
+ *   <li>{@linkplain #softmax softmax}: p = softmax(z) and the topK largest p are chosen. The
+ *       weights are p, renormalised over the choices by default, which equals softmax over the topK
+ *       logits alone. Shazeer et al. 2017, arXiv:1701.06538. Switch Transformer is {@code
  *       softmax(1).renormalise(false)}.
- *   <li>{@linkplain #sigmoid sigmoid}: s = sigmoid(z), the topK largest s + bias in the best
- *       groups; weights s, renormalised, times a factor. DeepSeek-V3, arXiv:2412.19437, eq.
- *       (13)-(16).
- *   <li>{@linkplain #sparsemax sparsemax}: the projection of z onto the simplex, zero for most
- *       experts. Martins and Astudillo 2016, arXiv:1602.02068.
- *   <li>{@linkplain #threshold threshold}: the experts above a threshold.
+ *   <li>{@linkplain #sigmoid sigmoid}: s = sigmoid(z) and the topK largest s + bias in the best
+ *       groups are chosen. The weights are s, renormalised and multiplied by a factor. DeepSeek-V3,
+ *       arXiv:2412.19437, eq. (13)-(16).
+ *   <li>{@linkplain #sparsemax sparsemax}: the weights are the projection of z onto the simplex,
+ *       which is zero for most experts; the others are chosen. Martins and Astudillo 2016,
+ *       arXiv:1602.02068.
+ *   <li>{@linkplain #threshold threshold}: experts with a logit above a threshold are chosen.
  * </ul>
  *
- * <p>Any rule may keep fewer: {@link Builder#topP}, {@link Builder#minP}, {@link
- * Builder#skipBelow}. Larger value first, then smaller index; -0 equals +0. The same bits for every
- * instruction set, batch and number of threads. Immutable. Native contract: {@code top_k_router.h}.
+ * <p>{@link Builder#topP}, {@link Builder#minP} and {@link Builder#skipBelow} drop some of the
+ * choices. Choices are ordered by descending value, equal values by ascending index; -0 equals +0.
+ * Results have the same bits for every instruction set, batch and number of threads. Immutable.
+ * Native contract: {@code top_k_router.h}.
  */
 public final class TopKRouter {
   /**
-   * How logits become weights. The order is that of {@code winnow::RouterScore} in {@code
+   * Function from logits to weights. The order is that of {@code winnow::RouterScore} in {@code
    * top_k_router.h}.
    */
   public enum Score {
     SOFTMAX,
     SIGMOID,
     SPARSEMAX,
-    /** z for experts with z above the threshold. */
+    /** z, for experts with z above the threshold. */
     HARD_THRESHOLD,
-    /** z - threshold for these. */
+    /** z - threshold, for experts with z above the threshold. */
     SHIFTED_THRESHOLD
   }
 
   /**
-   * What a group of experts is chosen by: its largest selection value, or the sum of its two
-   * largest. The order is that of the contract.
+   * Function that ranks groups of experts by their experts' selection values, which are scores plus
+   * correction bias. The order is that of the contract.
    */
   public enum GroupScore {
-    /** DeepSeek-V2's. */
+    /** The largest value in the group, as in DeepSeek-V2. */
     MAX,
-    /** DeepSeek-V3's. */
+    /** The sum of the two largest values in the group, as in DeepSeek-V3. */
     SUM_OF_TOP_TWO
   }
 
-  /** What happens to a token with no expert above the threshold. */
+  /** Treatment of a token that has no expert above the threshold. */
   public enum EmptyPolicy {
-    /** It goes to its largest logit, with weight 1. */
+    /**
+     * The token gets the expert with its largest logit. The weight is 1 times the scaling factor.
+     */
     FALLBACK_TOP1,
-    /** It goes to no expert. */
+    /** The token gets no expert. */
     ZERO
   }
 
@@ -77,26 +82,29 @@ public final class TopKRouter {
     this.options = options;
   }
 
-  /** The topK most probable experts. */
+  /** Chooses the topK most probable experts. */
   public static Builder softmax(int topK) {
     return new Builder(Score.SOFTMAX, topK);
   }
 
-  /** The topK experts with the largest sigmoid. */
+  /** Chooses the topK experts with the largest sigmoid. */
   public static Builder sigmoid(int topK) {
     return new Builder(Score.SIGMOID, topK);
   }
 
-  /** The support of sparsemax; {@link Builder#maxExperts} caps it. */
+  /**
+   * Chooses the experts with a positive sparsemax. {@link Builder#maxExperts} limits their number.
+   */
   public static Builder sparsemax() {
     return new Builder(Score.SPARSEMAX, Integer.MAX_VALUE);
   }
 
   /**
-   * The experts whose logit exceeds a threshold; {@link Builder#maxExperts} caps their number.
+   * Chooses the experts whose logit exceeds a threshold. {@link Builder#maxExperts} limits their
+   * number.
    *
-   * @param score {@link Score#HARD_THRESHOLD} (not with a negative threshold, which would give
-   *     negative weights) or {@link Score#SHIFTED_THRESHOLD}
+   * @param score {@link Score#SHIFTED_THRESHOLD}, or {@link Score#HARD_THRESHOLD} with a threshold
+   *     of at least 0, because a negative one would give negative weights
    */
   public static Builder threshold(Score score, float threshold) {
     if (score != Score.HARD_THRESHOLD && score != Score.SHIFTED_THRESHOLD) {
@@ -120,7 +128,7 @@ public final class TopKRouter {
    *
    * @param logits [numTokens, numExperts] f32
    * @param output overwritten
-   * @throws IllegalArgumentException naming the argument that is wrong, and if there are fewer
+   * @throws IllegalArgumentException naming the argument that is wrong, or if there are fewer
    *     experts than the rule chooses; nothing has run then
    * @throws InvalidLogitsException naming the first token whose logits hold a NaN or have no finite
    *     maximum; the output is empty then
@@ -141,10 +149,11 @@ public final class TopKRouter {
   }
 
   /**
-   * Routes every token and sorts the choices by expert, as {@link #run(Backend, Tensor, Routing)}
-   * and then {@link ExpertPlan#build} do; some backends do both at once for a few tokens.
+   * Routes every token and sorts the choices by expert. This equals {@link #run(Backend, Tensor,
+   * Routing)} followed by {@link ExpertPlan#build}, but some backends run both in one launch for
+   * few tokens.
    *
-   * @param plan overwritten; for as many experts as there are logits
+   * @param plan overwritten; its number of experts becomes that of the logits
    */
   public void run(Backend backend, Tensor logits, Routing output, ExpertPlan plan) {
     int numTokens = reserve(logits, output);
@@ -158,7 +167,7 @@ public final class TopKRouter {
       TopKRouterArguments arguments = describe(call, logits, output);
       ExpertPlanArguments planned = call.arguments().expertPlan;
       plan.describe(output, planned);
-      Status status = Internals.kernels(backend).topKRouterWithPlan(arguments, planned);
+      @Nullable Status status = Internals.kernels(backend).topKRouterWithPlan(arguments, planned);
       if (status != null) {
         finish(status, arguments, numTokens, output);
         plan.setNotReadBack(output);
@@ -226,13 +235,13 @@ public final class TopKRouter {
   /**
    * Checks that the rule fits this many experts.
    *
-   * @throws IllegalArgumentException naming what does not fit
+   * @throws IllegalArgumentException naming the option that does not fit
    */
   public void requireExperts(long numExperts) {
     options.check(numExperts);
   }
 
-  /** Whether every token gets the same number of experts, whatever its logits. */
+  /** Whether every token gets the same number of experts for any logits. */
   public boolean choosesFixedNumber() {
     return (score() == Score.SOFTMAX || score() == Score.SIGMOID)
         && topP() == 0
@@ -240,7 +249,7 @@ public final class TopKRouter {
         && skipBelow() == 0;
   }
 
-  /** The most experts that a token can get, of this many. */
+  /** The maximum number of experts per token, of this many experts. */
   public int topK(long numExperts) {
     return (int) Math.min(options.topK, numExperts);
   }
@@ -249,17 +258,20 @@ public final class TopKRouter {
     return options.score;
   }
 
-  /** Added to the scores that experts are chosen by, or null. */
-  public Tensor correctionBias() {
+  /** The bias added to the scores that rank the experts, or null. */
+  public @Nullable Tensor correctionBias() {
     return options.correctionBias;
   }
 
-  /** The fewest experts that the adaptive rules leave. */
+  /**
+   * The minimum number of experts that {@link Builder#topP}, {@link Builder#minP} and {@link
+   * Builder#skipBelow} leave.
+   */
   public int minExperts() {
     return options.minExperts;
   }
 
-  /** 1: no groups. */
+  /** Number of expert groups; 1 means no groups. */
   public int numExpertGroups() {
     return options.numExpertGroups;
   }
@@ -288,24 +300,26 @@ public final class TopKRouter {
     return options.emptyPolicy;
   }
 
-  /** 0: off, as for the next two. */
+  /** See {@link Builder#topP}; 0 if off. */
   public float topP() {
     return options.topP;
   }
 
+  /** See {@link Builder#minP}; 0 if off. */
   public float minP() {
     return options.minP;
   }
 
+  /** See {@link Builder#skipBelow}; 0 if off. */
   public float skipBelow() {
     return options.skipBelow;
   }
 
-  /** The options of a router; each has the default that its method names. */
+  /** Builds a router. Each method documents its default. */
   public static final class Builder {
     private final Score score;
     private int topK;
-    private Tensor correctionBias;
+    private @Nullable Tensor correctionBias;
     private int minExperts = 1;
     private int numExpertGroups = 1;
     private int topKGroups = 1;
@@ -341,8 +355,8 @@ public final class TopKRouter {
     }
 
     /**
-     * Whether the kept weights are scaled to sum 1. Default: true. Sigmoid adds 1e-20 to the sum,
-     * as DeepSeek-V3 does.
+     * Whether the weights of the choices are scaled to sum to 1. Default: true. The sigmoid rule
+     * adds 1e-20 to the sum, as DeepSeek-V3 does.
      */
     public Builder renormalise(boolean renormalises) {
       renormalise = renormalises;
@@ -358,10 +372,10 @@ public final class TopKRouter {
     }
 
     /**
-     * Softmax and sigmoid: what is added to the scores that experts are chosen by; weights come
-     * from the scores without it. Default: none.
+     * Softmax and sigmoid only: adds a bias to the scores that rank the experts. The weights are
+     * computed without it. Default: none.
      *
-     * @param bias [numExperts] f32, finite; the caller's, open while the router is used
+     * @param bias [numExperts] f32, finite; the caller keeps it open while the router is used
      */
     public Builder correctionBias(Tensor bias) {
       requireScore("correctionBias", Score.SOFTMAX, Score.SIGMOID);
@@ -375,8 +389,8 @@ public final class TopKRouter {
     }
 
     /**
-     * Softmax and sigmoid: experts in equal consecutive groups, of which only those of the best
-     * groups are eligible. Default: one group.
+     * Softmax and sigmoid only: divides the experts into consecutive groups of equal size. Only
+     * experts of the best groups can be chosen. Default: one group.
      */
     public Builder groups(int numGroups, int topKGroups, GroupScore groupScore) {
       requireScore("groups", Score.SOFTMAX, Score.SIGMOID);
@@ -393,8 +407,8 @@ public final class TopKRouter {
     }
 
     /**
-     * Sparsemax and thresholds: the most experts of a token; sparsemax is solved again on the
-     * largest. Default: no limit.
+     * Sparsemax and thresholds only: limits the number of experts per token. Sparsemax is then
+     * computed on the largest logits only. Default: no limit.
      */
     public Builder maxExperts(int maxExperts) {
       requireScore("maxExperts", Score.SPARSEMAX, Score.HARD_THRESHOLD, Score.SHIFTED_THRESHOLD);
@@ -405,7 +419,8 @@ public final class TopKRouter {
     }
 
     /**
-     * The fewest experts that the three rules below leave to a token that had as many. Default: 1.
+     * The minimum number of experts that {@link #topP}, {@link #minP} and {@link #skipBelow} leave
+     * to a token, if it had that many. Default: 1.
      */
     public Builder minExperts(int minExperts) {
       if (minExperts < 1)
@@ -415,28 +430,33 @@ public final class TopKRouter {
     }
 
     /**
-     * Softmax: of the topK, keep the fewest whose probabilities (of all experts) sum to at least p.
-     * Default: off.
+     * Softmax only: of the topK, keeps the fewest most probable experts whose probabilities sum to
+     * at least p. Probabilities are those over all experts. Default: off.
      */
     public Builder topP(float p) {
       topP = share("topP", p, Score.SOFTMAX);
       return this;
     }
 
-    /** Softmax: of the topK, keep those at least p times as probable as the best. Default: off. */
+    /**
+     * Softmax only: of the topK, keeps experts that are at least p times as probable as the best
+     * one. Default: off.
+     */
     public Builder minP(float p) {
       minP = share("minP", p, Score.SOFTMAX);
       return this;
     }
 
-    /** Drop choices whose weight is below this share of the first choice's. Default: off. */
+    /**
+     * Drops choices whose weight is below this share of the first choice's weight. Default: off.
+     */
     public Builder skipBelow(float share) {
       skipBelow = share("skipBelow", share, Score.values());
       return this;
     }
 
     /**
-     * Thresholds: what happens to a token with no expert above. Default: {@link
+     * Thresholds only: treatment of a token that has no expert above the threshold. Default: {@link
      * EmptyPolicy#FALLBACK_TOP1}.
      */
     public Builder whenEmpty(EmptyPolicy policy) {
@@ -451,8 +471,8 @@ public final class TopKRouter {
     public TopKRouter build() {
       if ((topP > 0 || minP > 0) && (correctionBias != null || numExpertGroups > 1)) {
         throw new IllegalArgumentException(
-            "topP and minP must not be combined with correctionBias or groups: probabilities would"
-                + " not descend");
+            "topP and minP must not be combined with correctionBias or groups: choices would not be"
+                + " in descending order of probability");
       }
       return new TopKRouter(new Builder(this));
     }

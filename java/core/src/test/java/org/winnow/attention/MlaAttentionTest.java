@@ -1,8 +1,5 @@
 package org.winnow.attention;
 
-import org.winnow.op.AttentionProblem;
-import org.winnow.op.KvCache;
-import org.winnow.op.Rope;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -10,11 +7,9 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.winnow.Backend;
@@ -23,6 +18,9 @@ import org.winnow.ContractTest;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.layer.Linear;
+import org.winnow.op.AttentionProblem;
+import org.winnow.op.KvCache;
+import org.winnow.op.Rope;
 
 @ContractTest
 public class MlaAttentionTest {
@@ -82,16 +80,12 @@ public class MlaAttentionTest {
     MlaWorkspace workspace = keep(new MlaWorkspace());
     KvCache plainCache = keep(new KvCache(backend.memory(), 1, 1, LATENT + ROPE, LATENT, 10));
     assertThatThrownBy(
-            () ->
-                model.mla.run(
-                    backend, hidden, plainCache, 0, angles, angles, workspace, output))
+            () -> model.mla.run(backend, hidden, plainCache, 0, angles, angles, workspace, output))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("cache must hold latents of 5 + 2, found keys and values");
     KvCache narrow = keep(KvCache.ofLatents(backend.memory(), 1, 4, 2, 10));
     assertThatThrownBy(
-            () ->
-                model.mla.run(
-                    backend, hidden, narrow, 0, angles, angles, workspace, output))
+            () -> model.mla.run(backend, hidden, narrow, 0, angles, angles, workspace, output))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("cache must hold latents of 5 + 2, found 4 + 2");
     var geometry =
@@ -102,9 +96,7 @@ public class MlaAttentionTest {
     workspace.close();
     KvCache cache = keep(KvCache.ofLatents(backend.memory(), 1, LATENT, ROPE, 10));
     assertThatThrownBy(
-            () ->
-                model.mla.run(
-                    backend, hidden, cache, 0, angles, angles, workspace, output))
+            () -> model.mla.run(backend, hidden, cache, 0, angles, angles, workspace, output))
         .isInstanceOf(IllegalStateException.class)
         .hasMessage("workspace is closed");
   }

@@ -1,14 +1,9 @@
 package org.winnow.moe;
 
-import org.winnow.op.Activation;
-import org.winnow.op.ExpertPlan;
-import org.winnow.op.Routing;
-import org.winnow.op.TopKRouter;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.file.Path;
-import java.util.List;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -19,9 +14,7 @@ import org.winnow.ScarceMemory;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.Workspace;
-import org.winnow.op.KvCache;
 import org.winnow.attention.MlaAttention;
-import org.winnow.op.Rope;
 import org.winnow.internal.MirroredTensor;
 import org.winnow.layer.FeedForward;
 import org.winnow.layer.Linear;
@@ -29,6 +22,12 @@ import org.winnow.memory.Checkpoint;
 import org.winnow.memory.EvictionPolicy;
 import org.winnow.memory.ExpertCache;
 import org.winnow.memory.SyntheticExperts;
+import org.winnow.op.Activation;
+import org.winnow.op.ExpertPlan;
+import org.winnow.op.KvCache;
+import org.winnow.op.Rope;
+import org.winnow.op.Routing;
+import org.winnow.op.TopKRouter;
 
 /**
  * What is made of several pieces of memory leaves none behind if one of them cannot be had, and
@@ -134,11 +133,9 @@ class MemoryRunsOutTest {
     try (Workspace workspace = new Workspace(memory)) {
       workspace.get(DType.F32, 4, 3);
       scarce.allocationsLeft = 0;
-      assertThatThrownBy(() -> workspace.get(DType.F32, 5, 3))
-          .isInstanceOf(BudgetException.class);
+      assertThatThrownBy(() -> workspace.get(DType.F32, 5, 3)).isInstanceOf(BudgetException.class);
       scarce.allocationsLeft = 1;
       assertThat(workspace.get(DType.F32, 4, 3).isClosed()).isFalse();
     }
   }
-
 }

@@ -1,6 +1,5 @@
 package org.winnow.moe;
 
-import org.winnow.op.TopKRouter;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -29,6 +28,7 @@ import org.winnow.memory.ExpertCache;
 import org.winnow.memory.ExpertStore;
 import org.winnow.memory.RangeReader;
 import org.winnow.memory.SyntheticExperts;
+import org.winnow.op.TopKRouter;
 
 /**
  * MoE layers whose experts come from a file through one cache: the budget changes what is read and

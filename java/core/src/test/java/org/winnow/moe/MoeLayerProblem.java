@@ -1,7 +1,5 @@
 package org.winnow.moe;
 
-import org.winnow.op.Activation;
-import org.winnow.op.TopKRouter;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -14,6 +12,8 @@ import org.winnow.Float16;
 import org.winnow.Tensor;
 import org.winnow.layer.FeedForward;
 import org.winnow.layer.Linear;
+import org.winnow.op.Activation;
+import org.winnow.op.TopKRouter;
 
 /**
  * A MoE layer with random weights (softmax router, renormalised; gated SiLU experts), and the exact

@@ -1,8 +1,5 @@
 package org.winnow.moe;
 
-import org.winnow.op.ExpertMatrices;
-import org.winnow.op.Routing;
-import org.winnow.op.TopKRouter;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -25,6 +22,9 @@ import org.winnow.ExpertReadException;
 import org.winnow.InvalidLogitsException;
 import org.winnow.Tensor;
 import org.winnow.layer.Linear;
+import org.winnow.op.ExpertMatrices;
+import org.winnow.op.Routing;
+import org.winnow.op.TopKRouter;
 
 @ContractTest
 public class MoeLayerTest {

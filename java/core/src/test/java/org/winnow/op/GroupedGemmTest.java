@@ -91,7 +91,9 @@ public class GroupedGemmTest {
                                             new Form(
                                                 weight == WeightFormat.F32 ? DType.F32 : DType.BF16,
                                                 weight,
-                                                weight == WeightFormat.BF16 ? DType.BF16 : DType.F32,
+                                                weight == WeightFormat.BF16
+                                                    ? DType.BF16
+                                                    : DType.F32,
                                                 true,
                                                 weight != WeightFormat.BF16,
                                                 activation)))));
@@ -221,7 +223,8 @@ public class GroupedGemmTest {
   @ParameterizedTest
   @EnumSource(names = {"F32", "BF16"})
   void infinitiesAndNansInOneRowStayInThatRow(DType inputType) {
-    Form form = new Form(inputType, WeightFormat.of(inputType), DType.F32, true, false, Activation.SILU);
+    Form form =
+        new Form(inputType, WeightFormat.of(inputType), DType.F32, true, false, Activation.SILU);
     try (var p = GroupedGemmProblem.reals(backend, form, new Random(5), new int[] {6}, 40, 7)) {
       int poisoned = p.source(2);
       p.input().setFloat(poisoned * 40L + 39, Float.NaN);

@@ -1,6 +1,5 @@
 package org.winnow.op;
 
-import org.winnow.attention.RopeFrequencies;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -12,6 +11,7 @@ import org.winnow.Backend;
 import org.winnow.BackendsUnderTest;
 import org.winnow.ContractTest;
 import org.winnow.Tensor;
+import org.winnow.attention.RopeFrequencies;
 
 @ContractTest
 public class RopeTest {

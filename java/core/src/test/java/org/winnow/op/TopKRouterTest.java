@@ -325,8 +325,8 @@ public class TopKRouterTest {
     assertRefused(
         "minExperts must be at least 1, found 0", () -> TopKRouter.softmax(1).minExperts(0));
     assertRefused(
-        "topP and minP must not be combined with correctionBias or groups: probabilities would not"
-            + " descend",
+        "topP and minP must not be combined with correctionBias or groups: choices would not be in"
+            + " descending order of probability",
         () -> TopKRouter.softmax(1).topP(0.5f).correctionBias(bias).build());
     bias.setFloat(3, Float.NaN);
     assertRefused(

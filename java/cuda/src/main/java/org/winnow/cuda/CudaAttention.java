@@ -2,28 +2,29 @@ package org.winnow.cuda;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.winnow.internal.AttentionArguments;
 
 /**
- * Launches attention_cuda.cu: a block per tile of rows and kv head, and where that leaves the
- * device idle, per split of the keys too; these are then merged by a second launch. The bits do not
- * depend on it. Nothing of a launch that is captured depends on the position, but on the cache's
- * limit: it can be replayed.
+ * Launches attention_cuda.cu with one block per tile of rows and kv head. If that gives too few
+ * blocks for the device, the keys are split among several blocks, and a second launch merges the
+ * parts. Splitting does not change the result's bits. The shape of a captured launch depends on the
+ * cache's limit and not on the position, so the launch can be replayed.
  */
 final class CudaAttention {
-  private static final int BLOCKS_PER_MULTIPROCESSOR = 8; // wanted where keys are split
+  private static final int BLOCKS_PER_MULTIPROCESSOR = 8; // target when keys are split
   private static final int MAX_MERGE_BLOCK = 128;
 
-  /** What the parts of splits may take, if those of one token do not take more. */
+  /** Limit for the memory of all parts of splits, unless one token already needs more. */
   private static final long MAX_PARTS_BYTES = 64L << 20;
 
-  /** A kernel, and the shape of its tile. */
+  /** A kernel and the shape of its tile. */
   private record Form(Kernel kernel, AttentionLaunch.Variant variant) {
     int rows() {
       return variant.rowLanes() * variant.rowsPerLane();
     }
 
-    /** Columns of values that a block holds. */
+    /** Number of value columns that a block computes. */
     int columns() {
       return variant.columnBlocks() * AttentionLaunch.COLUMNS;
     }
@@ -34,7 +35,7 @@ final class CudaAttention {
   }
 
   private final List<Form> forms = new ArrayList<>();
-  private final int narrowColumns; // of the first forms
+  private final int narrowColumns; // columns of the narrow forms, which come first
   private final Kernel merge;
   private final Scratch parts;
   private final CudaContext context;
@@ -103,10 +104,13 @@ final class CudaAttention {
     return ElementGrid.isVector(address, size) ? 1 : 0;
   }
 
-  /** The smallest tile that holds all rows, or the largest, of those that fit. */
+  /**
+   * Of the forms that fit into shared memory: the smallest that holds all rows, or else the
+   * largest.
+   */
   private Form form(int rows, long keyWidth, int valueWidth) {
     boolean isNarrow = valueWidth <= narrowColumns;
-    Form found = null;
+    @Nullable Form found = null;
     for (Form form : forms) {
       if (form.columns() == narrowColumns != isNarrow) continue;
       if (form.sharedBytes(keyWidth) > DeviceLaunch.MAX_SHARED_BYTES) break;
@@ -124,11 +128,12 @@ final class CudaAttention {
   }
 
   /**
-   * How many splits are kept apart: the most that the tokens of a call see at any position up to
-   * the limit, as a captured step needs them. Where these would take too much memory, those up to
-   * the length that the host knows, or 1: a block then takes all splits of its tile.
+   * Number of splits that different blocks compute. A captured step needs the largest number that a
+   * call's tokens can see at any position up to the context limit. If the parts of so many splits
+   * exceed the memory limit, the current length replaces the context limit. If they still exceed
+   * it, the result is 1: each block then computes all splits of its tile.
    *
-   * @param length of the sequence; the limit in a capture
+   * @param length length of the sequence; the context limit in a capture
    */
   static int splits(
       int contextLimit,
@@ -140,7 +145,8 @@ final class CudaAttention {
     long maxBytes =
         Math.max(
             MAX_PARTS_BYTES,
-            AttentionLaunch.partsBytes((long) splits(contextLimit, 1, slidingWindow) * numHeads, valueWidth));
+            AttentionLaunch.partsBytes(
+                (long) splits(contextLimit, 1, slidingWindow) * numHeads, valueWidth));
     long allRows = (long) numTokens * numHeads;
     int splits = splits(contextLimit, numTokens, slidingWindow);
     if (AttentionLaunch.partsBytes(splits * allRows, valueWidth) > maxBytes)
@@ -148,12 +154,15 @@ final class CudaAttention {
     return AttentionLaunch.partsBytes(splits * allRows, valueWidth) > maxBytes ? 1 : splits;
   }
 
-  /** The most splits that the tokens of a call see, in a sequence of up to that length. */
+  /** The largest number of splits that a call's tokens can see in a sequence of that length. */
   private static int splits(int length, int numTokens, int slidingWindow) {
     int all = ceilDiv(length, AttentionLaunch.KEYS_PER_SPLIT);
     if (slidingWindow == 0) return all;
-    long seen = (long) slidingWindow + numTokens - 1; // at any place among the splits
-    return (int) Math.min(all, (seen + AttentionLaunch.KEYS_PER_SPLIT - 2) / AttentionLaunch.KEYS_PER_SPLIT + 1);
+    long seen =
+        (long) slidingWindow + numTokens - 1; // keys in sight; they may begin anywhere in a split
+    return (int)
+        Math.min(
+            all, (seen + AttentionLaunch.KEYS_PER_SPLIT - 2) / AttentionLaunch.KEYS_PER_SPLIT + 1);
   }
 
   private static int ceilDiv(int a, int b) {

@@ -3,6 +3,7 @@ package org.winnow.cuda;
 import static org.bytedeco.cuda.global.cudart.cuMemGetInfo;
 
 import org.bytedeco.javacpp.SizeTPointer;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.BackendUnavailableException;
 import org.winnow.CapturedStep;
@@ -10,33 +11,36 @@ import org.winnow.TensorMemory;
 import org.winnow.internal.Internals;
 
 /**
- * Handwritten kernels on one NVIDIA GPU. Operations are enqueued and return; what gives a value to
- * the host waits for it.
+ * Runs handwritten kernels on one NVIDIA GPU. Calls that return a value to the host block until the
+ * device is done. All other calls are asynchronous.
  *
- * <p>An error that takes the device's context away, an access outside of an allocation for
- * instance, makes the backend unusable: every later call throws a {@link CudaException} that says
- * which call found it.
+ * <p>Some errors destroy the device's context, for instance an access outside of an allocation. The
+ * backend is unusable afterwards: every later call throws a {@link CudaException} that names the
+ * call which detected the error.
  */
 public final class CudaBackend extends Backend {
   static final String NAME = "cuda";
 
   private final CudaContext context;
   private final CudaMemory memory;
-  private final TensorMemory tensors; // of that memory
+  private final TensorMemory tensors; // the same memory for tensors
 
-  /** What the driver needs beside tensors, for kernels, graphs and rounding: of the free memory. */
+  /**
+   * Share of the free memory that stays unused by tensors, for kernels, graphs and the driver's
+   * rounding.
+   */
   private static final double RESERVE_SHARE = 1 / 16.0;
 
-  /** The first device, and nearly all of its memory that is free now. */
+  /** Opens the first device with nearly all of its free memory. */
   public CudaBackend() {
     this(0, Long.MAX_VALUE);
   }
 
   /**
-   * @param device its {@link CudaDevice#ordinal}
-   * @param budgetBytes the most that tensors on it may take; no more than 15/16 of what is free
-   *     now: kernels, graphs and the driver's rounding take room beside them
-   * @throws BackendUnavailableException with the reason if it cannot run the kernels
+   * @param device the device's {@link CudaDevice#ordinal}
+   * @param budgetBytes memory budget for tensors. It is reduced to 15/16 of the free memory if it
+   *     is larger, because kernels, graphs and the driver's rounding need memory too
+   * @throws BackendUnavailableException with the reason if the device cannot run the kernels
    * @throws IllegalArgumentException if there is no such device, or the budget is negative
    */
   public CudaBackend(int device, long budgetBytes) {
@@ -44,8 +48,8 @@ public final class CudaBackend extends Backend {
   }
 
   /**
-   * As {@link #CudaBackend(int, long)}, with one path for grouped products: the same bits whatever
-   * the batch.
+   * As {@link #CudaBackend(int, long)}, with one kernel for all grouped GEMMs, so that results have
+   * the same bits in any batch.
    */
   public CudaBackend(int device, long budgetBytes, GroupedGemmPath groupedGemmPath) {
     if (budgetBytes < 0)
@@ -57,7 +61,7 @@ public final class CudaBackend extends Backend {
     String cause = devices.get(device).unsuitability();
     if (cause != null) throw new BackendUnavailableException(NAME, cause);
     context = new CudaContext(devices.get(device));
-    CudaMemory opened = null;
+    @Nullable CudaMemory opened = null;
     try {
       opened = new CudaMemory(context, Math.min(budgetBytes, availableBytes()));
       memory = opened;
@@ -88,7 +92,7 @@ public final class CudaBackend extends Backend {
     return context.device().toString();
   }
 
-  /** What it runs on. */
+  /** The device that runs the operations. */
   public CudaDevice device() {
     return context.device();
   }
@@ -98,20 +102,20 @@ public final class CudaBackend extends Backend {
     return tensors;
   }
 
-  /** The most that tensors on the device may take. */
+  /** Memory budget for tensors on the device. */
   public long budgetBytes() {
     return memory.budgetBytes();
   }
 
-  /** What they take now. */
+  /** Bytes that tensors on the device use now. */
   public long usedBytes() {
     return memory.usedBytes();
   }
 
   /**
-   * A CUDA graph; other threads' operations wait until the step is captured. What a run of it is
-   * refused, a token id outside of its table for instance, is thrown by the next {@link
-   * org.winnow.op.Sampler#sample}.
+   * Captures a CUDA graph. Other threads' operations wait until the capture ends. Errors that
+   * kernels of a captured step find, for instance a token id outside of the table, are thrown by
+   * the next {@link org.winnow.op.Sampler#sample}.
    */
   @Override
   public CapturedStep capture(Runnable step) {

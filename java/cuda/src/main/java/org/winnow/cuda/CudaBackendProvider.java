@@ -1,11 +1,13 @@
 package org.winnow.cuda;
 
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.BackendProvider;
 
 /**
- * Opens a {@link CudaBackend}: available where the driver finds a device that can run the kernels.
+ * Opens a {@link CudaBackend}. It is available if the driver finds a device that can run the
+ * kernels.
  */
 public final class CudaBackendProvider implements BackendProvider {
   @Override
@@ -19,7 +21,7 @@ public final class CudaBackendProvider implements BackendProvider {
   }
 
   @Override
-  public String unavailabilityCause() {
+  public @Nullable String unavailabilityCause() {
     return CudaDriver.unavailabilityCause();
   }
 

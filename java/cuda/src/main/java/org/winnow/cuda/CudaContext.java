@@ -11,20 +11,23 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.locks.ReentrantLock;
 import org.bytedeco.cuda.cudart.CUctx_st;
+import org.jspecify.annotations.Nullable;
 import org.winnow.internal.NativeCall;
 
 /**
- * A device's primary context, its kernels and its streams. One thread at a time issues work: it
- * {@link #enter enters}, which makes the context current for it, and leaves when all is enqueued.
+ * A device's primary context, its kernels and its streams. One thread at a time issues work. It
+ * {@link #enter enters} the context, which makes the context current for this thread, and leaves
+ * after enqueuing its work.
  *
- * <p>An error that takes the context away (an illegal address, say) poisons it: every later use
- * throws, and says which call found it.
+ * <p>Some errors, such as an illegal address, destroy the context and poison this object. Every
+ * later use throws and names the call that detected the error.
  */
 final class CudaContext {
   private final CudaDevice device;
   private final CUctx_st handle = new CUctx_st();
   private final ReentrantLock lock = new ReentrantLock();
-  private final ReentrantLock copyLock = new ReentrantLock(); // taken after the other, if both are
+  private final ReentrantLock copyLock =
+      new ReentrantLock(); // taken after lock by threads that take both
   private final Map<String, KernelModule> modules = new HashMap<>();
   private final Set<CudaGraph> graphs = new HashSet<>();
   private final CudaStream compute;
@@ -32,14 +35,14 @@ final class CudaContext {
   private final Entry computing;
   private final Entry copying;
 
-  /** What lost the context, and the operation that found it. */
+  /** The error that destroyed the context, and the operation that detected it. */
   private record Poison(CudaException cause, String operation) {}
 
-  private String operation = "opening"; // what the thread in the context is about
-  private volatile Poison poison;
+  private String operation = "opening"; // the current operation of the thread in the context
+  private volatile @Nullable Poison poison;
   private boolean capturing;
-  private volatile boolean closed; // nothing begins any more
-  private volatile boolean released; // and all is done
+  private volatile boolean closed; // no new work is accepted
+  private volatile boolean released; // everything is released
 
   CudaContext(CudaDevice device) {
     this.device = device;
@@ -51,14 +54,15 @@ final class CudaContext {
       compute = new CudaStream(this);
       copy = new CudaStream(this);
     } catch (RuntimeException | Error e) {
-      cuDevicePrimaryCtxRelease(CudaDevice.handle(device.ordinal())); // with what was created
+      cuDevicePrimaryCtxRelease(
+          CudaDevice.handle(device.ordinal())); // releases everything created in it
       throw e;
     }
     computing = new Entry(lock, compute);
     copying = new Entry(copyLock, copy);
   }
 
-  /** The right to use a stream of the context until this is closed. */
+  /** Permission to use a stream of the context until this is closed. */
   static final class Entry implements AutoCloseable {
     private final ReentrantLock lock;
     private final CudaStream stream;
@@ -68,7 +72,7 @@ final class CudaContext {
       this.stream = stream;
     }
 
-    /** Where operations run, or copies beside them, in the order of their calls. */
+    /** The stream, which runs its work in the order of the calls. */
     CudaStream stream() {
       return stream;
     }
@@ -90,9 +94,9 @@ final class CudaContext {
   /**
    * Waits until no other thread is in the context, then takes it.
    *
-   * @param what the operation, for messages
+   * @param what the operation's name for messages
    * @throws IllegalStateException if it is closed
-   * @throws CudaException if an earlier call lost it
+   * @throws CudaException if an earlier error destroyed the context
    */
   Entry enter(String what) {
     lock.lock();
@@ -107,8 +111,9 @@ final class CudaContext {
   }
 
   /**
-   * As {@link #enter}, for the stream of copies that run beside operations: not held up by a thread
-   * that issued some and waits for the device. Only events order the two streams.
+   * As {@link #enter}, for the stream of copies that run concurrently with operations. It does not
+   * wait for a thread that has entered the context and waits for the device. Only events order the
+   * two streams.
    */
   Entry enterCopyStream() {
     copyLock.lock();
@@ -127,12 +132,13 @@ final class CudaContext {
 
   private void makeCurrent() {
     requireOpen();
-    if (poison != null) throw poisoned();
+    @Nullable Poison found = poison;
+    if (found != null) throw poisoned(found);
     CudaError.check(cuCtxSetCurrent(handle), "cuCtxSetCurrent");
   }
 
   /**
-   * As {@link #enter}, for what a captured step cannot hold.
+   * As {@link #enter}, for calls that cannot be part of a captured step.
    *
    * @throws IllegalStateException if this thread is capturing a step
    */
@@ -157,7 +163,10 @@ final class CudaContext {
     return closed;
   }
 
-  /** Whether nothing of the device can be used any more: closed, or lost to an error. */
+  /**
+   * Whether the device can no longer be used, because this is closed or an error destroyed the
+   * context.
+   */
   boolean isGone() {
     return closed || poison != null;
   }
@@ -170,7 +179,7 @@ final class CudaContext {
     this.capturing = capturing;
   }
 
-  /** A kernel of {@code <module>_cuda.cu}; nothing is loaded before it is first launched. */
+  /** A kernel of {@code <module>_cuda.cu}. Its module is loaded at the first launch. */
   Kernel kernel(String module, String name) {
     return new Kernel(this, module, name);
   }
@@ -180,24 +189,22 @@ final class CudaContext {
   }
 
   /**
-   * @throws CudaException unless the call succeeded; if it found the context lost, all later uses
-   *     throw too
+   * @throws CudaException unless the call succeeded; if the error destroyed the context, all later
+   *     uses throw too
    */
   void check(int status, String call) {
     if (status != CudaError.SUCCESS) throw failure(status, call, "");
   }
 
-  /** The exception for a call that failed; poisons the context if that is lost. */
+  /** The exception for a failed call. Poisons this if the error destroyed the context. */
   CudaException failure(int status, String call, String detail) {
     CudaException failure = CudaError.exception(status, call, detail);
     if (poison == null && CudaError.isSticky(status))
-      poison =
-          new Poison(
-              failure, lock.isHeldByCurrentThread() ? operation : "a copy beside operations");
+      poison = new Poison(failure, lock.isHeldByCurrentThread() ? operation : "a concurrent copy");
     return failure;
   }
 
-  private CudaException poisoned() {
+  private CudaException poisoned(Poison poison) {
     return new CudaException(
         "backend "
             + name()
@@ -210,13 +217,13 @@ final class CudaContext {
         poison.cause);
   }
 
-  /** Keeps a graph until it or the context is closed. Called inside the context. */
+  /** Registers a graph, which closing the context destroys. Called inside the context. */
   CudaGraph adopt(CudaGraph graph) {
     graphs.add(graph);
     return graph;
   }
 
-  /** Whether a captured step may run again. */
+  /** Whether there are captured steps, which may run again. */
   boolean hasGraphs() {
     return !graphs.isEmpty();
   }
@@ -225,34 +232,36 @@ final class CudaContext {
     graphs.remove(graph);
   }
 
-  /** Waits for all work. */
+  /** Waits for all work on both streams. */
   void synchronize() {
     compute.synchronize();
     copy.synchronize();
   }
 
   /**
-   * Waits for all work, then releases everything. May be called twice, and from several threads:
-   * returns when all is released.
+   * Waits for all work, then releases everything. May be called twice and from several threads;
+   * every call returns after everything is released.
    *
-   * @param memory of this context; null if opening the backend failed before there was one
-   * @throws IllegalStateException in a call that is running; nothing is closed then
+   * @param memory memory of this context; null if opening the backend failed before it existed
+   * @throws IllegalStateException if this thread is inside a call; nothing is closed then
    */
-  void close(CudaMemory memory) {
+  void close(@Nullable CudaMemory memory) {
     if (released) return;
     if (lock.isHeldByCurrentThread()) refuseInCapture("closing the backend");
     NativeCall.awaitRunning();
     lock.lock();
     closed = true;
     lock.unlock();
-    NativeCall.awaitRunning(); // those that fill pinned memory; nothing begins any more
+    NativeCall
+        .awaitRunning(); // waits for calls that fill pinned memory; new ones find the context
+                         // closed
     lock.lock();
     copyLock.lock();
     try {
-      if (released) return; // by another thread meanwhile
+      if (released) return; // another thread did it
       cuCtxSetCurrent(handle);
       if (poison == null) awaitLastWork();
-      // Statuses are not looked at: all that can fail here is a context that is lost.
+      // Statuses are ignored: these calls fail only if the context is destroyed.
       graphs.forEach(CudaGraph::destroy);
       modules.values().forEach(KernelModule::close);
       if (memory != null) memory.close();
@@ -267,8 +276,8 @@ final class CudaContext {
   }
 
   /**
-   * An error of the last operations is thrown to nobody who could use it: they wrote memory that
-   * goes.
+   * Waits for both streams. Errors are ignored, because they concern results that are about to be
+   * released.
    */
   private void awaitLastWork() {
     cuStreamSynchronize(compute.handle());

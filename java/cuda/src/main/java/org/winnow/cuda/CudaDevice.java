@@ -14,18 +14,19 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import org.bytedeco.javacpp.SizeTPointer;
+import org.jspecify.annotations.Nullable;
 import org.winnow.BackendUnavailableException;
 
 /**
- * A GPU that the driver sees.
+ * A GPU that the driver reports.
  *
- * @param ordinal its number, from 0
- * @param name as its maker calls it
- * @param computeMajor of its compute capability, 9 of 9.0
- * @param computeMinor of its compute capability, 0 of 9.0
- * @param multiprocessors how many it has
- * @param sharedBytesPerBlock the shared memory that a block may ask for
- * @param memoryBytes all of its memory
+ * @param ordinal number of the device, from 0
+ * @param name product name
+ * @param computeMajor major number of the compute capability, the 9 of 9.0
+ * @param computeMinor minor number of the compute capability, the 0 of 9.0
+ * @param multiprocessors number of multiprocessors
+ * @param sharedBytesPerBlock maximum shared memory per block
+ * @param memoryBytes total memory
  */
 public record CudaDevice(
     int ordinal,
@@ -36,7 +37,7 @@ public record CudaDevice(
     int sharedBytesPerBlock,
     long memoryBytes) {
   /**
-   * All devices of this machine, those that cannot run the kernels too.
+   * All devices of this machine, including those that cannot run the kernels.
    *
    * @throws BackendUnavailableException with the reason if there is no driver, or no device that
    *     can run the kernels
@@ -51,7 +52,7 @@ public record CudaDevice(
     return devices;
   }
 
-  /** Asks the driver, which has been initialised. */
+  /** Queries the driver, which must be initialised. */
   static CudaDevice query(int ordinal) {
     int device = handle(ordinal);
     byte[] name = new byte[256];
@@ -83,8 +84,8 @@ public record CudaDevice(
     return value[0];
   }
 
-  /** Null if it can run the kernels, else why not. */
-  String unsuitability() {
+  /** Null if the device can run the kernels, otherwise the reason why not. */
+  @Nullable String unsuitability() {
     if (computeMajor >= CudaDriver.MIN_COMPUTE_MAJOR) return null;
     return "device "
         + this

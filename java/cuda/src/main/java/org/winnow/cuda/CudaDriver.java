@@ -7,24 +7,25 @@ import static org.bytedeco.cuda.global.cudart.cuInit;
 import java.util.List;
 import org.bytedeco.cuda.global.cudart;
 import org.bytedeco.javacpp.Loader;
+import org.jspecify.annotations.Nullable;
 import org.winnow.cpu.NativeLibrary;
 
 /**
- * Whether this machine's driver can run the backend, found out step by step: a step is taken only
- * when those before it succeeded, because the presets cannot be loaded without a driver, and a call
- * of a function that the driver lacks would end the process.
+ * Finds out whether this machine's driver can run the backend. The checks run in order, and each
+ * one requires that all earlier ones succeeded: the JavaCPP presets cannot be loaded without a
+ * driver, and calling a function that the driver lacks would end the process.
  *
- * <p>Finding out loads the driver and the presets into the process, which keeps them, and
- * initialises the driver; it asks for the driver's version and for the devices and their
- * properties. It changes nothing else: no context is made, no memory taken on a device.
+ * <p>The checks load the driver and the presets, which stay loaded, and initialise the driver. They
+ * query the driver's version, the devices and their properties. They create no context and allocate
+ * no device memory.
  */
 final class CudaDriver {
-  /** What the kernels were compiled with, and the first driver that is promised to run them. */
+  /** CUDA version that compiled the kernels, and the lowest one that the driver must support. */
   static final int MIN_VERSION = 13000;
 
   static final int MIN_COMPUTE_MAJOR = 8;
 
-  /** The functions that the backend calls, as the driver exports them. */
+  /** The names of all driver functions that the backend calls. */
   static final List<String> FUNCTIONS =
       List.of(
           "cuCtxSetCurrent",
@@ -73,13 +74,15 @@ final class CudaDriver {
   private static final String RUNTIME_LIBRARY = "libcudart.so.13";
   private static final String PRESETS_VERSION = "13.1-9.19-1.5.13";
 
-  private static String cause; // why not, once known
+  private static @Nullable String cause; // result of probe
   private static boolean probed;
 
   private CudaDriver() {}
 
-  /** Null if the driver is there with a device that can run the kernels, else why not. */
-  static synchronized String unavailabilityCause() {
+  /**
+   * Null if there is a driver and a device that can run the kernels, otherwise the reason why not.
+   */
+  static synchronized @Nullable String unavailabilityCause() {
     if (!probed) {
       cause = probe();
       probed = true;
@@ -87,7 +90,7 @@ final class CudaDriver {
     return cause;
   }
 
-  private static String probe() {
+  private static @Nullable String probe() {
     cause = NativeLibrary.unavailabilityCause();
     if (cause == null) cause = libraryCause();
     if (cause == null) cause = presetsCause();
@@ -96,8 +99,8 @@ final class CudaDriver {
     return cause == null ? KernelModule.absenceCause() : cause;
   }
 
-  /** Opens the library and looks for its functions; calls none. */
-  private static String libraryCause() {
+  /** Loads the library and looks up its functions, without calling any. */
+  private static @Nullable String libraryCause() {
     try {
       Loader.loadGlobal(DRIVER_LIBRARY);
     } catch (UnsatisfiedLinkError e) {
@@ -118,7 +121,7 @@ final class CudaDriver {
     return null;
   }
 
-  private static String presetsCause() {
+  private static @Nullable String presetsCause() {
     try {
       Loader.load(cudart.class);
       return null;
@@ -127,7 +130,7 @@ final class CudaDriver {
     }
   }
 
-  /** What to add, from what the loader said. */
+  /** Message that names the missing part, derived from the loader's error. */
   static String presetsCause(LinkageError error) {
     for (Throwable t = error; t != null; t = t.getCause()) {
       if (t.getMessage() != null && t.getMessage().contains(RUNTIME_LIBRARY)) {
@@ -152,7 +155,7 @@ final class CudaDriver {
         + ":linux-x86_64 (Maven: <classifier>linux-x86_64</classifier>, <scope>runtime</scope>)";
   }
 
-  private static String versionCause() {
+  private static @Nullable String versionCause() {
     int[] version = new int[1];
     int status = cuDriverGetVersion(version);
     if (status != CudaError.SUCCESS) return refusal("cuDriverGetVersion", status);
@@ -168,13 +171,13 @@ final class CudaDriver {
     return status == CudaError.SUCCESS ? null : refusal("cuInit", status);
   }
 
-  /** The first device that will do is enough. */
-  private static String deviceCause() {
+  /** One suitable device is enough. */
+  private static @Nullable String deviceCause() {
     int[] count = new int[1];
     int status = cuDeviceGetCount(count);
     if (status != CudaError.SUCCESS) return refusal("cuDeviceGetCount", status);
     if (count[0] == 0) return "no GPU: the NVIDIA driver finds no device";
-    String cause = null;
+    @Nullable String cause = null;
     for (int ordinal = 0; ordinal < count[0]; ordinal++) {
       try {
         cause = CudaDevice.query(ordinal).unsuitability();

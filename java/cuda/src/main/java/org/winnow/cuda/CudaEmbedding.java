@@ -6,16 +6,19 @@ import org.winnow.DType;
 import org.winnow.internal.EmbeddingArguments;
 import org.winnow.internal.Status;
 
-/** Launches embedding_cuda.cu: a row of blocks per token; many token ids are checked before. */
+/**
+ * Launches embedding_cuda.cu with one row of blocks per token. For many tokens, an earlier launch
+ * checks the ids.
+ */
 final class CudaEmbedding {
   private static final int BLOCK = 128;
   private static final int MAX_CHECKED_BY_ALL = 512; // four ids per thread
 
   private final CudaContext context;
   private final Kernel check;
-  private final Map<Integer, Kernel> kernels = new HashMap<>(); // by the table's type
+  private final Map<Integer, Kernel> kernels = new HashMap<>(); // key: type of the table
   private final ReadBack refused;
-  private final LateRefusals late; // of captured steps
+  private final LateRefusals late; // for captured steps
 
   CudaEmbedding(CudaContext context, CudaMemory memory, LateRefusals late) {
     this.context = context;
@@ -26,7 +29,7 @@ final class CudaEmbedding {
     this.late = late;
   }
 
-  /** Waits for the check of the token ids, but in a capture. */
+  /** Waits for the check of the token ids, except in a capture. */
   Status launch(CudaStream stream, EmbeddingArguments arguments) {
     long numTokens = arguments.numTokens();
     if (numTokens == 0) return Status.DONE;
@@ -59,7 +62,10 @@ final class CudaEmbedding {
     return Status.REFUSED;
   }
 
-  /** The kernels keep the largest of INT32_MAX - index, so that 0 is none. */
+  /**
+   * Decodes the cell of refused token ids. Kernels store the maximum of INT32_MAX - index, so 0
+   * means none.
+   */
   static int firstWrong(int refused) {
     return Integer.MAX_VALUE - refused;
   }

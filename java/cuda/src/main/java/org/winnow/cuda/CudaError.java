@@ -7,7 +7,7 @@ import java.util.function.ToIntFunction;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.PointerPointer;
 
-/** The one check that every status of the driver goes through. */
+/** Converts driver statuses to exceptions. */
 final class CudaError {
   static final int SUCCESS = 0;
   static final int OUT_OF_MEMORY = 2;
@@ -24,7 +24,7 @@ final class CudaError {
   }
 
   /**
-   * @param detail what else is known, appended to the driver's text
+   * @param detail additional information, appended to the driver's text
    */
   static CudaException exception(int status, String call, String detail) {
     String text = text(status, pointer -> cuGetErrorString(status, pointer), "unknown error");
@@ -32,12 +32,12 @@ final class CudaError {
     return new CudaException(call, status, name, detail.isEmpty() ? text : text + ": " + detail);
   }
 
-  /** For what needed the memory, with the driver's name and text. */
+  /** The error for a failed allocation, with the driver's name and text. */
   static OutOfMemoryError outOfMemory(String need, String call) {
     return new OutOfMemoryError(need + ": " + exception(OUT_OF_MEMORY, call, "").getMessage());
   }
 
-  /** Whether the device context is lost with everything in it, until the process ends. */
+  /** Whether the error destroys the device context for the rest of the process. */
   static boolean isSticky(int status) {
     return switch (status) {
       case 214, // ECC_UNCORRECTABLE

@@ -10,8 +10,8 @@ import static org.bytedeco.cuda.global.cudart.cuEventSynchronize;
 import org.bytedeco.cuda.cudart.CUevent_st;
 
 /**
- * A mark in a stream that the host or another stream can wait for. Before it is first recorded it
- * counts as reached.
+ * A point in a stream that the host or another stream can wait for. An event that was never
+ * recorded counts as reached.
  */
 final class CudaEvent implements AutoCloseable {
   private final CudaContext context;
@@ -26,7 +26,7 @@ final class CudaEvent implements AutoCloseable {
     return handle;
   }
 
-  /** Marks the end of what was issued on the stream so far. */
+  /** Moves this event to the end of the work issued on the stream so far. */
   void record(CudaStream stream) {
     context.check(cuEventRecord(handle, stream.handle()), "cuEventRecord");
   }
@@ -38,7 +38,7 @@ final class CudaEvent implements AutoCloseable {
     return true;
   }
 
-  /** Waits until the mark is reached. */
+  /** Waits until the stream reaches this event. */
   void synchronize() {
     context.check(cuEventSynchronize(handle), "cuEventSynchronize");
   }

@@ -2,7 +2,10 @@ package org.winnow.cuda;
 
 import org.winnow.WinnowException;
 
-/** A call of the CUDA driver failed. The message holds the call, the driver's name and its text. */
+/**
+ * A call of the CUDA driver failed. The message contains the call, the error's name and the
+ * driver's text.
+ */
 public final class CudaException extends WinnowException {
   private static final long serialVersionUID = 1L;
 
@@ -17,7 +20,7 @@ public final class CudaException extends WinnowException {
     this.statusName = statusName;
   }
 
-  /** Every call after one that took the device context away. */
+  /** For every call after an error that destroyed the device context. */
   CudaException(String message, CudaException cause) {
     super(message, cause);
     this.call = cause.call;
@@ -25,17 +28,17 @@ public final class CudaException extends WinnowException {
     this.statusName = cause.statusName;
   }
 
-  /** The driver's function: {@code "cuMemAlloc"}. */
+  /** The driver function, such as {@code "cuMemAlloc"}. */
   public String call() {
     return call;
   }
 
-  /** The driver's number for what went wrong: 700. */
+  /** The driver's error number, such as 700. */
   public int status() {
     return status;
   }
 
-  /** The driver's name for it: {@code "CUDA_ERROR_ILLEGAL_ADDRESS"}. */
+  /** The driver's name of the error, such as {@code "CUDA_ERROR_ILLEGAL_ADDRESS"}. */
   public String statusName() {
     return statusName;
   }

@@ -3,10 +3,14 @@ package org.winnow.cuda;
 import org.winnow.internal.ExpertPlanArguments;
 import org.winnow.internal.Status;
 
-/** Launches expert_plan_cuda.cu: one block for few pairs, else count, offsets, place. */
+/**
+ * Launches expert_plan_cuda.cu: one block for few pairs, otherwise the three kernels count, offsets
+ * and place.
+ */
 final class CudaExpertPlan {
   private static final int MIN_PAIRS_PER_BLOCK = 2048;
-  private static final int MAX_BLOCKS = 256; // one block sums numExperts times as many counts
+  private static final int MAX_BLOCKS =
+      256; // the offsets kernel, one block, adds up MAX_BLOCKS * numExperts counts
   private static final int MAX_SHARED_BYTES = DeviceLaunch.DEFAULT_SHARED_BYTES;
 
   private final CudaContext context;
@@ -15,7 +19,7 @@ final class CudaExpertPlan {
   private final Kernel offsets;
   private final Kernel place;
   private final ReadBack refused;
-  private final LateRefusals late; // of plans that are not waited for
+  private final LateRefusals late; // for plans that the host does not wait for
   private final Scratch blockCounts;
 
   CudaExpertPlan(CudaContext context, CudaMemory memory, LateRefusals late) {
@@ -29,7 +33,7 @@ final class CudaExpertPlan {
     blockCounts = new Scratch(context, memory);
   }
 
-  /** Waits only to check a caller's own routing. */
+  /** Waits only if the caller wrote the routing, to check it. */
   Status launch(CudaStream stream, ExpertPlanArguments arguments) {
     int numRows = Math.toIntExact(arguments.numRows());
     int numExperts = Math.toIntExact(arguments.numExperts());
@@ -66,13 +70,17 @@ final class CudaExpertPlan {
     if (!isWaitedFor(arguments)) return Status.NOT_WAITED;
     refused.read(stream);
     int found = refused.getInt(0);
-    if (found == 0) return Status.NOT_WAITED; // how many experts are active is not read
+    if (found == 0)
+      return Status.NOT_WAITED; // the number of active experts is not copied to the host
     refused.clear(stream);
     arguments.detail(areOffsetsWrong(found) ? numRows : firstWrong(found));
     return Status.REFUSED;
   }
 
-  /** Whether the host checks the routing now; else what is wrong is of {@link LateRefusals}. */
+  /**
+   * Whether the host waits for the check of the routing. If not, {@link LateRefusals} reports
+   * errors.
+   */
   private boolean isWaitedFor(ExpertPlanArguments arguments) {
     return arguments.trusted() == 0 && !context.isCapturing();
   }
@@ -81,7 +89,10 @@ final class CudaExpertPlan {
     return refused == ExpertPlanLaunch.OFFSETS_WRONG;
   }
 
-  /** The kernels keep the largest of OFFSETS_WRONG - 1 - pair, so that 0 is none. */
+  /**
+   * Decodes the cell of refused pairs. Kernels store the maximum of OFFSETS_WRONG - 1 - pair, so 0
+   * means none.
+   */
   static int firstWrong(int refused) {
     return ExpertPlanLaunch.OFFSETS_WRONG - 1 - refused;
   }

@@ -13,11 +13,11 @@ import org.bytedeco.cuda.cudart.CUgraph_st;
 import org.winnow.CapturedStep;
 import org.winnow.internal.NativeCall;
 
-/** A captured step as a CUDA graph: one launch for all of its operations. */
+/** A captured step as a CUDA graph, which one launch runs. */
 public final class CudaGraph implements CapturedStep {
   private final CudaContext context;
   private final CUgraphExec_st handle;
-  private boolean closed; // used inside the context
+  private boolean closed; // accessed inside the context
 
   private CudaGraph(CudaContext context, CUgraphExec_st handle) {
     this.context = context;
@@ -25,22 +25,22 @@ public final class CudaGraph implements CapturedStep {
   }
 
   /**
-   * See {@link org.winnow.Backend#capture}. Other threads' operations wait until it is done: within
-   * the step nothing may wait for them in turn, so that closing anything is refused there.
+   * See {@link org.winnow.Backend#capture}. Other threads' operations wait until the capture ends.
+   * The step must not wait for them, so closing any object fails inside a step.
    */
   static CudaGraph capture(CudaContext context, Runnable step) {
     NativeCall call = NativeCall.enter();
     try (var entry = context.enterOutsideCapture("capturing a step")) {
       CudaStream stream = entry.stream();
       CUgraph_st graph = new CUgraph_st();
-      // Relaxed: modules may be loaded meanwhile. What a capture cannot hold is refused by us.
+      // Relaxed mode allows loading modules. Our own checks refuse calls that cannot be captured.
       context.check(
           cuStreamBeginCapture(stream.handle(), CU_STREAM_CAPTURE_MODE_RELAXED),
           "cuStreamBeginCapture");
       context.setCapturing(true);
       try {
         step.run();
-      } catch (Throwable e) { // a checked one that was thrown unseen, too
+      } catch (Throwable e) { // also an undeclared checked exception
         cuStreamEndCapture(stream.handle(), graph);
         if (!graph.isNull()) cuGraphDestroy(graph);
         throw e;
@@ -73,7 +73,7 @@ public final class CudaGraph implements CapturedStep {
 
   @Override
   public void close() {
-    if (context.isGone()) return; // the context closes what is left
+    if (context.isGone()) return; // closing the context has destroyed the graph
     try (var entry = context.enterOutsideCapture("closing a captured step")) {
       entry.stream().synchronize();
       destroy();

@@ -6,23 +6,23 @@ import org.winnow.WeightFormat;
 import org.winnow.internal.GroupedGemmArguments;
 import org.winnow.internal.NativeCodes;
 
-/** Launches grouped_gemm_cuda.cu: dot products for few rows per expert, tiles for many. */
+/** Launches grouped_gemm_cuda.cu, with dot products for few rows per expert and tiles for many. */
 final class CudaGroupedGemm {
   /**
-   * Rows per expert, on average, from which on tiles are taken. A dot product reads the weights
-   * once per row, from the second row of an expert on from the second-level cache, which is two to
-   * three times as fast as memory; a tile reads them once for up to 64 rows, but with a quarter of
-   * the blocks or fewer. Not measured on a device.
+   * Average number of rows per expert from which tiles are used. Dot products read an expert's
+   * weights once per row; from the second row on they come from the L2 cache, which is two to three
+   * times as fast as memory. A tile reads the weights once for up to 64 rows, but uses at most a
+   * quarter of the blocks. This value is not measured on a device.
    */
   static final int MIN_AVERAGE_ROWS = 4;
 
-  /** From this length of a row of weights on a whole block shares each dot product. */
+  /** Size of a weight row from which a whole block shares each dot product. */
   private static final int MIN_SPLIT_BYTES = // two loads per thread
       2 * GroupedGemmLaunch.VECTOR_BYTES * GroupedGemmLaunch.GEMV_THREADS;
 
   private static final WeightFormat[] FORMATS = WeightFormat.values();
 
-  /** What a kernel of tiles is for: the contracts' numbers of the types. */
+  /** The types of a tile kernel, in the contracts' numbers. */
   private record Case(int inputType, int weightFormat, boolean gated) {}
 
   private final GroupedGemmPath path;
@@ -42,7 +42,7 @@ final class CudaGroupedGemm {
     }
   }
 
-  /** Enqueues the products of a call; those that take dot products share a launch. */
+  /** Enqueues the products of a call. All products that use dot products share one launch. */
   void launch(CudaStream stream, GroupedGemmArguments products) {
     for (GroupedGemmArguments p = products; p != null; p = p.next()) requireTypes(p);
     KernelArguments packed = stream.arguments().begin();
@@ -70,10 +70,7 @@ final class CudaGroupedGemm {
     requireF32OrBf16("output type", product.outputType());
     if (product.weightFormat() < 0 || product.weightFormat() >= FORMATS.length)
       throw new IllegalArgumentException(
-          "weight format must lie in [0, "
-              + FORMATS.length
-              + "), found "
-              + product.weightFormat());
+          "weight format must lie in [0, " + FORMATS.length + "), found " + product.weightFormat());
   }
 
   private static void requireF32OrBf16(String what, int dtype) {
@@ -86,11 +83,11 @@ final class CudaGroupedGemm {
   }
 
   /**
-   * By what every wave of a plan shares, read back or not: the bits do not depend on how many
-   * experts fit at once.
+   * Decides by values that are equal for all waves of a plan, on the host or not. So the bits do
+   * not depend on how many experts can be acquired at once.
    */
   private boolean isGemv(GroupedGemmArguments product) {
-    long rows = product.numRows(); // the most that there can be: the offsets, on the device, say
+    long rows = product.numRows(); // an upper bound; only the device knows the offsets
     long experts = product.expertOffsets() == 0 ? 1 : product.numExperts();
     return path == GroupedGemmPath.GEMV
         || path == GroupedGemmPath.AUTOMATIC && rows < MIN_AVERAGE_ROWS * Math.min(rows, experts);
@@ -109,8 +106,7 @@ final class CudaGroupedGemm {
     int rows = Math.toIntExact(product.numRows());
     kernel.launch(
         stream,
-        maxRowTiles(
-            rows, product.expertOffsets() == 0 ? 1 : Math.toIntExact(product.numActive())),
+        maxRowTiles(rows, product.expertOffsets() == 0 ? 1 : Math.toIntExact(product.numActive())),
         Math.toIntExact(ceilDiv(product.outputSize(), columns)),
         1,
         GroupedGemmLaunch.TILE_THREADS,
@@ -118,7 +114,7 @@ final class CudaGroupedGemm {
         stream.arguments().of(product));
   }
 
-  /** Every active expert may have one tile that is not full. */
+  /** Upper bound of the number of row tiles. Every active expert may have one partial tile. */
   static int maxRowTiles(int rows, int numActive) {
     return Math.toIntExact((long) rows / GroupedGemmLaunch.TILE_ROWS + Math.min(rows, numActive));
   }

@@ -1,5 +1,6 @@
 package org.winnow.cuda;
 
+import org.jspecify.annotations.Nullable;
 import org.winnow.internal.AddArguments;
 import org.winnow.internal.AttentionArguments;
 import org.winnow.internal.ClampArguments;
@@ -163,7 +164,7 @@ final class CudaKernels implements Kernels {
   }
 
   @Override
-  public Status topKRouterWithPlan(TopKRouterArguments router, ExpertPlanArguments plan) {
+  public @Nullable Status topKRouterWithPlan(TopKRouterArguments router, ExpertPlanArguments plan) {
     if (!CudaTopKRouter.canPlan(router)) return null;
     try (var entry = context.enter("topKRouterWithPlan")) {
       return topKRouter.launchWithPlan(entry.stream(), router, plan);

@@ -2,7 +2,10 @@ package org.winnow.cuda;
 
 import org.winnow.internal.KvAppendArguments;
 
-/** Launches kv_append_cuda.cu: a thread per element, or per four where all allows it. */
+/**
+ * Launches kv_append_cuda.cu with one thread per element, or per four elements if alignment allows
+ * it.
+ */
 final class CudaKvAppend {
   private final Kernel one;
   private final Kernel four;

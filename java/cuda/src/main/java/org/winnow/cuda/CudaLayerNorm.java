@@ -2,7 +2,7 @@ package org.winnow.cuda;
 
 import org.winnow.internal.LayerNormArguments;
 
-/** Launches layer_norm_cuda.cu: a block per row. */
+/** Launches layer_norm_cuda.cu with one block per row. */
 final class CudaLayerNorm {
   private final Kernel kernel;
 

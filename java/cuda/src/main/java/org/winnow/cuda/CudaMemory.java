@@ -19,14 +19,15 @@ import org.winnow.internal.RawMemory;
 import org.winnow.internal.TransferQueue;
 
 /**
- * A device's memory, as much of it as the budget says. Every tensor is an allocation of its own:
- * the device finds an access outside of it.
+ * A device's memory, up to a budget. Every tensor is a separate allocation, so the device detects
+ * accesses outside of it.
  */
 final class CudaMemory implements RawMemory {
   private final CudaContext context;
   private final long budgetBytes;
   private final Staging staging;
-  private final Map<Long, Long> live = new HashMap<>(); // address -> bytes; used inside the context
+  private final Map<Long, Long> live =
+      new HashMap<>(); // address to bytes; accessed inside the context
   private final List<PinnedMemory> pinned = new ArrayList<>();
   private final Set<CudaTransferQueue> transfers = new HashSet<>();
   private long usedBytes;
@@ -62,7 +63,8 @@ final class CudaMemory implements RawMemory {
       int status = cuMemAlloc(address, Math.max(1, sizeBytes));
       if (status == CudaError.OUT_OF_MEMORY)
         throw CudaError.outOfMemory(
-            "device " + context.name() + " has no memory for " + sizeBytes + " bytes", "cuMemAlloc");
+            "device " + context.name() + " has no memory for " + sizeBytes + " bytes",
+            "cuMemAlloc");
       context.check(status, "cuMemAlloc");
       zero(entry.stream(), address[0], sizeBytes);
       live.put(address[0], sizeBytes);
@@ -71,7 +73,7 @@ final class CudaMemory implements RawMemory {
     }
   }
 
-  /** Of a new block, which is released again if that fails. */
+  /** Clears a new block, and releases it if that fails. */
   private void zero(CudaStream stream, long address, long sizeBytes) {
     if (sizeBytes == 0) return;
     int status = cuMemsetD8Async(address, (byte) 0, sizeBytes, stream.handle());
@@ -80,7 +82,10 @@ final class CudaMemory implements RawMemory {
     context.check(status, "cuMemsetD8Async");
   }
 
-  /** Does nothing once the backend is closed or its context lost, and everything with it. */
+  /**
+   * Does nothing if the backend is closed or its context destroyed, because the memory is gone
+   * then.
+   */
   @Override
   public void free(long address, long sizeBytes) {
     if (context.isGone()) return;
@@ -143,7 +148,7 @@ final class CudaMemory implements RawMemory {
     transfers.remove(closed);
   }
 
-  /** Pinned host memory, released with the device's. */
+  /** Allocates pinned host memory, which {@link #close} releases. */
   BytePointer pin(int sizeBytes) {
     try (var entry = context.enterOutsideCapture("allocating pinned memory")) {
       PinnedMemory block = new PinnedMemory(context, sizeBytes);
@@ -152,7 +157,10 @@ final class CudaMemory implements RawMemory {
     }
   }
 
-  /** Releases what is left. Called inside the context, when the device is idle or lost. */
+  /**
+   * Releases all remaining memory. Called inside the context, when the device is idle or the
+   * context destroyed.
+   */
   void close() {
     staging.close();
     transfers.forEach(CudaTransferQueue::destroy);

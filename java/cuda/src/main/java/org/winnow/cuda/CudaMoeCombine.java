@@ -4,12 +4,12 @@ import java.util.HashMap;
 import java.util.Map;
 import org.winnow.internal.MoeCombineArguments;
 
-/** Launches moe_combine_cuda.cu: a row of blocks per token. */
+/** Launches moe_combine_cuda.cu with one row of blocks per token. */
 final class CudaMoeCombine {
   private static final int BLOCK = 128;
   private static final int COLUMNS_PER_BLOCK = ElementGrid.VECTOR * BLOCK;
 
-  private final Map<Integer, Kernel> kernels = new HashMap<>(); // by the output's type
+  private final Map<Integer, Kernel> kernels = new HashMap<>(); // key: type of the output
 
   CudaMoeCombine(CudaContext context) {
     for (MoeCombineLaunch.Variant variant : MoeCombineLaunch.KERNELS)

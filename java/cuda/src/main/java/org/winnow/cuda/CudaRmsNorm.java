@@ -2,7 +2,7 @@ package org.winnow.cuda;
 
 import org.winnow.internal.RmsNormArguments;
 
-/** Launches rms_norm_cuda.cu: a block per row. */
+/** Launches rms_norm_cuda.cu with one block per row. */
 final class CudaRmsNorm {
   private final Kernel kernel;
 

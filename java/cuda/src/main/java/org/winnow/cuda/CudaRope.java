@@ -2,7 +2,7 @@ package org.winnow.cuda;
 
 import org.winnow.internal.RopeArguments;
 
-/** Launches rope_cuda.cu: a thread per pair. */
+/** Launches rope_cuda.cu with one thread per pair. */
 final class CudaRope {
   private final Kernel kernel;
   private final ElementGrid grid;

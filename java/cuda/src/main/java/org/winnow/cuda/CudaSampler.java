@@ -3,7 +3,10 @@ package org.winnow.cuda;
 import org.winnow.internal.SamplerArguments;
 import org.winnow.internal.Status;
 
-/** Launches sampler_cuda.cu: the best logit, the weights, then one block that chooses. */
+/**
+ * Launches sampler_cuda.cu: the first kernel finds the largest logit, the second computes weights,
+ * and one block of the third chooses.
+ */
 final class CudaSampler {
   private static final int LOGITS_PER_BLOCK = 2048;
   private static final int MAX_BLOCKS = 1024;
@@ -11,7 +14,7 @@ final class CudaSampler {
   private final Kernel survey;
   private final Kernel weigh;
   private final Kernel choose;
-  private final LateRefusals late; // with the token
+  private final LateRefusals late; // its cells include the token
   private final Scratch scratch; // [blocks] Survey, then [vocabularySize] u64 weights
 
   CudaSampler(CudaContext context, CudaMemory memory, LateRefusals late) {
@@ -22,7 +25,7 @@ final class CudaSampler {
     scratch = new Scratch(context, memory);
   }
 
-  /** Waits for the token; throws what was refused since the last call. */
+  /** Waits for the token. Throws if an operation since the last call has refused its input. */
   Status launch(CudaStream stream, SamplerArguments arguments) {
     long size = arguments.vocabularySize();
     boolean weighs = arguments.temperature() != 0;

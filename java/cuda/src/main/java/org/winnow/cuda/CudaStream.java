@@ -9,8 +9,8 @@ import static org.bytedeco.cuda.global.cudart.cuStreamWaitEvent;
 import org.bytedeco.cuda.cudart.CUstream_st;
 
 /**
- * A queue of work for the device, done in order; other queues wait for it only where an event says
- * so. Used by the thread that holds the context, see {@link CudaContext#enter}.
+ * A queue of work that the device runs in order. Only events order different streams. Used by the
+ * thread that has entered the context, see {@link CudaContext#enter}.
  */
 final class CudaStream implements AutoCloseable {
   private final CudaContext context;
@@ -26,7 +26,7 @@ final class CudaStream implements AutoCloseable {
     return handle;
   }
 
-  /** Where the arguments of the next launch are put together; the launch copies them. */
+  /** The buffer for the arguments of the next launch, which copies them. */
   KernelArguments arguments() {
     return arguments;
   }
@@ -36,7 +36,7 @@ final class CudaStream implements AutoCloseable {
     context.check(cuStreamSynchronize(handle), "cuStreamSynchronize");
   }
 
-  /** What is issued from now on starts after the work that the event was recorded behind. */
+  /** Makes all work issued from now on wait for the event. */
   void waitFor(CudaEvent event) {
     context.check(cuStreamWaitEvent(handle, event.handle(), 0), "cuStreamWaitEvent");
   }

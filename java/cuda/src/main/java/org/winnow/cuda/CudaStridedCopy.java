@@ -2,7 +2,10 @@ package org.winnow.cuda;
 
 import org.winnow.internal.StridedCopyArguments;
 
-/** Launches strided_copy_cuda.cu: a thread per element, or per four where all allows it. */
+/**
+ * Launches strided_copy_cuda.cu with one thread per element, or per four elements if alignment
+ * allows it.
+ */
 final class CudaStridedCopy {
   private final Kernel one;
   private final Kernel four;

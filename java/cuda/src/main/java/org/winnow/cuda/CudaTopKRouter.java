@@ -5,7 +5,10 @@ import org.winnow.internal.NativeCodes;
 import org.winnow.internal.Status;
 import org.winnow.internal.TopKRouterArguments;
 
-/** Launches top_k_router_cuda.cu: a warp per token; with the expert plan in one block if few. */
+/**
+ * Launches top_k_router_cuda.cu with one warp per token. For few tokens, one block computes the
+ * expert plan too.
+ */
 final class CudaTopKRouter {
   private static final int ROUTING_WARPS = 4; // tokens per block
   private static final int CLOSE_UP_WARPS = 8;
@@ -18,7 +21,7 @@ final class CudaTopKRouter {
   private final Kernel plan;
   private final ReadBack status; // RouterStatus
   private final Scratch choices; // [numTokens * topK] ids, then as many weights
-  private final LateRefusals late; // of captured steps
+  private final LateRefusals late; // for captured steps
 
   CudaTopKRouter(CudaContext context, CudaMemory memory, LateRefusals late) {
     this.context = context;
@@ -32,7 +35,7 @@ final class CudaTopKRouter {
     choices = new Scratch(context, memory);
   }
 
-  /** Waits, but in a capture. */
+  /** Waits for the result, except in a capture. */
   Status launch(CudaStream stream, TopKRouterArguments arguments) {
     if (arguments.numTokens() == 0) {
       arguments.detail(0);
@@ -40,7 +43,8 @@ final class CudaTopKRouter {
     }
     requireCapturable(arguments);
     int warpBytes = warpScratchBytes(arguments);
-    int warps = Math.min(ROUTING_WARPS, Math.max(1, (TopKRouterLaunch.MAX_ROUTING_BYTES / 2) / warpBytes));
+    int warps =
+        Math.min(ROUTING_WARPS, Math.max(1, (TopKRouterLaunch.MAX_ROUTING_BYTES / 2) / warpBytes));
     requireShared(arguments, (long) warps * warpBytes);
     if (choosesFixedNumber(arguments)) {
       KernelArguments packed =
@@ -72,15 +76,15 @@ final class CudaTopKRouter {
         && planBytes(arguments, 1) <= TopKRouterLaunch.MAX_ROUTING_BYTES;
   }
 
-  /** As {@link #launch}, with the plan of the routing. */
+  /** As {@link #launch}, and computes the plan of the routing. */
   Status launchWithPlan(
       CudaStream stream, TopKRouterArguments arguments, ExpertPlanArguments target) {
     requireCapturable(arguments);
-    // four warps at least: they share the loops over experts and pairs
+    // at least four warps, which share the loops over experts and pairs
     int warps =
-        (int)
-            Math.max(4, Math.min(arguments.numTokens(), TopKRouterLaunch.MAX_PLANNING_WARPS));
-    while (warps > 1 && planBytes(arguments, warps) > TopKRouterLaunch.MAX_ROUTING_BYTES) warps /= 2;
+        (int) Math.max(4, Math.min(arguments.numTokens(), TopKRouterLaunch.MAX_PLANNING_WARPS));
+    while (warps > 1 && planBytes(arguments, warps) > TopKRouterLaunch.MAX_ROUTING_BYTES)
+      warps /= 2;
     KernelArguments packed =
         TopKRouterLaunch.routerExtras(
             stream.arguments().of(arguments).struct(target),
@@ -92,15 +96,12 @@ final class CudaTopKRouter {
     return result(stream, arguments);
   }
 
-  /** Whether every token gets topK experts, whatever its logits. */
+  /** Whether every token gets topK experts for any logits. */
   private static boolean choosesFixedNumber(TopKRouterArguments arguments) {
     boolean isShare =
         arguments.score() == NativeCodes.ROUTER_SCORE_SOFTMAX
             || arguments.score() == NativeCodes.ROUTER_SCORE_SIGMOID;
-    return isShare
-        && arguments.topP() == 0
-        && arguments.minP() == 0
-        && arguments.skipBelow() == 0;
+    return isShare && arguments.topP() == 0 && arguments.minP() == 0 && arguments.skipBelow() == 0;
   }
 
   private void requireCapturable(TopKRouterArguments arguments) {
@@ -108,7 +109,7 @@ final class CudaTopKRouter {
       context.refuseInCapture("routing by a rule that varies the number of experts per token");
   }
 
-  /** Waits, but in a capture: what is refused then is of {@link LateRefusals}. */
+  /** Waits for the result, except in a capture. Then {@link LateRefusals} reports errors. */
   private Status result(CudaStream stream, TopKRouterArguments arguments) {
     arguments.detail(arguments.numTokens() * arguments.topK());
     if (context.isCapturing()) return Status.DONE;
@@ -124,7 +125,10 @@ final class CudaTopKRouter {
     return Status.DONE;
   }
 
-  /** The kernels keep the largest of INT32_MAX - token, so that 0 is none. */
+  /**
+   * Decodes the cell of refused tokens. Kernels store the maximum of INT32_MAX - token, so 0 means
+   * none.
+   */
   static int firstRefused(int refused) {
     return Integer.MAX_VALUE - refused;
   }

@@ -4,11 +4,13 @@ import static org.bytedeco.cuda.global.cudart.cuMemcpyHtoDAsync;
 
 import java.util.HashMap;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.winnow.internal.TransferQueue;
 
 /**
- * Copies on the context's copy stream. A mark is an event on the compute stream; there is a ring of
- * them, and one that was recorded again since stands for a later point, which is late enough.
+ * Copies on the context's copy stream. A mark is an event on the compute stream, taken from a ring
+ * of {@value #NUM_MARKS}. If its event has been re-recorded, waiting for it waits longer than
+ * needed, which is safe.
  */
 final class CudaTransferQueue extends TransferQueue {
   private static final int NUM_MARKS = 64;
@@ -16,7 +18,7 @@ final class CudaTransferQueue extends TransferQueue {
 
   private final CudaContext context;
   private final CudaMemory memory;
-  private final CudaEvent[] marks = new CudaEvent[NUM_MARKS];
+  private final @Nullable CudaEvent[] marks = new CudaEvent[NUM_MARKS];
   private final Map<Long, PinnedMemory> staging = new HashMap<>(); // by address
   private long lastMark;
   private volatile boolean closed;
@@ -97,7 +99,10 @@ final class CudaTransferQueue extends TransferQueue {
     }
   }
 
-  /** Called inside the context, when the device is idle or lost. */
+  /**
+   * Releases everything. Called inside the context, when the device is idle or the context
+   * destroyed.
+   */
   void destroy() {
     synchronized (marks) {
       if (closed) return;

@@ -1,11 +1,12 @@
 package org.winnow.cuda;
 
-/** The grid of kernels that go over f32 elements one by one, four at a time where they can. */
+/** The grid of kernels that process f32 elements one by one, or four at a time if possible. */
 final class ElementGrid {
   static final int BLOCK = 256;
 
   static final int VECTOR = 4; // f32 in 16 bytes
-  private static final int BLOCKS_PER_MULTIPROCESSOR = 8; // 2048 threads, all that one holds
+  private static final int BLOCKS_PER_MULTIPROCESSOR =
+      8; // 2048 threads, the maximum of a multiprocessor
 
   private final int maxBlocks;
 
@@ -13,22 +14,22 @@ final class ElementGrid {
     maxBlocks = device.multiprocessors() * BLOCKS_PER_MULTIPROCESSOR;
   }
 
-  /** Enough for one vector per thread, at most what the device runs at once. */
+  /** Number of blocks for one vector per thread, but no more than the device runs at once. */
   int blocks(long size) {
     long threads = (size + VECTOR - 1) / VECTOR;
     return (int) Math.min(maxBlocks, (threads + BLOCK - 1) / BLOCK);
   }
 
-  /** Enough for one element per thread, at most what the device runs at once. */
+  /** Number of blocks for one element per thread, but no more than the device runs at once. */
   int blocksOfOne(long size) {
     return (int) Math.min(maxBlocks, (size + BLOCK - 1) / BLOCK);
   }
 
   /**
-   * Whether rows can be moved vector by vector.
+   * Whether rows can be processed vector by vector.
    *
-   * @param addresses of all operands, or-ed
-   * @param extents offsets, strides and widths in f32, or-ed
+   * @param addresses bitwise or of all operands' addresses
+   * @param extents bitwise or of all offsets, strides and widths in f32
    */
   static boolean isVector(long addresses, long extents) {
     return (addresses & 15) == 0 && extents % VECTOR == 0;

@@ -1,16 +1,16 @@
 package org.winnow.cuda;
 
-/**
- * Which of its two kernels a grouped GEMM takes. Within one path the bits depend on no other row.
- */
+/** Kernel of a grouped GEMM. With one fixed kernel, a row's bits do not depend on other rows. */
 public enum GroupedGemmPath {
   /**
-   * Tiles from {@value CudaGroupedGemm#MIN_AVERAGE_ROWS} rows per expert on, on average over as
-   * many of the layer's experts as there are rows; dot products below. So the size of the batch
-   * decides, and neither which experts it chose nor how many fit at once.
+   * Tiles if the average number of rows per expert is at least {@value
+   * CudaGroupedGemm#MIN_AVERAGE_ROWS}, otherwise dot products. The average is taken over all
+   * experts of the layer, or over as many as there are rows if that is less. So only the size of
+   * the batch decides, not the choice of experts or the number of experts that can be acquired at
+   * once.
    */
   AUTOMATIC,
-  /** One dot product per row and column, which reads the weights again for every row. */
+  /** One dot product per row and column, which reads the weights for every row. */
   GEMV,
   /** Tiles of 64 rows, which read the weights once for all rows of a tile. */
   TILES

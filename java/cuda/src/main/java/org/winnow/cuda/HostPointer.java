@@ -2,7 +2,7 @@ package org.winnow.cuda;
 
 import org.bytedeco.javacpp.Pointer;
 
-/** An address of the host's as the presets want it; owns nothing. */
+/** A host address as a JavaCPP pointer, which does not own the memory. */
 final class HostPointer extends Pointer {
   HostPointer(long address) {
     this.address = address;

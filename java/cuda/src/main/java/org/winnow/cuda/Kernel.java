@@ -6,13 +6,14 @@ import static org.bytedeco.cuda.global.cudart.cuLaunchKernel;
 
 import org.bytedeco.cuda.cudart.CUfunc_st;
 import org.bytedeco.javacpp.PointerPointer;
+import org.jspecify.annotations.Nullable;
 
-/** A kernel by its name; looked up in its module when it is first launched. */
+/** A kernel. The first launch looks it up by name in its module. */
 final class Kernel {
   private final CudaContext context;
   private final String module;
   private final String name;
-  private CUfunc_st function;
+  private @Nullable CUfunc_st function;
   private int maxSharedBytes = DeviceLaunch.DEFAULT_SHARED_BYTES;
 
   Kernel(CudaContext context, String module, String name) {
@@ -22,20 +23,20 @@ final class Kernel {
   }
 
   /**
-   * A kernel that was looked up by a type.
+   * Checks the result of a look-up by type.
    *
    * @throws IllegalArgumentException if there is none
    */
-  static Kernel require(Kernel found, String what, int code) {
+  static Kernel require(@Nullable Kernel found, String what, int code) {
     if (found == null)
       throw new IllegalArgumentException("there is no kernel for the " + what + " of code " + code);
     return found;
   }
 
   /**
-   * Enqueues a launch; every extent is at least 1.
+   * Enqueues a launch. Every extent must be at least 1.
    *
-   * @param sharedBytes of dynamic shared memory per block
+   * @param sharedBytes dynamic shared memory per block
    */
   void launch(
       CudaStream stream,

@@ -11,11 +11,11 @@ import org.bytedeco.javacpp.PointerPointer;
 import org.winnow.internal.Arguments;
 
 /**
- * Arguments of one launch, packed as the kernel reads them: in its order, each aligned to its own
- * alignment. Kept and filled anew for every launch: nothing is allocated.
+ * Arguments of one launch, packed in the kernel's order, each at its own alignment. Every launch
+ * reuses the same buffer, so launches allocate nothing.
  */
 final class KernelArguments implements AutoCloseable {
-  /** What the driver takes of every device. */
+  /** Maximum size of a kernel's arguments on every device. */
   private static final int MAX_BYTES = 4096;
 
   // The list that cuLaunchKernel reads (marker, address, marker, address of the size, end), then
@@ -37,18 +37,18 @@ final class KernelArguments implements AutoCloseable {
     begin();
   }
 
-  /** Forgets the arguments of the launch before. */
+  /** Removes the arguments of the last launch. */
   KernelArguments begin() {
     bytes.position(ARGUMENTS_OFFSET);
     return this;
   }
 
-  /** Of a kernel whose first argument is an operation's struct. */
+  /** Begins the arguments of a kernel whose first argument is an operation's struct. */
   KernelArguments of(Arguments arguments) {
     return begin().struct(arguments);
   }
 
-  /** An operation's struct by value. */
+  /** Appends an operation's struct by value. */
   KernelArguments struct(Arguments arguments) {
     align(Long.BYTES);
     arguments.copyTo(bytes, bytes.position());
@@ -56,7 +56,7 @@ final class KernelArguments implements AutoCloseable {
     return this;
   }
 
-  /** A struct of zeros, a multiple of 8 bytes. */
+  /** Appends a struct of zeros, whose size is a multiple of 8 bytes. */
   KernelArguments zeros(int sizeBytes) {
     align(Long.BYTES);
     for (int i = 0; i < sizeBytes; i += Long.BYTES) bytes.putLong(0);
@@ -75,15 +75,15 @@ final class KernelArguments implements AutoCloseable {
     return this;
   }
 
-  /** The list for {@code cuLaunchKernel}'s {@code extra}, complete with the size. */
+  /** The list for {@code cuLaunchKernel}'s {@code extra}, with the size filled in. */
   PointerPointer<Pointer> list() {
     bytes.putLong(SIZE_OFFSET, bytes.position() - ARGUMENTS_OFFSET);
     return list;
   }
 
-  /** Where a value or struct of that alignment may begin. */
+  /** Moves to the next position of that alignment. */
   KernelArguments align(int alignmentBytes) {
-    // ARGUMENTS_OFFSET is a multiple of 8: positions align as the arguments do
+    // ARGUMENTS_OFFSET is a multiple of 8, so aligned positions are aligned arguments
     bytes.position((bytes.position() + alignmentBytes - 1) & -alignmentBytes);
     return this;
   }

@@ -18,10 +18,11 @@ import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.IntPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerPointer;
+import org.jspecify.annotations.Nullable;
 
 /**
- * The kernels of one source file on one device: its cubin for the device's architecture, or, where
- * none fits, its PTX, which the driver translates.
+ * The kernels of one source file on one device. They come from a cubin for the device's
+ * architecture. If none fits, the driver compiles the PTX.
  */
 final class KernelModule implements AutoCloseable {
   private static final String DIRECTORY = "/org/winnow/cuda/kernels/";
@@ -36,9 +37,9 @@ final class KernelModule implements AutoCloseable {
   }
 
   /**
-   * Loads {@code <name>_cuda.cu}'s kernels.
+   * Loads the kernels of {@code <name>_cuda.cu}.
    *
-   * @throws CudaException if the driver refuses them
+   * @throws CudaException if the driver cannot load them
    */
   static KernelModule load(CudaContext context, String name) {
     KernelModule module = new KernelModule(context);
@@ -47,19 +48,19 @@ final class KernelModule implements AutoCloseable {
       if (module.loads(resource(cubin))) return module;
     }
     byte[] ptx = resource(ptx(name));
-    if (!module.loads(Arrays.copyOf(ptx, ptx.length + 1))) // the driver wants a zero at the end
+    if (!module.loads(Arrays.copyOf(ptx, ptx.length + 1))) // the driver expects a terminating zero
     throw context.failure(CudaError.NO_BINARY_FOR_GPU, "cuModuleLoadDataEx", name);
     return module;
   }
 
-  /** Null if the kernels are in the jar, else why not. */
-  static String absenceCause() {
+  /** Null if the kernels are in the jar, otherwise the reason why not. */
+  static @Nullable String absenceCause() {
     return isThere(ptx("add")) ? null : "the kernels are not in the jar: it was built without nvcc";
   }
 
   /**
-   * Those in the jar that run on a device of that compute capability, the best first: a cubin runs
-   * on its own minor version and on later ones of the same major.
+   * The cubins in the jar that run on a device of that compute capability, best first. A cubin runs
+   * on its own minor version and on later ones of the same major version.
    */
   static List<String> cubins(String name, int computeMajor, int computeMinor) {
     return IntStream.rangeClosed(0, computeMinor)
@@ -83,14 +84,16 @@ final class KernelModule implements AutoCloseable {
     return function;
   }
 
-  /** False if the image is for other devices. */
+  /** Loads an image. Returns false if it is for other devices. */
   private boolean loads(byte[] image) {
     try (BytePointer bytes = new BytePointer(image);
         BytePointer log = new BytePointer(LOG_BYTES);
         IntPointer options = new IntPointer(2);
         PointerPointer<Pointer> values = new PointerPointer<>(2)) {
       log.put(0, (byte) 0);
-      values.put(0, log).put(1, new HostPointer(LOG_BYTES)); // a number where others have a pointer
+      values
+          .put(0, log)
+          .put(1, new HostPointer(LOG_BYTES)); // this option's value is a number, not a pointer
       options.put(CU_JIT_ERROR_LOG_BUFFER, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES);
       int status = cuModuleLoadDataEx(handle, bytes, 2, options, values);
       if (status == CudaError.NO_BINARY_FOR_GPU) return false;

@@ -3,9 +3,10 @@ package org.winnow.cuda;
 import org.winnow.InvalidLogitsException;
 
 /**
- * What operations that nobody waits for were refused, those of captured steps above all: each kind
- * has a cell, whose kernels keep the first refusal in it. They are reported, and forgotten, when
- * the host next waits for a token; the cells lie beside it, so that one copy reads all.
+ * Errors of asynchronous operations, mainly of captured steps. Each kind of error has one device
+ * cell, in which kernels record the first error. When the host next waits for a token, it throws
+ * the recorded errors and clears the cells. The token has a cell of the same block, so that one
+ * copy reads all.
  */
 final class LateRefusals {
   private static final int TOKEN = 0;
@@ -20,7 +21,7 @@ final class LateRefusals {
     cells = new ReadBack(context, memory, NUM_CELLS);
   }
 
-  /** Where {@link CudaSampler} writes the token. */
+  /** Address of the cell in which {@link CudaSampler} writes the token. */
   long tokenAddress() {
     return cells.address(TOKEN);
   }
@@ -40,9 +41,9 @@ final class LateRefusals {
   /**
    * Waits for the token and returns it.
    *
-   * @throws IllegalArgumentException naming the first token id or expert id that was refused since
-   *     the last call
-   * @throws InvalidLogitsException naming the first token whose logits were
+   * @throws IllegalArgumentException naming the first wrong token id or expert id since the last
+   *     call
+   * @throws InvalidLogitsException naming the first token with wrong logits since the last call
    */
   long awaitToken(CudaStream stream) {
     cells.read(stream);

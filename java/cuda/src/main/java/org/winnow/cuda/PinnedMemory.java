@@ -5,19 +5,19 @@ import static org.bytedeco.cuda.global.cudart.cuMemHostAlloc;
 
 import org.bytedeco.javacpp.Pointer;
 
-/** Host memory that the system does not move, which the device copies from and to on its own. */
+/** Page-locked host memory, which the device reads and writes directly. */
 final class PinnedMemory implements AutoCloseable {
   private final Pointer pointer = new Pointer();
   private final int alignmentBytes;
 
-  /** Aligned as the driver does it, for any type. */
+  /** Allocates memory with the driver's alignment, which suits any type. */
   PinnedMemory(CudaContext context, long sizeBytes) {
     this(context, sizeBytes, 1);
   }
 
   /**
    * @param alignmentBytes a power of two
-   * @throws OutOfMemoryError if the system locks no more
+   * @throws OutOfMemoryError if the system cannot lock more memory
    */
   PinnedMemory(CudaContext context, long sizeBytes, int alignmentBytes) {
     this.alignmentBytes = alignmentBytes;
@@ -25,7 +25,7 @@ final class PinnedMemory implements AutoCloseable {
     int status = cuMemHostAlloc(pointer, sizeBytes + alignmentBytes - 1, 0);
     if (status == CudaError.OUT_OF_MEMORY)
       throw CudaError.outOfMemory(
-          "the system locks no " + sizeBytes + " bytes of memory for " + context.name(), call);
+          "the system cannot lock " + sizeBytes + " bytes of memory for " + context.name(), call);
     context.check(status, call);
   }
 
@@ -33,7 +33,7 @@ final class PinnedMemory implements AutoCloseable {
     return aligned(pointer.address(), alignmentBytes);
   }
 
-  /** The first multiple of the alignment from there on. */
+  /** The address rounded up to the alignment. */
   static long aligned(long address, int alignmentBytes) {
     return (address + alignmentBytes - 1) & -alignmentBytes;
   }

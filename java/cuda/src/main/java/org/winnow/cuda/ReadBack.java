@@ -8,8 +8,8 @@ import java.nio.ByteOrder;
 import org.bytedeco.javacpp.BytePointer;
 
 /**
- * Cells of device memory, 8 bytes each, that kernels write results into for the host, zero at
- * first, and their reading: what makes an operation wait. Used inside the context.
+ * Cells of device memory, 8 bytes each and zero at first, in which kernels write results for the
+ * host. Reading them waits for the device. Used inside the context.
  */
 final class ReadBack {
   private final CudaContext context;
@@ -26,13 +26,13 @@ final class ReadBack {
     values = pinned.asByteBuffer().order(ByteOrder.nativeOrder());
   }
 
-  /** Of a cell, aligned to 8. */
+  /** Address of a cell, aligned to 8 bytes. */
   long address(int cell) {
     return address + (long) cell * Long.BYTES;
   }
 
   /**
-   * Waits for the stream, and reads all cells.
+   * Waits for the stream and reads all cells.
    *
    * @throws IllegalStateException if a step is being captured
    */
@@ -43,17 +43,17 @@ final class ReadBack {
     stream.synchronize();
   }
 
-  /** What a cell held at the last {@link #read}. */
+  /** Value of a cell at the last {@link #read}. */
   long getLong(int cell) {
     return values.getLong(cell * Long.BYTES);
   }
 
-  /** As {@link #getLong}, of the first 4 bytes. */
+  /** As {@link #getLong}, for the first 4 bytes. */
   int getInt(int cell) {
     return values.getInt(cell * Long.BYTES);
   }
 
-  /** As {@link #getInt(int)}, of the 4 bytes at an offset in the cell. */
+  /** As {@link #getInt(int)}, for the 4 bytes at an offset in the cell. */
   int getInt(int cell, int offsetBytes) {
     return values.getInt(cell * Long.BYTES + offsetBytes);
   }

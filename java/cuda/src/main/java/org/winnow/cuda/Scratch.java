@@ -4,9 +4,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Device memory that the launches of one operation share, for instance partial sums. It grows to
- * the largest that was asked for. What was outgrown is released; if a captured step may hold its
- * address, only when there are none any more. Used inside the context.
+ * Device memory that the launches of one operation share, for instance for partial sums. It grows
+ * to the largest requested size and then releases the old block. A block whose address captured
+ * steps may contain is kept until there are no captured steps. Used inside the context.
  */
 final class Scratch {
   private record Block(long address, long sizeBytes) {}
@@ -15,9 +15,9 @@ final class Scratch {
 
   private final CudaContext context;
   private final CudaMemory memory;
-  private final List<Block> outgrown = new ArrayList<>(); // that captured steps may hold
+  private final List<Block> outgrown = new ArrayList<>(); // old blocks that captured steps may use
   private Block block = NONE;
-  private boolean captured; // the address of the block
+  private boolean captured; // whether a captured step may use the block
 
   Scratch(CudaContext context, CudaMemory memory) {
     this.context = context;
@@ -25,7 +25,7 @@ final class Scratch {
   }
 
   /**
-   * Where at least that many bytes lie, of any content; until the next call asks for more.
+   * Address of at least so many bytes with undefined content, valid until a call requests more.
    *
    * @throws IllegalStateException if it must grow while a step is being captured: run the step once
    *     before

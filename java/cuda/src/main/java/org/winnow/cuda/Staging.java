@@ -5,9 +5,9 @@ import static org.bytedeco.cuda.global.cudart.cuMemcpyHtoDAsync;
 import org.bytedeco.javacpp.Pointer;
 
 /**
- * Pinned memory between the caller's bytes and the device: a copy is on its way while the caller
- * may already change its bytes, and no call waits for the operations before it unless all slots are
- * full.
+ * Pinned memory for copies from the host. A call copies the caller's bytes to a slot and enqueues
+ * the copy to the device, so the caller may change its bytes at once. A call waits for earlier work
+ * only if all slots are in use.
  */
 final class Staging implements AutoCloseable {
   private static final int NUM_SLOTS = 8;
@@ -24,7 +24,7 @@ final class Staging implements AutoCloseable {
     for (int slot = 0; slot < NUM_SLOTS; slot++) copied[slot] = new CudaEvent(context);
   }
 
-  /** Enqueues the copy; returns when the host's bytes may change. */
+  /** Enqueues the copy. The caller may change its bytes when this returns. */
   void copyToDevice(CudaStream stream, long address, long hostAddress, long sizeBytes) {
     for (long done = 0; done < sizeBytes; done += SLOT_BYTES) {
       long part = Math.min(SLOT_BYTES, sizeBytes - done);

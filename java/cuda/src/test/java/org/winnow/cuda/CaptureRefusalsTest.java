@@ -11,9 +11,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.op.Add;
 import org.winnow.moe.MoeLayer;
 import org.winnow.moe.MoeLayerProblem;
+import org.winnow.op.Add;
 
 /** A step that fails, whatever it throws and whoever waits for it, ends the capture. */
 @Timeout(value = 60, unit = TimeUnit.SECONDS, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
@@ -59,7 +59,7 @@ class CaptureRefusalsTest {
             new MoeLayerProblem(backend, new Random(1), 1, 8, 2, 32, 24, DType.BF16, DType.F32);
         MoeLayer layer = p.layer(p.experts).build()) {
       String refusal =
-          " is in use by another thread: who captures a step or holds experts cannot wait for it";
+          " is in use by another thread; a thread that captures a step or holds experts cannot wait for it";
       Runnable forward = () -> layer.forward(backend, p.hidden, p.output);
       forward.run();
       assertRefused(forward, forward, "MoE layer" + refusal);

@@ -88,7 +88,7 @@ class CudaMemoryTest {
       assertThatThrownBy(() -> transfers.allocateStaging(1L << 50))
           .isInstanceOf(OutOfMemoryError.class)
           .hasMessageStartingWith(
-              "the system locks no 1125899906842624 bytes of memory for cuda:0: cuMemHostAlloc"
+              "the system cannot lock 1125899906842624 bytes of memory for cuda:0: cuMemHostAlloc"
                   + " failed: CUDA_ERROR_OUT_OF_MEMORY (2), ");
     }
   }

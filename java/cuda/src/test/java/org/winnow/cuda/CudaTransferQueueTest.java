@@ -99,7 +99,7 @@ class CudaTransferQueueTest {
         .hasMessageContaining("CUDA_ERROR_ILLEGAL_ADDRESS (700)");
     assertThatThrownBy(() -> Add.run(backend, sum, slot))
         .isInstanceOf(CudaException.class)
-        .hasMessageContaining("(found in a copy beside operations; ");
+        .hasMessageContaining("(found in a concurrent copy; ");
     transfers.freeStaging(staging, BYTES);
     transfers.close();
     backend.close();

@@ -12,6 +12,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.cuda.GpuReport.Launch;
 import org.winnow.op.Attention;
 import org.winnow.op.AttentionOptions;
 import org.winnow.op.KvCache;

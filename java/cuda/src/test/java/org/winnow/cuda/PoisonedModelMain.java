@@ -12,6 +12,7 @@ import org.winnow.models.LanguageModel;
 import org.winnow.models.LoadOptions;
 import org.winnow.models.Session;
 import org.winnow.models.TokenListener;
+import org.winnow.op.Add;
 
 /**
  * Run in a process of its own by {@link CudaBackendTest}: an error on the device that nobody has

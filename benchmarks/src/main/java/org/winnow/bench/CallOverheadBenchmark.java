@@ -16,25 +16,25 @@ import org.winnow.Backend;
 import org.winnow.Matrix;
 import org.winnow.Tensor;
 import org.winnow.WeightFormat;
-import org.winnow.op.Attention;
-import org.winnow.op.AttentionOptions;
-import org.winnow.op.KvCache;
-import org.winnow.op.Rope;
-import org.winnow.op.StridedCopy;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
+import org.winnow.op.Activation;
 import org.winnow.op.Add;
+import org.winnow.op.Attention;
+import org.winnow.op.AttentionOptions;
 import org.winnow.op.Clamp;
 import org.winnow.op.Embedding;
-import org.winnow.op.LayerNorm;
-import org.winnow.op.RmsNorm;
-import org.winnow.op.Sampler;
-import org.winnow.op.Activation;
 import org.winnow.op.ExpertMatrices;
 import org.winnow.op.ExpertPlan;
 import org.winnow.op.GroupedGemm;
+import org.winnow.op.KvCache;
+import org.winnow.op.LayerNorm;
 import org.winnow.op.MoeCombine;
+import org.winnow.op.RmsNorm;
+import org.winnow.op.Rope;
 import org.winnow.op.Routing;
+import org.winnow.op.Sampler;
+import org.winnow.op.StridedCopy;
 import org.winnow.op.TopKRouter;
 
 /**
@@ -67,7 +67,7 @@ public class CallOverheadBenchmark {
   private final TopKRouter router = TopKRouter.softmax(1).build();
   private final Routing routing = new Routing();
   private final ExpertPlan plan = new ExpertPlan();
-  private final ExpertMatrices matrices = 
+  private final ExpertMatrices matrices =
       new ExpertMatrices(WeightFormat.F32, 1, 1, 1, false, false);
 
   @Setup

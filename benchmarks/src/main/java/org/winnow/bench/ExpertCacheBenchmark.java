@@ -16,11 +16,11 @@ import org.openjdk.jmh.annotations.Warmup;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.internal.AddressTable;
-import org.winnow.op.ExpertMatrices;
 import org.winnow.memory.EvictionPolicy;
 import org.winnow.memory.ExpertCache;
 import org.winnow.memory.RangeReader;
 import org.winnow.moe.Experts;
+import org.winnow.op.ExpertMatrices;
 
 /**
  * What the expert cache costs: eight experts that are resident, eight that are not, and as a
@@ -104,8 +104,7 @@ public class ExpertCacheBenchmark {
     long begin = next * expertBytes;
     next = (next + TOP_K) % (NUM_EXPERTS - TOP_K);
     long found = 0;
-    for (int i = 0; i < TOP_K; i++)
-      found += reader.read(begin + i * expertBytes, buffers[i]);
+    for (int i = 0; i < TOP_K; i++) found += reader.read(begin + i * expertBytes, buffers[i]);
     return found;
   }
 

@@ -15,23 +15,23 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 import org.winnow.Tensor;
+import org.winnow.attention.MlaAttention;
+import org.winnow.attention.MlaWorkspace;
+import org.winnow.attention.RopeFrequencies;
+import org.winnow.layer.Linear;
 import org.winnow.op.Attention;
 import org.winnow.op.AttentionOptions;
 import org.winnow.op.KvCache;
 import org.winnow.op.RmsNorm;
-import org.winnow.op.StridedCopy;
-import org.winnow.attention.MlaAttention;
-import org.winnow.attention.MlaWorkspace;
 import org.winnow.op.Rope;
-import org.winnow.attention.RopeFrequencies;
-import org.winnow.layer.Linear;
+import org.winnow.op.StridedCopy;
 import org.winnow.workload.AttentionShape;
 import org.winnow.workload.MoeShape;
 
 /**
  * Latent attention with DeepSeek-V2-Lite's sizes (16 heads, 128 + 64, values of 128, latent of 512,
- * hidden 2048), f32, behind 1024 tokens: in the absorbed form over latents, against attention over a
- * cache that holds the keys and values of all heads. Projections are part of both.
+ * hidden 2048), f32, behind 1024 tokens: in the absorbed form over latents, against attention over
+ * a cache that holds the keys and values of all heads. Projections are part of both.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -175,7 +175,14 @@ public class MlaAttentionBenchmark extends BackendBenchmark {
   }
 
   private void copy(
-      Tensor from, int begin, int stride, Tensor to, int toBegin, int toStride, int rows, int width) {
+      Tensor from,
+      int begin,
+      int stride,
+      Tensor to,
+      int toBegin,
+      int toStride,
+      int rows,
+      int width) {
     StridedCopy.run(backend, from, begin, stride, 0, to, toBegin, toStride, 0, rows, 1, width);
   }
 

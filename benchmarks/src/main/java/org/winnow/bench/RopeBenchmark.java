@@ -2,8 +2,8 @@ package org.winnow.bench;
 
 import java.util.Random;
 import org.winnow.Tensor;
-import org.winnow.op.Rope;
 import org.winnow.attention.RopeFrequencies;
+import org.winnow.op.Rope;
 
 /**
  * Rotary embedding of 45 heads of 64, half-split, in place; the angles are there already. Bytes: 8

@@ -3,12 +3,10 @@ package org.winnow.memory;
 import java.util.function.ToLongFunction;
 import org.winnow.WeightFormat;
 import org.winnow.internal.AddressTable;
-import org.winnow.memory.ExpertLayout.Role;
-
-import org.winnow.DType;
 import org.winnow.internal.Resources;
-import org.winnow.op.ExpertMatrices;
+import org.winnow.memory.ExpertLayout.Role;
 import org.winnow.moe.Experts;
+import org.winnow.op.ExpertMatrices;
 
 /**
  * One layer's view of the cache. The tables hold addresses only while experts are held, so nothing

@@ -1,16 +1,15 @@
 package org.winnow.memory;
 
-import org.winnow.internal.Internals;
-
 import java.util.Arrays;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
-import org.winnow.internal.TransferQueue;
+import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
+import org.winnow.internal.TransferQueue;
 import org.winnow.memory.ExpertLayout.Role;
 
 /**

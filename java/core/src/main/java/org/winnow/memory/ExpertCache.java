@@ -13,7 +13,6 @@ import org.winnow.BudgetException;
 import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
-import org.winnow.memory.ExpertLayout.Role;
 import org.winnow.moe.Experts;
 
 /**

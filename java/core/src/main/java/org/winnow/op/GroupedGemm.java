@@ -214,8 +214,7 @@ public final class GroupedGemm {
   public static void runTogether(Backend backend, Product... products) {
     NativeCall call = NativeCall.enter();
     try {
-      for (Product product : products)
-        if (product != null) check(backend.memory(), product);
+      for (Product product : products) if (product != null) check(backend.memory(), product);
       GroupedGemmArguments[] all = call.arguments().groupedGemm;
       GroupedGemmArguments chain = null;
       int length = 0;

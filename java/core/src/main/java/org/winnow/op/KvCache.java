@@ -86,13 +86,7 @@ public final class KvCache implements AutoCloseable {
   public static KvCache ofLatents(
       TensorMemory memory, int numLayers, int latentWidth, int ropeWidth, int contextLimit) {
     return new KvCache(
-        memory,
-        numLayers,
-        1,
-        rowWidth(latentWidth, ropeWidth),
-        latentWidth,
-        contextLimit,
-        true);
+        memory, numLayers, 1, rowWidth(latentWidth, ropeWidth), latentWidth, contextLimit, true);
   }
 
   private static int rowWidth(int latentWidth, int ropeWidth) {

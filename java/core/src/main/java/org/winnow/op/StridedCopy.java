@@ -138,7 +138,9 @@ public final class StridedCopy {
     }
   }
 
-  /** Behind the last element of a block that has some; Long.MAX_VALUE if that is beyond counting. */
+  /**
+   * Behind the last element of a block that has some; Long.MAX_VALUE if that is beyond counting.
+   */
   private static long end(
       long offset, long outer, long inner, long outerSize, long innerSize, long width) {
     try {

@@ -5,10 +5,10 @@ import java.util.Random;
 import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.moe.ResidentExperts;
 import org.winnow.op.Activation;
 import org.winnow.op.ExpertPlan;
 import org.winnow.op.GroupedGemm;
-import org.winnow.moe.ResidentExperts;
 import org.winnow.op.Routing;
 
 /**

@@ -8,8 +8,8 @@ import org.bytedeco.javacpp.tools.InfoMapper;
 
 /**
  * Tells JavaCPP which C++ functions to bind; the operations' C functions are bound by a class that
- * {@code GenerateContracts} writes. Every pointer arrives in Java as a {@code long} address:
- * no object per call, no overloads that copy arrays.
+ * {@code GenerateContracts} writes. Every pointer arrives in Java as a {@code long} address: no
+ * object per call, no overloads that copy arrays.
  */
 @Properties(
     value =
@@ -38,8 +38,7 @@ public class NativeCpuConfig implements InfoMapper {
     map.put(new Info("uint64_t").valueTypes("long").pointerTypes(address("uint64_t")));
     map.put(new Info("winnow::Cpu").pointerTypes(address("winnow::Cpu")));
     map.put(new Info("winnow::File").pointerTypes(address("winnow::File")));
-    for (String name :
-        new String[] {"DType"}) {
+    for (String name : new String[] {"DType"}) {
       map.put(new Info("winnow::" + name).cast().enumerate(false).valueTypes("int"));
     }
     map.put(new Info("winnow::kDirectAlignmentBytes").skip()); // RangeReader.DIRECT_ALIGNMENT_BYTES

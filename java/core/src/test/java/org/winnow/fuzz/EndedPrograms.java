@@ -5,19 +5,19 @@ import org.winnow.AnotherMemory;
 import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.op.KvCache;
 import org.winnow.attention.MlaAttention;
 import org.winnow.attention.MlaWorkspace;
-import org.winnow.op.Rope;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
 import org.winnow.cpu.Probe;
-import org.winnow.op.Add;
 import org.winnow.layer.Linear;
+import org.winnow.moe.ResidentExperts;
 import org.winnow.op.Activation;
+import org.winnow.op.Add;
 import org.winnow.op.ExpertPlan;
 import org.winnow.op.GroupedGemm;
-import org.winnow.moe.ResidentExperts;
+import org.winnow.op.KvCache;
+import org.winnow.op.Rope;
 import org.winnow.op.Routing;
 
 /**

@@ -1,6 +1,5 @@
 package org.winnow.fuzz;
 
-import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
 import java.lang.reflect.Type;
 import java.util.ArrayList;
@@ -302,7 +301,6 @@ final class Lane implements Hostile.Caller {
     public Object any(World own, Class<?> type, Type generic) {
       return lane.any(own, type, generic);
     }
-
   }
 
   /** What a lane draws from: a method that computes stands there more often than one that tells. */

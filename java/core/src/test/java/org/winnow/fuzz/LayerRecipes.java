@@ -6,17 +6,17 @@ import static org.winnow.fuzz.Recipes.some;
 
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.op.KvCache;
 import org.winnow.attention.MlaAttention;
 import org.winnow.attention.MlaWorkspace;
-import org.winnow.op.Rope;
 import org.winnow.layer.FeedForward;
 import org.winnow.layer.Linear;
-import org.winnow.op.Activation;
-import org.winnow.op.ExpertMatrices;
 import org.winnow.moe.Experts;
 import org.winnow.moe.MoeLayer;
 import org.winnow.moe.ResidentExperts;
+import org.winnow.op.Activation;
+import org.winnow.op.ExpertMatrices;
+import org.winnow.op.KvCache;
+import org.winnow.op.Rope;
 import org.winnow.op.Routing;
 import org.winnow.op.TopKRouter;
 
@@ -67,7 +67,8 @@ final class LayerRecipes {
           int hidden = w.size();
           int inner = w.size();
           Linear gate = w.keep(linear(w, inner, hidden));
-          Linear up = w.keep(new Linear(w.tensor(gate.weight().plane(0).dtype(), inner, hidden), null));
+          Linear up =
+              w.keep(new Linear(w.tensor(gate.weight().plane(0).dtype(), inner, hidden), null));
           return args(gate, up, w.keep(linear(w, hidden, inner)), OperationRecipes.activation(w));
         });
     call(

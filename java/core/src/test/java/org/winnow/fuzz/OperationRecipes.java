@@ -6,16 +6,16 @@ import static org.winnow.fuzz.Recipes.some;
 
 import org.winnow.Backend;
 import org.winnow.Tensor;
-import org.winnow.op.AttentionOptions;
-import org.winnow.op.KvCache;
-import org.winnow.op.Rope;
 import org.winnow.attention.RopeFrequencies;
-import org.winnow.op.Sampler;
+import org.winnow.moe.Experts;
 import org.winnow.op.Activation;
+import org.winnow.op.AttentionOptions;
 import org.winnow.op.ExpertMatrices;
 import org.winnow.op.ExpertPlan;
-import org.winnow.moe.Experts;
+import org.winnow.op.KvCache;
+import org.winnow.op.Rope;
 import org.winnow.op.Routing;
+import org.winnow.op.Sampler;
 import org.winnow.op.TopKRouter;
 
 /** Leaf operations, and the objects that they work on. */

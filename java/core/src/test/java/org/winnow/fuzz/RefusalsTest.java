@@ -7,18 +7,17 @@ import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.winnow.Backend;
 import org.winnow.BackendsUnderTest;
-import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.WeightFormat;
-import org.winnow.op.KvCache;
 import org.winnow.attention.RopeFrequencies;
-import org.winnow.op.StridedCopy;
 import org.winnow.layer.Linear;
+import org.winnow.moe.MoeLayer;
+import org.winnow.moe.ResidentExperts;
 import org.winnow.op.Activation;
 import org.winnow.op.ExpertMatrices;
 import org.winnow.op.GroupedGemm;
-import org.winnow.moe.MoeLayer;
-import org.winnow.moe.ResidentExperts;
+import org.winnow.op.KvCache;
+import org.winnow.op.StridedCopy;
 import org.winnow.op.TopKRouter;
 
 /** Calls that once gave an exception which no documentation names. */

@@ -8,9 +8,9 @@ import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
-import org.winnow.internal.Internals;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
+import org.winnow.internal.Internals;
 
 /** Tensors and backends. */
 final class TensorRecipes {

@@ -1,13 +1,13 @@
 package org.winnow.moe;
 
-import org.winnow.op.ExpertPlan;
-import org.winnow.op.Routing;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import org.junit.jupiter.api.Test;
 import org.winnow.Backend;
 import org.winnow.BackendsUnderTest;
 import org.winnow.ContractTest;
+import org.winnow.op.ExpertPlan;
+import org.winnow.op.Routing;
 
 /** A caller who closes a tensor that a routing or a plan gave him gets an exception, no garbage. */
 @ContractTest

@@ -252,9 +252,8 @@ final class CudaContext {
     lock.lock();
     closed = true;
     lock.unlock();
-    NativeCall
-        .awaitRunning(); // waits for calls that fill pinned memory; new ones find the context
-                         // closed
+    NativeCall.awaitRunning(); // waits for calls that fill pinned memory; new ones find the context
+    // closed
     lock.lock();
     copyLock.lock();
     try {

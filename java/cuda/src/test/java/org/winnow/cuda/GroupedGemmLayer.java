@@ -49,14 +49,19 @@ final class GroupedGemmLayer implements AutoCloseable {
     active = backend.of(every, numExperts);
     weights =
         new ExpertMatrices(
-            backend.memory(), WeightFormat.of(weightType), numExperts, outputSize, inputSize, gated, false);
+            backend.memory(),
+            WeightFormat.of(weightType),
+            numExperts,
+            outputSize,
+            inputSize,
+            gated,
+            false);
     gates = new Tensor[numExperts];
     ups = new Tensor[numExperts];
     for (int e = 0; e < numExperts; e++) {
       gates[e] = random(random, weightType, outputSize, inputSize);
       if (gated) ups[e] = random(random, weightType, outputSize, inputSize);
-      weights.set(
-          e, Matrix.of(gates[e]), gated ? Matrix.of(ups[e]) : null, null, null);
+      weights.set(e, Matrix.of(gates[e]), gated ? Matrix.of(ups[e]) : null, null, null);
     }
     output = backend.f32(numRows, outputSize).fill(Float.NaN);
   }

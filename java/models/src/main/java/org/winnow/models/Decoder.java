@@ -9,11 +9,11 @@ import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.Workspace;
-import org.winnow.op.KvCache;
 import org.winnow.attention.RopeFrequencies;
+import org.winnow.layer.Linear;
 import org.winnow.op.Add;
 import org.winnow.op.Embedding;
-import org.winnow.layer.Linear;
+import org.winnow.op.KvCache;
 import org.winnow.op.RmsNorm;
 
 /**

@@ -8,11 +8,11 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.winnow.TensorMemory;
-import org.winnow.op.KvCache;
 import org.winnow.attention.RopeFrequencies;
 import org.winnow.memory.Checkpoint;
 import org.winnow.memory.ExpertStore;
 import org.winnow.op.Activation;
+import org.winnow.op.KvCache;
 import org.winnow.op.TopKRouter;
 
 /**

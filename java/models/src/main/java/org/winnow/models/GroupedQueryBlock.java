@@ -6,12 +6,12 @@ import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.Workspace;
+import org.winnow.layer.Linear;
 import org.winnow.op.Attention;
 import org.winnow.op.AttentionOptions;
-import org.winnow.op.Rope;
 import org.winnow.op.Clamp;
-import org.winnow.layer.Linear;
 import org.winnow.op.RmsNorm;
+import org.winnow.op.Rope;
 
 /**
  * Grouped-query attention with the options that families add: biases, q/k norm, sinks, a sliding
@@ -98,11 +98,7 @@ final class GroupedQueryBlock implements AttentionBlock {
   }
 
   private Tensor project(
-      Backend backend,
-      Linear projection,
-      Tensor input,
-      Workspace memory,
-      @Nullable Tensor norm) {
+      Backend backend, Linear projection, Tensor input, Workspace memory, @Nullable Tensor norm) {
     Tensor projected = memory.get(DType.F32, input.dim(0), projection.outputSize());
     projection.run(backend, input, projected);
     if (norm != null) {

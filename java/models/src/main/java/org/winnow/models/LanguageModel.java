@@ -11,9 +11,9 @@ import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
 import org.winnow.ContextLengthException;
 import org.winnow.Tensor;
+import org.winnow.memory.ExpertCounters;
 import org.winnow.op.KvCache;
 import org.winnow.op.Sampler;
-import org.winnow.memory.ExpertCounters;
 
 /**
  * A decoder read from a checkpoint, ready to generate text. An expert's weights stay in the file

@@ -48,14 +48,7 @@ final class LatentBlock implements AttentionBlock {
   @Override
   public void run(Step step, Tensor input, Tensor output) {
     attention.run(
-        step.backend(),
-        input,
-        step.cache(),
-        layer,
-        step.cos(),
-        step.sin(),
-        workspace,
-        output);
+        step.backend(), input, step.cache(), layer, step.cos(), step.sin(), workspace, output);
   }
 
   @Override

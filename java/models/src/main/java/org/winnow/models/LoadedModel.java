@@ -16,7 +16,6 @@ import org.winnow.BudgetException;
 import org.winnow.CheckpointException;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
-import org.winnow.op.KvCache;
 import org.winnow.attention.MlaWorkspace;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
@@ -27,6 +26,7 @@ import org.winnow.memory.ExpertCounters;
 import org.winnow.memory.ExpertStore;
 import org.winnow.memory.TensorInfo;
 import org.winnow.moe.MoeLayer;
+import org.winnow.op.KvCache;
 import org.winnow.op.Routing;
 
 /**

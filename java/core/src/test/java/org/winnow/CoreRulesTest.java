@@ -45,6 +45,7 @@ class CoreRulesTest {
                   "org.bytedeco.javacpp..",
                   "java..",
                   "jdk.jfr..",
+                  "org.jspecify.annotations..",
                   "com.sun.nio.file.."));
 
   private static final ArchRule SHOWS_NO_JAVACPP =

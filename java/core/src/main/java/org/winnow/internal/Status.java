@@ -1,5 +1,8 @@
 package org.winnow.internal;
 
+import java.util.Locale;
+import java.util.regex.Pattern;
+
 /**
  * Result of an operation: the values of {@code winnow_status} in {@code winnow/base/operation.h}
  * that do not become exceptions. {@link Arguments#detail} is the number that the contract defines
@@ -26,10 +29,17 @@ public enum Status {
       case NativeCodes.DONE -> DONE;
       case NativeCodes.REFUSED -> REFUSED;
       case NativeCodes.INVALID_ARGUMENT, NativeCodes.OUT_OF_RANGE ->
-          throw new IllegalArgumentException(NativeOperations.winnow_last_error());
+          throw new IllegalArgumentException(javaNames(NativeOperations.winnow_last_error()));
       case NativeCodes.OUT_OF_MEMORY ->
           throw new OutOfMemoryError("no memory for an operation's working space");
       default -> throw new IllegalStateException(NativeOperations.winnow_last_error());
     };
+  }
+
+  /** Contracts write names as C does: {@code expert_offsets} is {@code expertOffsets} here. */
+  private static String javaNames(String message) {
+    return Pattern.compile("(?<=[a-z])_([a-z])")
+        .matcher(message)
+        .replaceAll(match -> match.group(1).toUpperCase(Locale.ROOT));
   }
 }

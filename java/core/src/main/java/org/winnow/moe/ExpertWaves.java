@@ -92,6 +92,11 @@ final class ExpertWaves implements AutoCloseable {
     return true;
   }
 
+  /** Whether {@link #next} has returned a wave. */
+  boolean hasWave() {
+    return experts != null;
+  }
+
   /** Whether one call of {@link #next} acquires all remaining experts. */
   boolean isOneWave() {
     return whole != null || numPending <= source.maxPinned();

@@ -241,7 +241,7 @@ public final class MoeLayer implements AutoCloseable {
     try {
       requireOutput(hidden, output);
       requireRouted();
-      if (waves.experts() == null)
+      if (!waves.hasWave())
         throw new IllegalStateException("MoE layer holds no experts: call hold() first");
       hidden.require("hidden", last(inner).dtype(), plan.numTokens(), experts.hiddenSize());
       multiplyHeld(backend, hidden, true);

@@ -122,6 +122,8 @@ public final class Routing implements AutoCloseable {
    * @param ids overwritten from the beginning
    * @return their number
    * @throws IllegalArgumentException if {@code ids} is shorter than the number of experts
+   * @throws IllegalStateException if somebody has overwritten the tensors, so that they no longer
+   *     fit together
    */
   public int distinctExperts(int[] ids) {
     NativeCall call = NativeCall.enter();
@@ -148,7 +150,8 @@ public final class Routing implements AutoCloseable {
           listed[expert] = true;
           ids[count++] = expert;
         }
-        if (left == before) break; // offsets that somebody has overwritten
+        if (left == before)
+          throw new IllegalStateException("tokenOffsets of the routing were overwritten");
       }
       return count;
     } finally {

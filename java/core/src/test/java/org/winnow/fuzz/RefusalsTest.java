@@ -6,9 +6,10 @@ import org.assertj.core.api.AbstractThrowableAssert;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.winnow.Backend;
-import org.winnow.BackendsUnderTest;
 import org.winnow.Tensor;
 import org.winnow.WeightFormat;
+import org.winnow.cpu.CpuBackend;
+import org.winnow.cpu.InstructionSet;
 import org.winnow.attention.RopeFrequencies;
 import org.winnow.layer.Linear;
 import org.winnow.moe.MoeLayer;
@@ -24,7 +25,7 @@ import org.winnow.op.TopKRouter;
 class RefusalsTest {
   private static final long HUGE = 1L << 62;
 
-  private final Backend backend = BackendsUnderTest.shared();
+  private final Backend backend = new CpuBackend(InstructionSet.best(), 1);
 
   private static AbstractThrowableAssert<?, ?> refused(ThrowingCallable call) {
     return assertThatThrownBy(call).isExactlyInstanceOf(IllegalArgumentException.class);

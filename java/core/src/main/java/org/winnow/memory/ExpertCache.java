@@ -12,7 +12,6 @@ import org.winnow.BudgetException;
 import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
-import org.winnow.memory.ExpertLayout.Role;
 import org.winnow.moe.Experts;
 
 /**
@@ -23,8 +22,8 @@ import org.winnow.moe.Experts;
  * <p>The budget is divided into slots of {@link ExpertStore#slotBytes()} on huge pages, whose
  * memory is taken only when it is first used; the last of them may end up to 2 MiB before its huge
  * page does. Slots in a device's memory are filled through page-locked buffers of one expert per
- * reading thread, beside the operations that run. Rearranging layouts takes a buffer of about 4 MiB
- * per reading thread besides. Experts that are held ({@link Experts#acquire}) are never evicted. If
+ * reading thread, beside the operations that run. Weights that are not stored as they are computed
+ * take a buffer of about 4 MiB per reading thread besides. Experts that are held ({@link Experts#acquire}) are never evicted. If
  * the read of an expert fails, its slot is free again, nothing is held, and the cache goes on.
  *
  * <p>Once a layer's experts are all resident and the budget holds those of all layers, the device's
@@ -435,15 +434,12 @@ public final class ExpertCache implements AutoCloseable {
 
   private void unpublish(CachedExperts layer) {
     if (layer.published) return;
-    for (int i = 0; i < layer.numHeld; i++) {
-      layer.publish(layer.held[i], role -> 0);
-    }
+    for (int i = 0; i < layer.numHeld; i++) layer.unpublish(layer.held[i]);
   }
 
   private void publish(CachedExperts layer, int expert) {
-    ExpertLayout layout = store.layout(layer.layer, expert);
     int slot = slots.slotOf[layer.firstExpert + expert];
-    layer.publish(expert, role -> arena.address(slot, layout, role));
+    layer.publish(expert, store.layout(layer.layer, expert), arena, slot);
   }
 
   private void evict(int slot) {

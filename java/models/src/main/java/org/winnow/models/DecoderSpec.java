@@ -10,6 +10,8 @@ import org.winnow.TensorMemory;
 import org.winnow.op.KvCache;
 import org.winnow.attention.RopeFrequencies;
 import org.winnow.memory.Checkpoint;
+import org.winnow.memory.ExpertRole;
+import org.winnow.memory.ExpertSource;
 import org.winnow.memory.ExpertStore;
 import org.winnow.op.Activation;
 import org.winnow.op.TopKRouter;
@@ -196,7 +198,8 @@ record DecoderSpec(
   sealed interface ExpertTensors {
     void forEachName(int numExperts, Consumer<String> action);
 
-    void addTo(ExpertStore.Builder store, int numExperts);
+    /** Where the parts of one expert lie. */
+    List<ExpertSource> sources(int expert, int numExperts);
   }
 
   /** One tensor per expert and matrix. */
@@ -212,13 +215,17 @@ record DecoderSpec(
     }
 
     @Override
-    public void addTo(ExpertStore.Builder store, int numExperts) {
-      store.addLayer(numExperts, gate, up, down);
+    public List<ExpertSource> sources(int expert, int numExperts) {
+      return List.of(
+          ExpertSource.of(ExpertRole.GATE, gate.apply(expert)),
+          ExpertSource.of(ExpertRole.UP, up.apply(expert)),
+          ExpertSource.of(ExpertRole.DOWN, down.apply(expert)));
     }
   }
 
   /**
-   * All experts of a layer in one tensor per matrix, input-major, gate and up columns interleaved.
+   * All experts of a layer in one tensor per matrix, input-major, with biases; gate is in the even
+   * columns of {@code gateUp} and up in the odd ones.
    */
   record InterleavedExperts(String gateUp, String gateUpBias, String down, String downBias)
       implements ExpertTensors {
@@ -228,8 +235,20 @@ record DecoderSpec(
     }
 
     @Override
-    public void addTo(ExpertStore.Builder store, int numExperts) {
-      store.addInterleavedLayer(numExperts, gateUp, gateUpBias, down, downBias);
+    public List<ExpertSource> sources(int expert, int numExperts) {
+      return List.of(
+          ExpertSource.of(ExpertRole.GATE, gateUp)
+              .expert(expert, numExperts)
+              .columns(0, 2)
+              .transposed(),
+          ExpertSource.of(ExpertRole.UP, gateUp)
+              .expert(expert, numExperts)
+              .columns(1, 2)
+              .transposed(),
+          ExpertSource.of(ExpertRole.GATE_BIAS, gateUpBias).expert(expert, numExperts).rows(0, 2),
+          ExpertSource.of(ExpertRole.UP_BIAS, gateUpBias).expert(expert, numExperts).rows(1, 2),
+          ExpertSource.of(ExpertRole.DOWN, down).expert(expert, numExperts).transposed(),
+          ExpertSource.of(ExpertRole.DOWN_BIAS, downBias).expert(expert, numExperts));
     }
   }
 
@@ -244,7 +263,8 @@ record DecoderSpec(
       if (!(layer.mlp() instanceof ExpertMlp experts)) continue;
       if (builder == null)
         builder = ExpertStore.builder(checkpoint, hiddenSize, experts.intermediateSize());
-      experts.experts().addTo(builder, experts.numExperts());
+      int numExperts = experts.numExperts();
+      builder.addLayer(numExperts, expert -> experts.experts().sources(expert, numExperts));
     }
     return builder == null ? null : builder.build();
   }

@@ -1,7 +1,5 @@
 package org.winnow.memory;
 
-import org.winnow.internal.Internals;
-
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,6 +15,7 @@ import org.winnow.DType;
 import org.winnow.ExpertReadException;
 import org.winnow.Tensor;
 import org.winnow.UnsupportedFormatException;
+import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCpu;
 
 /**
@@ -171,7 +170,13 @@ public final class Checkpoint implements AutoCloseable {
         long chunkEnd = Math.min(end, block + STAGING_BYTES);
         long asked = Math.min(STAGING_BYTES, roundUp(chunkEnd, alignment) - block);
         readFully(
-            reader, info.file(), info.name(), block, Internals.address(staging), asked, chunkEnd - block);
+            reader,
+            info.file(),
+            info.name(),
+            block,
+            Internals.address(staging),
+            asked,
+            chunkEnd - block);
         NativeCpu.memory_copy(
             address + position - info.offset(),
             Internals.address(staging) + position - block,

@@ -1,23 +1,23 @@
 package org.winnow.memory;
 
-import org.winnow.internal.Internals;
-
 import java.util.Arrays;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
-import org.winnow.internal.TransferQueue;
+import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
+import org.winnow.internal.TransferQueue;
 import org.winnow.memory.ExpertLayout.Plane;
 
 /**
  * Slots in a device's memory. Files are read into page-locked host memory, and what the kernels
  * need of it is copied beside the operations that run: not one byte more than the expert's planes.
  * They follow each other in a slot, each at a multiple of {@link #ALIGNMENT_BYTES}, wherever they
- * lie in their files. A slot is overwritten only when the operations that read its last expert have run.
+ * lie in their files. A slot is overwritten only when the operations that read its last expert have
+ * run.
  */
 final class DeviceExpertArena extends ExpertArena {
   /** Where 128-bit loads of a warp need the fewest sectors. */

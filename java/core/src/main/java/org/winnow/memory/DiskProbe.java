@@ -1,7 +1,5 @@
 package org.winnow.memory;
 
-import org.winnow.internal.Internals;
-
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -13,6 +11,7 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.internal.Internals;
 
 /**
  * How fast a disk fills memory at best: aligned 4 MiB reads past the page cache into huge pages.

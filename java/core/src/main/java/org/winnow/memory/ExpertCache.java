@@ -23,8 +23,9 @@ import org.winnow.moe.Experts;
  * memory is taken only when it is first used; the last of them may end up to 2 MiB before its huge
  * page does. Slots in a device's memory are filled through page-locked buffers of one expert per
  * reading thread, beside the operations that run. Weights that are not stored as they are computed
- * take a buffer of about 4 MiB per reading thread besides. Experts that are held ({@link Experts#acquire}) are never evicted. If
- * the read of an expert fails, its slot is free again, nothing is held, and the cache goes on.
+ * take a buffer of about 4 MiB per reading thread besides. Experts that are held ({@link
+ * Experts#acquire}) are never evicted. If the read of an expert fails, its slot is free again,
+ * nothing is held, and the cache goes on.
  *
  * <p>Once a layer's experts are all resident and the budget holds those of all layers, the device's
  * choices are no longer copied back, and hits of that layer are no longer counted there.

@@ -2,7 +2,9 @@ package org.winnow.memory;
 
 import java.util.Arrays;
 import java.util.EnumSet;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.winnow.CheckpointException;
 import org.winnow.DType;
@@ -32,6 +34,7 @@ final class ExpertLayouts {
    * @throws IllegalArgumentException if the sources are not all of an expert, or something twice
    */
   ExpertLayout plan(String what, List<ExpertSource> sources, ExpertLayout first) {
+    requireDistinct(sources, what);
     WeightFormat[] formats = new WeightFormat[ExpertRole.values().length];
     LayoutBuilder layout = new LayoutBuilder(checkpoint, formats);
     for (ExpertSource source : sources)
@@ -42,6 +45,22 @@ final class ExpertLayouts {
       throw new IllegalArgumentException(
           what + " must have " + roles(first.formats()) + ", as others, found " + roles(formats));
     return layout.finish();
+  }
+
+  private static void requireDistinct(List<ExpertSource> sources, String what) {
+    Map<String, ExpertSource> byTarget = new HashMap<>();
+    for (ExpertSource source : sources) {
+      ExpertSource other = byTarget.putIfAbsent(source.target(), source);
+      if (other != null)
+        throw new IllegalArgumentException(
+            what
+                + ": sources must be 1 for "
+                + source.target()
+                + ", found 2: "
+                + other.tensor()
+                + " and "
+                + source.tensor());
+    }
   }
 
   private WeightFormat format(ExpertSource source, WeightFormat[] others, ExpertLayout first) {
@@ -68,19 +87,12 @@ final class ExpertLayouts {
   }
 
   private void add(LayoutBuilder layout, ExpertSource source, WeightFormat format, String what) {
-    int planes = format == null ? 0 : format.planes();
-    if (source.plane() >= planes)
+    if (format == null)
       throw new IllegalArgumentException(
-          what + ": planes must be " + planes + " for " + format + ", found " + source);
-    if (layout.tensorOf(source.role(), source.plane()) != null)
+          what + " must have plane 0 of " + source.role() + ", found " + source);
+    if (source.plane() >= format.planes())
       throw new IllegalArgumentException(
-          what
-              + ": sources must be 1 for "
-              + source.target()
-              + ", found 2: "
-              + layout.tensorOf(source.role(), source.plane())
-              + " and "
-              + source.tensor());
+          what + ": planes must be " + format.planes() + " for " + format + ", found " + source);
     if (source.role().isBias() || source.plane() > 0) addVector(layout, source, what);
     else addMatrix(layout, source, format, what);
   }
@@ -224,7 +236,7 @@ final class ExpertLayouts {
     for (ExpertRole role : roles) {
       int planes = formats[role.ordinal()].planes();
       for (int plane = 0; plane < planes; plane++)
-        if (layout.tensorOf(role, plane) == null)
+        if (!layout.has(role, plane))
           throw new IllegalArgumentException(
               what
                   + " must have "
@@ -240,7 +252,8 @@ final class ExpertLayouts {
 
   private static Set<ExpertRole> roles(WeightFormat[] formats) {
     Set<ExpertRole> roles = EnumSet.noneOf(ExpertRole.class);
-    for (ExpertRole role : ExpertRole.values()) if (formats[role.ordinal()] != null) roles.add(role);
+    for (ExpertRole role : ExpertRole.values())
+      if (formats[role.ordinal()] != null) roles.add(role);
     return roles;
   }
 }

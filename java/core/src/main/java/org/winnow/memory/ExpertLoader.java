@@ -148,14 +148,7 @@ final class ExpertLoader {
     long rowStep = copy.rows().step() * stored.numColumns(); // in elements
     if (copy.columns().step() != 1) { // transposing what is regarded as its transpose
       NativeCpu.memory_copy_transposed(
-          to,
-          from,
-          elementBytes,
-          numColumns,
-          numRows,
-          copy.columns().step(),
-          rowStep,
-          numColumns);
+          to, from, elementBytes, numColumns, numRows, copy.columns().step(), rowStep, numColumns);
     } else if (rowStep == numColumns) {
       NativeCpu.memory_copy(to, from, numRows * numColumns * elementBytes);
     } else {

@@ -162,8 +162,7 @@ public final class ExpertSource {
 
   private static void requireBelow(String name, int value, int limit) {
     if (value < 0 || value >= limit)
-      throw new IllegalArgumentException(
-          name + " must lie in [0, " + limit + "), found " + value);
+      throw new IllegalArgumentException(name + " must lie in [0, " + limit + "), found " + value);
   }
 
   ExpertRole role() {

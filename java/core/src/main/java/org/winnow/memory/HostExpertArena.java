@@ -1,11 +1,10 @@
 package org.winnow.memory;
 
-import org.winnow.internal.Internals;
-
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.internal.Internals;
 
 /** Slots on huge pages that files are read straight into; their memory is taken by first use. */
 final class HostExpertArena extends ExpertArena {

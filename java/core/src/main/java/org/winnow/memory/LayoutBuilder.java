@@ -105,11 +105,10 @@ final class LayoutBuilder {
     this.formats = formats;
   }
 
-  /** Name of the tensor that was added for a plane, or null. */
-  String tensorOf(ExpertRole role, int plane) {
-    for (Target target : targets)
-      if (target.role == role && target.plane == plane) return target.elements.tensor.name();
-    return null;
+  /** Whether a plane has been added. */
+  boolean has(ExpertRole role, int plane) {
+    for (Target target : targets) if (target.role == role && target.plane == plane) return true;
+    return false;
   }
 
   /**
@@ -131,8 +130,7 @@ final class LayoutBuilder {
       return;
     }
     target.place = reserve(LINE_BYTES, sizeBytes);
-    stage(elements).copies.add(
-        new Copy(elements.rows, elements.columns, transform, target.place));
+    stage(elements).copies.add(new Copy(elements.rows, elements.columns, transform, target.place));
   }
 
   private StagedRows stage(Elements elements) {
@@ -171,8 +169,7 @@ final class LayoutBuilder {
     List<Range> ranges = join();
     for (Range range : ranges)
       readBytes +=
-          Math.min(
-              range.sizeBytes(), checkpoint.fileSizeBytes(range.file()) - range.offsetBytes());
+          Math.min(range.sizeBytes(), checkpoint.fileSizeBytes(range.file()) - range.offsetBytes());
     List<Plane> planes =
         targets.stream()
             .map(target -> new Plane(target.role, target.plane, target.place, target.sizeBytes))

@@ -1,7 +1,5 @@
 package org.winnow.memory;
 
-import org.winnow.internal.AddressTable;
-
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -19,8 +17,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.winnow.BudgetException;
 import org.winnow.CheckpointException;
 import org.winnow.DType;
-import org.winnow.Tensor;
 import org.winnow.UnsupportedFormatException;
+import org.winnow.internal.AddressTable;
 import org.winnow.memory.SyntheticExperts.Layout;
 import org.winnow.moe.Experts;
 
@@ -159,21 +157,21 @@ class ExpertCacheTest {
       try (ExpertCache cache =
           new ExpertCache(store, store.fullBudgetBytes(), EvictionPolicy.lru())) {
         cache.layer(0).acquire(new int[] {0, 1, 2, 3}, 4);
-          long address = AddressTable.of(cache.layer(0).gateUp()).get(2, 0);
-          boolean inside = false;
-          boolean advised = false;
-          for (String line : Files.readAllLines(Path.of("/proc/self/smaps"))) {
-            assertThat(line).doesNotContain(experts.file.toString());
-            if (line.matches("[0-9a-f]+-[0-9a-f]+ .*")) {
-              String[] range = line.substring(0, line.indexOf(' ')).split("-");
-              inside =
-                  Long.parseUnsignedLong(range[0], 16) <= address
-                      && address < Long.parseUnsignedLong(range[1], 16);
-            }
-            if (inside && line.startsWith("VmFlags:")) advised = line.contains(" hg");
+        long address = AddressTable.of(cache.layer(0).gateUp()).get(2, 0);
+        boolean inside = false;
+        boolean advised = false;
+        for (String line : Files.readAllLines(Path.of("/proc/self/smaps"))) {
+          assertThat(line).doesNotContain(experts.file.toString());
+          if (line.matches("[0-9a-f]+-[0-9a-f]+ .*")) {
+            String[] range = line.substring(0, line.indexOf(' ')).split("-");
+            inside =
+                Long.parseUnsignedLong(range[0], 16) <= address
+                    && address < Long.parseUnsignedLong(range[1], 16);
           }
-          assertThat(advised || !Files.exists(Path.of("/sys/kernel/mm/transparent_hugepage")))
-              .isTrue();
+          if (inside && line.startsWith("VmFlags:")) advised = line.contains(" hg");
+        }
+        assertThat(advised || !Files.exists(Path.of("/sys/kernel/mm/transparent_hugepage")))
+            .isTrue();
         cache.layer(0).release();
       }
     }

@@ -21,7 +21,8 @@ final class ExpertContents {
     check(experts, gateUp.get(expert, 1), layerIndex, expert, ExpertRole.UP, f, d, dtype);
     check(experts, down.get(expert, 0), layerIndex, expert, ExpertRole.DOWN, d, f, dtype);
     if (experts.layout != SyntheticExperts.Layout.INTERLEAVED) return;
-    check(experts, gateUp.get(expert, 2), layerIndex, expert, ExpertRole.GATE_BIAS, 1, f, DType.F32);
+    check(
+        experts, gateUp.get(expert, 2), layerIndex, expert, ExpertRole.GATE_BIAS, 1, f, DType.F32);
     check(experts, gateUp.get(expert, 3), layerIndex, expert, ExpertRole.UP_BIAS, 1, f, DType.F32);
     check(experts, down.get(expert, 2), layerIndex, expert, ExpertRole.DOWN_BIAS, 1, d, DType.F32);
   }

@@ -1,7 +1,5 @@
 package org.winnow.memory;
 
-import org.winnow.internal.Internals;
-
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -11,6 +9,7 @@ import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.Test;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.internal.Internals;
 
 /** Reads that take long, from a file that has no end. */
 class RangeReaderTest {

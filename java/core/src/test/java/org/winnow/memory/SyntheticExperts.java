@@ -139,11 +139,7 @@ public final class SyntheticExperts {
             new long[] {numExperts, d, f},
             i ->
                 expected(
-                    layer,
-                    (int) (i / (d * f)),
-                    ExpertRole.DOWN,
-                    (int) (i / f % d),
-                    (int) (i % f)));
+                    layer, (int) (i / (d * f)), ExpertRole.DOWN, (int) (i / f % d), (int) (i % f)));
         write(
             out,
             l + "gate_up",
@@ -165,11 +161,7 @@ public final class SyntheticExperts {
             new long[] {numExperts, f, d},
             i ->
                 expected(
-                    layer,
-                    (int) (i / (d * f)),
-                    ExpertRole.DOWN,
-                    (int) (i % d),
-                    (int) (i / d % f)));
+                    layer, (int) (i / (d * f)), ExpertRole.DOWN, (int) (i % d), (int) (i / d % f)));
         write(
             out,
             l + "down_bias",
@@ -181,8 +173,7 @@ public final class SyntheticExperts {
             new long[] {numExperts, d, 2 * f},
             i -> {
               int column = (int) (i % (2 * f));
-              ExpertRole role =
-                  column % 2 == 0 ? ExpertRole.GATE : ExpertRole.UP;
+              ExpertRole role = column % 2 == 0 ? ExpertRole.GATE : ExpertRole.UP;
               return expected(
                   layer, (int) (i / (2 * d * f)), role, column / 2, (int) (i / (2 * f) % d));
             });
@@ -192,8 +183,7 @@ public final class SyntheticExperts {
             new long[] {numExperts, 2 * f},
             i -> {
               int column = (int) (i % (2 * f));
-              ExpertRole role =
-                  column % 2 == 0 ? ExpertRole.GATE_BIAS : ExpertRole.UP_BIAS;
+              ExpertRole role = column % 2 == 0 ? ExpertRole.GATE_BIAS : ExpertRole.UP_BIAS;
               return expected(layer, (int) (i / (2 * f)), role, 0, column / 2);
             });
       }

@@ -7,13 +7,13 @@ import java.util.function.IntFunction;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.winnow.TensorMemory;
-import org.winnow.op.KvCache;
 import org.winnow.attention.RopeFrequencies;
 import org.winnow.memory.Checkpoint;
 import org.winnow.memory.ExpertRole;
 import org.winnow.memory.ExpertSource;
 import org.winnow.memory.ExpertStore;
 import org.winnow.op.Activation;
+import org.winnow.op.KvCache;
 import org.winnow.op.TopKRouter;
 
 /**

@@ -1,5 +1,6 @@
 # cmake -DPTXAS= -DARCHITECTURE=sm_90 -DPTX=<op>_cuda.ptx -DOUTPUT=<.cubin> -DLIMITS=<limits.txt> -P assemble_cubin.cmake: assembles, and holds what
-# ptxas reports of each kernel to the limits: no spills; registers, bytes of stack and of static shared memory at most as the table says.
+# ptxas reports of each kernel to the limits: no spills; registers, bytes of stack and of static shared memory at most as limits.txt says, and the lists of
+# kernels <op>/<op>_kernels.inc beside it.
 execute_process(COMMAND ${PTXAS} -v -O3 -arch=${ARCHITECTURE} ${PTX} -o ${OUTPUT} RESULT_VARIABLE status OUTPUT_VARIABLE report ERROR_VARIABLE report)
 if(NOT status EQUAL 0)
   message(FATAL_ERROR "ptxas refuses ${PTX} for ${ARCHITECTURE}:\n${report}")
@@ -13,6 +14,27 @@ foreach(line ${lines})
     message(FATAL_ERROR "${LIMITS}: expected 'kernel registers stack_bytes shared_bytes', found '${line}'")
   endif()
   set(limit_${CMAKE_MATCH_1} ${CMAKE_MATCH_2} ${CMAKE_MATCH_3} ${CMAKE_MATCH_4})
+endforeach()
+
+# Rows of the lists: the name first, last the compute capability that it needs, registers, stack bytes, shared bytes.
+get_filename_component(directory ${LIMITS} DIRECTORY)
+file(GLOB lists ${directory}/*/*_kernels.inc)
+file(STRINGS ${PTX} target REGEX "^\\.target sm_[0-9]+")
+string(REGEX MATCH "[0-9]+" target "${target}")
+foreach(list ${lists})
+  file(STRINGS ${list} rows REGEX "^[^/]")
+  foreach(row ${rows})
+    if(NOT row MATCHES "^WINNOW_[A-Z0-9_]+_KERNEL\\(([a-z0-9_]+), .*, ([0-9]+), ([0-9]+), ([0-9]+), ([0-9]+)\\)$")
+      message(FATAL_ERROR "${list}: expected 'WINNOW_<OP>_KERNEL(name, ..., capability, registers, stack_bytes, shared_bytes)', found '${row}'")
+    endif()
+    if(DEFINED limit_${CMAKE_MATCH_1})
+      message(FATAL_ERROR "${list}: ${CMAKE_MATCH_1} has limits already")
+    endif()
+    if(NOT CMAKE_MATCH_2 EQUAL target)
+      message(FATAL_ERROR "${list}: ${CMAKE_MATCH_1} needs compute capability ${CMAKE_MATCH_2}, kernels are compiled for ${target}")
+    endif()
+    set(limit_${CMAKE_MATCH_1} ${CMAKE_MATCH_3} ${CMAKE_MATCH_4} ${CMAKE_MATCH_5})
+  endforeach()
 endforeach()
 
 # The two lines of figures. All their words must be known: a figure in other words would pass for none. Shared memory is there if it is used.
@@ -64,5 +86,5 @@ foreach(part ${parts})
 endforeach()
 if(broken)
   file(REMOVE ${OUTPUT})
-  message(FATAL_ERROR "${name} for ${ARCHITECTURE} breaks native/cuda/limits.txt:${broken}\n${report}")
+  message(FATAL_ERROR "${name} for ${ARCHITECTURE} breaks its limits in native/cuda:${broken}\n${report}")
 endif()

@@ -1,6 +1,7 @@
-# CUDA kernels: every cuda/<op>/<op>_cuda*.cu -> .ptx (what the tests execute) -> the same text assembled for each architecture (what a GPU loads first).
-# Target cuda_kernels; `cmake --install --component cuda_kernels` puts both beside the Java classes that load them. Without nvcc nothing is built.
-set(WINNOW_CUBIN_ARCHITECTURES 80 86 89 90 100 120)
+# CUDA kernels: every cuda/<op>/<op>_cuda*.cu is compiled to PTX of its feature level, which the tests execute. The PTX is
+# assembled for each architecture of at least that level, which a GPU loads first. Target cuda_kernels;
+# `cmake --install --component cuda_kernels` puts both beside the Java classes that load them. Without nvcc nothing is built.
+include(feature_level)
 
 find_program(WINNOW_NVCC nvcc HINTS /usr/local/cuda/bin)
 if(NOT WINNOW_NVCC)
@@ -14,11 +15,15 @@ find_program(WINNOW_PTXAS ptxas HINTS ${nvcc_directory} /usr/local/cuda/bin REQU
 
 set(kernel_directory ${CMAKE_CURRENT_BINARY_DIR}/cuda_kernels)
 set(limits ${CMAKE_CURRENT_SOURCE_DIR}/cuda/limits.txt)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS cuda/architectures.txt)
+file(STRINGS ${CMAKE_CURRENT_SOURCE_DIR}/cuda/architectures.txt architectures REGEX "^[0-9]")
 get_filename_component(repository ${CMAKE_CURRENT_SOURCE_DIR} DIRECTORY)
+file(GLOB kernel_lists CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cuda/*/*_kernels.inc)
 file(GLOB kernel_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cuda/*/*_cuda*.cu)
 set(kernel_files "")
 foreach(source ${kernel_sources})
   get_filename_component(name ${source} NAME_WE)
+  feature_level(${source} level)
   set(ptx ${kernel_directory}/${name}.ptx)
   set(compile_script ${CMAKE_CURRENT_LIST_DIR}/compile_ptx.cmake)
   set(assemble_script ${CMAKE_CURRENT_LIST_DIR}/assemble_cubin.cmake)
@@ -26,18 +31,21 @@ foreach(source ${kernel_sources})
     OUTPUT ${ptx}
     COMMAND ${CMAKE_COMMAND} "-DNVCC=${WINNOW_NVCC}" -DSOURCE=${source} -DOUTPUT=${ptx}
             -DREPOSITORY=${repository} -P ${compile_script}
-    DEPENDS ${source} ${compile_script}
+    DEPENDS ${source} ${compile_script} ${CMAKE_CURRENT_LIST_DIR}/feature_level.cmake
     DEPFILE ${ptx}.d
     COMMENT "nvcc ${name}.ptx"
     VERBATIM)
   list(APPEND kernel_files ${ptx})
-  foreach(architecture ${WINNOW_CUBIN_ARCHITECTURES})
+  foreach(architecture ${architectures})
+    if(architecture LESS level)
+      continue()
+    endif()
     set(cubin ${kernel_directory}/${name}.sm_${architecture}.cubin)
     add_custom_command(
       OUTPUT ${cubin}
       COMMAND ${CMAKE_COMMAND} -DPTXAS=${WINNOW_PTXAS} -DARCHITECTURE=sm_${architecture} -DPTX=${ptx} -DOUTPUT=${cubin} -DLIMITS=${limits}
               -P ${assemble_script}
-      DEPENDS ${ptx} ${limits} ${assemble_script}
+      DEPENDS ${ptx} ${limits} ${kernel_lists} ${assemble_script}
       COMMENT "ptxas ${name}.sm_${architecture}.cubin"
       VERBATIM)
     list(APPEND kernel_files ${cubin})

@@ -16,7 +16,7 @@ function(add_test_kernels program folder)
     add_custom_command(
       OUTPUT ${ptx}
       COMMAND ${CMAKE_COMMAND} "-DNVCC=${WINNOW_NVCC}" -DSOURCE=${source} -DOUTPUT=${ptx} -DREPOSITORY=${repository} -P ${script}
-      DEPENDS ${source} ${script}
+      DEPENDS ${source} ${script} ${repository}/cmake/feature_level.cmake
       COMMENT "nvcc ${name}.ptx"
       VERBATIM)
     list(APPEND compiled ${ptx})

@@ -1,16 +1,18 @@
-// gpusim executes PTX on the CPU, instruction by instruction, so that the shipped kernels can be tested on machines without a
-// GPU. It proves results, bounds, synchronisation and memory traffic; it says nothing about time.
+// gpusim executes PTX on the CPU, instruction by instruction, so that the shipped kernels can be tested on machines
+// without a GPU. It proves results, bounds, synchronisation and memory traffic; it says nothing about time.
 //
 //   Memory memory;
 //   auto module = Module::load(ptx_text, memory);
 //   uint64_t x = memory.allocate(4 * n);
-//   LaunchReport report = run(memory, *module, *module->kernel("scale"), {blocks}, {256}, 0, &arguments, sizeof(arguments), {});
+//   const Kernel& scale = *module->kernel("scale");
+//   LaunchReport report = run(memory, *module, scale, {blocks}, {256}, 0, &arguments, sizeof(arguments), {});
 //
-// Blocks run to their end, one after the other on each host thread: a kernel in which a block waits for another (a barrier of the
-// grid, look-back) is not supported. Where the other comes later it is error 702 with num_threads = 1, and may pass with more.
+// Each host thread runs one block to its end before it starts the next. A kernel in which a block waits for another one
+// (a barrier of the grid, look-back) is not supported. If the other block comes later, the launch fails with error 702
+// when num_threads = 1. With more threads it may pass.
 //
-// Threads: run() uses threads of its own and returns when the kernel has ended. One Memory may be used by one call at a time;
-// the caller serialises.
+// Threads: run() starts its own threads and returns when the kernel has ended. Only one call at a time may use a
+// Memory; the caller serialises them.
 #pragma once
 
 #include <cstddef>
@@ -60,8 +62,9 @@ struct Options {
 
 struct Allocation;  // mem/allocation.h
 
-// The device's address space. Addresses start at 0x7000'0000'0000, are never used twice and have gaps between them, so that
-// every access outside a live allocation is found and a dereference by the host faults. Fresh bytes hold 0xA5.
+// The device's address space. Addresses start at 0x7000'0000'0000 and are never used twice. Gaps between allocations
+// make every access outside a live allocation visible. The host faults if it dereferences such an address. Fresh bytes
+// hold 0xA5.
 class Memory {
  public:
   Memory();
@@ -84,9 +87,11 @@ class Memory {
   uint64_t distinct_bytes_written(uint64_t address, uint64_t n) const;
   void reset_touched();
 
-  // For the interpreter and its checks: the allocation that holds the address, live or freed; else the nearest below; else null.
+  // For the interpreter and its checks. Returns the allocation that holds the address, live or freed; otherwise the
+  // nearest one below; null if there is none.
   Allocation* find(uint64_t address) const;
-  // The host's pointer to n bytes of one live allocation; MemoryError otherwise. `purpose` is for the message ("copy to host").
+  // The host's pointer to n bytes of one live allocation; MemoryError otherwise. `purpose` is for the message ("copy to
+  // host").
   uint8_t* host(uint64_t address, uint64_t n, const char* purpose) const;
   const std::vector<Allocation*>& live_allocations() const { return live_; }  // in no order; each at its index
 
@@ -120,8 +125,8 @@ struct Global {
 
 class Module {
  public:
-  // PtxError names the first instruction that is not supported exactly. Global variables are allocated in `memory`, which must
-  // outlive the module.
+  // PtxError names the first instruction that is not supported exactly. Global variables are allocated in `memory`,
+  // which must outlive the module.
   static std::unique_ptr<Module> load(std::string_view ptx, Memory& memory);
   virtual ~Module() = default;
   virtual const Kernel* kernel(std::string_view name) const = 0;  // null when there is none
@@ -130,7 +135,8 @@ class Module {
   virtual bool has_globals() const = 0;  // otherwise it has no state: one object will do for every use of the text
 };
 
-// Everything for which Module::load would refuse the text, by line: all unsupported instructions, or the first that is no PTX at all.
+// Every reason for which Module::load would refuse the text, by line: all unsupported instructions, or the first syntax
+// error.
 std::vector<PtxError> find_unsupported(std::string_view ptx);
 
 enum class FindingKind {
@@ -141,8 +147,8 @@ enum class FindingKind {
   kSharedRace,
   kGlobalRace,
   kAsyncCopyPending,  // bytes of a cp.async that its thread has not waited for
-  kDivergentBarrier,  // one barrier reached at different instructions: by one warp, or by warps at different places of the
-                      // source or by different calls of it; copies that the compiler made of a place are one barrier
+  kDivergentBarrier,  // one barrier reached at different instructions: by one warp, or by warps at different places of
+                      // the source or by different calls of it; copies by the compiler of one place are one barrier
   kDeadlock,          // nobody left who could release those who wait; error 719
   kWarpSync,          // the member mask names lanes that cannot take part
   kAssertion,         // error 710
@@ -163,7 +169,8 @@ struct Finding {
 };
 std::string describe(const Finding& finding);  // one line with everything above
 
-// Traffic of one launch with one allocation that was live at its start. Sectors: distinct 32-byte pieces per warp instruction.
+// Traffic of one launch with one allocation that was live at its start. Sectors: distinct 32-byte pieces per warp
+// instruction.
 struct AllocationTraffic {
   uint64_t address = 0, size_bytes = 0;
   uint64_t load_bytes = 0, load_sectors = 0, store_bytes = 0, store_sectors = 0;
@@ -183,8 +190,8 @@ struct LineTraffic {
   InstructionTraffic traffic;
 };
 
-// Of one launch. Requests are warp instructions, bytes are those of the active lanes; cp.async and atomics that return count as
-// loads, stores and all atomics as stores.
+// Counters of one launch. A request is one warp instruction. Bytes are those of active lanes. Loads include cp.async
+// and atomics that return a value; stores include all atomics.
 struct Counters {
   uint64_t thread_instructions = 0, warp_instructions = 0, mma = 0, branches = 0, divergent_branches = 0;
   uint64_t global_load_requests = 0, global_load_bytes = 0, global_load_sectors = 0;
@@ -206,9 +213,9 @@ struct LaunchReport {
   int error = 0;        // 0, or the CUresult that a GPU would give: 700, 702, 710, 716, 719
 };
 
-// Runs one kernel to its end or to its first error. std::invalid_argument when the launch itself is refused: more than 1024
-// threads, threads other than the kernel states, more than 227 KiB of shared memory, an empty grid or `bytes` other than
-// the kernel's parameter_bytes.
+// Runs one kernel to its end or to its first error. Throws std::invalid_argument if the launch itself is wrong: more
+// than 1024 threads, another number of threads than the kernel requires, more than 227 KiB of shared memory, an empty
+// grid, or `bytes` different from the kernel's parameter_bytes.
 LaunchReport run(Memory& memory, const Module& module, const Kernel& kernel, Dim3 grid, Dim3 block,
                  uint32_t dynamic_shared_bytes, const void* packed_arguments, size_t bytes, const Options& options);
 

@@ -54,6 +54,16 @@ std::vector<Bytes> store_plain(const std::vector<int>& values, int64_t) {
   return planes;
 }
 
+// Factors of 1/4, 1/2 and 1, so that elements differ from their weights.
+std::vector<Bytes> store_i8_row(const std::vector<int>& values, int64_t rows) {
+  std::vector<Bytes> planes(2);
+  const int64_t columns = static_cast<int64_t>(values.size()) / rows;
+  for (int64_t i = 0; i < rows * columns; ++i)
+    append(planes[0], static_cast<int8_t>(values[i] * (4 >> i / columns % 3)));
+  for (int64_t row = 0; row < rows; ++row) append(planes[1], 0.25f * static_cast<float>(1 << row % 3));
+  return planes;
+}
+
 struct Format {
   winnow_weight_format code;
   int64_t misalignment;  // the least that a matrix may have
@@ -64,6 +74,7 @@ const Format kFormats[] = {
     {WINNOW_WEIGHT_FORMAT_F32, 4, store_plain<WeightFormat::f32>},
     {WINNOW_WEIGHT_FORMAT_BF16, 2, store_plain<WeightFormat::bf16>},
     {WINNOW_WEIGHT_FORMAT_F16, 2, store_plain<WeightFormat::f16>},
+    {WINNOW_WEIGHT_FORMAT_I8_ROW, 1, store_i8_row},
 };
 
 // Tables of the planes of some experts' matrices, each in a buffer of its own.
@@ -224,6 +235,45 @@ TEST(GroupedGemm, TakesInputsOfBothTypes) {
       rounded.expect_guards_intact();
     }
   });
+}
+
+// Every product of a factor and an element is rounded to f32 before it meets the input, on every instruction set: one
+// column, so that there is nothing to add.
+TEST(GroupedGemm, RoundsTheWeightOfARowFactorBeforeTheProduct) {
+  for_each_instruction_set([](const OwnedCpu& cpu) {
+    constexpr int64_t kRows = 255;  // every element but one
+    GuardedBuffer<int8_t> elements(kRows);
+    GuardedBuffer<float> factors(kRows), output(kRows);
+    const float input = 1.7f;
+    for (int64_t n = 0; n < kRows; ++n) {
+      elements[n] = static_cast<int8_t>(n - 127);
+      factors[n] = 1.0f / static_cast<float>(n + 3);
+    }
+    const uint64_t planes[] = {reinterpret_cast<uint64_t>(elements.data()), reinterpret_cast<uint64_t>(factors.data())};
+    winnow_grouped_gemm_arguments arguments{};
+    arguments.input = &input;
+    arguments.weights = planes;
+    arguments.output = output.data();
+    arguments.num_tokens = arguments.num_rows = arguments.num_experts = arguments.num_active = 1;
+    arguments.input_size = 1;
+    arguments.output_size = kRows;
+    arguments.weight_format = WINNOW_WEIGHT_FORMAT_I8_ROW;
+    ASSERT_EQ(call(winnow_grouped_gemm, arguments, cpu), kDone);
+    for (int64_t n = 0; n < kRows; ++n) {
+      const float weight = factors[n] * static_cast<float>(elements[n]);
+      ASSERT_EQ(output[n], input * weight) << "row " << n;
+    }
+    elements.expect_guards_intact();
+    factors.expect_guards_intact();
+  });
+}
+
+TEST(GroupedGemm, NeedsEveryPlaneOfAnExpert) {
+  const OwnedCpu cpu = open_cpu(1);
+  Problem p(kFormats[3], 5, 4, 3);
+  p.up.table[Problem::kExperts + 1] = 0;  // the factors of expert 1
+  EXPECT_EQ(call(winnow_grouped_gemm, p.arguments, cpu), (Ended{WINNOW_REFUSED, 1}));
+  p.expect_untouched();
 }
 
 TEST(GroupedGemm, RoundsToBf16) {

@@ -17,13 +17,13 @@ struct GroupedGemmBlock {
   bool gated() const { return product.up_weights != nullptr; }
   const float* bias() const { return entry<float>(product.biases); }        // or null
   const float* up_bias() const { return entry<float>(product.up_biases); }  // or null
-  const void* weight() const { return entry<void>(product.weights); }
-  const void* up_weight() const { return entry<void>(product.up_weights); }
+  const void* weight(int plane) const { return entry<void>(product.weights, plane); }
+  const void* up_weight(int plane) const { return entry<void>(product.up_weights, plane); }
 
  private:
   template <typename T>
-  const T* entry(const uint64_t* table) const {
-    return table == nullptr ? nullptr : reinterpret_cast<const T*>(table[expert]);
+  const T* entry(const uint64_t* table, int plane = 0) const {
+    return table == nullptr ? nullptr : reinterpret_cast<const T*>(table[plane * product.num_experts + expert]);
   }
 };
 

@@ -95,17 +95,23 @@ GroupedGemmKernel choose(InstructionSet instruction_set, DType input_type, Weigh
   return nullptr;
 }
 
-// What one row of a matrix takes in all its planes.
-int64_t row_bytes(WeightFormat format, int64_t row_size) {
-  switch (format) {
-#define WINNOW_WEIGHT_FORMAT(name, NAME, code, block_elements, block_bytes, row_scale_bytes, ...) \
-  case WeightFormat::name:                                                                        \
-    return row_size / (block_elements) * (block_bytes) + (row_scale_bytes);
+// What a format needs per matrix.
+struct Storage {
+  int64_t row_bytes;  // of all planes together
+  int64_t num_planes;
+};
+
+Storage storage_of(winnow_weight_format format, int64_t row_size) {
+  switch (static_cast<WeightFormat>(format)) {
+#define WINNOW_WEIGHT_FORMAT(name, ...)                                                                         \
+  case WeightFormat::name: {                                                                                    \
+    using Format = WeightFormatTraits<WeightFormat::name>;                                                      \
+    return {row_size / Format::kBlockElements * Format::kBlockBytes + Format::kRowScaleBytes, Format::kPlanes}; \
+  }
 #include "winnow/base/weight_formats.inc"
 #undef WINNOW_WEIGHT_FORMAT
   }
-  throw std::invalid_argument("weight_format must be one of weight_formats.inc, found " +
-                              std::to_string(static_cast<int>(format)));
+  throw std::invalid_argument("weight_format must be one of weight_formats.inc, found " + std::to_string(format));
 }
 
 void require(bool holds, const char* what, int64_t found) {
@@ -148,9 +154,9 @@ struct Product {
       throw std::invalid_argument("activation must be one of activation.h, found " + std::to_string(a.activation));
     if (a.activation == WINNOW_ACTIVATION_CLAMPED_SWIGLU && a.up_weights == nullptr)
       throw std::invalid_argument("clamped_swiglu needs up_weights");
-    const auto format = static_cast<WeightFormat>(a.weight_format);
-    const int64_t bytes_per_column = row_bytes(format, a.input_size) * (a.up_weights == nullptr ? 1 : 2);
-    kernel = choose(instruction_set, static_cast<DType>(a.input_type), format);
+    const Storage storage = storage_of(a.weight_format, a.input_size);
+    const int64_t bytes_per_column = storage.row_bytes * (a.up_weights == nullptr ? 1 : 2);
+    kernel = choose(instruction_set, static_cast<DType>(a.input_type), static_cast<WeightFormat>(a.weight_format));
     const int64_t max_rows = block_rows(a.input_size);
     scratch_rows = 1;
     absent = -1;
@@ -166,7 +172,11 @@ struct Product {
         const int64_t source = a.source_rows == nullptr ? r : a.source_rows[r];
         require(source >= 0 && source < a.num_tokens, "source_rows must lie below num_tokens", source);
       }
-      const bool resident = a.weights[e] != 0 && (a.up_weights == nullptr || a.up_weights[e] != 0);
+      bool resident = true;
+      for (int64_t p = 0; p < storage.num_planes; ++p) {
+        const int64_t entry = p * a.num_experts + e;
+        resident &= a.weights[entry] != 0 && (a.up_weights == nullptr || a.up_weights[entry] != 0);
+      }
       if (absent < 0 && !resident && rows > 0) absent = e;
       if (rows > scratch_rows) scratch_rows = rows;
       offsets.push_back(offsets.back() + (rows + max_rows - 1) / max_rows);

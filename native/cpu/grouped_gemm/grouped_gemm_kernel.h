@@ -6,7 +6,7 @@
 //
 // Loops    panel of kColumns weight rows > block along k > tile of kRows rows > step. A tile keeps kRows x kColumns
 //          accumulators in registers, one vector per output element. With few tiles, weights go from memory to
-//          registers as stored; with more than kMaxDirectTiles, the panel is converted once into L1-resident scratch.
+//          registers as stored; with more than Decoder::kMaxDirectTiles, the panel is converted once into L1-resident scratch.
 //          Input rows are gathered and converted once per block, so that a tile then reads two streams.
 //
 // Order    lane by lane along k, steps ascending; then the lanes in a fixed tree. Nothing depends on the tile's shape
@@ -16,16 +16,13 @@
 //          in L1 it would displace the panel that is in use (one token, bf16, interleaved runs: 0.86 of the probe
 //          with L1, 0.90 with L2).
 //
-// Set (the instruction set and the weight type) provides:
+// Weights come from a Decoder of their format, see weight_decoders.h. Set, the arithmetic of an instruction set, provides:
 //
-//   Weight, Packed        element types in memory, and in packed rows and panels
+//   Packed                element type of packed rows and panels
 //   Vector, Accumulator   kStep / kVectors Packed elements; f32 lanes
-//   kRows, kColumns       of a tile; kMaxDirectTiles: how many of them convert weights themselves
+//   kRows, kColumns       of a tile
 //   kStep, kVectors       elements and vectors per step
-//   index(v, i)           which element of its step packed vector v holds at i
 //   load, store           one vector of packed memory; load_accumulator, store_accumulator
-//   weights<v>(w)         vector v of the step at w
-//   weights<v>(w, size)   the same with elements from size on read as zero, not touched
 //   multiply_add, zero    a * b + c
 //   sum4(a, b, c, d, to)  adds the lanes of each of four accumulators
 #pragma once
@@ -37,6 +34,7 @@
 
 #include "activation.h"
 #include "grouped_gemm_block.h"
+#include "weight_decoders.h"
 
 namespace winnow {
 
@@ -133,9 +131,11 @@ void finish(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch) {
   }
 }
 
-template <typename Set>
+template <typename Set, typename Decoder>
 class BlockKernel {
-  using Weight = typename Set::Weight;
+  using Format = WeightFormatTraits<Decoder::kFormat>;
+  using Planes = WeightPlanes<Decoder::kFormat>;
+  using Row = typename Decoder::Row;
   using Packed = typename Set::Packed;
   using Accumulator = typename Set::Accumulator;
   static constexpr int kRows = Set::kRows, kColumns = Set::kColumns, kStep = Set::kStep, kVectors = Set::kVectors;
@@ -174,13 +174,13 @@ class BlockKernel {
         for (int64_t s = 0; s < full; ++s) {
           for (int v = 0; v < kVectors; ++v) {
             for (int lane = 0; lane < kLanes; ++lane)
-              assign(to[(s * kVectors + v) * rows * kLanes + lane], from[s * kStep + Set::index(v, lane)]);
+              assign(to[(s * kVectors + v) * rows * kLanes + lane], from[s * kStep + Decoder::index(v, lane)]);
           }
         }
         if (full == num_steps_) continue;
         for (int v = 0; v < kVectors; ++v) {
           for (int lane = 0; lane < kLanes; ++lane) {
-            int64_t k = full * kStep + Set::index(v, lane);
+            int64_t k = full * kStep + Decoder::index(v, lane);
             assign(to[(full * kVectors + v) * rows * kLanes + lane], k < input_size_ ? from[k] : Input{0});
           }
         }
@@ -193,33 +193,39 @@ class BlockKernel {
     int64_t width = gated ? kColumns / 2 : kColumns;  // output columns per panel
     int64_t tiles = (num_rows_ + kRows - 1) / kRows;
     // The panel has kColumns * num_steps * kStep weights; every tile asks for its share of the next one, in two runs.
-    int64_t lines_per_step = (kColumns / 2 * kStep * int64_t{sizeof(Weight)} + 63) / 64;
+    constexpr int64_t kLineElements = 64 * Format::kBlockElements;
+    int64_t lines_per_step = (kColumns / 2 * kStep * Format::kBlockBytes + kLineElements - 1) / kLineElements;
     int64_t rate = (256 * lines_per_step + tiles - 1) / tiles;
+    Planes planes{}, up_planes{};
+    for (int p = 0; p < Format::kPlanes; ++p) {
+      planes[p] = block_.weight(p);
+      up_planes[p] = block_.up_weight(p);
+    }
+    // Of row n of the panel at a column: its matrix, and which row it is there. Past the last column of the block its
+    // last row again: computed and dropped.
+    const int64_t last = block_.product.output_size - 1;
+    auto planes_of = [&](int64_t n) -> const Planes& { return gated && n >= kColumns / 2 ? up_planes : planes; };
+    auto index_of = [&](int64_t column, int64_t n) {
+      int64_t wanted = column + (gated && n >= kColumns / 2 ? n - kColumns / 2 : n);
+      return wanted < last ? wanted : last;
+    };
     for (int64_t column = block_.column_begin; column < block_.column_end; column += width) {
-      const Weight* rows[kColumns];
-      for (int64_t n = 0; n < kColumns; ++n) rows[n] = weight_row(column, n, gated);
+      Row rows[kColumns];
+      for (int64_t n = 0; n < kColumns; ++n) rows[n] = Decoder::row(planes_of(n), index_of(column, n), input_size_);
       Prefetch prefetch{nullptr, nullptr, 0, 0};
       if (column + 2 * width <= block_.product.output_size) {
-        prefetch.first = reinterpret_cast<const char*>(weight_row(column + width, 0, gated));
-        prefetch.second = reinterpret_cast<const char*>(weight_row(column + width, kColumns / 2, gated));
-        prefetch.rate = rate;
+        auto address = [&](int64_t n) {
+          return row_blocks<Decoder::kFormat>(planes_of(n), index_of(column + width, n), input_size_);
+        };
+        prefetch = {address(0), address(kColumns / 2), rate, 0};
       }
       multiply_panel(rows, (column - block_.column_begin) / width, prefetch);
     }
   }
 
-  // Row n of the panel at a column; past the last column of the block, its last row again: computed and dropped.
-  const Weight* weight_row(int64_t column, int64_t n, bool gated) const {
-    bool up = gated && n >= kColumns / 2;
-    int64_t wanted = column + (up ? n - kColumns / 2 : n);
-    int64_t last = block_.product.output_size - 1;
-    return static_cast<const Weight*>(up ? block_.up_weight() : block_.weight()) +
-           (wanted < last ? wanted : last) * input_size_;
-  }
-
-  void multiply_panel(const Weight* const* rows, int64_t panel_index, Prefetch prefetch) const {
+  void multiply_panel(const Row* rows, int64_t panel_index, Prefetch prefetch) const {
     int64_t tiles = (num_rows_ + kRows - 1) / kRows;
-    bool panel = tiles > Set::kMaxDirectTiles;
+    bool panel = tiles > Decoder::kMaxDirectTiles;
     const auto* packed = static_cast<const Packed*>(scratch_.packed);
     int64_t blocks = tiles == 1 ? 1 : (num_steps_ * kStep + kBlockElements - 1) / kBlockElements;
     for (int64_t b = 0; b < blocks; ++b) {
@@ -236,27 +242,26 @@ class BlockKernel {
   }
 
   // The panel: [step][vector][column][lane].
-  void fill_panel(const Weight* const* rows, int64_t begin, int64_t end) const {
+  void fill_panel(const Row* rows, int64_t begin, int64_t end) const {
     int64_t full = input_size_ / kStep < end ? input_size_ / kStep : end;
     for (int n = 0; n < kColumns; ++n) {
       Packed* to = static_cast<Packed*>(scratch_.panel) + n * kLanes;
-      const Weight* from = rows[n];
+      const Row row = rows[n];
       for (int64_t s = begin; s < full; ++s) {
-        Set::store(to, Set::template weights<0>(from + s * kStep));
-        if (kVectors == 2) Set::store(to + kColumns * kLanes, Set::template weights<kVectors - 1>(from + s * kStep));
+        Set::store(to, Decoder::template weights<0>(row, s));
+        if (kVectors == 2) Set::store(to + kColumns * kLanes, Decoder::template weights<kVectors - 1>(row, s));
         to += kColumns * kStep;
       }
       if (full == end) continue;
       int64_t size = input_size_ - full * kStep;
-      Set::store(to, Set::template weights<0>(from + full * kStep, size));
-      if (kVectors == 2)
-        Set::store(to + kColumns * kLanes, Set::template weights<kVectors - 1>(from + full * kStep, size));
+      Set::store(to, Decoder::template weights<0>(row, full, size));
+      if (kVectors == 2) Set::store(to + kColumns * kLanes, Decoder::template weights<kVectors - 1>(row, full, size));
     }
   }
 
   struct Tile {
     const Packed* a;
-    const Weight* const* rows;
+    const Row* rows;
     int64_t begin, end;  // steps
     int64_t row, panel;  // of the block
     bool first, last;    // along k
@@ -285,11 +290,11 @@ class BlockKernel {
     for (int64_t s = tile.begin; s < full; ++s) {
       ask(prefetch);
       step<kCount, 0>(a, sums, [&](int n) {
-        return kPanel ? Set::load(b + n * kLanes) : Set::template weights<0>(tile.rows[n] + s * kStep);
+        return kPanel ? Set::load(b + n * kLanes) : Decoder::template weights<0>(tile.rows[n], s);
       });
       if constexpr (kVectors == 2) {
         step<kCount, 1>(a, sums, [&](int n) {
-          return kPanel ? Set::load(b + (kColumns + n) * kLanes) : Set::template weights<1>(tile.rows[n] + s * kStep);
+          return kPanel ? Set::load(b + (kColumns + n) * kLanes) : Decoder::template weights<1>(tile.rows[n], s);
         });
       }
       a += kCount * kStep;
@@ -298,9 +303,9 @@ class BlockKernel {
     prefetch_state = prefetch;
     if (!kPanel && full < tile.end) {
       int64_t size = input_size_ - full * kStep;
-      step<kCount, 0>(a, sums, [&](int n) { return Set::template weights<0>(tile.rows[n] + full * kStep, size); });
+      step<kCount, 0>(a, sums, [&](int n) { return Decoder::template weights<0>(tile.rows[n], full, size); });
       if constexpr (kVectors == 2)
-        step<kCount, 1>(a, sums, [&](int n) { return Set::template weights<1>(tile.rows[n] + full * kStep, size); });
+        step<kCount, 1>(a, sums, [&](int n) { return Decoder::template weights<1>(tile.rows[n], full, size); });
     }
     if (!tile.last) {
 #pragma GCC unroll 32
@@ -351,15 +356,15 @@ class BlockKernel {
   const int64_t num_rows_, input_size_, num_steps_;
 };
 
-// Set<format>: the f32 arithmetic of an instruction set. Null for a format without kernels.
-template <template <WeightFormat> class Set>
+// Set: the f32 arithmetic of an instruction set. Null for an unknown format.
+template <typename Set>
 GroupedGemmKernel choose_kernel(DType input_type, WeightFormat weight_format) {
-  bool bf16 = input_type == DType::bf16;
+  const bool bf16 = input_type == DType::bf16;
   switch (weight_format) {
-#define WINNOW_WEIGHT_FORMAT(name, ...)                                        \
-  case WeightFormat::name:                                                     \
-    return bf16 ? BlockKernel<Set<WeightFormat::name>>::template run<uint16_t> \
-                : BlockKernel<Set<WeightFormat::name>>::template run<float>;
+#define WINNOW_WEIGHT_FORMAT(name, ...)                                                 \
+  case WeightFormat::name:                                                              \
+    return bf16 ? BlockKernel<Set, Decoder<WeightFormat::name>>::template run<uint16_t> \
+                : BlockKernel<Set, Decoder<WeightFormat::name>>::template run<float>;
 #include "winnow/base/weight_formats.inc"
 #undef WINNOW_WEIGHT_FORMAT
   }

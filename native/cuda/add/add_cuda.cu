@@ -1,6 +1,6 @@
 // accumulator[i] += addend[i], see winnow/add.h.
 //
-// Layout   flat; `vectors` = size / 4 float4 while both addresses are multiples of 16, else 0: the rest goes one by one.
+// Layout   flat; float4 while both addresses are multiples of 16: the rest goes one by one.
 // Grid     x: as many blocks as fill the device, each thread strides over the grid.
 // Block    any number of threads.
 // Memory   reads 8 and writes 4 bytes per element.
@@ -8,9 +8,14 @@
 // Needs    size >= 1. addend may be accumulator itself: every thread reads an element before it writes it.
 #include <cstdint>
 
-extern "C" __global__ void add_f32(float* accumulator,   // [size]
-                                   const float* addend,  // [size]
-                                   int64_t vectors, int64_t size) {
+#include "winnow/add.h"
+
+extern "C" __global__ void add_f32(const winnow_add_arguments arguments) {
+  float* accumulator = arguments.accumulator;
+  const float* addend = arguments.addend;
+  const int64_t size = arguments.size;
+  const uint64_t addresses = reinterpret_cast<uint64_t>(accumulator) | reinterpret_cast<uint64_t>(addend);
+  const int64_t vectors = addresses % sizeof(float4) == 0 ? size / 4 : 0;
   const int64_t first = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
   float4* accumulator4 = reinterpret_cast<float4*>(accumulator);

@@ -1,10 +1,10 @@
 // output[t, h] = sum_j e^(z[t, h, j] - m) * value[g, j] / (e^(sinks[h] - m) + sum_j e^(z[t, h, j] - m)), z[t, h, j] = scale * query[t, h] . key[g, j] over
-// the keys j <= p = *first_position + position_offset + t of a paged cache, with a window those after p - sliding_window: see winnow/attention.h. Online
+// the keys j <= p = *cache_length + position_offset + t of a paged cache, with a window those after p - sliding_window: see winnow/attention.h. Online
 // softmax: Dao et al. 2022, arXiv:2205.14135, algorithm 1; splits and their merge as in Flash-Decoding; sinks: Xiao et al. 2023, arXiv:2309.17453.
 //
 // A row is a query of a kv head: row r is token r / group_size and the head r % group_size of the group. A block takes a tile of rows, so keys are read once
 // for all heads of a group, and goes over its keys in blocks of 64: scores from pieces of 32 elements of the 64 keys, online softmax in registers, weighted
-// values from pieces of 32 values by 64 columns. Pieces of keys and of values pass through one ring of buffers, copied ahead by cp.async.
+// values from pieces of 32 values by 64 columns. Pieces of keys and of values pass through one ring of buffers, copied ahead by cp.async. attention_kernels.inc lists the tiles.
 //
 // Layout   query, output row-major; pages as in the contract, addresses multiples of 16. Buffered keys are 36 floats apart: eight keys read as float4 then
 //          touch 32 different banks. Weights of odd rows have their 16-key halves swapped, for the two rows that a warp writes at once.
@@ -21,47 +21,43 @@
 //          contents are trusted.
 #include <cstdint>
 
+#include "attention/attention_launch.h"
 #include "base/async_copy.cuh"
 #include "base/exponential.cuh"
 #include "base/row.cuh"
+#include "winnow/attention.h"
 
 namespace winnow {
 
 namespace {
 
-constexpr int kKeysPerBlock = 64;   // scores a row has at a time
-constexpr int kBlocksPerSplit = 4;  // 256 keys
-constexpr int kRowThreads = 16;     // threads that share rows
 constexpr int kKeysPerThread = kKeysPerBlock / kRowThreads;
-constexpr int kDepth = 32;                                 // elements of 64 keys in a buffer
-constexpr int kKeyStride = kDepth + 4;                     // floats between them
-constexpr int kColumns = 64;                               // columns of values in a buffer
-constexpr int kValues = 32;                                // values in a buffer
 constexpr int kPiecesPerColumn = kKeysPerBlock / kValues;  // of a column of buffers, for all values of a block
-constexpr int kBufferFloats = kKeysPerBlock * kKeyStride;  // 9 KiB, values need 8
 constexpr float kMinusInfinity = -INFINITY;
 
 }  // namespace
 
-// The arguments of all forms, in the order in which the host packs them.
-struct AttentionCall {
-  const float* query;             // [num_tokens, num_heads, key_width]
-  const uint64_t* key_pages;      // [number of pages] -> [num_kv_heads, page_size, key_width]
-  const uint64_t* value_pages;    // [number of pages] -> rows of value_width, value_row_stride apart
-  const float* sinks;             // [num_heads], or null
-  float* output;                  // [num_tokens, num_heads, value_width]
-  float* part_values;             // [splits, num_tokens, num_heads, value_width] sums of a split, or null: merged here
-  float2* part_softmax;           // [splits, num_tokens, num_heads] largest exponent and sum of weights of a split
-  const int64_t* first_position;  // [1]
-  int64_t position_offset;
-  int32_t num_tokens, sliding_window, num_heads, num_kv_heads, key_width, value_width, value_row_stride, page_size;
-  int32_t keys_aligned;    // key_width a multiple of 4 elements
-  int32_t values_aligned;  // value_row_stride a multiple of 4 elements
-  int32_t output_aligned;  // output a multiple of 16 bytes, value_width of 4 elements
-  float scale;
-};
-
 namespace {
+
+// The arguments, sizes in 32 bits. They are read where they are used, from constant memory: as members they would take
+// registers, and two of the tiles have none left.
+struct AttentionCall {
+  const winnow_attention_arguments& arguments;
+  const AttentionExtras& extras;
+
+  __device__ int num_tokens() const { return static_cast<int>(arguments.num_tokens); }
+  __device__ int sliding_window() const { return static_cast<int>(arguments.sliding_window); }
+  __device__ int num_heads() const { return static_cast<int>(arguments.num_heads); }
+  __device__ int num_kv_heads() const { return static_cast<int>(arguments.num_kv_heads); }
+  __device__ int key_width() const { return static_cast<int>(arguments.key_width); }
+  __device__ int value_width() const { return static_cast<int>(arguments.value_width); }
+  __device__ int value_row_stride() const { return static_cast<int>(arguments.value_row_stride); }
+  __device__ int page_size() const { return static_cast<int>(arguments.page_size); }
+  __device__ int first_position() const {
+    return static_cast<int>(*arguments.cache_length + arguments.position_offset);
+  }
+  __device__ float2* part_softmax() const { return reinterpret_cast<float2*>(extras.part_softmax); }
+};
 
 // What a row sees: [begin, end).
 struct Keys {
@@ -141,20 +137,20 @@ struct AttentionTile {
   static constexpr int THREADS = kRowThreads * ROW_LANES;
   static constexpr int ROWS = ROW_LANES * ROWS_PER_LANE;
 
-  // Dynamic shared memory, f32: the queries [pieces of 32 elements, ROWS, 32], weights [ROWS, 64], the ring [STAGES, kBufferFloats].
+  // Dynamic shared memory, f32, as attention_launch.h has it: the queries, the weights, the ring.
   const AttentionCall& call;
   float* const queries;
   float* const weights;
   float* const ring;
   const int lane = threadIdx.x % kRowThreads, row_lane = threadIdx.x / kRowThreads;
-  const int group_size = call.num_heads / call.num_kv_heads;
-  const int num_column_groups = (call.value_width + COLUMN_BLOCKS * kColumns - 1) / (COLUMN_BLOCKS * kColumns);
+  const int group_size = call.num_heads() / call.num_kv_heads();
+  const int num_column_groups = (call.value_width() + COLUMN_BLOCKS * kColumns - 1) / (COLUMN_BLOCKS * kColumns);
   const int kv_head = blockIdx.y / num_column_groups;
   const int first_column = blockIdx.y % num_column_groups * COLUMN_BLOCKS * kColumns;
-  const int num_columns = min(call.value_width - first_column, COLUMN_BLOCKS* kColumns);
-  const int num_rows = call.num_tokens * group_size;
+  const int num_columns = min(call.value_width() - first_column, COLUMN_BLOCKS* kColumns);
+  const int num_rows = call.num_tokens() * group_size;
   const int first_row = static_cast<int>(gridDim.x - 1 - blockIdx.x) * ROWS;
-  const int first_position = static_cast<int>(*call.first_position + call.position_offset);
+  const int first_position = call.first_position();
   const Keys first_keys = keys_of(first_row), last_keys = keys_of(first_row + ROWS - 1);  // of the tile's rows
   const int last_block = (last_keys.end - 1) / kKeysPerBlock;
 
@@ -174,33 +170,33 @@ struct AttentionTile {
   __device__ AttentionTile(const AttentionCall& call, float* shared)
       : call(call),
         queries(shared),
-        weights(shared + num_key_pieces() * ROWS * kDepth),
-        ring(weights + ROWS * kKeysPerBlock) {}
+        weights(shared + query_floats(ROWS, call.key_width())),
+        ring(weights + weight_floats(ROWS)) {}
 
   __device__ int row(int r) const { return first_row + row_lane * ROWS_PER_LANE + r; }
   // Rows behind the last are the last once more, and are not stored.
   __device__ int existing(int row) const { return row < num_rows ? row : num_rows - 1; }
   __device__ Keys keys_of(int row) const {
-    return Keys::of(first_position + existing(row) / group_size, call.sliding_window);
+    return Keys::of(first_position + existing(row) / group_size, call.sliding_window());
   }
   __device__ int flat(int row) const {
-    return row / group_size * call.num_heads + kv_head * group_size + row % group_size;
+    return row / group_size * call.num_heads() + kv_head * group_size + row % group_size;
   }
 
   __device__ const float* page_row(const uint64_t* pages, int position, int64_t stride) const {
-    const int page = position / call.page_size, slot = position - page * call.page_size;
-    return reinterpret_cast<const float*>(pages[page]) + (kv_head * call.page_size + slot) * stride;
+    const int page = position / call.page_size(), slot = position - page * call.page_size();
+    return reinterpret_cast<const float*>(pages[page]) + (kv_head * call.page_size() + slot) * stride;
   }
 
-  __device__ int num_key_pieces() const { return (call.key_width + kDepth - 1) / kDepth; }
+  __device__ int num_key_pieces() const { return (call.key_width() + kDepth - 1) / kDepth; }
   __device__ int num_value_pieces() const { return (num_columns + kColumns - 1) / kColumns * kPiecesPerColumn; }
 
   __device__ void seek(int block) {
     next.block = block;
     next.piece = 0;
     if (block > last_block) return;
-    next.key = page_row(call.key_pages, block * kKeysPerBlock, call.key_width);
-    next.value = page_row(call.value_pages, block * kKeysPerBlock, call.value_row_stride) + first_column;
+    next.key = page_row(call.arguments.key_pages, block * kKeysPerBlock, call.key_width());
+    next.value = page_row(call.arguments.value_pages, block * kKeysPerBlock, call.value_row_stride()) + first_column;
   }
 
   __device__ int block_after(int block) const {
@@ -217,14 +213,14 @@ struct AttentionTile {
       const int key_pieces = num_key_pieces();
       if (next.piece < key_pieces) {
         const int depth = next.piece * kDepth;
-        copy_rows<kKeysPerBlock, kDepth, THREADS>(buffer, kKeyStride, next.key + depth, call.key_width, begin, end,
-                                                  call.key_width - depth, call.keys_aligned);
+        copy_rows<kKeysPerBlock, kDepth, THREADS>(buffer, kKeyStride, next.key + depth, call.key_width(), begin, end,
+                                                  call.key_width() - depth, call.extras.keys_aligned);
       } else {
         const int piece = next.piece - key_pieces, column = piece / kPiecesPerColumn * kColumns,
                   value = piece % kPiecesPerColumn * kValues;
         copy_rows<kValues, kColumns, THREADS>(
-            buffer, kColumns, next.value + int64_t{value} * call.value_row_stride + column, call.value_row_stride,
-            begin - value, end - value, num_columns - column, call.values_aligned);
+            buffer, kColumns, next.value + int64_t{value} * call.value_row_stride() + column, call.value_row_stride(),
+            begin - value, end - value, num_columns - column, call.extras.values_aligned);
       }
       if (++next.piece == key_pieces + num_value_pieces()) seek(block_after(next.block));
     }
@@ -244,9 +240,9 @@ struct AttentionTile {
 
   __device__ void load_queries() {
     for (int r = 0; r < ROWS; ++r) {
-      const float* source = call.query + int64_t{flat(existing(first_row + r))} * call.key_width;
+      const float* source = call.arguments.query + int64_t{flat(existing(first_row + r))} * call.key_width();
       for (int i = threadIdx.x; i < num_key_pieces() * kDepth; i += THREADS)
-        queries[(i / kDepth * ROWS + r) * kDepth + i % kDepth] = i < call.key_width ? source[i] : 0.0f;
+        queries[(i / kDepth * ROWS + r) * kDepth + i % kDepth] = i < call.key_width() ? source[i] : 0.0f;
     }
   }
 
@@ -298,7 +294,7 @@ struct AttentionTile {
     float exponents[kKeysPerThread], largest = kMinusInfinity, sum = 0.0f;
     for (int k = 0; k < kKeysPerThread; ++k) {
       const int j = lane + k * kRowThreads;
-      exponents[k] = j >= seen.begin && j < seen.end ? __fmul_rn(scores[k], call.scale) : kMinusInfinity;
+      exponents[k] = j >= seen.begin && j < seen.end ? __fmul_rn(scores[k], call.arguments.scale) : kMinusInfinity;
       largest = fmaxf(largest, exponents[k]);
     }
     for (int distance = kRowThreads / 2; distance > 0; distance /= 2)
@@ -397,24 +393,25 @@ struct AttentionTile {
     const float2 factors = merged.merge(split[r]);
     if (row >= num_rows || index < keys.first_split() || index > keys.last_split()) return;
     if (lane == r) total = merged;
-    const bool keep = call.part_values != nullptr;
-    const int slot = index - Keys::of(first_position, call.sliding_window).first_split();
-    const int64_t part = int64_t{slot} * call.num_tokens * call.num_heads + flat(row);
-    if (keep && lane == 0 && first_column == 0) call.part_softmax[part] = make_float2(split[r].max, split[r].sum);
-    float* target =
-        keep ? call.part_values + part * call.value_width : call.output + int64_t{flat(row)} * call.value_width;
+    const bool keep = call.extras.part_values != nullptr;
+    const int slot = index - Keys::of(first_position, call.sliding_window()).first_split();
+    const int64_t part = int64_t{slot} * call.num_tokens() * call.num_heads() + flat(row);
+    if (keep && lane == 0 && first_column == 0) call.part_softmax()[part] = make_float2(split[r].max, split[r].sum);
+    float* target = keep ? call.extras.part_values + part * call.value_width()
+                         : call.arguments.output + int64_t{flat(row)} * call.value_width();
 #pragma unroll
     for (int c = 0; c < COLUMN_BLOCKS; ++c) {
       const int column = first_column + c * kColumns + 4 * lane;
-      if (column >= call.value_width) break;
+      if (column >= call.value_width()) break;
       float4 value = values[c][r];
       if (!keep) {
         float4 before = make_float4(0, 0, 0, 0);
-        if (index > keys.first_split()) before = load_piece(target, column / 4, call.value_width, call.output_aligned);
+        if (index > keys.first_split())
+          before = load_piece(target, column / 4, call.value_width(), call.extras.output_aligned);
         value = multiply_add(before, factors.x, scaled(value, factors.y));
         if (index == keys.last_split()) value = divided(value, merged.sum);
       }
-      store_piece(target, column / 4, call.value_width, call.output_aligned, value);
+      store_piece(target, column / 4, call.value_width(), call.extras.output_aligned, value);
     }
   }
 
@@ -428,7 +425,7 @@ struct AttentionTile {
     load_queries();
 #pragma unroll
     for (int r = 0; r < ROWS_PER_LANE; ++r) {
-      if (lane == r) total = Softmax::of_sink(call.sinks, flat(existing(row(r))) % call.num_heads);
+      if (lane == r) total = Softmax::of_sink(call.arguments.sinks, flat(existing(row(r))) % call.num_heads());
     }
     for (int index = first_split; index <= last_keys.last_split(); index += gridDim.z) {
 #pragma unroll
@@ -448,50 +445,45 @@ struct AttentionTile {
 
 }  // namespace winnow
 
-#define WINNOW_ATTENTION(NAME, ROW_LANES, ROWS_PER_LANE, COLUMN_BLOCKS, STAGES, BLOCKS_PER_PROCESSOR)              \
-  extern "C" __global__ void __launch_bounds__(winnow::kRowThreads* ROW_LANES, BLOCKS_PER_PROCESSOR)               \
-      NAME(const __grid_constant__ winnow::AttentionCall call) {                                                   \
+#define WINNOW_ATTENTION_KERNEL(name, row_lanes, rows_per_lane, column_blocks, stages, blocks, ...)                \
+  extern "C" __global__ void __launch_bounds__(winnow::kRowThreads* row_lanes, blocks)                             \
+      name(const __grid_constant__ winnow_attention_arguments arguments,                                           \
+           const __grid_constant__ winnow::AttentionExtras extras) {                                               \
     extern __shared__ float4 shared[];                                                                             \
-    winnow::AttentionTile<ROW_LANES, ROWS_PER_LANE, COLUMN_BLOCKS, STAGES>(call, reinterpret_cast<float*>(shared)) \
+    const winnow::AttentionCall call{arguments, extras};                                                           \
+    winnow::AttentionTile<row_lanes, rows_per_lane, column_blocks, stages>(call, reinterpret_cast<float*>(shared)) \
         .run();                                                                                                    \
   }
-
-// Named by the rows of a tile; the wide ones hold 512 columns of values, the others 128.
-WINNOW_ATTENTION(attention_4, 4, 1, 2, 4, 4)
-WINNOW_ATTENTION(attention_8, 8, 1, 2, 4, 4)
-WINNOW_ATTENTION(attention_16, 16, 1, 2, 4, 2)
-WINNOW_ATTENTION(attention_48, 8, 6, 2, 2, 2)
-WINNOW_ATTENTION(attention_wide_16, 16, 1, 8, 3, 1)
-WINNOW_ATTENTION(attention_wide_32, 16, 2, 8, 2, 1)
+#include "attention/attention_kernels.inc"
 
 // output = the splits of a row merged in ascending order.
 //
 // Grid     x: row of output.
 // Block    any number of threads: a thread takes every so many pieces of four columns.
 // Memory   reads value_width + 2 floats per split, writes value_width.
-extern "C" __global__ void attention_merge(const float* part_values, const float2* part_softmax,
-                                           const float* sinks,             // [num_heads], or null
-                                           float* output,                  // [num_tokens, num_heads, value_width]
-                                           const int64_t* first_position,  // [1]
-                                           int64_t position_offset, int sliding_window, int32_t num_heads,
-                                           int32_t value_width, int32_t output_aligned) {
+extern "C" __global__ void attention_merge(const winnow_attention_arguments arguments,
+                                           const winnow::AttentionExtras extras) {
   using namespace winnow;
-  const int first = static_cast<int>(*first_position + position_offset), row = blockIdx.x;
+  const AttentionCall call{arguments, extras};
+  const int32_t num_heads = call.num_heads(), value_width = call.value_width(), sliding_window = call.sliding_window();
+  const int first = call.first_position(), row = blockIdx.x;
   const int first_slot = Keys::of(first, sliding_window).first_split();
   const Keys keys = Keys::of(first + row / num_heads, sliding_window);
   const int begin = keys.first_split() - first_slot, end = keys.last_split() + 1 - first_slot;
   for (int piece = threadIdx.x; 4 * piece < value_width; piece += blockDim.x) {
-    Softmax total = Softmax::of_sink(sinks, row % num_heads);
+    Softmax total = Softmax::of_sink(call.arguments.sinks, row % num_heads);
     float4 value = make_float4(0, 0, 0, 0);
 #pragma unroll 4
     for (int slot = begin; slot < end; ++slot) {
       const int64_t part = int64_t{slot} * gridDim.x + row;
-      const float2 softmax = part_softmax[part];
+      const float2 softmax = call.part_softmax()[part];
       const float2 factors = total.merge({softmax.x, softmax.y});
-      const float4 joined =
-          scaled(load_piece(part_values + part * value_width, piece, value_width, output_aligned), factors.y);
+      const float4 joined = scaled(
+          load_piece(call.extras.part_values + part * value_width, piece, value_width, call.extras.output_aligned),
+          factors.y);
       value = multiply_add(value, factors.x, joined);
     }
-    store_piece(output + int64_t{row} * value_width, piece, value_width, output_aligned, divided(value, total.sum));
+    store_piece(call.arguments.output + int64_t{row} * value_width, piece, value_width, call.extras.output_aligned,
+                divided(value, total.sum));
   }
 }

@@ -16,6 +16,24 @@ struct f16 {
   uint16_t bits;
 };
 
+// The type that holds an element of a type with a name.
+template <DType>
+struct ElementTraits;
+template <>
+struct ElementTraits<DType::f32> {
+  using Type = float;
+};
+template <>
+struct ElementTraits<DType::bf16> {
+  using Type = bf16;
+};
+template <>
+struct ElementTraits<DType::f16> {
+  using Type = f16;
+};
+template <DType kType>
+using ElementOf = typename ElementTraits<kType>::Type;
+
 __device__ __forceinline__ float to_f32(float value) { return value; }
 __device__ __forceinline__ float to_f32(bf16 value) { return __uint_as_float(uint32_t{value.bits} << 16); }
 __device__ __forceinline__ float to_f32(f16 value) {
@@ -77,19 +95,21 @@ __device__ __forceinline__ void unpack(float* values, uint4 vector, float) {
   values[2] = __uint_as_float(vector.z), values[3] = __uint_as_float(vector.w);
 }
 
-// One element of an array whose type is known at run time: f32, bf16 or f16.
+// What an element's type known at run time may be here. The launch refuses others; one that came here all the same ends
+// the kernel with an error.
+__device__ __forceinline__ void require_f32_or_bf16(DType type) {
+  if (type != DType::f32 && type != DType::bf16) __trap();
+}
+
+// One element of an array of a type that require_f32_or_bf16 has let pass.
 __device__ __forceinline__ float load_element(const void* array, DType type, int64_t index) {
-  if (type == DType::f32) return static_cast<const float*>(array)[index];
-  if (type == DType::bf16) return to_f32(static_cast<const bf16*>(array)[index]);
-  return to_f32(static_cast<const f16*>(array)[index]);
+  return type == DType::f32 ? static_cast<const float*>(array)[index] : to_f32(static_cast<const bf16*>(array)[index]);
 }
 __device__ __forceinline__ void store_element(void* array, DType type, int64_t index, float value) {
   if (type == DType::f32)
     static_cast<float*>(array)[index] = value;
-  else if (type == DType::bf16)
-    static_cast<bf16*>(array)[index] = from_f32<bf16>(value);
   else
-    static_cast<f16*>(array)[index] = from_f32<f16>(value);
+    static_cast<bf16*>(array)[index] = from_f32<bf16>(value);
 }
 
 }  // namespace winnow

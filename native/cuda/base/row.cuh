@@ -8,6 +8,13 @@
 
 namespace winnow {
 
+// Whether rows can be moved as float4. Addresses of all operands are or-ed, and so are the sizes of rows and strides.
+__device__ __forceinline__ bool rows_aligned(uint64_t addresses, int64_t sizes) {
+  return addresses % sizeof(float4) == 0 && sizes % 4 == 0;
+}
+
+__device__ __forceinline__ uint64_t address_of(const void* pointer) { return reinterpret_cast<uint64_t>(pointer); }
+
 // Elements 4 * piece and the three after it; 0 behind the row's end.
 __device__ __forceinline__ float4 load_piece(const float* row, int64_t piece, int64_t size, bool aligned) {
   if (aligned) return reinterpret_cast<const float4*>(row)[piece];

@@ -3,9 +3,10 @@
 
 #include <cstdint>
 
+#include "base/device_launch.h"
+
 namespace winnow {
 
-constexpr int kWarpSize = 32;
 constexpr uint32_t kAllLanes = 0xffffffffu;
 
 // In every lane: a butterfly, so every lane adds the same pairs and holds the same bits.

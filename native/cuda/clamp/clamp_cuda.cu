@@ -1,12 +1,14 @@
 // values[i] = min(max(values[i], -limit), limit), NaN stays NaN, see winnow/clamp.h.
 //
-// Layout   flat; `vectors` = size / 4 float4 while the address is a multiple of 16, else 0: the rest goes one by one.
+// Layout   flat; float4 while the address is a multiple of 16: the rest goes one by one.
 // Grid     x: as many blocks as fill the device, each thread strides over the grid.
 // Block    any number of threads.
 // Memory   reads and writes 4 bytes per element.
 // Order    no arithmetic, no atomics: the same bits on every run.
 // Needs    size >= 1, limit >= 0.
 #include <cstdint>
+
+#include "winnow/clamp.h"
 
 namespace {
 
@@ -15,8 +17,11 @@ __device__ float clamped(float value, float limit) { return value > limit ? limi
 
 }  // namespace
 
-extern "C" __global__ void clamp_f32(float* values,  // [size]
-                                     float limit, int64_t vectors, int64_t size) {
+extern "C" __global__ void clamp_f32(const winnow_clamp_arguments arguments) {
+  float* values = arguments.values;
+  const float limit = arguments.limit;
+  const int64_t size = arguments.size;
+  const int64_t vectors = reinterpret_cast<uint64_t>(values) % sizeof(float4) == 0 ? size / 4 : 0;
   const int64_t first = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   const int64_t stride = int64_t{gridDim.x} * blockDim.x;
   float4* values4 = reinterpret_cast<float4*>(values);

@@ -1,6 +1,6 @@
 // output[t, i] = table[token_ids[t], i], widened to f32, see winnow/embedding.h.
 //
-// embedding_check finds the first token id outside the table; embedding_<type> gathers, and writes nothing if there is one. Few ids are checked
+// embedding_check finds the first token id outside the table; embedding_<type>, of embedding_kernels.inc, gathers, and writes nothing if there is one. Few ids are checked
 // by every gathering block itself (check_here): one launch.
 //
 // Layout   row-major. Where rows begin at multiples of 16 bytes, a thread reads 16 bytes at once; else one element.
@@ -12,45 +12,38 @@
 #include <cstdint>
 
 #include "base/element.cuh"
+#include "embedding/embedding_launch.h"
+#include "winnow/embedding.h"
 
 namespace winnow {
 
 namespace {
 
-struct Embedding {
-  const void* table;         // [vocabulary_size, hidden_size]
-  const int32_t* token_ids;  // [num_tokens]
-  float* output;             // [num_tokens, hidden_size]
-  int32_t* refused;          // [2] INT32_MAX - t for the first token t with an id outside the table, or 0: kept until
-                             // it is reported; then whether embedding_check found one for the launch after it
-  int64_t num_tokens, vocabulary_size, hidden_size;
-  int64_t check_here;
-};
-
 // The smallest of the tokens that this thread looks at whose id is wrong.
-__device__ int32_t first_wrong_of_thread(const Embedding& op) {
-  for (int64_t t = threadIdx.x; t < op.num_tokens; t += blockDim.x) {
-    if (op.token_ids[t] < 0 || op.token_ids[t] >= op.vocabulary_size) return static_cast<int32_t>(t);
+__device__ int32_t first_wrong_of_thread(const winnow_embedding_arguments& arguments) {
+  for (int64_t t = threadIdx.x; t < arguments.num_tokens; t += blockDim.x) {
+    if (arguments.token_ids[t] < 0 || arguments.token_ids[t] >= arguments.vocabulary_size)
+      return static_cast<int32_t>(t);
   }
   return INT32_MAX;
 }
 
 template <typename Element>
-__device__ void gather(const Embedding& op) {
-  if (op.check_here) {
-    const int32_t wrong = first_wrong_of_thread(op);
-    if (wrong != INT32_MAX && blockIdx.x == 0 && blockIdx.y == 0) atomicMax(op.refused, INT32_MAX - wrong);
+__device__ void gather(const winnow_embedding_arguments& arguments, const EmbeddingExtras& extras) {
+  if (extras.check_here) {
+    const int32_t wrong = first_wrong_of_thread(arguments);
+    if (wrong != INT32_MAX && blockIdx.x == 0 && blockIdx.y == 0) atomicMax(extras.refused, INT32_MAX - wrong);
     if (__syncthreads_or(wrong != INT32_MAX)) return;
-  } else if (op.refused[1] != 0) {
+  } else if (extras.refused[1] != 0) {
     return;
   }
   constexpr int64_t kWidth = sizeof(uint4) / sizeof(Element);
   const int64_t token = blockIdx.x;
-  const auto* row = static_cast<const Element*>(op.table) + op.token_ids[token] * op.hidden_size;
-  float* output = op.output + token * op.hidden_size;
+  const auto* row = static_cast<const Element*>(arguments.table) + arguments.token_ids[token] * arguments.hidden_size;
+  float* output = arguments.output + token * arguments.hidden_size;
   const int64_t first = int64_t{blockIdx.y} * blockDim.x + threadIdx.x, stride = int64_t{gridDim.y} * blockDim.x;
   const uint64_t addresses = reinterpret_cast<uint64_t>(row) | reinterpret_cast<uint64_t>(output);
-  const int64_t vectors = addresses % sizeof(uint4) == 0 ? op.hidden_size / kWidth : 0;
+  const int64_t vectors = addresses % sizeof(uint4) == 0 ? arguments.hidden_size / kWidth : 0;
   for (int64_t v = first; v < vectors; v += stride) {
     union {
       uint4 bits;
@@ -63,22 +56,23 @@ __device__ void gather(const Embedding& op) {
                       to_f32(loaded.elements[i + 3]));
     }
   }
-  for (int64_t i = vectors * kWidth + first; i < op.hidden_size; i += stride) output[i] = to_f32(row[i]);
+  for (int64_t i = vectors * kWidth + first; i < arguments.hidden_size; i += stride) output[i] = to_f32(row[i]);
 }
 
 }  // namespace
 
 }  // namespace winnow
 
-extern "C" __global__ void __launch_bounds__(1024) embedding_check(const winnow::Embedding op) {
-  const int32_t wrong = winnow::first_wrong_of_thread(op);
-  if (wrong != INT32_MAX) atomicMax(op.refused, INT32_MAX - wrong);
+extern "C" __global__ void __launch_bounds__(winnow::kEmbeddingCheckThreads)
+    embedding_check(const winnow_embedding_arguments arguments, const winnow::EmbeddingExtras extras) {
+  const int32_t wrong = winnow::first_wrong_of_thread(arguments);
+  if (wrong != INT32_MAX) atomicMax(extras.refused, INT32_MAX - wrong);
   const int any_wrong = __syncthreads_or(wrong != INT32_MAX);
-  if (threadIdx.x == 0) op.refused[1] = any_wrong;
+  if (threadIdx.x == 0) extras.refused[1] = any_wrong;
 }
 
-extern "C" __global__ void embedding_f32(const winnow::Embedding op) { winnow::gather<float>(op); }
-
-extern "C" __global__ void embedding_bf16(const winnow::Embedding op) { winnow::gather<winnow::bf16>(op); }
-
-extern "C" __global__ void embedding_f16(const winnow::Embedding op) { winnow::gather<winnow::f16>(op); }
+#define WINNOW_EMBEDDING_KERNEL(name, table_type, ...)                                                                \
+  extern "C" __global__ void name(const winnow_embedding_arguments arguments, const winnow::EmbeddingExtras extras) { \
+    winnow::gather<winnow::ElementOf<winnow::DType::table_type>>(arguments, extras);                                  \
+  }
+#include "embedding/embedding_kernels.inc"

@@ -1,6 +1,6 @@
 // Sorts token-expert pairs by expert, stably: winnow/expert_plan.h. Two ways in:
 //
-//   expert_plan_small    one block: at most 2048 pairs, one launch
+//   expert_plan_small    one block: at most kMaxSmallPairs pairs, one launch
 //   expert_plan_count    a block counts the experts of its pairs; then expert_plan_offsets, one block, makes of the counts each block's first row per
 //                        expert; then expert_plan_place, the grid of count, writes the rows
 //
@@ -8,38 +8,35 @@
 //          count has refused something, for place, which looks at nothing of earlier launches. A block has pairs_per_block pairs; each
 //          warp a consecutive part of them, so that ranks are in the order of the pairs.
 // Grid     count, place: x: pairs in blocks. small, offsets: one block.
-// Block    multiples of 32 threads; small 256, offsets 1024.
+// Block    multiples of 32 threads; at most kOffsetsThreads, which offsets has.
 // Memory   dynamic shared: count num_experts i32; place the same per warp; small 3 * num_rows + num_experts i32.
 // Order    ranks by match and lane, sums of integers; atomics only on integers, in an order that does not matter: the same on every run.
 // Needs    num_experts >= 1; *refused is 0 before the first launch, and again after it was reported.
 #include <cstdint>
 
 #include "expert_plan/expert_plan_block.cuh"
+#include "expert_plan/expert_plan_launch.h"
+#include "winnow/expert_plan.h"
 
 namespace winnow {
 
 namespace {
 
-struct ExpertPlan {
-  const int32_t* token_offsets;  // [num_tokens + 1]
-  const int32_t* expert_ids;     // [num_rows]
-  int32_t* expert_offsets;       // [num_experts + 1]
-  int32_t* source_rows;          // [num_rows]
-  int32_t* assignment_rows;      // [num_rows]
-  int32_t* active_experts;       // [num_experts]
-  int32_t* block_counts;         // [num_experts + 1, num_blocks]; not of expert_plan_small
-  int32_t* refused;              // 0: nothing; kOffsetsWrong; kOffsetsWrong - 1 - p for the first pair p that is wrong;
-                                 // kept until it is reported
-  int64_t num_tokens;
-  int32_t num_rows, num_experts, pairs_per_block, num_blocks;
-};
+// What the kernels compute with: the arguments, sizes in 32 bits.
+struct Plan : winnow_expert_plan_arguments, ExpertPlanExtras {
+  int32_t num_rows, num_experts;
 
-constexpr int32_t kOffsetsWrong = INT32_MAX;
+  __device__ Plan(const winnow_expert_plan_arguments& arguments, const ExpertPlanExtras& extras)
+      : winnow_expert_plan_arguments(arguments),
+        ExpertPlanExtras(extras),
+        num_rows(static_cast<int32_t>(arguments.num_rows)),
+        num_experts(static_cast<int32_t>(arguments.num_experts)) {}
+};
 
 extern __shared__ int32_t dynamic_shared[];
 
 // The grid looks at all offsets.
-__device__ bool offsets_wrong(const ExpertPlan& op) {
+__device__ bool offsets_wrong(const Plan& op) {
   bool wrong = op.token_offsets[0] != 0 || op.token_offsets[op.num_tokens] != op.num_rows;
   for (int64_t t = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; t < op.num_tokens;
        t += int64_t{gridDim.x} * blockDim.x) {
@@ -49,7 +46,7 @@ __device__ bool offsets_wrong(const ExpertPlan& op) {
 }
 
 // The token that the pair belongs to: the last whose offset is not above it.
-__device__ int32_t token_of(const ExpertPlan& op, int64_t pair) {
+__device__ int32_t token_of(const Plan& op, int64_t pair) {
   int64_t low = 0, high = op.num_tokens;  // offsets[low] <= pair < offsets[high]
   while (high - low > 1) {
     const int64_t middle = (low + high) / 2;
@@ -58,17 +55,19 @@ __device__ int32_t token_of(const ExpertPlan& op, int64_t pair) {
   return static_cast<int32_t>(low);
 }
 
-__device__ void refuse(const ExpertPlan& op, int64_t pair) {
+__device__ void refuse(const Plan& op, int64_t pair) {
   atomicMax(op.refused, static_cast<int32_t>(kOffsetsWrong - 1 - pair));
 }
 
-__device__ bool is_expert(const ExpertPlan& op, int32_t expert) { return expert >= 0 && expert < op.num_experts; }
+__device__ bool is_expert(const Plan& op, int32_t expert) { return expert >= 0 && expert < op.num_experts; }
 
 }  // namespace
 
 }  // namespace winnow
 
-extern "C" __global__ void expert_plan_small(const winnow::ExpertPlan op) {
+extern "C" __global__ void expert_plan_small(const winnow_expert_plan_arguments arguments,
+                                             const winnow::ExpertPlanExtras extras) {
+  const winnow::Plan op(arguments, extras);
   int32_t* const experts = winnow::dynamic_shared;
   int32_t* const tokens = experts + op.num_rows;
   int32_t* const ranks = tokens + op.num_rows;
@@ -89,7 +88,9 @@ extern "C" __global__ void expert_plan_small(const winnow::ExpertPlan op) {
                       op.active_experts, op.num_rows, op.num_experts});
 }
 
-extern "C" __global__ void expert_plan_count(const winnow::ExpertPlan op) {
+extern "C" __global__ void expert_plan_count(const winnow_expert_plan_arguments arguments,
+                                             const winnow::ExpertPlanExtras extras) {
+  const winnow::Plan op(arguments, extras);
   int32_t* const counts = winnow::dynamic_shared;
   bool wrong = winnow::offsets_wrong(op);
   if (wrong) atomicMax(op.refused, winnow::kOffsetsWrong);
@@ -113,7 +114,9 @@ extern "C" __global__ void expert_plan_count(const winnow::ExpertPlan op) {
 }
 
 // block_counts become their exclusive sum; expert_offsets and active_experts follow from it.
-extern "C" __global__ void __launch_bounds__(1024) expert_plan_offsets(const winnow::ExpertPlan op) {
+extern "C" __global__ void __launch_bounds__(winnow::kOffsetsThreads)
+    expert_plan_offsets(const winnow_expert_plan_arguments arguments, const winnow::ExpertPlanExtras extras) {
+  const winnow::Plan op(arguments, extras);
   __shared__ int32_t warp_sums[32];
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int64_t size = int64_t{op.num_experts} * op.num_blocks;
@@ -153,7 +156,9 @@ extern "C" __global__ void __launch_bounds__(1024) expert_plan_offsets(const win
   if (threadIdx.x == 0) op.expert_offsets[op.num_experts] = before;
 }
 
-extern "C" __global__ void expert_plan_place(const winnow::ExpertPlan op) {
+extern "C" __global__ void expert_plan_place(const winnow_expert_plan_arguments arguments,
+                                             const winnow::ExpertPlanExtras extras) {
+  const winnow::Plan op(arguments, extras);
   bool wrong = false;
   for (int32_t b = threadIdx.x; b < op.num_blocks; b += blockDim.x)
     wrong |= op.block_counts[int64_t{op.num_experts} * op.num_blocks + b] != 0;

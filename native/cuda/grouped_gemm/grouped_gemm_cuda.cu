@@ -7,7 +7,7 @@
 //   Block    128 threads. threads_per_dot 128: the block computes 8 rows of weights (gated: 4 columns), each warp a quarter of k; 32: each warp computes 8.
 //   Memory   each weight of the row's expert once, the input row once per block; 128 bytes of shared memory.
 //   Order    f32; each thread adds its vectors along k, then a butterfly over the warp, then four warps in a fixed order, then the bias. No atomics.
-// grouped_gemm_tensor_*: many rows, bf16 weights. grouped_gemm_scalar_*: many rows, f32 or f16 weights.
+// grouped_gemm_tensor_*: many rows, bf16 weights. grouped_gemm_scalar_*: many rows, the other formats. grouped_gemm_kernels.inc lists them.
 //   Layout   tiles of 64 rows by 128 rows of weights, 32 elements of k per stage, copied by cp.async (grouped_gemm_tile.cuh); rows gathered by source_rows.
 //   Grid     x: row tile, at most num_rows / 64 + number of active experts, surplus blocks exit; y: 128 output columns, 64 if gated.
 //   Block    128 threads.
@@ -19,56 +19,48 @@
 #include "grouped_gemm/grouped_gemm_gemv.cuh"
 #include "grouped_gemm/grouped_gemm_products.cuh"
 
-using winnow::bf16;
-using winnow::f16;
-using winnow::GroupedGemmProblem;
-
 extern "C" __global__ void __launch_bounds__(winnow::kGemvThreads, 5)
-    grouped_gemm_gemv(const GroupedGemmProblem first, const GroupedGemmProblem second, const GroupedGemmProblem third) {
+    grouped_gemm_gemv(const winnow_grouped_gemm_arguments first, const winnow::GemvExtras first_extras,
+                      const winnow_grouped_gemm_arguments second, const winnow::GemvExtras second_extras,
+                      const winnow_grouped_gemm_arguments third, const winnow::GemvExtras third_extras) {
   int block = blockIdx.x;
-  GroupedGemmProblem op = first;
-  if (block >= op.num_blocks) {
-    block -= op.num_blocks;
-    op = second;
-    if (block >= op.num_blocks) {
-      block -= op.num_blocks;
-      op = third;
+  winnow::Product op(first);
+  winnow::GemvExtras extras = first_extras;
+  if (block >= extras.num_blocks) {
+    block -= extras.num_blocks;
+    op = winnow::Product(second);
+    extras = second_extras;
+    if (block >= extras.num_blocks) {
+      block -= extras.num_blocks;
+      op = winnow::Product(third);
+      extras = third_extras;
     }
   }
-  winnow::multiply_row(op, block);
+  winnow::multiply_row(op, extras.threads_per_dot, block);
 }
+
+namespace winnow {
 
 namespace {
 
-template <typename Input, bool kGated>
-__device__ __forceinline__ void multiply_tensor(const GroupedGemmProblem& op) {
-  winnow::multiply_tile<Input, bf16, kGated, 3, winnow::TensorProducts<Input, kGated>>(op);
-}
+// How a row of grouped_gemm_kernels.inc multiplies.
+template <typename Input, WeightFormat kFormat, bool kGated>
+struct tensor : TensorProducts<Input, kGated> {
+  static_assert(kFormat == WeightFormat::bf16, "tensor cores take bf16 as it is stored");
+};
 
-template <typename Input, typename Weight, bool kGated>
-__device__ __forceinline__ void multiply_scalar(const GroupedGemmProblem& op) {
-  winnow::multiply_tile<Input, Weight, kGated, 2, winnow::ScalarProducts<Input, Weight>>(op);
-}
+template <typename Input, WeightFormat kFormat, bool kGated>
+struct scalar : ScalarProducts<Input, kFormat> {};
 
 }  // namespace
 
-// blocks: on a multiprocessor together, which bounds the registers.
-#define WINNOW_TILE_KERNEL(name, blocks, body)                               \
-  extern "C" __global__ void __launch_bounds__(winnow::kTileThreads, blocks) \
-      grouped_gemm_##name(const GroupedGemmProblem op) {                     \
-    body(op);                                                                \
-  }
+}  // namespace winnow
 
-// Named after the types of input and weights.
-WINNOW_TILE_KERNEL(tensor_f32_bf16, 2, (multiply_tensor<float, false>))
-WINNOW_TILE_KERNEL(tensor_f32_bf16_gated, 2, (multiply_tensor<float, true>))
-WINNOW_TILE_KERNEL(tensor_bf16_bf16, 4, (multiply_tensor<bf16, false>))
-WINNOW_TILE_KERNEL(tensor_bf16_bf16_gated, 4, (multiply_tensor<bf16, true>))
-WINNOW_TILE_KERNEL(scalar_f32_f32, 3, (multiply_scalar<float, float, false>))
-WINNOW_TILE_KERNEL(scalar_f32_f32_gated, 3, (multiply_scalar<float, float, true>))
-WINNOW_TILE_KERNEL(scalar_f32_f16, 3, (multiply_scalar<float, f16, false>))
-WINNOW_TILE_KERNEL(scalar_f32_f16_gated, 3, (multiply_scalar<float, f16, true>))
-WINNOW_TILE_KERNEL(scalar_bf16_f32, 3, (multiply_scalar<bf16, float, false>))
-WINNOW_TILE_KERNEL(scalar_bf16_f32_gated, 3, (multiply_scalar<bf16, float, true>))
-WINNOW_TILE_KERNEL(scalar_bf16_f16, 3, (multiply_scalar<bf16, f16, false>))
-WINNOW_TILE_KERNEL(scalar_bf16_f16_gated, 3, (multiply_scalar<bf16, f16, true>))
+#define WINNOW_GROUPED_GEMM_KERNEL(name, products, input_type, weight_format, gated, stages, blocks, ...)     \
+  extern "C" __global__ void __launch_bounds__(winnow::kTileThreads, blocks)                                  \
+      name(const winnow_grouped_gemm_arguments arguments) {                                                   \
+    using Input = winnow::ElementOf<winnow::DType::input_type>;                                               \
+    constexpr winnow::WeightFormat kFormat = winnow::WeightFormat::weight_format;                             \
+    winnow::multiply_tile<Input, kFormat, gated, stages, winnow::products<Input, kFormat, gated>>(arguments); \
+  }
+#include "grouped_gemm/grouped_gemm_kernels.inc"

@@ -4,13 +4,9 @@
 
 #include "base/activation.cuh"
 #include "base/element.cuh"
-#include "grouped_gemm/grouped_gemm_problem.cuh"
+#include "grouped_gemm/grouped_gemm_product.cuh"
 
 namespace winnow {
-
-constexpr int kGemvThreads = 128;
-constexpr int kGemvWarps = kGemvThreads / kWarpSize;
-constexpr int kDots = 8;  // rows of weights per warp: a lane has 8 loads of 16 bytes in flight
 
 // 16 bytes of weights: read once by this block, so that they need not take the place of the input row in L1.
 __device__ __forceinline__ uint4 load_weights(const void* address) {
@@ -39,10 +35,12 @@ __device__ __forceinline__ void load_values(float (&values)[kSize], const T* fro
 
 // sums[i] += this thread's share of rows[i] * input: vectors `thread`, `thread` + `threads`, ... along k. Null rows add nothing. Both forms add the same
 // products in the same order.
-template <typename Weight, bool kAligned>
-__device__ __forceinline__ void add_products(float (&sums)[kDots], const Weight* const (&rows)[kDots],
-                                             const void* input, DType input_type, int thread, int threads, int size) {
-  constexpr int kSize = 16 / sizeof(Weight);
+template <typename Decoder, bool kAligned>
+__device__ __forceinline__ void add_products(float (&sums)[kDots],
+                                             const typename Decoder::Element* const (&rows)[kDots],
+                                             const Decoder (&decoders)[kDots], const void* input, DType input_type,
+                                             int thread, int threads, int size) {
+  constexpr int kSize = kVectorBytes / sizeof(typename Decoder::Element);
   for (int64_t k = int64_t{thread} * kSize; k < size; k += threads * kSize) {
     if constexpr (!kAligned) {
 #pragma unroll 1
@@ -50,7 +48,7 @@ __device__ __forceinline__ void add_products(float (&sums)[kDots], const Weight*
         const float x = load_element(input, input_type, i);
 #pragma unroll
         for (int j = 0; j < kDots; ++j)
-          if (rows[j] != nullptr) sums[j] = __fmaf_rn(x, to_f32(rows[j][i]), sums[j]);
+          if (rows[j] != nullptr) sums[j] = __fmaf_rn(x, decoders[j].at(rows[j][i]), sums[j]);
       }
     } else {
       uint4 vectors[kDots];
@@ -65,7 +63,7 @@ __device__ __forceinline__ void add_products(float (&sums)[kDots], const Weight*
 #pragma unroll
       for (int i = 0; i < kDots; ++i) {
         float weights[kSize];
-        unpack(weights, vectors[i], Weight{});
+        decoders[i].vector(weights, vectors[i]);
 #pragma unroll
         for (int j = 0; j < kSize; ++j) sums[i] = __fmaf_rn(x[j], weights[j], sums[i]);
       }
@@ -73,26 +71,32 @@ __device__ __forceinline__ void add_products(float (&sums)[kDots], const Weight*
   }
 }
 
-template <typename Weight>
-__device__ __forceinline__ void add_products(float (&sums)[kDots], const GroupedGemmProblem& op, const Expert& expert,
-                                             int64_t source_row, int first_column, int thread) {
+template <WeightFormat kFormat>
+__device__ __forceinline__ void add_products(float (&sums)[kDots], const Product& op, int threads_per_dot,
+                                             int expert_id, const Expert& expert, int64_t source_row, int first_column,
+                                             int thread) {
+  using Decoder = WeightDecoder<kFormat>;
+  using Weight = typename Decoder::Element;
   const int columns = op.is_gated() ? kDots / 2 : kDots;
   const Weight* rows[kDots];
+  Decoder decoders[kDots];
 #pragma unroll
   for (int i = 0; i < kDots; ++i) {
     const bool is_up = i >= columns;
     const int column = first_column + (is_up ? i - columns : i);
     const auto* matrix = static_cast<const Weight*>(is_up ? expert.up : expert.weight);
     rows[i] = column < op.output_size ? matrix + int64_t{column} * op.input_size : nullptr;
+    if (column < op.output_size)
+      decoders[i] = row_decoder<kFormat>(op, is_up ? op.up_weights : op.weights, expert_id, column);
   }
   const int64_t input_element_bytes = op.input_type == DType::f32 ? sizeof(float) : sizeof(bf16);
   const auto* input = static_cast<const uint8_t*>(op.input) + source_row * op.input_size * input_element_bytes;
   const uint64_t addresses = reinterpret_cast<uint64_t>(expert.weight) | reinterpret_cast<uint64_t>(expert.up) |
                              reinterpret_cast<uint64_t>(input) | op.input_size * sizeof(Weight);
   if (addresses % 16 == 0)
-    add_products<Weight, true>(sums, rows, input, op.input_type, thread, op.threads_per_dot, op.input_size);
+    add_products<Decoder, true>(sums, rows, decoders, input, op.input_type, thread, threads_per_dot, op.input_size);
   else
-    add_products<Weight, false>(sums, rows, input, op.input_type, thread, op.threads_per_dot, op.input_size);
+    add_products<Decoder, false>(sums, rows, decoders, input, op.input_type, thread, threads_per_dot, op.input_size);
 }
 
 // Sums over the warp: of value lane / 4, in every lane. Each exchange halves how many values a lane holds: 9 shuffles instead of 40, in a fixed tree.
@@ -113,9 +117,11 @@ __device__ __forceinline__ float sum_over_warp(float (&values)[kDots], int lane)
   return sum + __shfl_xor_sync(kAllLanes, sum, 1);
 }
 
-// Block `block` of a problem: row block % num_rows, column group block / num_rows, so that blocks that run together read the same matrices.
-__device__ __forceinline__ void multiply_row(const GroupedGemmProblem& op, int block) {
+// Block `block` of a product: row block % num_rows, column group block / num_rows, so that blocks that run together read the same matrices.
+__device__ __forceinline__ void multiply_row(const Product& op, int threads_per_dot, int block) {
   __shared__ float partial_sums[kGemvWarps][kDots];
+  require_f32_or_bf16(op.input_type);
+  require_f32_or_bf16(op.output_type);
   const int lane = threadIdx.x % kWarpSize;
   const int warp = threadIdx.x / kWarpSize;
   const int row = block % op.num_rows;
@@ -126,18 +132,22 @@ __device__ __forceinline__ void multiply_row(const GroupedGemmProblem& op, int b
   const Expert expert(op, expert_id);
   const bool is_resident = expert.is_resident(op.is_gated());
 
-  const bool is_split = op.threads_per_dot == kGemvThreads;
+  const bool is_split = threads_per_dot == kGemvThreads;
   const int columns = op.is_gated() ? kDots / 2 : kDots;  // of a warp
   const int first_column = (is_split ? group : group * kGemvWarps + warp) * columns;
   float sums[kDots] = {};
   if (is_resident && first_column < op.output_size) {
     const int thread = is_split ? threadIdx.x : lane;
-    if (op.weight_type == DType::f32)
-      add_products<float>(sums, op, expert, source_row, first_column, thread);
-    else if (op.weight_type == DType::bf16)
-      add_products<bf16>(sums, op, expert, source_row, first_column, thread);
-    else
-      add_products<f16>(sums, op, expert, source_row, first_column, thread);
+    switch (op.weight_format) {
+#define WINNOW_WEIGHT_FORMAT(name, ...)                                                                               \
+  case WeightFormat::name:                                                                                            \
+    add_products<WeightFormat::name>(sums, op, threads_per_dot, expert_id, expert, source_row, first_column, thread); \
+    break;
+#include "winnow/base/weight_formats.inc"
+#undef WINNOW_WEIGHT_FORMAT
+      default:
+        __trap();  // the launch refuses it
+    }
   }
   const float sum = sum_over_warp(sums, lane);
   if (lane % 4 == 0) partial_sums[warp][lane / 4] = sum;

@@ -1,5 +1,5 @@
 // The two ways in which a block multiplies a stage: tensor cores for bf16 weights, f32 multiply-adds for the others. Each has kTileThreads threads and the
-// sums of BLOCK_M by kWeightRows in their registers.
+// sums of BLOCK_M by kTileWeightRows in their registers.
 #pragma once
 
 #include "base/matrix.cuh"
@@ -19,6 +19,9 @@ struct TensorProducts {
   static constexpr int kWeightRowBytes = BLOCK_K * sizeof(bf16);
 
   float sums[kRowPieces][kColumnPieces][4] = {};
+
+  template <typename DecoderOf>
+  __device__ __forceinline__ void begin(DecoderOf) {}  // bf16 as it is stored
 
   static __device__ __forceinline__ int lane() { return threadIdx.x % kWarpSize; }
   static __device__ __forceinline__ int first_row(int piece) { return threadIdx.x / kWarpSize / 2 * 32 + piece * 16; }
@@ -86,31 +89,34 @@ struct TensorProducts {
 };
 
 // Thread (m, n) of 8 by 16 has rows m, m + 8, ... by rows of weights n, n + 16, ...: 8 by 8 sums; k ascending, one multiply-add after the other.
-template <typename Input, typename Weight>
+template <typename Input, WeightFormat kFormat>
 struct ScalarProducts {
+  using Decoder = WeightDecoder<kFormat>;
   static constexpr int kRows = 8;
   static constexpr int kRowThreads = BLOCK_M / kRows;
   static constexpr int kWeightThreads = kTileThreads / kRowThreads;
-  static constexpr int kWeights = kWeightRows / kWeightThreads;
+  static constexpr int kWeights = kTileWeightRows / kWeightThreads;
 
   float sums[kRows][kWeights] = {};
+  Decoder decoders[kWeights];
+
+  // decoder_of(weight_row): of a row of weights in the stages.
+  template <typename DecoderOf>
+  __device__ __forceinline__ void begin(DecoderOf decoder_of) {
+#pragma unroll
+    for (int j = 0; j < kWeights; ++j) decoders[j] = decoder_of(n() + j * kWeightThreads);
+  }
 
   static __device__ __forceinline__ int m() { return threadIdx.x / kWeightThreads; }
   static __device__ __forceinline__ int n() { return threadIdx.x % kWeightThreads; }
 
   // Elements 4 * step to 4 * step + 3 of a row.
-  template <typename T>
-  static __device__ __forceinline__ float4 load(const uint8_t* rows, int row, int step) {
-    constexpr int kRowBytes = BLOCK_K * sizeof(T);
-    if constexpr (sizeof(T) == 4) {
-      return *reinterpret_cast<const float4*>(rows + chunk_offset<kRowBytes>(row, step));
-    } else {
-      const uint8_t* chunk = rows + chunk_offset<kRowBytes>(row, step / 2);
-      const uint2 pairs = *reinterpret_cast<const uint2*>(chunk + step % 2 * 8);
-      const float2 low = unpack(pairs.x, T{});
-      const float2 high = unpack(pairs.y, T{});
-      return make_float4(low.x, low.y, high.x, high.y);
-    }
+  template <typename RowDecoder>
+  static __device__ __forceinline__ float4 load(const RowDecoder& decoder, const uint8_t* rows, int row, int step) {
+    constexpr int kBytes = 4 * sizeof(typename RowDecoder::Element);
+    constexpr int kSteps = 16 / kBytes;  // in a chunk
+    const uint8_t* chunk = rows + chunk_offset<BLOCK_K / 4 * kBytes>(row, step / kSteps);
+    return decoder.four(chunk + step % kSteps * kBytes);
   }
 
   __device__ __forceinline__ void add(const uint8_t* inputs, const uint8_t* weights) {
@@ -118,10 +124,10 @@ struct ScalarProducts {
     for (int step = 0; step < BLOCK_K / 4; ++step) {
       float4 w[kWeights];
 #pragma unroll
-      for (int j = 0; j < kWeights; ++j) w[j] = load<Weight>(weights, n() + j * kWeightThreads, step);
+      for (int j = 0; j < kWeights; ++j) w[j] = load(decoders[j], weights, n() + j * kWeightThreads, step);
 #pragma unroll
       for (int i = 0; i < kRows; ++i) {
-        const float4 x = load<Input>(inputs, m() + i * kRowThreads, step);
+        const float4 x = load(PlainDecoder<Input>(), inputs, m() + i * kRowThreads, step);
 #pragma unroll
         for (int j = 0; j < kWeights; ++j) {
           sums[i][j] = __fmaf_rn(x.x, w[j].x, sums[i][j]);

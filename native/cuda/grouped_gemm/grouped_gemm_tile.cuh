@@ -1,31 +1,32 @@
 // The steps of a tile product that do not depend on how it multiplies: which rows, filling shared memory, the pipeline along k, and what is stored.
 //
 // A block computes BLOCK_M rows of one expert by 128 rows of weights: 128 output columns, or 64 if gated (64 rows of the gate, then the 64 of up). A stage in
-// shared memory holds BLOCK_K elements of each of these rows. Rows are 64 or 128 bytes, cut into chunks of 16 bytes that are exchanged within the row so that
-// neither 8 rows at the same chunk (ldmatrix, 16 bytes per lane) nor 4 rows at two chunks (8 bytes per lane) meet in a bank.
+// shared memory holds BLOCK_K elements of each of these rows. Rows are 32, 64 or 128 bytes, cut into chunks of 16 bytes that are exchanged within the row so that
+// neither 8 rows at the same chunk (ldmatrix, 16 bytes per lane) nor 4 rows at two chunks (8 bytes per lane) meet in a bank;
+// of rows of 32 bytes, 8 rows at the same 4 bytes of a chunk do not.
 #pragma once
 
 #include "base/activation.cuh"
 #include "base/async_copy.cuh"
 #include "base/element.cuh"
-#include "grouped_gemm/grouped_gemm_problem.cuh"
+#include "grouped_gemm/grouped_gemm_product.cuh"
 
 namespace winnow {
 
-constexpr int kTileThreads = 128;
-constexpr int BLOCK_M = 64;
-constexpr int BLOCK_K = 32;
-constexpr int kWeightRows = 128;
-constexpr int kSumsStride = kWeightRows + 8;  // f32 in a row of sums: 4 rows of 8 neighbours then lie in 32 banks
+constexpr int BLOCK_M = kTileRows;
+constexpr int BLOCK_K = kTileDepth;
+constexpr int kSumsStride = kTileWeightRows + 8;  // f32 in a row of sums: 4 rows of 8 neighbours then lie in 32 banks
 
 template <bool kGated>
-constexpr int BLOCK_N = kGated ? kWeightRows / 2 : kWeightRows;
+constexpr int BLOCK_N = kGated ? kTileWeightRows / 2 : kTileWeightRows;
 
 // Byte offset in a stage of a chunk.
 template <int kRowBytes>
 __device__ __forceinline__ uint32_t chunk_offset(int row, int chunk) {
-  static_assert(kRowBytes == 64 || kRowBytes == 128, "BLOCK_K elements of 2 or 4 bytes");
-  const int exchange = kRowBytes == 64 ? (row >> 1) & 3 : (row & 3) << 1 | (row >> 2 & 1);
+  static_assert(kRowBytes == 32 || kRowBytes == 64 || kRowBytes == 128, "BLOCK_K elements of 1, 2 or 4 bytes");
+  const int exchange = kRowBytes == 32   ? row >> 2 & 1
+                       : kRowBytes == 64 ? (row >> 1) & 3
+                                         : (row & 3) << 1 | (row >> 2 & 1);
   return row * kRowBytes + ((chunk ^ exchange) << 4);
 }
 
@@ -34,7 +35,7 @@ struct TileShared {
   static constexpr int kInputRowBytes = BLOCK_K * sizeof(Input);
   static constexpr int kWeightRowBytes = BLOCK_K * sizeof(Weight);
   static constexpr int kInputBytes = BLOCK_M * kInputRowBytes;
-  static constexpr int kStageBytes = kInputBytes + kWeightRows * kWeightRowBytes;
+  static constexpr int kStageBytes = kInputBytes + kTileWeightRows * kWeightRowBytes;
   static constexpr int kSumsBytes = BLOCK_M * kSumsStride * sizeof(float);
   static constexpr int kBytes = kStages * kStageBytes > kSumsBytes ? kStages* kStageBytes : kSumsBytes;
 };
@@ -70,21 +71,31 @@ struct RowCopies {
     }
   }
 
+  static __device__ __forceinline__ void store_bits(uint32_t to, T element) {
+    if constexpr (sizeof(T) == 4) {
+      asm volatile("st.shared.f32 [%0], %1;" ::"r"(to), "f"(element) : "memory");
+    } else {
+      uint16_t bits = 0;
+      memcpy(&bits, &element, sizeof(T));
+      if constexpr (sizeof(T) == 2)
+        asm volatile("st.shared.u16 [%0], %1;" ::"r"(to), "h"(bits) : "memory");
+      else
+        asm volatile("st.shared.u8 [%0], %1;" ::"r"(to), "h"(bits) : "memory");
+    }
+  }
+
   static __device__ __forceinline__ void copy_elements(uint32_t to, const T* row, int count, int first) {
 #pragma unroll 1
     for (int i = 0; i < kChunkElements; ++i) {
       const T element = i < count ? row[first + i] : T{};
-      if constexpr (sizeof(T) == 4)
-        asm volatile("st.shared.f32 [%0], %1;" ::"r"(to + i * 4), "f"(element) : "memory");
-      else
-        asm volatile("st.shared.u16 [%0], %1;" ::"r"(to + i * 2), "h"(element.bits) : "memory");
+      store_bits(to + i * static_cast<uint32_t>(sizeof(T)), element);
     }
   }
 };
 
 // Bias, activation, rounding: from the sums in shared memory, a column per thread, neighbours side by side.
 template <bool kGated>
-__device__ __forceinline__ void store_tile(const GroupedGemmProblem& op, const Expert& expert, const RowTile& tile,
+__device__ __forceinline__ void store_tile(const Product& op, const Expert& expert, const RowTile& tile,
                                            int first_column, const float* sums) {
   constexpr int kColumns = BLOCK_N<kGated>;
   const int column = threadIdx.x % kColumns;
@@ -102,16 +113,22 @@ __device__ __forceinline__ void store_tile(const GroupedGemmProblem& op, const E
 }
 
 template <bool kGated>
-__device__ __forceinline__ void store_no_weights(const GroupedGemmProblem& op, const RowTile& tile, int first_column) {
+__device__ __forceinline__ void store_no_weights(const Product& op, const RowTile& tile, int first_column) {
   const int column = first_column + threadIdx.x % BLOCK_N<kGated>;
   if (column >= op.output_size) return;
   for (int r = threadIdx.x / BLOCK_N<kGated>; r < tile.num_rows; r += kTileThreads / BLOCK_N<kGated>)
     store_element(op.output, op.output_type, int64_t{tile.first_row + r} * op.output_size + column, kNoWeights);
 }
 
-// The tile blockIdx.x by the columns blockIdx.y. Products has the sums in registers: add(input, weights), addresses in a stage, and store(sums).
-template <typename Input, typename Weight, bool kGated, int kStages, typename Products>
-__device__ __forceinline__ void multiply_tile(const GroupedGemmProblem& op) {
+// The tile blockIdx.x by the columns blockIdx.y. Products has the sums in registers: begin(decoder_of), add(input, weights), addresses in a stage, and store(sums).
+template <typename Input, WeightFormat kFormat, bool kGated, int kStages, typename Products>
+__device__ __forceinline__ void multiply_tile(const winnow_grouped_gemm_arguments& arguments) {
+  using Weight = typename WeightDecoder<kFormat>::Element;
+  static_assert(
+      WeightFormatTraits<kFormat>::kBlockElements == 1 && WeightFormatTraits<kFormat>::kBlockBytes == sizeof(Weight),
+      "stages hold single elements");
+  const Product op(arguments);
+  require_f32_or_bf16(op.output_type);
   using Shared = TileShared<Input, Weight, kStages>;
   __shared__ __align__(128) uint8_t shared[Shared::kBytes];
   const RowTile tile = find_row_tile<BLOCK_M>(op, blockIdx.x, threadIdx.x % kWarpSize);
@@ -133,7 +150,7 @@ __device__ __forceinline__ void multiply_tile(const GroupedGemmProblem& op) {
     const int r = Inputs::row(i);
     input_rows[i] = r < tile.num_rows ? input + op.source_row(tile.first_row + r) * size : nullptr;
   }
-  using Weights = RowCopies<Weight, kWeightRows>;
+  using Weights = RowCopies<Weight, kTileWeightRows>;
   const int column = first_column + Weights::row(0);
   const auto* weight_row = static_cast<const Weight*>(expert.weight) + column * size;
   const auto* up_row = static_cast<const Weight*>(expert.up) + column * size;
@@ -157,6 +174,12 @@ __device__ __forceinline__ void multiply_tile(const GroupedGemmProblem& op) {
     commit_copies();  // an empty group too: the count that is waited for stays the same
   };
   Products products;
+  products.begin([&](int weight_row) {
+    const bool is_up = kGated && weight_row >= BLOCK_N<kGated>;
+    const int row = first_column + weight_row - (is_up ? BLOCK_N<kGated> : 0);
+    return row < op.output_size ? row_decoder<kFormat>(op, is_up ? op.up_weights : op.weights, tile.expert, row)
+                                : WeightDecoder<kFormat>();
+  });
 #pragma unroll 1
   for (int step = 0; step < kStages - 1; ++step) fill(step);
 #pragma unroll 1

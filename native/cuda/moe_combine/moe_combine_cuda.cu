@@ -11,21 +11,11 @@
 
 #include "base/element.cuh"
 #include "base/exponential_f64.cuh"
+#include "winnow/moe_combine.h"
 
 namespace winnow {
 
 namespace {
-
-struct MoeCombine {
-  const float* expert_output;       // [num_rows, hidden_size]
-  const int32_t* token_offsets;     // [num_tokens + 1]
-  const int32_t* assignment_rows;   // [num_rows]
-  const float* routing_weights;     // [num_rows]
-  const float* shared;              // [num_tokens, hidden_size] or null
-  const float* shared_gate_logits;  // [num_tokens] or null
-  void* output;                     // [num_tokens, hidden_size]
-  int64_t hidden_size;
-};
 
 __device__ float plus_scaled(float sum, float weight, float value) { return __fadd_rn(sum, __fmul_rn(weight, value)); }
 
@@ -43,37 +33,39 @@ __device__ void store(bf16* output, float4 value) {
 
 // Value: float or float4, what one thread adds up at a time.
 template <typename Value, typename Output>
-__device__ void combine_columns(const MoeCombine& op, int64_t token, float gate) {
+__device__ void combine_columns(const winnow_moe_combine_arguments& arguments, int64_t token, float gate) {
   constexpr int64_t kWidth = sizeof(Value) / sizeof(float);
-  const int32_t begin = op.token_offsets[token], end = op.token_offsets[token + 1];
+  const int32_t begin = arguments.token_offsets[token], end = arguments.token_offsets[token + 1];
   const int64_t stride = int64_t{gridDim.y} * blockDim.x * kWidth;
-  for (int64_t column = (int64_t{blockIdx.y} * blockDim.x + threadIdx.x) * kWidth; column < op.hidden_size;
+  for (int64_t column = (int64_t{blockIdx.y} * blockDim.x + threadIdx.x) * kWidth; column < arguments.hidden_size;
        column += stride) {
     Value sum = {};
     for (int32_t p = begin; p < end; ++p) {
-      const float* row = op.expert_output + op.assignment_rows[p] * op.hidden_size;
-      sum = plus_scaled(sum, op.routing_weights[p], *reinterpret_cast<const Value*>(row + column));
+      const float* row = arguments.expert_output + arguments.assignment_rows[p] * arguments.hidden_size;
+      sum = plus_scaled(sum, arguments.routing_weights[p], *reinterpret_cast<const Value*>(row + column));
     }
-    if (op.shared != nullptr) {
-      const float* row = op.shared + token * op.hidden_size;
+    if (arguments.shared != nullptr) {
+      const float* row = arguments.shared + token * arguments.hidden_size;
       sum = plus_scaled(sum, gate, *reinterpret_cast<const Value*>(row + column));
     }
-    store(static_cast<Output*>(op.output) + token * op.hidden_size + column, sum);
+    store(static_cast<Output*>(arguments.output) + token * arguments.hidden_size + column, sum);
   }
 }
 
 template <typename Output>
-__device__ void combine(const MoeCombine& op) {
+__device__ void combine(const winnow_moe_combine_arguments& arguments) {
   __shared__ float shared_gate;
   const int64_t token = blockIdx.x;
-  if (threadIdx.x == 0) shared_gate = op.shared_gate_logits == nullptr ? 1 : sigmoid_f64(op.shared_gate_logits[token]);
+  if (threadIdx.x == 0)
+    shared_gate = arguments.shared_gate_logits == nullptr ? 1 : sigmoid_f64(arguments.shared_gate_logits[token]);
   __syncthreads();
-  const uint64_t addresses = reinterpret_cast<uint64_t>(op.expert_output) | reinterpret_cast<uint64_t>(op.shared) |
-                             reinterpret_cast<uint64_t>(op.output);
-  if (op.hidden_size % 4 == 0 && addresses % sizeof(float4) == 0) {
-    combine_columns<float4, Output>(op, token, shared_gate);
+  const uint64_t addresses = reinterpret_cast<uint64_t>(arguments.expert_output) |
+                             reinterpret_cast<uint64_t>(arguments.shared) |
+                             reinterpret_cast<uint64_t>(arguments.output);
+  if (arguments.hidden_size % 4 == 0 && addresses % sizeof(float4) == 0) {
+    combine_columns<float4, Output>(arguments, token, shared_gate);
   } else {
-    combine_columns<float, Output>(op, token, shared_gate);
+    combine_columns<float, Output>(arguments, token, shared_gate);
   }
 }
 
@@ -81,6 +73,8 @@ __device__ void combine(const MoeCombine& op) {
 
 }  // namespace winnow
 
-extern "C" __global__ void moe_combine_f32(const winnow::MoeCombine op) { winnow::combine<float>(op); }
-
-extern "C" __global__ void moe_combine_bf16(const winnow::MoeCombine op) { winnow::combine<winnow::bf16>(op); }
+#define WINNOW_MOE_COMBINE_KERNEL(name, output_type, ...)                         \
+  extern "C" __global__ void name(const winnow_moe_combine_arguments arguments) { \
+    winnow::combine<winnow::ElementOf<winnow::DType::output_type>>(arguments);    \
+  }
+#include "moe_combine/moe_combine_kernels.inc"

@@ -1,7 +1,7 @@
 // output[r, i] = weight[i] * input[r, i] / sqrt(mean_i(input[r, i]^2) + epsilon), see winnow/rms_norm.h; Zhang and Sennrich 2019, arXiv:1910.07467, eq. (4).
 //
 // Layout   rows of row_stride elements, read and written in pieces of four: as float4 while all addresses are multiples of 16 and hidden_size and row_stride
-//          of 4 (`aligned`).
+//          of 4.
 // Grid     x: row.
 // Block    a multiple of 32 threads, at most 1024; chosen by hidden_size alone, for the order of the sum depends on it.
 // Memory   reads 8 bytes per element, the second time from L1, and writes 4; 256 bytes shared.
@@ -10,15 +10,17 @@
 #include <cstdint>
 
 #include "base/row.cuh"
+#include "winnow/rms_norm.h"
 
-extern "C" __global__ void rms_norm_f32(const float* input,   // [num_rows, row_stride]
-                                        const float* weight,  // [hidden_size]
-                                        float* output,        // [num_rows, row_stride]
-                                        int64_t hidden_size, int64_t row_stride, float epsilon, int32_t aligned) {
+extern "C" __global__ void rms_norm_f32(const winnow_rms_norm_arguments arguments) {
   using namespace winnow;
   __shared__ double parts[kWarpSize];
-  const float* row = input + blockIdx.x * row_stride;
-  float* target = output + blockIdx.x * row_stride;
+  const int64_t hidden_size = arguments.hidden_size, row_stride = arguments.row_stride;
+  const float* weight = arguments.weight;
+  const float* row = arguments.input + blockIdx.x * row_stride;
+  float* target = arguments.output + blockIdx.x * row_stride;
+  const bool aligned = rows_aligned(address_of(arguments.input) | address_of(weight) | address_of(arguments.output),
+                                    hidden_size | row_stride);
   const int64_t pieces = (hidden_size + 3) / 4;
   double squares = 0.0;
   for (int64_t i = threadIdx.x; i < pieces; i += blockDim.x) {
@@ -29,7 +31,7 @@ extern "C" __global__ void rms_norm_f32(const float* input,   // [num_rows, row_
     squares += static_cast<double>(v.w) * v.w;
   }
   const double sum = block_sum(squares, parts);
-  const float scale = static_cast<float>(1.0 / sqrt(sum / static_cast<double>(hidden_size) + epsilon));
+  const float scale = static_cast<float>(1.0 / sqrt(sum / static_cast<double>(hidden_size) + arguments.epsilon));
   for (int64_t i = threadIdx.x; i < pieces; i += blockDim.x) {
     const float4 v = load_piece(row, i, hidden_size, aligned), w = load_piece(weight, i, hidden_size, aligned);
     store_piece(target, i, hidden_size, aligned,

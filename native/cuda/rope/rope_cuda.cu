@@ -1,13 +1,15 @@
 // Turns pair i of a head's rotary part by the angle of its token, see winnow/rope.h; Su et al. 2021, arXiv:2104.09864, eq. (34).
 //
 // Layout   row-major; neighbouring threads have neighbouring pairs, of the interleaved layout as float2 while `values` is a multiple of 8 and head_dim and
-//          rotary_offset are even (`aligned`).
+//          rotary_offset are even.
 // Grid     x: as many blocks as hold a thread per pair, at most what fills the device: each thread strides over the grid.
 // Block    any number of threads.
 // Memory   reads 16 and writes 8 bytes per pair; the angles of a token stay in L1 for its heads.
 // Order    every product is rounded to f32 before the sum: the same bits as on a CPU.
 // Needs    num_tokens, num_heads, num_pairs >= 1.
 #include <cstdint>
+
+#include "winnow/rope.h"
 
 namespace {
 
@@ -19,15 +21,17 @@ __device__ __forceinline__ void turn(float& first, float& second, float cos, flo
 
 }  // namespace
 
-extern "C" __global__ void rope_f32(float* values,     // [num_tokens, num_heads, head_dim]
-                                    const float* cos,  // [num_tokens, num_pairs]
-                                    const float* sin,  // likewise
-                                    int64_t num_tokens, int64_t num_heads, int64_t head_dim, int64_t rotary_offset,
-                                    int64_t num_pairs, int32_t interleaved, int32_t aligned) {
-  const int64_t size = num_tokens * num_heads * num_pairs, stride = int64_t{gridDim.x} * blockDim.x;
+extern "C" __global__ void rope_f32(const winnow_rope_arguments arguments) {
+  const float* cos = arguments.cos;
+  const float* sin = arguments.sin;
+  const int64_t num_heads = arguments.num_heads, num_pairs = arguments.num_pairs;
+  const bool interleaved = arguments.interleaved != 0;
+  const bool aligned = reinterpret_cast<uint64_t>(arguments.values) % sizeof(float2) == 0 &&
+                       (arguments.head_dim | arguments.rotary_offset) % 2 == 0;
+  const int64_t size = arguments.num_tokens * num_heads * num_pairs, stride = int64_t{gridDim.x} * blockDim.x;
   for (int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; i < size; i += stride) {
     const int64_t row = i / num_pairs, pair = i - row * num_pairs, angle = row / num_heads * num_pairs + pair;
-    float* head = values + row * head_dim + rotary_offset;
+    float* head = arguments.values + row * arguments.head_dim + arguments.rotary_offset;
     if (interleaved && aligned) {
       float2* both = reinterpret_cast<float2*>(head) + pair;
       float2 turned = *both;

@@ -6,7 +6,7 @@
 //
 // Grid     survey, weigh: x: blocks that stride over the logits, at most 1024. choose: one block: after the exponentials what is left is a few passes
 //          over 12 bytes per logit in L2.
-// Block    survey, weigh: 256 threads; choose: 1024.
+// Block    survey, weigh: kSurveyThreads; choose: kChooseThreads.
 // Memory   survey reads 4 bytes per logit, weigh reads 4 and writes 8, choose reads 12 in each of up to 7 passes per limit and 3 more.
 // Order    weights and sums are integers: exact, so the order of additions and atomics does not matter: the CPU's token on every run.
 // Needs    1 <= vocabulary_size < 2^31.
@@ -15,28 +15,16 @@
 #include "base/exponential_f64.cuh"
 #include "base/order.cuh"
 #include "base/warp.cuh"
+#include "sampler/sampler_launch.h"
+#include "winnow/sampler.h"
 
 namespace winnow {
 
 namespace {
 
-constexpr int32_t kSurveyThreads = 256, kChooseThreads = 1024;
-
-// What one block saw.
-struct Survey {
-  uint64_t best_key;
-  int64_t refused;  // the smallest index of a logit that is NaN or +infinity, vocabulary_size: none
-};
-
-struct Sampler {
-  const float* logits;  // [vocabulary_size]
-  uint64_t* weights;    // [vocabulary_size]; not at temperature 0
-  Survey* surveys;      // [num_blocks], of sampler_survey
-  int64_t* result;      // the token, or -1 - i as sampler_cpu returns it
-  int64_t vocabulary_size;
-  int64_t top_k;
-  double temperature, top_p, uniform;
-  int64_t num_blocks;
+struct Sampler : winnow_sampler_arguments, SamplerExtras {
+  __device__ Sampler(const winnow_sampler_arguments& arguments, const SamplerExtras& extras)
+      : winnow_sampler_arguments(arguments), SamplerExtras(extras) {}
 };
 
 __device__ uint64_t key_of(float logit, int64_t index) {
@@ -187,7 +175,9 @@ __device__ void draw(const Sampler& op, uint64_t cutoff) {
 
 }  // namespace winnow
 
-extern "C" __global__ void sampler_survey(const winnow::Sampler op) {
+extern "C" __global__ void sampler_survey(const winnow_sampler_arguments arguments,
+                                          const winnow::SamplerExtras extras) {
+  const winnow::Sampler op(arguments, extras);
   uint64_t best = 0;
   int64_t refused = op.vocabulary_size;
   for (int64_t i = int64_t{blockIdx.x} * winnow::kSurveyThreads + threadIdx.x; i < op.vocabulary_size;
@@ -204,7 +194,8 @@ extern "C" __global__ void sampler_survey(const winnow::Sampler op) {
   if (threadIdx.x == 0) op.surveys[blockIdx.x] = {best, refused};
 }
 
-extern "C" __global__ void sampler_weigh(const winnow::Sampler op) {
+extern "C" __global__ void sampler_weigh(const winnow_sampler_arguments arguments, const winnow::SamplerExtras extras) {
+  const winnow::Sampler op(arguments, extras);
   const double largest = winnow::logit_of(winnow::best_of_surveys<winnow::kSurveyThreads>(op));
   // 2^s: vocabulary_size rounded up to a power of two is 2^(64 - clz(vocabulary_size - 1))
   const double scale = __ull2double_rn(1ull << (__clzll(op.vocabulary_size - 1) - 2));
@@ -215,7 +206,9 @@ extern "C" __global__ void sampler_weigh(const winnow::Sampler op) {
   }
 }
 
-extern "C" __global__ void __launch_bounds__(winnow::kChooseThreads) sampler_choose(const winnow::Sampler op) {
+extern "C" __global__ void __launch_bounds__(winnow::kChooseThreads)
+    sampler_choose(const winnow_sampler_arguments arguments, const winnow::SamplerExtras extras) {
+  const winnow::Sampler op(arguments, extras);
   __shared__ winnow::Histogram histogram;
   int64_t refused = op.vocabulary_size;
   for (int32_t i = threadIdx.x; i < op.num_blocks; i += winnow::kChooseThreads)

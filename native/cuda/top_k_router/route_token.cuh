@@ -10,33 +10,52 @@
 #include "base/exponential_f64.cuh"
 #include "base/order.cuh"
 #include "base/warp.cuh"
+#include "top_k_router/top_k_router_launch.h"
 #include "winnow/top_k_router.h"
 
 namespace winnow {
 
+// What a warp computes with: the arguments, sizes in 32 bits.
 struct Router {
-  const float* logits;           // [num_tokens, num_experts]
-  const float* correction_bias;  // [num_experts] or null
+  const float* logits;
+  const float* correction_bias;
   int64_t num_tokens;
-  int32_t num_experts;
-  RouterScore score;
-  int32_t top_k, min_k, num_expert_groups, top_k_groups;
-  GroupScore group_score;
-  int32_t renormalise, fallback_top_1;
-  float scaling_factor, threshold, top_p, min_p, skip_ratio;
+  int32_t num_experts, top_k, min_experts, num_expert_groups, top_k_groups;
+  winnow_router_score score;
+  winnow_group_score group_score;
+  int32_t renormalise, fallback_top1;
+  float scaling_factor, threshold, top_p, min_p, skip_below;
+
+  __device__ explicit Router(const winnow_top_k_router_arguments& arguments)
+      : logits(arguments.logits),
+        correction_bias(arguments.correction_bias),
+        num_tokens(arguments.num_tokens),
+        num_experts(static_cast<int32_t>(arguments.num_experts)),
+        top_k(static_cast<int32_t>(arguments.top_k)),
+        min_experts(static_cast<int32_t>(arguments.min_experts)),
+        num_expert_groups(static_cast<int32_t>(arguments.num_expert_groups)),
+        top_k_groups(static_cast<int32_t>(arguments.top_k_groups)),
+        score(arguments.score),
+        group_score(arguments.group_score),
+        renormalise(arguments.renormalise),
+        fallback_top1(arguments.fallback_top1),
+        scaling_factor(arguments.scaling_factor),
+        threshold(arguments.threshold),
+        top_p(arguments.top_p),
+        min_p(arguments.min_p),
+        skip_below(arguments.skip_below) {}
+
+  __device__ int32_t scratch_bytes() const {
+    return static_cast<int32_t>(warp_scratch_bytes(num_experts, num_expert_groups, top_k, top_k_groups));
+  }
 };
 
-// Shared memory of one warp: [max(top_k, 1)] f64, then [num_experts] u32, [num_expert_groups] u32, [max(top_k, top_k_groups)] i32.
+// Shared memory of one warp: what warp_scratch_bytes says.
 struct WarpScratch {
   double* gates;         // weights of the choices before they are normalised
   uint32_t* keys;        // by expert: the value it is chosen by, in order; 0: not eligible, or taken
   uint32_t* group_keys;  // by group
   int32_t* ids;          // choices, best first
-
-  __device__ static int32_t size_bytes(const Router& op) {
-    const int32_t words = op.num_experts + op.num_expert_groups + max(op.top_k, op.top_k_groups);
-    return (op.top_k * 2 + words + 1) / 2 * 8;
-  }
 
   __device__ WarpScratch(const Router& op, void* memory)
       : gates(static_cast<double*>(memory)),
@@ -65,7 +84,7 @@ __device__ inline double sum_of_exponentials(const float* logits, double largest
 
 // The expert's score with its correction.
 __device__ inline float selection_value(const Router& op, float logit, int32_t expert, double largest, double sum) {
-  const float value = op.score == RouterScore::sigmoid
+  const float value = op.score == WINNOW_ROUTER_SCORE_SIGMOID
                           ? sigmoid_f64(logit)
                           : static_cast<float>(__ddiv_rn(exponential_f64(__dsub_rn(logit, largest)), sum));
   return op.correction_bias == nullptr ? value : __fadd_rn(value, op.correction_bias[expert]);
@@ -112,7 +131,7 @@ __device__ inline void choose_groups(const Router& op, const WarpScratch& scratc
       first = fmaxf(first, value);
     }
     scratch.group_keys[g] =
-        ordered(op.group_score == GroupScore::max || group_size == 1 ? first : __fadd_rn(first, second));
+        ordered(op.group_score == WINNOW_GROUP_SCORE_MAX || group_size == 1 ? first : __fadd_rn(first, second));
   }
   __syncwarp();
   take_best(scratch.group_keys, op.num_expert_groups, op.top_k_groups, scratch.ids);
@@ -122,21 +141,22 @@ __device__ inline void choose_groups(const Router& op, const WarpScratch& scratc
 // Fills keys: what experts are chosen by.
 __device__ inline void fill_keys(const Router& op, const float* logits, double largest, const WarpScratch& scratch) {
   const int lane = threadIdx.x & 31;
-  if (op.score >= RouterScore::sparsemax) {
+  if (op.score >= WINNOW_ROUTER_SCORE_SPARSEMAX) {
     // sparsemax: tau is never below largest - 1
-    const double origin = op.score == RouterScore::sparsemax ? largest : 0,
-                 bound = op.score == RouterScore::sparsemax ? -1.0 : op.threshold;
+    const double origin = op.score == WINNOW_ROUTER_SCORE_SPARSEMAX ? largest : 0,
+                 bound = op.score == WINNOW_ROUTER_SCORE_SPARSEMAX ? -1.0 : op.threshold;
     for (int32_t e = lane; e < op.num_experts; e += 32)
       scratch.keys[e] = __dsub_rn(logits[e], origin) > bound ? ordered(logits[e]) : 0;
     return;
   }
   // The order of softmax's probabilities is that of the logits, and logits that differ never tie; but a sum of two
   // probabilities has another order than a sum of logits.
-  const bool selects_logits = op.score == RouterScore::softmax && op.correction_bias == nullptr;
+  const bool selects_logits = op.score == WINNOW_ROUTER_SCORE_SOFTMAX && op.correction_bias == nullptr;
   const bool grouped = op.num_expert_groups > 1;
-  const bool needs_scores = !selects_logits || (grouped && op.group_score == GroupScore::sum_of_top_two);
-  const double sum =
-      needs_scores && op.score == RouterScore::softmax ? sum_of_exponentials(logits, largest, op.num_experts) : 1;
+  const bool needs_scores = !selects_logits || (grouped && op.group_score == WINNOW_GROUP_SCORE_SUM_OF_TOP_TWO);
+  const double sum = needs_scores && op.score == WINNOW_ROUTER_SCORE_SOFTMAX
+                         ? sum_of_exponentials(logits, largest, op.num_experts)
+                         : 1;
   for (int32_t e = lane; e < op.num_experts; e += 32)
     scratch.keys[e] = ordered(needs_scores ? selection_value(op, logits[e], e, largest, sum) : logits[e]);
   if (!grouped) return;
@@ -171,8 +191,8 @@ __device__ inline int32_t weigh(const Router& op, const float* logits, double la
                                 int32_t count, double* denominator) {
   const int lane = threadIdx.x & 31;
   *denominator = 1;
-  double shift = op.score == RouterScore::shifted_threshold ? op.threshold : 0, tau = 0;
-  if (op.score == RouterScore::softmax) {
+  double shift = op.score == WINNOW_ROUTER_SCORE_SHIFTED_THRESHOLD ? op.threshold : 0, tau = 0;
+  if (op.score == WINNOW_ROUTER_SCORE_SOFTMAX) {
     // Far below the largest logit all kept exponentials could underflow: what is only renormalised is shifted by the
     // largest that is kept.
     shift = largest;
@@ -183,19 +203,19 @@ __device__ inline int32_t weigh(const Router& op, const float* logits, double la
       for (int32_t i = lane; i < count; i += 32) kept = fmaxf(kept, logits[scratch.ids[i]]);
       shift = warp_max(kept);
     }
-  } else if (op.score == RouterScore::sparsemax) {
+  } else if (op.score == WINNOW_ROUTER_SCORE_SPARSEMAX) {
     count = solve_sparsemax(logits, largest, scratch.ids, count, &tau);
   }
   for (int32_t i = lane; i < count; i += 32) {
     const float z = logits[scratch.ids[i]];
     switch (op.score) {
-      case RouterScore::softmax:
+      case WINNOW_ROUTER_SCORE_SOFTMAX:
         scratch.gates[i] = exponential_f64(__dsub_rn(z, shift));
         break;
-      case RouterScore::sigmoid:
+      case WINNOW_ROUTER_SCORE_SIGMOID:
         scratch.gates[i] = sigmoid_f64(z);
         break;
-      case RouterScore::sparsemax:
+      case WINNOW_ROUTER_SCORE_SPARSEMAX:
         scratch.gates[i] = __dsub_rn(__dsub_rn(z, largest), tau);
         break;
       default:
@@ -205,22 +225,22 @@ __device__ inline int32_t weigh(const Router& op, const float* logits, double la
   return count;
 }
 
-// Adaptive K: closes the choices up over those that a rule drops; the first min_k stay. Returns how many are left.
+// Adaptive K: closes the choices up over those that a rule drops; the first min_experts stay. Returns how many are left.
 __device__ inline int32_t trim(const Router& op, double denominator, const WarpScratch& scratch, int32_t count) {
   if (op.top_p > 0) {
     const double needed = __dmul_rn(op.top_p, denominator);
     double sum = 0;
     int32_t kept = 0;
     while (kept < count && sum < needed) sum = __dadd_rn(sum, scratch.gates[kept++]);
-    count = min(count, max(kept, op.min_k));
+    count = min(count, max(kept, op.min_experts));
   }
-  const double bound = __dmul_rn(fmaxf(op.min_p, op.skip_ratio), scratch.gates[0]);
+  const double bound = __dmul_rn(fmaxf(op.min_p, op.skip_below), scratch.gates[0]);
   __syncwarp();  // all have read gates before one moves them
   int32_t kept = 0;
   if ((threadIdx.x & 31) == 0) {
     for (int32_t i = 0; i < count; ++i) {
       const double gate = scratch.gates[i];
-      if (i >= op.min_k && gate < bound) continue;
+      if (i >= op.min_experts && gate < bound) continue;
       scratch.gates[kept] = gate;
       scratch.ids[kept++] = scratch.ids[i];
     }
@@ -254,7 +274,7 @@ __device__ inline int32_t route_token(const Router& op, int64_t token, const War
     count = trim(op, denominator, scratch, count);
     double divisor = denominator;
     if (op.renormalise) {
-      divisor = op.score == RouterScore::sigmoid ? 1e-20 : 0;
+      divisor = op.score == WINNOW_ROUTER_SCORE_SIGMOID ? 1e-20 : 0;
       for (int32_t i = 0; i < count; ++i) divisor = __dadd_rn(divisor, scratch.gates[i]);
     }
     const double factor = __ddiv_rn(op.scaling_factor, divisor);
@@ -262,7 +282,7 @@ __device__ inline int32_t route_token(const Router& op, int64_t token, const War
       expert_ids[i] = scratch.ids[i];
       routing_weights[i] = static_cast<float>(__dmul_rn(scratch.gates[i], factor));
     }
-  } else if (op.fallback_top_1) {
+  } else if (op.fallback_top1) {
     uint32_t first = UINT32_MAX;
     for (int32_t e = lane; e < op.num_experts && first == UINT32_MAX; e += 32) {
       if (logits[e] == highest) first = e;

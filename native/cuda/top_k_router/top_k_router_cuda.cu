@@ -1,53 +1,37 @@
 // Which experts each token goes to, and with which weights: winnow/top_k_router.h. Four ways in:
 //
 //   top_k_router_fixed    rules by which every token has top_k choices: one launch
-//   top_k_router_ragged   the other rules: choices at [t * top_k, (t + 1) * top_k) of a scratch, their numbers in token_offsets, then
+//   top_k_router_ragged   the other rules: choices of token t from t * top_k on in choice_ids, their numbers in token_offsets, then
 //                         top_k_router_offsets makes offsets of them and top_k_router_close_up copies the choices together
-//   top_k_router_plan     at most 32 tokens and 1024 choices, any rule: routed, closed up and sorted by expert (winnow/expert_plan.h) in one launch
+//   top_k_router_plan     at most kMaxPlannedTokens tokens and kMaxPlannedPairs choices, any rule: routed, closed up and sorted by expert (winnow/expert_plan.h) in one launch
 //
 // Grid     fixed, ragged: x: as many blocks as hold num_tokens warps. close_up: the same. offsets, plan: one block.
-// Block    multiples of 32 threads; a warp routes a token. offsets: 1024 threads.
-// Memory   logits are read once per use from cache; dynamic shared memory: WarpScratch per warp, and for plan what PlanScratch says.
+// Block    multiples of 32 threads; a warp routes a token. offsets: kRouterOffsetsThreads.
+// Memory   logits are read once per use from cache; dynamic shared memory: warp_scratch_bytes per warp, and for plan plan_scratch_bytes.
 // Order    that of route_token.cuh; the only atomic is an integer maximum. The same bits on every run and on the CPU.
 // Needs    num_tokens >= 1, below 2^31 / top_k; status->refused is 0 before the first launch, and again after it was reported.
 #include <cstdint>
 
 #include "expert_plan/expert_plan_block.cuh"
 #include "top_k_router/route_token.cuh"
+#include "top_k_router/top_k_router_launch.h"
+#include "winnow/expert_plan.h"
 
 namespace winnow {
 
 namespace {
 
-// What the host reads back; the order is that of CudaTopKRouter.java.
-struct RouterStatus {
-  int32_t refused;  // INT32_MAX - t for the first token t whose logits are refused; 0: none
-  int32_t num_rows;
-};
-
-struct Routing {
-  int32_t* token_offsets;  // [num_tokens + 1]
-  int32_t* expert_ids;     // [num_tokens * top_k]
-  float* routing_weights;  // [num_tokens * top_k]
-  RouterStatus* status;
-};
-
-struct Plan {
-  int32_t* expert_offsets;   // [num_experts + 1]
-  int32_t* source_rows;      // [num_tokens * top_k]
-  int32_t* assignment_rows;  // [num_tokens * top_k]
-  int32_t* active_experts;   // [num_experts]
-};
+using Arguments = winnow_top_k_router_arguments;
 
 extern __shared__ double dynamic_shared[];
 
 __device__ WarpScratch scratch_of_warp(const Router& op) {
-  return WarpScratch(op, reinterpret_cast<char*>(dynamic_shared) + threadIdx.x / 32 * WarpScratch::size_bytes(op));
+  return WarpScratch(op, reinterpret_cast<char*>(dynamic_shared) + threadIdx.x / 32 * op.scratch_bytes());
 }
 
 // Reports a token, and gives it top_k choices with weight NaN: a captured step goes on with them until the host waits. Returns top_k.
-__device__ int32_t refuse(const Router& op, const Routing& out, int64_t token, int32_t* ids, float* weights) {
-  if (threadIdx.x % 32 == 0) atomicMax(&out.status->refused, static_cast<int32_t>(INT32_MAX - token));
+__device__ int32_t refuse(const Router& op, const RouterExtras& extras, int64_t token, int32_t* ids, float* weights) {
+  if (threadIdx.x % 32 == 0) atomicMax(&extras.status->refused, static_cast<int32_t>(INT32_MAX - token));
   for (int32_t i = threadIdx.x % 32; i < op.top_k; i += 32) {
     ids[i] = i;
     weights[i] = __int_as_float(0x7fc00000);
@@ -56,17 +40,16 @@ __device__ int32_t refuse(const Router& op, const Routing& out, int64_t token, i
 }
 
 // Returns how many choices the token of this warp has, in its stretch of ids and weights.
-__device__ int32_t route_to_stretch(const Router& op, const Routing& out, int64_t token) {
-  const int32_t count = route_token(op, token, scratch_of_warp(op), out.expert_ids + token * op.top_k,
-                                    out.routing_weights + token * op.top_k);
-  if (count < 0)
-    return refuse(op, out, token, out.expert_ids + token * op.top_k, out.routing_weights + token * op.top_k);
-  return count;
+__device__ int32_t route_to_stretch(const Router& op, const RouterExtras& extras, int64_t token) {
+  int32_t* const ids = extras.choice_ids + token * op.top_k;
+  float* const weights = extras.choice_weights + token * op.top_k;
+  const int32_t count = route_token(op, token, scratch_of_warp(op), ids, weights);
+  return count < 0 ? refuse(op, extras, token, ids, weights) : count;
 }
 
 __device__ int64_t token_of_warp() { return int64_t{blockIdx.x} * (blockDim.x / 32) + threadIdx.x / 32; }
 
-// Shared memory of top_k_router_plan after the warps' scratch.
+// Shared memory of top_k_router_plan after the warps' scratch: plan_scratch_bytes.
 struct PlanScratch {
   int32_t* ids;      // [num_tokens * top_k] stretches
   float* weights;    // [num_tokens * top_k]
@@ -74,14 +57,13 @@ struct PlanScratch {
   int32_t* tokens;   // [num_tokens * top_k]
   int32_t* ranks;    // [num_tokens * top_k]
   int32_t* counts;   // [num_experts]
-  int32_t* offsets;  // [33]
+  int32_t* offsets;  // [kMaxPlannedTokens + 1]
 };
 
 __device__ PlanScratch plan_scratch(const Router& op) {
   const int64_t pairs = op.num_tokens * op.top_k;
   PlanScratch s;
-  s.ids = reinterpret_cast<int32_t*>(reinterpret_cast<char*>(dynamic_shared) +
-                                     blockDim.x / 32 * WarpScratch::size_bytes(op));
+  s.ids = reinterpret_cast<int32_t*>(reinterpret_cast<char*>(dynamic_shared) + blockDim.x / 32 * op.scratch_bytes());
   s.weights = reinterpret_cast<float*>(s.ids + pairs);
   s.experts = s.ids + 2 * pairs;
   s.tokens = s.ids + 3 * pairs;
@@ -92,27 +74,28 @@ __device__ PlanScratch plan_scratch(const Router& op) {
 }
 
 // Routes every token into its stretch; offsets[t + 1] gets its count.
-__device__ void route_block(const Router& op, const Routing& out, const PlanScratch& s) {
+__device__ void route_block(const Router& op, const RouterExtras& extras, const PlanScratch& s) {
   for (int32_t token = threadIdx.x / 32; token < op.num_tokens; token += blockDim.x / 32) {
     int32_t* const ids = s.ids + token * op.top_k;
     float* const weights = s.weights + token * op.top_k;
     int32_t count = route_token(op, token, scratch_of_warp(op), ids, weights);
-    if (count < 0) count = refuse(op, out, token, ids, weights);
+    if (count < 0) count = refuse(op, extras, token, ids, weights);
     if (threadIdx.x % 32 == 0) s.offsets[token + 1] = count;
   }
 }
 
 // The first warp turns counts into offsets, in shared memory and for the caller.
-__device__ void offsets_of_block(const Router& op, const Routing& out, const PlanScratch& s) {
+__device__ void offsets_of_block(const Router& op, const Arguments& out, const RouterExtras& extras,
+                                 const PlanScratch& s) {
   const int lane = threadIdx.x;
   if (lane >= 32) return;
   const int32_t end = warp_inclusive_sum(lane < op.num_tokens ? s.offsets[lane + 1] : 0, lane);
   if (lane == 0) s.offsets[0] = out.token_offsets[0] = 0;
   if (lane < op.num_tokens) s.offsets[lane + 1] = out.token_offsets[lane + 1] = end;
-  if (lane == 31) out.status->num_rows = end;
+  if (lane == 31) extras.status->num_rows = end;
 }
 
-__device__ void close_up_block(const Router& op, const Routing& out, const PlanScratch& s) {
+__device__ void close_up_block(const Router& op, const Arguments& out, const PlanScratch& s) {
   for (int32_t token = threadIdx.x / 32; token < op.num_tokens; token += blockDim.x / 32) {
     const int32_t begin = s.offsets[token], count = s.offsets[token + 1] - begin;
     for (int32_t i = threadIdx.x % 32; i < count; i += 32) {
@@ -128,26 +111,32 @@ __device__ void close_up_block(const Router& op, const Routing& out, const PlanS
 
 }  // namespace winnow
 
-extern "C" __global__ void top_k_router_fixed(const winnow::Router op, const winnow::Routing out) {
+extern "C" __global__ void top_k_router_fixed(const winnow_top_k_router_arguments arguments,
+                                              const winnow::RouterExtras extras) {
+  const winnow::Router op(arguments);
   const int64_t token = winnow::token_of_warp();
   if (token >= op.num_tokens) return;
-  winnow::route_to_stretch(op, out, token);
+  winnow::route_to_stretch(op, extras, token);
   if (threadIdx.x % 32 != 0) return;
-  if (token == 0) out.token_offsets[0] = 0;
-  out.token_offsets[token + 1] = static_cast<int32_t>((token + 1) * op.top_k);
+  if (token == 0) arguments.token_offsets[0] = 0;
+  arguments.token_offsets[token + 1] = static_cast<int32_t>((token + 1) * op.top_k);
 }
 
-extern "C" __global__ void top_k_router_ragged(const winnow::Router op, const winnow::Routing out) {
+extern "C" __global__ void top_k_router_ragged(const winnow_top_k_router_arguments arguments,
+                                               const winnow::RouterExtras extras) {
+  const winnow::Router op(arguments);
   const int64_t token = winnow::token_of_warp();
   if (token >= op.num_tokens) return;
-  const int32_t count = winnow::route_to_stretch(op, out, token);
-  if (threadIdx.x % 32 == 0) out.token_offsets[token + 1] = count;
+  const int32_t count = winnow::route_to_stretch(op, extras, token);
+  if (threadIdx.x % 32 == 0) arguments.token_offsets[token + 1] = count;
 }
 
 // token_offsets[t + 1] holds the number of choices of token t: becomes their inclusive sum.
-extern "C" __global__ void __launch_bounds__(1024)
-    top_k_router_offsets(int32_t* token_offsets, int64_t num_tokens, winnow::RouterStatus* status) {
+extern "C" __global__ void __launch_bounds__(winnow::kRouterOffsetsThreads)
+    top_k_router_offsets(const winnow_top_k_router_arguments arguments, const winnow::RouterExtras extras) {
   __shared__ int32_t warp_sums[32];
+  int32_t* const token_offsets = arguments.token_offsets;
+  const int64_t num_tokens = arguments.num_tokens;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   int32_t before = 0;  // choices of the tiles before this one
   for (int64_t first = 0; first < num_tokens; first += blockDim.x) {
@@ -163,30 +152,31 @@ extern "C" __global__ void __launch_bounds__(1024)
   }
   if (threadIdx.x != 0) return;
   token_offsets[0] = 0;
-  status->num_rows = before;
+  extras.status->num_rows = before;
 }
 
-extern "C" __global__ void top_k_router_close_up(const int32_t* scratch_ids,    // [num_tokens * top_k] stretches
-                                                 const float* scratch_weights,  // [num_tokens * top_k]
-                                                 const winnow::Routing out, int64_t num_tokens, int64_t top_k) {
-  const int64_t token = winnow::token_of_warp();
-  if (token >= num_tokens) return;
-  const int32_t begin = out.token_offsets[token], count = out.token_offsets[token + 1] - begin;
+extern "C" __global__ void top_k_router_close_up(const winnow_top_k_router_arguments arguments,
+                                                 const winnow::RouterExtras extras) {
+  const int64_t token = winnow::token_of_warp(), top_k = arguments.top_k;
+  if (token >= arguments.num_tokens) return;
+  const int32_t begin = arguments.token_offsets[token], count = arguments.token_offsets[token + 1] - begin;
   for (int32_t i = threadIdx.x % 32; i < count; i += 32) {
-    out.expert_ids[begin + i] = scratch_ids[token * top_k + i];
-    out.routing_weights[begin + i] = scratch_weights[token * top_k + i];
+    arguments.expert_ids[begin + i] = extras.choice_ids[token * top_k + i];
+    arguments.routing_weights[begin + i] = extras.choice_weights[token * top_k + i];
   }
 }
 
-extern "C" __global__ void top_k_router_plan(const winnow::Router op, const winnow::Routing out,
-                                             const winnow::Plan plan) {
+extern "C" __global__ void top_k_router_plan(const winnow_top_k_router_arguments arguments,
+                                             const winnow_expert_plan_arguments plan,
+                                             const winnow::RouterExtras extras) {
+  const winnow::Router op(arguments);
   const winnow::PlanScratch s = winnow::plan_scratch(op);
   for (int32_t e = threadIdx.x; e < op.num_experts; e += blockDim.x) s.counts[e] = 0;
-  winnow::route_block(op, out, s);
+  winnow::route_block(op, extras, s);
   __syncthreads();
-  winnow::offsets_of_block(op, out, s);
+  winnow::offsets_of_block(op, arguments, extras, s);
   __syncthreads();
-  winnow::close_up_block(op, out, s);
+  winnow::close_up_block(op, arguments, s);
   __syncthreads();
   winnow::plan_block({s.experts, s.tokens, s.ranks, s.counts, plan.expert_offsets, plan.source_rows,
                       plan.assignment_rows, plan.active_experts, s.offsets[op.num_tokens], op.num_experts});

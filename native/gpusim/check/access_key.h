@@ -5,8 +5,10 @@
 
 namespace winnow::gpusim {
 
-// 0 = nobody. From the lowest bit: lane 5, warp 5, several lanes 1, strong 1, pending 1, clock of the warp 20, origin 30, set 1.
-// The origin is the block in global memory and the instruction in shared memory, where the block is always the running one.
+// 0 = nobody. From the lowest bit: lane 5, warp 5, several lanes 1, strong 1, pending 1, clock of the warp 20, origin
+// 30, set 1.
+// The origin is the block in global memory and the instruction in shared memory, where the block is always the running
+// one.
 using AccessKey = uint64_t;
 
 constexpr int kWarpShift = 5, kClockShift = 13, kOriginShift = 33;

@@ -1,9 +1,10 @@
 // Which accesses of a block happened before which: a vector clock per warp.
 //
-// A warp's clock counts its synchronisations; an access carries the clock at which it happened. known(w, v) is the latest clock
-// of warp v whose accesses are all ordered before what warp w does now. Barriers join clocks of the warps that take part, named
-// ones with a part of the block too; bar.warp.sync orders lanes of one warp, by a clock per pair of lanes when only some take
-// part. shfl, vote and the like order nothing. A clock stops at kMaxClock: races are missed then, never invented.
+// A warp's clock counts its synchronisations. An access carries the clock at which it happened. known(w, v) is the
+// latest clock of warp v whose accesses are all ordered before what warp w does now. A barrier joins the clocks of the
+// warps that take part, which may be a part of the block. bar.warp.sync orders the lanes of one warp. If only some
+// lanes take part, a clock per pair of lanes records it. shfl, vote and similar instructions order nothing. A clock
+// stops at kMaxClock: from then on races may be missed, but none is invented.
 #pragma once
 
 #include <array>
@@ -25,8 +26,8 @@ class BlockClocks {
 
   uint32_t now(uint32_t warp) const { return warps_[warp].now; }
 
-  // Whether the access `key` (not a set) is ordered before what this lane does from now on; _for_warp: before what all lanes of
-  // the warp do, which the warp's clocks alone tell.
+  // Returns whether the access `key`, which is not a set, is ordered before what this lane does from now on. The
+  // _for_warp form answers for all lanes of the warp and reads the warp's clocks alone.
   bool ordered_for_warp(AccessKey key, uint32_t warp) const {
     return clock_of(key) <= warps_[warp].known[warp_of(key)];
   }
@@ -38,8 +39,8 @@ class BlockClocks {
   void warp_sync(uint32_t warp, uint32_t lanes);
   void fence(uint32_t warp, uint32_t lanes, bool device);
 
-  // A strong access of one lane to a synchronisation object (an address, see ReleaseOrder): takes over what others released
-  // there and releases what this lane has published by a fence.
+  // Records a strong access of one lane to a synchronisation object (an address, see ReleaseOrder). The lane acquires
+  // what others released there and releases what it has published by a fence.
   void synchronise(uint64_t object, uint32_t warp, uint32_t lane, bool acquires, bool acquire_needs_fence,
                    bool releases);
 

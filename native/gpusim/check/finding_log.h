@@ -22,7 +22,8 @@ struct Location {
   std::string chain;  // "tile.cuh:3:5, called at add_cuda.cu:9:7", empty if unknown
 };
 
-// Thread-safe. The occurrence that is kept is the one of the lowest block, then thread: host threads do not change the report.
+// Thread-safe. The log keeps the occurrence of the lowest block, then of the lowest thread, so the number of host
+// threads does not change the report.
 class FindingLog {
  public:
   using Locate = std::function<Location(uint32_t instruction)>;
@@ -41,7 +42,8 @@ class FindingLog {
   // Whether both come from one place in the source, reached by the same calls.
   bool same_place(uint32_t a, uint32_t b) const;
 
-  // In the order of ptx lines, at most kMaxFindings; one that occurred more than once says how often.
+  // The findings in the order of PTX lines, at most kMaxFindings. The message of a finding that occurred more than once
+  // says how often.
   std::vector<Finding> take();
 
   static constexpr size_t kMaxFindings = 100;

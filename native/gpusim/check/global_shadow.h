@@ -34,8 +34,8 @@ class GlobalShadow {
   // The page that holds this byte of the allocation. Several host threads: under the page's lock.
   GlobalPage& page(size_t allocation, uint64_t offset);
 
-  // Locks the pages in which the ranges [offset, offset + bytes) begin, in an order that cannot deadlock. Pages share 64 locks:
-  // bit i of the result, and of what unlock takes, is lock i.
+  // Locks the pages in which the ranges [offset, offset + bytes) begin, in an order that cannot deadlock. All pages
+  // share 64 locks. Bit i of the result stands for lock i, as in the argument of unlock.
   static uint64_t lock_bit(uint64_t offset) { return uint64_t{1} << (offset / kPageBytes % kNumLocks); }
   void lock(uint64_t bits);
   void unlock(uint64_t bits);

@@ -1,14 +1,17 @@
 // What the interpreter tells the checks and the counters while blocks run.
 //
-// One Monitor per launch; one BlockMonitor per host thread, used for one block after the other. With Options::check_races,
-// check_initialised and count all off there is none, and the interpreter tests one pointer per access.
+// A launch has one Monitor. Each host thread has one BlockMonitor, which it uses for one block after the other. If
+// Options::check_races, check_initialised and count are all off there is no monitor, and the interpreter tests one
+// pointer per access.
 //
-//   interpreter, per host thread:  m = monitor.make_worker();  for each of its blocks: m->begin_block(...) ... m->end_block()
-//   per memory instruction:        held = m->before(access);  effect on memory;  if (held) m->after(held)
-//   after all blocks:              monitor.finish(report.counters, log)
+//   per host thread:         m = monitor.make_worker()
+//   per block:               m->begin_block(...) ... m->end_block()
+//   per memory instruction:  held = m->before(access);  effect on memory;  if (held) m->after(held)
+//   after all blocks:        monitor.finish(report.counters, log)
 //
-// Who reports what: the monitor races, uninitialised reads, pending asynchronous copies and divergent barriers; the interpreter
-// everything that stops the kernel (bounds, alignment, deadlock, assertions, ...), into the same FindingLog.
+// The monitor reports races, uninitialised reads, pending asynchronous copies and divergent barriers. The interpreter
+// reports everything that stops the kernel: bounds, alignment, deadlock, assertions and so on. Both write into the same
+// FindingLog.
 #pragma once
 
 #include <cstdint>
@@ -36,9 +39,10 @@ enum class AccessKind : uint8_t {
 // .volatile counts as kRelaxed. Everything but kWeak is meant to be seen by others: two such accesses never race.
 enum class MemoryOrder : uint8_t { kWeak, kRelaxed, kAcquire, kRelease, kAcquireRelease };
 
-// One instruction of one warp: every lane of `lanes` accesses `bytes` bytes at addresses[lane], found to be aligned and in bounds.
-// Global lanes all lie in one allocation (an instruction that touches two arrives as two accesses), lanes with different sizes
-// (cp.async with a source size) arrive as one access per size. Lanes with 0 bytes are left out.
+// One instruction of one warp: every lane of `lanes` accesses `bytes` bytes at addresses[lane]. Alignment and bounds
+// have been checked.
+// Global lanes all lie in one allocation: an instruction that touches two allocations arrives as two accesses. Lanes
+// with different sizes (cp.async with a source size) arrive as one access per size. Lanes with 0 bytes are left out.
 struct WarpAccess {
   Space space = Space::kGlobal;
   AccessKind kind = AccessKind::kLoad;
@@ -62,19 +66,20 @@ class BlockMonitor {
   virtual void begin_block(Dim3 block_index, const uint8_t* shared, uint32_t shared_bytes) = 0;
   virtual void end_block() = 0;
 
-  // Called before the access takes effect. A result other than 0 is a lock that orders accesses to the same bytes by different
-  // host threads: pass it to after() as soon as the access has taken effect.
+  // Called before the access takes effect. A result other than 0 is a lock that orders accesses to the same bytes by
+  // different host threads: pass it to after() as soon as the access has taken effect.
   virtual uint64_t before(const WarpAccess& access) = 0;
   virtual void after(uint64_t held) = 0;
 
-  // The bytes of kAsyncTarget accesses of these lanes are now there: their lanes have waited. Once per size and address set.
+  // These lanes have waited, and the bytes of their kAsyncTarget accesses have arrived. Called once per size and
+  // address set.
   virtual void async_arrived(uint32_t warp, uint32_t lanes, uint32_t bytes, const uint64_t* addresses) = 0;
 
-  // bar.sync, bar.red (waits) and bar.arrive (does not): these lanes reach the barrier. has_count: the instruction gives a number
-  // of threads, hence other warps may meet it at another instruction.
+  // These lanes reach a barrier by bar.sync or bar.red, which wait, or by bar.arrive, which does not. has_count: the
+  // instruction gives a number of threads, so other warps may reach the barrier at another instruction.
   virtual void barrier_arrived(uint32_t barrier, uint32_t warp, uint32_t lanes, bool waits, bool has_count,
                                uint32_t instruction) = 0;
-  // Everyone that the barrier needs has arrived, those who wait go on.
+  // All threads that the barrier needs have arrived. Those that wait continue.
   virtual void barrier_released(uint32_t barrier) = 0;
   virtual void warp_sync(uint32_t warp, uint32_t lanes) = 0;  // bar.warp.sync: orders memory among these lanes
   // membar, fence: `device` is false for .cta scope.

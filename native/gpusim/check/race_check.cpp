@@ -150,7 +150,8 @@ AccessKey RaceCheck::merged_reader(AccessKey readers, AccessKey key, uint32_t wa
   return clocks_.ordered_in_block(readers, warp, lane) ? key : joined_reader(readers, key);
 }
 
-// sets_.add, which looks at no lane; neighbouring pieces mostly join alike. A key holds the clock: it outlives no barrier.
+// sets_.add, which looks at no lane; neighbouring pieces mostly join alike. A key holds the clock: it outlives no
+// barrier.
 AccessKey RaceCheck::joined_reader(AccessKey readers, AccessKey key) {
   const AccessKey from = (readers & kReaderSet) != 0 ? readers : readers >> kWarpShift << kWarpShift;
   if (from != joined_from_ || key >> kWarpShift != joined_by_) {

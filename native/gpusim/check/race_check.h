@@ -1,7 +1,7 @@
 // Finds accesses of the running block that are not ordered with earlier ones to the same bytes.
 //
-// Two accesses race when at least one writes, not both are strong, different threads made them and neither order.h nor the
-// block's clocks put one before the other. A write that leaves the bytes as they are is no race.
+// Two accesses race if different threads made them, at least one writes, at least one is not strong, and neither
+// release_order.h nor block_clocks.h orders them. A write that does not change the bytes is no race.
 #pragma once
 
 #include <array>
@@ -70,7 +70,8 @@ class RaceCheck {
 
   // Before the runs of an access are read or written.
   void begin_access(const WarpAccess& access);
-  // The lanes of a run that lie in one page: `offset` is that of the first in the page. memory: the page's bytes as they are.
+  // The lanes of a run that lie in one page: `offset` is that of the first in the page. memory: the page's bytes as
+  // they are.
   void read(const WarpAccess& access, ShadowPage& page, const Run& run, uint64_t offset);
   void write(const WarpAccess& access, ShadowPage& page, const Run& run, uint64_t offset, const uint8_t* memory);
   void arrived(const WarpAccess& access, ShadowPage& page, const Run& run, uint64_t offset);
@@ -84,7 +85,8 @@ class RaceCheck {
     int shift;
   };
   Pieces pieces(const WarpAccess& access, ShadowPage& page, const Run& run, uint64_t offset) const;
-  // Ordered before what the whole warp does, as the block's clocks alone tell. False for none, for sets and for pending copies.
+  // Whether the block's clocks alone order the access before what the whole warp does. False for no access, for sets
+  // and for pending copies.
   bool known_ordered(AccessKey key, uint32_t warp) const {
     return key != 0 && (key & (kReaderSet | kPending)) == 0 && (!global_ || origin_of(key) == block_) &&
            clocks_.ordered_for_warp(key, warp);

@@ -17,7 +17,7 @@ class ReaderSets {
  public:
   explicit ReaderSets(bool thread_safe) : thread_safe_(thread_safe) {}
 
-  // The set of `readers` (a set or one key) and `reader`. Whoever reads the same way gets the same set.
+  // The set that holds `readers` (a set or one key) and `reader`. Equal arguments give the same set.
   AccessKey add(AccessKey readers, AccessKey reader);
   const std::vector<AccessKey>& members(AccessKey set) const;  // no members: forgotten
   void forget();  // every set so far holds only readers that are ordered before whatever follows

@@ -1,10 +1,13 @@
-// Order that fences and atomics make between threads, of one block or of several (the PTX manual's release and acquire patterns).
+// Order that fences and atomics make between threads, of one block or of several (the PTX manual's release and acquire
+// patterns).
 //
-// A fence publishes what its thread has done and knows. A later strong write (atomic, volatile or stronger) to an address
-// releases what is published there; an atomic that reads the address, or a strong load followed by a fence, acquires all that was
-// released there before. So "write, __threadfence, atomicAdd; the last one reads" is ordered, and without the fence it is not.
-// More lenient than the manual in three things: an atomic acquires without a fence after it, as in the CUDA guide's own example; a
-// fence of any scope acquires from other blocks; accesses of .cta scope count as those of .gpu scope.
+// A fence publishes what its thread has done and knows. A later strong write (atomic, volatile or stronger) to an
+// address releases what is published there; an atomic that reads the address, or a strong load followed by a fence,
+// acquires all that was released there before. So "write, __threadfence, atomicAdd; the last one reads" is ordered, and
+// without the fence it is not.
+// The model is more lenient than the manual in three cases. An atomic acquires without a fence after it, as in the CUDA
+// guide's own example. A fence of any scope acquires from other blocks. Accesses of .cta scope count as accesses of
+// .gpu scope.
 #pragma once
 
 #include <atomic>
@@ -54,7 +57,8 @@ class ReleaseOrder {
   void release(uint64_t address, uint32_t block, const Published& published, std::vector<Acquired> acquired);
   // What has been released at this address; count 0 when nothing has.
   Acquired acquire(uint64_t address, uint32_t lanes);
-  // Whether one of `acquired` (of this lane) covers the access of `thread` (any lane of its warp if `whole_warp`) at `clock`.
+  // Whether one of `acquired` (of this lane) covers the access of `thread` (any lane of its warp if `whole_warp`) at
+  // `clock`.
   bool covers(const std::vector<Acquired>& acquired, uint32_t lane, uint32_t block, bool same_block, uint32_t thread,
               bool whole_warp, uint32_t clock);
   bool used() const { return used_.load(std::memory_order_relaxed); }  // a hint: only spares work

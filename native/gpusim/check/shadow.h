@@ -13,8 +13,9 @@ namespace winnow::gpusim {
 constexpr uint64_t kPageBytes = 1024;
 constexpr int kCoarsestShift = 4;
 
-// The keys of kPageBytes bytes of memory, one per 1 << shift bytes. Pages start with pieces of 16 bytes and are divided when an
-// access is narrower or not aligned to them, so that no two accesses ever share a piece that they do not share in memory.
+// The keys of kPageBytes bytes of memory, one per piece of 1 << shift bytes. Pieces have 16 bytes at first. An access
+// that is narrower than a piece or not aligned to it divides all pieces of the page. So two accesses share a piece only
+// if they share bytes.
 struct ShadowPage {
   int shift = kCoarsestShift;
   bool used = false;

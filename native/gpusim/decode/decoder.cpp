@@ -5,9 +5,8 @@
 #include <set>
 
 #include "decode/expand.h"
+#include "decode/mxcsr.h"
 #include "decode/registers.h"
-#include "exec/block.h"
-#include "exec/float_mode.h"
 
 namespace winnow::gpusim {
 namespace {
@@ -19,7 +18,8 @@ void add_symbols(const Operand& o, std::set<std::string>& names) {
   for (const Operand& e : o.elements) add_symbols(e, names);
 }
 
-// Places the kernel's parameters, its shared variables (its own and those of the module that it names) and its local ones.
+// Places the kernel's parameters, its shared variables (its own and those of the module that it names) and its local
+// ones.
 Layout place_variables(const SyntaxTree& tree, const Function& f, const Layout& module_layout, Program& program) {
   Layout layout = module_layout;
   layout.variables.resize(f.variables.size());

@@ -4,8 +4,9 @@
 
 namespace winnow::gpusim {
 
-// The entry with every call replaced by the body of the function called, which gets registers and variables of its own; parameters
-// are shared with the caller. Calls of functions without a body stay (vprintf, __assertfail). PtxError on recursion.
+// Returns the entry with every call replaced by the body of the function. The body gets new registers and variables; it
+// shares its parameters with the caller. Calls of functions without a body (vprintf, __assertfail) stay. Throws
+// PtxError on recursion.
 Function expand_calls(const SyntaxTree& tree, const Function& entry);
 
 }  // namespace winnow::gpusim

@@ -1,7 +1,8 @@
-// The strict decoder's tables. One Form is one line: what the PTX text may say, which operands follow and which handler executes it.
+// The strict decoder's tables. One Form is one line: what the PTX text may say, which operands follow and which handler
+// executes it.
 //
-// Pattern: the opcode with its modifiers in order; (.a,.b) exactly one of these; {.a,.b} one of these or none. A modifier that no
-// pattern permits makes the instruction unsupported, at load.
+// Pattern: the opcode with its modifiers in order; (.a,.b) exactly one of these; {.a,.b} one of these or none. A
+// modifier that no pattern permits makes the instruction unsupported, at load.
 //
 // Operands, destination first; each a type that fixes the register's width:
 //   t      the type that the last group chose          t2   the type that the last group but one chose

@@ -14,11 +14,13 @@ namespace winnow::gpusim {
 struct Warp;
 struct Instruction;
 
+constexpr uint32_t kAllLanes = 0xFFFF'FFFF;
+
 // Executes one instruction for the lanes whose bit is set: at least one.
 using Handler = void (*)(Warp& warp, const Instruction& instruction, uint32_t lanes);
 
-// Where 32 lanes of a value lie: a byte offset into the warp's registers or, with the highest bit set, into the program's
-// constants. A predicate is one word with a bit per lane.
+// Where 32 lanes of a value lie: a byte offset into the warp's registers or, with the highest bit set, into the
+// program's constants. A predicate is one word with a bit per lane.
 using Slot = uint32_t;
 constexpr Slot kConstantSlot = 0x8000'0000;
 
@@ -81,6 +83,8 @@ constexpr uint32_t kSpecialStride = 128;  // 32 lanes of 4 bytes
 constexpr Slot kAlways = kConstantSlot | 0;  // predicate: all lanes
 constexpr Slot kNever = kConstantSlot | 4;
 constexpr Slot kZero64 = kConstantSlot | 256;  // 32 lanes of 64-bit zero
+
+constexpr uint64_t kSharedBase = 1024;  // first shared address: zero stays invalid
 
 struct Program : Kernel {
   std::vector<Instruction> code;

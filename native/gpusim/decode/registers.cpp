@@ -5,7 +5,8 @@
 namespace winnow::gpusim {
 namespace {
 
-// Positions: an instruction at index i reads at 2 i and writes at 2 i + 1, so a result may take the place of an operand read last.
+// Positions: an instruction at index i reads at 2 i and writes at 2 i + 1, so a result may take the place of an operand
+// read last.
 struct Interval {
   uint32_t begin = UINT32_MAX, end = 0;
   void include(uint32_t position) {

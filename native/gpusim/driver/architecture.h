@@ -1,5 +1,5 @@
-// Limits of the architectures that the stand-in can pretend to be: the table "Technical Specifications per Compute Capability" of
-// the CUDA C++ Programming Guide. Shared memory in bytes.
+// Limits of the architectures that the stand-in can pretend to be: the table "Technical Specifications per Compute
+// Capability" of the CUDA C++ Programming Guide. Shared memory in bytes.
 #pragma once
 
 namespace winnow::gpusim {

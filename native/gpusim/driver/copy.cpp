@@ -1,6 +1,6 @@
-// Copies and fills. When the host may go on is what the manual says under "API synchronization behavior": a copy from pageable
-// memory takes the bytes at the call and reaches the device later, in stream order; one to pageable memory is complete at return;
-// one from or to pinned memory touches the host bytes when it executes.
+// Copies and fills. They synchronise with the host as the manual says under "API synchronization behavior". A copy from
+// pageable memory reads the bytes at the call and reaches the device later, in stream order. A copy to pageable memory
+// is complete when the call returns. A copy from or to pinned memory touches the host bytes when it executes.
 #include <algorithm>
 #include <cstring>
 

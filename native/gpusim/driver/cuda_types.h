@@ -1,5 +1,6 @@
-// Types of the CUDA driver API that the stand-in uses, declared here so that it builds without the toolkit. Names, numbers and
-// layouts are those of CUDA 13 (the driver's manual); driver_layout_test.cpp holds them against the toolkit's header where it is.
+// Types of the CUDA driver API that the stand-in uses, declared here so that it builds without the toolkit. Names,
+// numbers and layouts are those of CUDA 13 (the driver's manual); driver_layout_test.cpp holds them against the
+// toolkit's header where it is.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// Opaque handles: numbers that look like pointers, never used twice and not dereferenceable, so that a stale or foreign handle is
-// found instead of followed.
+// Opaque handles: numbers that look like pointers, never used twice and not dereferenceable, so that a stale or foreign
+// handle is found instead of followed.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Pinned host memory: what the driver allocated or the program registered. Freed memory is filled with 0xA5 and kept for a while,
-// so that a read after the free sees no old values and a write after it is found.
+// Pinned host memory, which the driver allocated or the program registered. Freed memory is filled with 0xA5 and kept
+// for a while. So a read after the free sees no old values, and a write after the free is found.
 #pragma once
 
 #include <cstddef>

@@ -16,7 +16,8 @@ using ContextPtr = std::shared_ptr<Context>;
 constexpr unsigned char kElf[] = {0x7f, 'E', 'L', 'F'};
 constexpr unsigned char kFatBinary[] = {0x50, 0xed, 0x55, 0xba};
 
-// The number after a directive such as ".version 9.0" or ".target sm_80", times ten where it has a decimal; 0 if absent.
+// The number after a directive such as ".version 9.0" or ".target sm_80", times ten where it has a decimal; 0 if
+// absent.
 int directive(const std::string& ptx, const std::string& name) {
   const size_t at = ptx.find(name);
   if (at == std::string::npos) return 0;

@@ -1,4 +1,5 @@
-// What has happened since the tests last asked: reports of launches, hazards found by the driver, calls that were refused and why.
+// Everything that has happened since the tests last asked: reports of launches, hazards found by the driver, failed
+// calls with the reason.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +25,8 @@ struct ReportLog {
   uint64_t graph_launches = 0;
 
   void found(const std::string& call, const std::string& message);
-  // {"launches": [...], "findings": ["..."], "refused": ["..."], "graph_launches": n}: launches as stat/report.h writes them, the findings of the driver
-  // and of every launch as text.
+  // {"launches": [...], "findings": ["..."], "refused": ["..."], "graph_launches": n}: launches as stat/report.h writes
+  // them, the findings of the driver and of every launch as text.
   std::string take_json();
 };
 

@@ -1,5 +1,6 @@
-// The state behind the driver API: devices, contexts, memory, queued work. One per process, guarded by one lock that every call
-// takes; kernels and host functions run under it, on the thread whose call synchronises.
+// The state behind the driver API: devices, contexts, memory, queued work. There is one per process. One lock guards
+// it, and every call takes this lock. Kernels and host functions run under the lock, on the thread whose call
+// synchronises.
 #pragma once
 
 #include <map>
@@ -142,11 +143,12 @@ class Simulator {
  public:
   static Simulator& instance();
 
-  // Environment: WINNOW_GPUSIM_DEVICES, WINNOW_GPUSIM_COMPUTE_CAPABILITY, WINNOW_GPUSIM_MEMORY_BYTES, WINNOW_GPUSIM_SEED.
+  // Environment: WINNOW_GPUSIM_DEVICES, WINNOW_GPUSIM_COMPUTE_CAPABILITY, WINNOW_GPUSIM_MEMORY_BYTES,
+  // WINNOW_GPUSIM_SEED.
   void configure(const Configuration& configuration);
   void reset_devices();  // all contexts are lost
 
-  // work -----------------------------------------------------------------------------------------------------------------------
+  // work --------------------------------------------------------------------------------------------------------------
   // Queues the work behind what the stream already has, or records it while the stream captures.
   void submit(const char* call, const StreamPtr& stream, Work work);
   // Queues it whatever the stream's state; a null work is a marker.
@@ -156,17 +158,17 @@ class Simulator {
   void synchronise(const Stream& stream) { queue.run(prerequisites(stream)); }
   void execute(Operation& operation);
 
-  // look-up; each fails with the API's error -----------------------------------------------------------------------------------
+  // look-up; each fails with the API's error --------------------------------------------------------------------------
   StreamPtr stream(CUstream handle, const std::shared_ptr<Context>& context);
   std::shared_ptr<Function> function(CUfunction handle);
   void require_device(CUdevice device) const;
   void require_device_range(const char* call, const Range& range, const char* role);
 
-  // contexts -------------------------------------------------------------------------------------------------------------------
+  // contexts ----------------------------------------------------------------------------------------------------------
   std::shared_ptr<Context> new_context(int device, unsigned flags, bool primary);
   void destroy(const std::shared_ptr<Context>& context);
 
-  // capture --------------------------------------------------------------------------------------------------------------------
+  // capture -----------------------------------------------------------------------------------------------------------
   // cuStreamWaitEvent on an event that was recorded in a capture: the stream takes part in it from now on.
   void join_capture(Stream& stream, const Event& event);
   void invalidate(Capture& capture, const std::string& reason);
@@ -213,8 +215,8 @@ extern thread_local CUstreamCaptureMode thread_capture_mode;
 
 uint64_t checksum(const void* bytes, size_t num_bytes);
 
-// Runs the body of a call under the lock; what it throws becomes the status and an entry of the log. Calls that work without a
-// context use this one, all others context_call.
+// Runs the body of a call under the lock. An exception becomes the status and an entry of the log. Calls that work
+// without a context use this function, all others use context_call.
 template <typename Body>
 CUresult driver_call(const char* call, Body body) {
   Simulator& simulator = Simulator::instance();

@@ -1,4 +1,5 @@
-// Streams and events. Their order is the operations' prerequisites; nothing here executes before something synchronises.
+// Streams and events. Their order is the operations' prerequisites; nothing here executes before something
+// synchronises.
 #include "driver/cuda_api.h"
 #include "driver/simulator.h"
 

@@ -1,4 +1,5 @@
-// What a stream or a graph node does, as values: submitted once, executed at some later synchronisation point, perhaps many times.
+// The work of a stream or a graph node, as values. It is submitted once and executed at a later synchronisation point.
+// A graph may execute it many times.
 #pragma once
 
 #include <cstdint>
@@ -55,7 +56,8 @@ struct Range {
 // The pinned host bytes that the work reads or writes when it executes; empty where it touches none.
 Range host_source(const Work& work);
 Range host_target(const Work& work);
-// Whether the work names a byte of the device range: an end of a copy or fill, or a kernel argument that points into it.
+// Whether the work names a byte of the device range: an end of a copy or fill, or a kernel argument that points into
+// it.
 bool names_device_memory(const Work& work, const Range& range);
 std::string describe(const Work& work);  // "copy of 12 bytes to the device", "kernel add_f32"
 

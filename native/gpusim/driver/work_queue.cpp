@@ -6,8 +6,8 @@
 namespace winnow::gpusim {
 namespace {
 
-// One operation in so many is not the next of the same stream, or is one that nobody waits for yet: long runs of one stream let a
-// whole chain overtake another, which single steps in turn would hardly ever do.
+// One operation in this many is not the next one of the same stream, or is one that nobody waits for yet. Long runs of
+// one stream let a whole chain overtake another, which steps in turn hardly ever do.
 constexpr uint64_t kSwitchOneIn = 8;
 
 bool all_done(const std::vector<OperationPtr>& operations) {

@@ -1,6 +1,6 @@
-// Operations that have been submitted and not executed. Nothing runs by itself: an operation is executed when a synchronisation
-// needs it, as late as possible, in a seeded order among those whose prerequisites are done. What a program gets right only because
-// a device happens to be quick comes out wrong here.
+// Operations that have been submitted and not executed. Nothing runs by itself: an operation is executed as late as
+// possible, when a synchronisation needs it. The seed orders operations whose prerequisites are done. A program that is
+// right only on a fast device gives wrong results here.
 #pragma once
 
 #include <cstdint>
@@ -46,10 +46,11 @@ class WorkQueue {
   void seed(uint64_t seed) { random_.seed(seed); }
   // Prerequisites may be null or done. The operation is executed by a later run().
   void add(const OperationPtr& operation, const std::vector<OperationPtr>& prerequisites);
-  // Executes until all targets are done: what they need, and now and then something else that could run.
+  // Executes operations until all targets are done: those that the targets need, and now and then another one that
+  // could run.
   void run(const std::vector<OperationPtr>& targets);
   void run_all(const Context& context);
-  // What a query does: the device gets on a little, or not. Returns whether all targets are done.
+  // Answers a query: the device may execute a little first. Returns whether all targets are done.
   bool advance(const std::vector<OperationPtr>& targets);
   void discard(const Context& context);  // forgets its operations, as a reset does
 

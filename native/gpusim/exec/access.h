@@ -20,8 +20,8 @@ struct Lanes {
   uint64_t held = 0;  // the monitor's lock, until the access has taken effect: the end of this object
 };
 
-// Resolves op[base] + immediate for `bytes` bytes per lane and tells the monitor (a store's `values` lane after lane). Faults with
-// 700 or 716 when a lane's access is not permitted.
+// Resolves op[base] + immediate for `bytes` bytes per lane and tells the monitor. `values` are those of a store, lane
+// after lane. Faults with 700 or 716 if a lane's access is not permitted.
 void resolve(Warp& w, const Instruction& i, uint32_t lanes, int base, uint32_t bytes, AccessKind kind, Lanes& to,
              const uint8_t* values = nullptr);
 // The same for addresses that have been computed already, in `to.address`.

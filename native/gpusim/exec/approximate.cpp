@@ -1,5 +1,5 @@
-// Approximate functions. A GPU's results differ in the last bits and are not documented bit by bit: these are the exact values
-// rounded, and tests of kernels keep a tolerance.
+// Approximate functions. A GPU's results differ in the last bits and are not documented bit by bit: these are the exact
+// values rounded, and tests of kernels keep a tolerance.
 #include "exec/elementwise.h"
 #include "exec/float_bits.h"
 #include "exec/float_mode.h"
@@ -38,7 +38,8 @@ struct ReciprocalRoot {
 struct Divide {
   static float apply(float a, float b) { return canonical(a / b); }
 };
-// Without .ftz the argument's denormals count and the result's are kept; with it both are flushed, also inside library calls.
+// Without .ftz the argument's denormals count and the result's are kept; with it both are flushed, also inside library
+// calls.
 template <class Op>
 struct Flush {
   static float apply(float a) { return flushed(Op::apply(flushed(a))); }

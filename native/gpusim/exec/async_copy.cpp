@@ -1,5 +1,5 @@
-// cp.async: global to shared memory. Lazily, the bytes move when the issuing thread waits for them, so that a missing wait shows in
-// the results; at once otherwise.
+// cp.async: global to shared memory. Lazily, the bytes move when the issuing thread waits for them, so that a missing
+// wait shows in the results; at once otherwise.
 #include <algorithm>
 #include <cstring>
 
@@ -20,8 +20,8 @@ void perform(Warp& w, const AsyncCopy& copy, uint32_t lanes) {
   if (w.block->monitor) w.block->monitor->async_arrived(w.index, lanes, copy.bytes, copy.target);
 }
 
-// op: target (shared), source (global), source bytes; flags bit 0: source bytes are given. The displacement of the source is in
-// `immediate`, that of the target in op[3].
+// op: target (shared), source (global), source bytes; flags bit 0: source bytes are given. The displacement of the
+// source is in `immediate`, that of the target in op[3].
 void copy_async(Warp& w, const Instruction& i, uint32_t lanes) {
   Block& block = *w.block;
   const uint32_t bytes = i.bytes;

@@ -1,6 +1,7 @@
-// atom and red. Global memory is shared with blocks on other host threads: every operation there is a compare-and-swap of the host.
-// Lanes take their turns in ascending order; the order among blocks is that of the host, so the values that atom returns, and
-// sums of floats, can differ from run to run when num_threads is not 1. As on a GPU.
+// atom and red. Global memory is shared with blocks on other host threads: every operation there is a compare-and-swap
+// of the host.
+// Lanes take their turns in ascending order; the order among blocks is that of the host, so the values that atom
+// returns, and sums of floats, can differ from run to run when num_threads is not 1. As on a GPU.
 #include <cstring>
 
 #include "decode/encoder.h"

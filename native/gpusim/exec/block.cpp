@@ -115,7 +115,8 @@ void Block::finish() {
   if (monitor) monitor->end_block();
 }
 
-// Warps take turns. Seed 0: in ascending order and long turns; otherwise both are random, the same for the same seed and block.
+// Warps take turns. Seed 0: in ascending order and long turns; otherwise both are random, the same for the same seed
+// and block.
 void Block::schedule(uint64_t index) {
   std::mt19937_64 random(launch.options->seed * 0x9E37'79B9'7F4A'7C15 + index);
   std::vector<uint32_t> order(warps.size());

@@ -10,7 +10,6 @@
 
 namespace winnow::gpusim {
 
-constexpr uint64_t kSharedBase = 1024;  // first shared address: zero stays invalid
 // Windows of generic addresses. Offsets are the same in every thread, as on a GPU.
 constexpr uint64_t kSharedWindow = 0x5000'0000'0000, kLocalWindow = 0x5100'0000'0000, kParamWindow = 0x5200'0000'0000;
 constexpr uint64_t kWindowBytes = 0x0100'0000'0000;

@@ -1,4 +1,5 @@
-// Arithmetic with the carry flag, for numbers wider than a register. The flag is one bit per lane; a subtraction sets it on borrow.
+// Arithmetic with the carry flag, for numbers wider than a register. The flag is one bit per lane; a subtraction sets
+// it on borrow.
 #include "exec/elementwise.h"
 
 namespace winnow::gpusim {

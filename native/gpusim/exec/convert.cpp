@@ -102,7 +102,8 @@ struct Convert {
   }
 };
 
-// immediate: MXCSR in the low half, integral rounding above; address_bytes and bytes: strides of the source and the destination.
+// immediate: MXCSR in the low half, integral rounding above; address_bytes and bytes: strides of the source and the
+// destination.
 template <class D, class A>
 void convert(Warp& w, const Instruction& i, uint32_t lanes) {
   const int round = static_cast<int>(i.immediate >> 32);

@@ -33,7 +33,8 @@ uint16_t narrow(double x) {
   if (magnitude == 0) return sign;
   if (std::isinf(x)) return sign | H::kInfinity;
   const int exponent = std::max(std::ilogb(magnitude), H::kMinExponent);
-  // A multiple of the distance between neighbours, rounded to an integer in the current mode: x keeps its sign for that.
+  // A multiple of the distance between neighbours, rounded to an integer in the current mode: x keeps its sign for
+  // that.
   const double steps = std::fabs(std::nearbyint(std::ldexp(x, H::kMantissaBits - exponent)));
   const double rounded = std::ldexp(steps, exponent - H::kMantissaBits);
   if (rounded > H::kLargest) {
@@ -54,8 +55,8 @@ inline uint16_t narrow_bf16(float x) {
 }
 inline uint16_t narrow_f16(float x) { return x == x ? _cvtss_sh(x, _MM_FROUND_TO_NEAREST_INT) : F16::kNaN; }
 
-// a * b + c in double, rounded to odd: a product of halves is exact, and rounding the sum once more to 16 bits is then the same as
-// rounding the exact value once (Boldo, Melquiond 2008).
+// a * b + c in double, rounded to odd: a product of halves is exact, and rounding the sum once more to 16 bits is then
+// the same as rounding the exact value once (Boldo, Melquiond 2008).
 inline double odd_multiply_add(double a, double b, double c) {
   const double p = a * b, s = p + c;
   if (std::isnan(s) || std::isinf(s)) return s;

@@ -30,8 +30,9 @@ void add(Counters& to, const Counters& from) {
   to.barriers += from.barriers;
 }
 
-// Blocks are handed out in ascending order, from a first one that the seed chooses. After an error, blocks before the failing one
-// still run and may fail themselves: the error reported is that of the first in order, whatever the number of host threads.
+// Blocks are handed out in ascending order; the seed chooses the first one. After an error, blocks before the failing
+// one still run and may fail too. The report names the first failing block in order, so it does not depend on the
+// number of host threads.
 class Blocks {
  public:
   Blocks(const Launch& launch, uint64_t num_blocks)

@@ -1,11 +1,12 @@
 // ldmatrix and mma.sync. Fragment layouts: PTX manual, "Matrix Fragments for mma.m16n8k16" and "ldmatrix".
 //
-// A register of a fragment, seen as the 128 bytes of its 32 lanes, is an 8 x 8 matrix of 16-bit elements, row-major: lane 4 g + t
-// holds columns 2 t and 2 t + 1 of row g. So fragments need no gathering:
+// A register of a fragment, seen as the 128 bytes of its 32 lanes, is an 8 x 8 matrix of 16-bit elements, row-major:
+// lane 4 g + t holds columns 2 t and 2 t + 1 of row g. So fragments need no gathering:
 //   A (16 x 16): registers 0 to 3 are the quarters (rows 0-7, k 0-7), (8-15, 0-7), (0-7, 8-15), (8-15, 8-15)
 //   B (16 x 8):  register h holds k = 8 h .. 8 h + 7, a row per n
 //   C, D (16 x 8, f32): registers 0 and 1 hold columns 2 t and 2 t + 1 of row g, registers 2 and 3 those of row g + 8
-// Products are exact in f32; sums are fused multiply-adds in ascending k. Tensor cores round differently: tests keep a tolerance.
+// Products are exact in f32; sums are fused multiply-adds in ascending k. Tensor cores round differently: tests keep a
+// tolerance.
 #include <immintrin.h>
 
 #include <cstring>

@@ -7,7 +7,8 @@
 namespace winnow::gpusim {
 namespace {
 
-// A group that spins must let the others run. nvcc's loops are mostly left long before: 64 branches cost correct kernels nothing.
+// A group that spins must let the others run. Most loops end before 64 branches, so the limit costs correct kernels
+// nothing.
 constexpr uint32_t kPatience = 64;
 
 }  // namespace

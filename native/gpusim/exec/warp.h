@@ -1,8 +1,10 @@
 // The state that instructions work on.
 //
-// Registers are lane arrays: each holds 32 consecutive values, and a handler is a loop over 32 lanes that the compiler vectorises.
-// Divergence: one group of lanes runs, the others wait with their own program counters; the group with the lowest one runs, and
-// groups that meet merge. No analysis of the control flow is needed, because nvcc lays blocks out in an order that reconverges.
+// Registers are lane arrays: each holds 32 consecutive values, and a handler is a loop over 32 lanes that the compiler
+// vectorises.
+// Divergence: lanes with the same program counter form a group. The group with the lowest program counter runs, the
+// others wait. Groups that meet merge. Control flow is not analysed: nvcc orders basic blocks so that groups
+// reconverge.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +19,6 @@ namespace winnow::gpusim {
 struct Block;
 
 constexpr int kWarpSize = 32;
-constexpr uint32_t kAllLanes = 0xFFFF'FFFF;
 
 // Ends the launch: thrown by a handler, caught where the block is run.
 struct Fault {
@@ -77,17 +78,19 @@ struct Warp {
   }
   uint32_t& predicate(Slot slot) { return *at<uint32_t>(slot); }
 
-  // Runs until `turn` instructions are done (true), or nothing in the warp can go on (false).
+  // Runs until `turn` instructions are done and returns true, or until no lane of the warp can continue and returns
+  // false.
   bool run(uint64_t turn);
 
-  // Running group gives up its turn; it waits as `state`.
+  // The running group gives up its turn and waits in `state`.
   void park(uint32_t pc, uint32_t lanes, Group::State state, uint8_t barrier = 0, uint32_t members = 0);
   bool choose();              // the next group to run; false when none is ready
   void branched();            // after every branch while groups wait
   void release_warp_syncs();  // those whose members are all there
   void exit(uint32_t lanes);
 
-  // The lanes that execute a .sync instruction now: those whose members are all here. 0 = wait; the group has been parked.
+  // Returns the lanes that execute a .sync instruction now: those whose members have all arrived. 0: the group waits,
+  // it has been parked.
   // The member mask is op[kMembers].
   uint32_t gather(const Instruction& instruction, uint32_t arrived);
 
@@ -100,7 +103,8 @@ struct Warp {
                           const std::string& message) const;
 };
 
-// d[l] = f(l) for the given lanes. Lanes that have exited may be overwritten: nobody reads them. `d` may be one of f's inputs.
+// d[l] = f(l) for the given lanes. Lanes that have exited may be overwritten: nobody reads them. `d` may be one of f's
+// inputs.
 template <class D, class F>
 inline void for_lanes(const Warp& warp, uint32_t lanes, D* d, F f) {
   if (lanes == warp.live) {

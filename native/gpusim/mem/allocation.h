@@ -1,4 +1,5 @@
-// One piece of device memory: its bytes on the host, which of them hold a value, and which of them kernels have touched.
+// One piece of device memory: its bytes on the host, which of them hold a value, and which of them kernels have
+// touched.
 #pragma once
 
 #include <atomic>
@@ -7,7 +8,7 @@
 
 namespace winnow::gpusim {
 
-// One bit per byte of an allocation. Set by the threads that execute blocks: bits are only ever added while a kernel runs.
+// One bit per byte of an allocation. The threads that execute blocks set bits; no bit is cleared while a kernel runs.
 class ByteSet {
  public:
   explicit ByteSet(uint64_t num_bytes);

@@ -51,7 +51,8 @@ class Parser {
   }
   [[noreturn]] void fail(const std::string& found) const { throw PtxError(peek().line, found); }
 
-  // A run of directives, ".extern .shared .align 16 .b8" or ".reg.b32", part by part; the position stays at the first other token.
+  // A run of directives, ".extern .shared .align 16 .b8" or ".reg.b32", part by part; the position stays at the first
+  // other token.
   std::string_view directive() {
     if (!parts_.empty()) return parts_.front();
     if (peek().kind != Token::kWord || peek().text[0] != '.') return {};
@@ -372,8 +373,8 @@ class Parser {
     current_.labels.push_back(std::move(l));
   }
 
-  // Labels may be used before they are declared: each use gets a number of its own, tied to the declaration at the end of the
-  // innermost scope that declares the name.
+  // Labels may be used before they are declared: each use gets a number of its own, tied to the declaration at the end
+  // of the innermost scope that declares the name.
   struct LabelUse {
     std::string name;
     size_t depth;

@@ -1,4 +1,4 @@
-// A PTX module as its text says it, with names resolved inside functions: registers and variables are indices, so that scopes,
+// A PTX module after parsing. Inside functions names are resolved: registers and variables are indices, so scopes,
 // which may reuse a name, are gone.
 #pragma once
 

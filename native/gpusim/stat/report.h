@@ -8,8 +8,8 @@
 
 namespace winnow::gpusim {
 
-// A table of counters, findings first. Ratios are those that kernels are judged by: requested bytes of the bytes of all sectors,
-// wavefronts beyond the ideal.
+// A table of counters, findings first. Its ratios show how well a kernel uses memory: requested bytes as a share of the
+// bytes of all sectors, and wavefronts beyond the ideal.
 std::string to_text(const LaunchReport& report);
 
 // One object; keys are the members' names, findings carry kind by name(), dimensions are arrays of three.

@@ -14,7 +14,8 @@ bool stores(AccessKind kind) {
   return kind == AccessKind::kStore || kind == AccessKind::kAtomic || kind == AccessKind::kReduction;
 }
 
-// Passes for the lanes [begin, end). Accesses are aligned: one lies in one word, or fills as many neighbouring banks as it has words.
+// Passes for the lanes [begin, end). Accesses are aligned: one lies in one word, or fills as many neighbouring banks as
+// it has words.
 uint32_t passes(const WarpAccess& access, uint32_t begin, uint32_t end) {
   const uint32_t unit_bytes = std::max(access.bytes, kWordBytes), num_groups = kNumBanks * kWordBytes / unit_bytes;
   uint8_t num_units[kNumBanks] = {};

@@ -12,9 +12,9 @@ namespace winnow::gpusim {
 // Distinct 32-byte sectors that one warp instruction touches.
 uint32_t count_sectors(const WarpAccess& access);
 
-// Passes that 32 banks of 4-byte words need for one warp instruction, and those it would need without conflicts. Per pass each
-// bank gives one word, to any number of lanes. Accesses of 8 bytes go in two halves of the warp, of 16 bytes in four quarters
-// (ldmatrix: per matrix of 8 rows): each part needs as many passes as the bank with most distinct words.
+// The passes that 32 banks of 4-byte words need for one warp instruction, and the passes without conflicts. In one pass
+// each bank gives one word, to any number of lanes. A warp accesses 8 bytes per lane in two halves, 16 bytes in four
+// quarters; ldmatrix works per matrix of 8 rows. Each part needs as many passes as the bank with most distinct words.
 struct Wavefronts {
   uint32_t needed = 0, ideal = 0;
 };
@@ -22,7 +22,8 @@ Wavefronts count_wavefronts(const WarpAccess& access);
 
 void add(InstructionTraffic& sum, const InstructionTraffic& traffic);
 
-// The memory counters of one host thread, by instruction and by allocation; sums, hence the same for any number of threads.
+// The memory counters of one host thread, by instruction and by allocation; sums, hence the same for any number of
+// threads.
 class Traffic {
  public:
   Traffic(uint32_t num_instructions, size_t num_allocations);

@@ -8,7 +8,8 @@ namespace {
 constexpr const char* kTile = ".shared .align 16 .b8 tile[512];\n";
 const std::string kWaits[] = {"cp.async.commit_group;\ncp.async.wait_group 0;\n", "cp.async.wait_all;\n"};
 
-// Each thread copies to 16 bytes of shared memory that hold 0xFF, waits and reads them. `size` is what follows the source.
+// Each thread copies to 16 bytes of shared memory that hold 0xFF, waits and reads them. `size` is what follows the
+// source.
 std::string copy_body(const std::string& opcode, const std::string& size, const std::string& wait) {
   return "mov.u32 %r0, tile;\nmad.lo.u32 %r0, %t, 16, %r0;\nmov.b64 %w9, -1;\nst.shared.v2.b64 [%r0], {%w9,%w9};\n" +
          opcode + " [%r0], [%x], " + size + ";\n" + wait +

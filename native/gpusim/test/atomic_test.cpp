@@ -1,4 +1,5 @@
-// atom and red in every spelling, each lane on a cell of its own; then what the order in the spelling means for other blocks.
+// atom and red in every spelling, each lane on a cell of its own; then what the order in the spelling means for other
+// blocks.
 #include "body_runner.h"
 #include "opcode_reference.h"
 #include "spelling.h"

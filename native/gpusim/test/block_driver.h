@@ -1,4 +1,5 @@
-// Drives the monitor the way the interpreter does, without an interpreter: one block of up to 32 warps, accesses made by hand.
+// Drives the monitor the way the interpreter does, without an interpreter: one block of up to 32 warps, accesses made
+// by hand.
 #pragma once
 
 #include <cstdint>

@@ -7,8 +7,9 @@ namespace winnow::gpusim {
 
 constexpr const char* kHead = ".version 8.6\n.target sm_80\n.address_size 64\n";
 
-// Blocks of 32 threads, which all do the same. `body` finds %tid in %t, its 32 bytes of input at [%x], its 32 bytes of output at [%y], 64 bytes of
-// zeros for all at [%z], and registers %r (b32), %w (b64), %h (b16), %f (f32), %e (f64), %p (pred), 16 each.
+// Blocks of 32 threads, which all do the same. `body` finds %tid in %t, its 32 bytes of input at [%x], its 32 bytes of
+// output at [%y], 64 bytes of zeros for all at [%z], and registers %r (b32), %w (b64), %h (b16), %f (f32), %e (f64), %p
+// (pred), 16 each.
 struct Executed {
   LaunchReport report;
   std::vector<uint8_t> output, common;

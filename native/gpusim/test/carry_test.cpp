@@ -1,4 +1,5 @@
-// Arithmetic with the carry flag: every spelling, with the flag clear and set before it, against an adder made of single bits.
+// Arithmetic with the carry flag: every spelling, with the flag clear and set before it, against an adder made of
+// single bits.
 #include "body_runner.h"
 #include "opcode_reference.h"
 #include "spelling.h"

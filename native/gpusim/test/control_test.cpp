@@ -20,7 +20,8 @@ std::vector<std::string> barriers(const std::string& part) {
   return list;
 }
 
-// Four warps; each thread's word of output, which the body leaves in %r0. `words` is shared, 4 bytes per thread, its own at %r1.
+// Four warps; each thread's word of output, which the body leaves in %r0. `words` is shared, 4 bytes per thread, its
+// own at %r1.
 struct Words {
   LaunchReport report;
   std::vector<uint32_t> values;

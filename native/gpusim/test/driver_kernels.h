@@ -5,7 +5,8 @@
 
 namespace winnow::gpusim {
 
-// add_to(x, value, n): x[i] += value. use_shared(out, bytes): out[0] = 42 by way of the last word of `bytes` of dynamic shared memory.
+// add_to(x, value, n): x[i] += value. use_shared(out, bytes): out[0] = 42 by way of the last word of `bytes` of dynamic
+// shared memory.
 constexpr const char* kTestPtx = R"(
 .version 9.0
 .target sm_80

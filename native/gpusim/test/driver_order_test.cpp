@@ -1,5 +1,5 @@
-// Streams and events execute late and in many orders: what is ordered comes out right with every seed, what is not comes out wrong
-// with some.
+// Streams and events execute late and in many orders. Ordered programs give right results with every seed, unordered
+// ones give wrong results with some.
 #include "driver_fixture.h"
 
 namespace winnow::gpusim {

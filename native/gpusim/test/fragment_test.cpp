@@ -1,5 +1,6 @@
-// Which thread of a warp holds which element: ldmatrix and mma against the tables of the PTX manual, written down here once more
-// ("Matrix Fragments for mma.m16n8k16 / m16n8k8 with floating point type", "Warp-level matrix load instruction: ldmatrix").
+// Which thread of a warp holds which element: ldmatrix and mma against the tables of the PTX manual, written down here
+// once more ("Matrix Fragments for mma.m16n8k16 / m16n8k8 with floating point type", "Warp-level matrix load
+// instruction: ldmatrix").
 #include <random>
 
 #include "kernel_runner.h"
@@ -119,8 +120,8 @@ TEST(Fragments, MmaF16) {
   expect_product("f16", 8);
 }
 
-// Shared memory holds 4 matrices of 8 rows of 8 elements, element = 64 * matrix + 8 * row + column; lane l names row l % 8 of
-// matrix l / 8. Every thread then writes its registers.
+// Shared memory holds 4 matrices of 8 rows of 8 elements, element = 64 * matrix + 8 * row + column; lane l names row l
+// % 8 of matrix l / 8. Every thread then writes its registers.
 std::string load_kernel(int count, bool transposed) {
   const std::string n = std::to_string(count);
   return ".version 8.6\n.target sm_80\n.address_size 64\n.visible .entry load(.param .u64 p0)\n{\n"

@@ -1,5 +1,5 @@
-// Instructions that touch memory or other lanes, each on 32 lanes with different values: loads and stores of every type and
-// width, atomics, shuffles, votes, matches, reductions, barriers with a result, select and pack forms of mov, lop3.
+// Instructions that touch memory or other lanes, each on 32 lanes with different values: loads and stores of every type
+// and width, atomics, shuffles, votes, matches, reductions, barriers with a result, select and pack forms of mov, lop3.
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -125,7 +125,8 @@ TEST(Stores, EveryTypeVectorAndSpace) {
   }
 }
 
-// All lanes update one cell: the sum of effects is known whatever the order; old values are a permutation of the partial results.
+// All lanes update one cell: the sum of effects is known whatever the order; old values are a permutation of the
+// partial results.
 TEST(Atomics, OneCellForAllLanes) {
   const std::vector<uint64_t> input = pattern();
   const struct {
@@ -238,7 +239,8 @@ TEST(Atomics, FloatingPointExchangeAndCompare) {
   EXPECT_EQ(f, 496.0f);
   EXPECT_EQ(d, 496.0);
 
-  // exch hands one value from lane to lane: all old values and the last one are 0, 1 .. 32. cas: exactly one lane finds 0.
+  // exch hands one value from lane to lane: all old values and the last one are 0, 1 .. 32. cas: exactly one lane finds
+  // 0.
   run = run_body(
       "add.s32 %r0, %t, 1;\natom.global.exch.b32 %r1, [%z], %r0;\nst.global.b32 [%y], %r1;\n"
       "atom.global.cas.b32 %r2, [%z+8], 0, %r0;\nst.global.b32 [%y+8], %r2;\n"

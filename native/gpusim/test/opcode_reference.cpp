@@ -332,7 +332,8 @@ Expected approximate_result(const std::string& type, const Words& words, const s
   if (op == "sqrt") result = std::sqrt(x);
   if (op == "rsqrt") result = 1 / std::sqrt(x);
   if (op == "div") result = x / as_double(type, in[1], flush);
-  // The manual's bounds: 2 ulp of f32 (ex2, div), 2^-11 of tanh, 2^-20.5 absolute of sin and cos near 0; half types round once.
+  // The manual's bounds: 2 ulp of f32 (ex2, div), 2^-11 of tanh, 2^-20.5 absolute of sin and cos near 0; half types
+  // round once.
   const double tolerance = type == "f64"    ? 0x1p-20
                            : type == "bf16" ? 0x1p-7
                            : type == "f16"  ? 0x1p-9

@@ -1,5 +1,6 @@
-// What one PTX instruction gives for one lane, read from its text: an implementation of its own for expectations, lane by lane, in
-// wide integers and soft_float.h. Covers the instructions that compute a register from registers.
+// The result of one PTX instruction for one lane, computed from its text. Tests take their expectations from this
+// second implementation, which works lane by lane in wide integers and soft_float.h. It covers the instructions that
+// compute a register from registers.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Every instruction that computes registers from registers, in every spelling that the decoder accepts, on every combination of
-// awkward values, against opcode_reference.h. Then what cannot be derived: vectors written down by hand.
+// Every instruction that computes registers from registers, in every spelling that the decoder accepts, on every
+// combination of awkward values, against opcode_reference.h. Then what cannot be derived: vectors written down by hand.
 #include <algorithm>
 #include <cmath>
 #include <random>

@@ -48,7 +48,8 @@ class SeededBugs : public testing::TestWithParam<uint64_t> {
     EXPECT_EQ(report.error, 0);
     EXPECT_TRUE(report.findings.empty()) << findings_of(report);
   }
-  // At least one finding of this kind, on a line marked "BUG <mark>"; it is returned. Others may follow from the same mistake.
+  // At least one finding of this kind, on a line marked "BUG <mark>"; it is returned. Others may follow from the same
+  // mistake.
   static Finding expect_finding(const LaunchReport& report, FindingKind kind, const std::string& mark, int error = 0) {
     EXPECT_EQ(report.error, error) << findings_of(report);
     const auto found = std::find_if(report.findings.begin(), report.findings.end(), [&](const Finding& finding) {

@@ -1,4 +1,5 @@
-// Floating-point arithmetic in integers, for expectations: exact result first, then one rounding into any format in any direction.
+// Floating-point arithmetic in integers, for expectations: exact result first, then one rounding into any format in any
+// direction.
 // Shares nothing with the interpreter, which uses the processor's arithmetic and its rounding modes.
 #pragma once
 
@@ -95,8 +96,9 @@ inline uint64_t encode(const Format& f, Number x, Rounding rounding = Rounding::
   const int top = bit_length(x.mantissa) - 1 + x.exponent;  // 2^top <= x
   const int lowest = f.min_exponent - stored;
   const int unit = top - stored > lowest ? top - stored : lowest;
-  // The manual leaves open whether a result just below the smallest normal number, which rounds to it, is flushed. Expected
-  // here: f32 as a processor with tininess after rounding does it, half types when the rounded result is subnormal.
+  // The manual leaves open whether a result just below the smallest normal number, which rounds to it, is flushed.
+  // Expected here: f32 as a processor with tininess after rounding does it, half types when the rounded result is
+  // subnormal.
   if (flush && f.bits > 16 && top < f.min_exponent) {
     const Number full = rounded_at(x, top - stored, rounding);
     if (bit_length(full.mantissa) - 1 + full.exponent < f.min_exponent) return sign;

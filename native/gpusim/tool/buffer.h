@@ -14,8 +14,8 @@ uint64_t size_bytes(ElementType type);
 void put(ElementType type, double value, uint8_t* to);  // rounded to nearest even; integers truncated
 double get(ElementType type, const uint8_t* from);
 
-// x=f32[1024]:random  x=bf16[64]:random=-4..4,7  x=i32[9]:iota  x=u8[64]:zeros  x=f32[8]:constant=2.5  x=f16[64]:file=x.bin
-// x=f32[8]:unwritten
+// x=f32[1024]:random  x=bf16[64]:random=-4..4,7  x=i32[9]:iota  x=u8[64]:zeros  x=f32[8]:constant=2.5
+// x=f16[64]:file=x.bin x=f32[8]:unwritten
 struct Buffer {
   std::string name;
   ElementType type;

@@ -9,7 +9,8 @@
 
 namespace winnow::gpusim {
 
-// One kernel argument: a scalar with its bytes, the address of a buffer, the address of a table of such addresses, or a struct of all these.
+// One kernel argument: a scalar with its bytes, the address of a buffer, the address of a table of such addresses, or a
+// struct of all these.
 struct Argument {
   std::vector<uint8_t> scalar;      // empty: an address
   std::vector<std::string> places;  // NAME, NAME+BYTES or 0; one, unless it is a table

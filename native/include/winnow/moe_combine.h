@@ -14,7 +14,7 @@
 //   num_tokens          tokens
 //   num_rows            token-expert pairs
 //   hidden_size         elements of a row
-//   output_type         f32 or bf16
+//   output_type         f32 or bf16; WINNOW_INVALID_ARGUMENT for another
 //
 // f32 sums in slot order, each product rounded, the shared part last, one rounding to output_type: the same bits on
 // every instruction set. A token without experts gets 0 (plus its shared part). WINNOW_OUT_OF_RANGE for offsets and

@@ -5,7 +5,8 @@
 //   winnow_status winnow_<op>(const winnow_<op>_arguments* arguments, winnow_cpu* cpu, int64_t* detail);
 //
 // The CUDA kernels of an operation take the same struct by value. Pointers are then addresses of the device's memory.
-// An operation checks what it says it refuses, and trusts the rest: shapes and types are the caller's business.
+// An operation checks what it says it refuses, and that arguments and cpu are not null (WINNOW_INVALID_ARGUMENT). It
+// trusts the rest: shapes and types are the caller's business.
 #pragma once
 
 #include <stdint.h>

@@ -2,6 +2,7 @@
 module org.winnow.core {
   requires jdk.jfr;
   requires org.bytedeco.javacpp;
+  requires static org.jspecify;
 
   uses org.winnow.BackendProvider;
 
@@ -17,4 +18,5 @@ module org.winnow.core {
   exports org.winnow.layer;
   exports org.winnow.memory;
   exports org.winnow.moe;
+  exports org.winnow.workload;
 }

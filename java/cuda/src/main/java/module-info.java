@@ -2,6 +2,7 @@
 module org.winnow.cuda {
   requires transitive org.winnow.core;
   requires org.bytedeco.cuda;
+  requires static org.jspecify;
 
   provides org.winnow.BackendProvider with
       org.winnow.cuda.CudaBackendProvider;

@@ -1,7 +1,6 @@
 package org.winnow.bench;
 
 import java.util.Arrays;
-import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.openblas.global.openblas;
@@ -18,9 +17,9 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 import org.winnow.Tensor;
-import org.winnow.op.Attention;
-import org.winnow.op.AttentionOptions;
-import org.winnow.op.KvCache;
+import org.winnow.workload.AttentionPhase;
+import org.winnow.workload.AttentionShape;
+import org.winnow.workload.AttentionWorkload;
 
 /**
  * Causal attention of new tokens over a full cache, against dense attention in two passes with
@@ -35,20 +34,14 @@ import org.winnow.op.KvCache;
 @Measurement(iterations = 5, time = 1)
 @Fork(1)
 public class AttentionBenchmark extends BackendBenchmark {
-  @Param({
-    "QWEN3_30B_PREFILL",
-    "QWEN3_30B_DECODE",
-    "OLMOE_PREFILL",
-    "OLMOE_DECODE",
-    "GPT_OSS_20B_PREFILL",
-    "GPT_OSS_20B_DECODE"
-  })
+  @Param({"QWEN3_30B_A3B", "OLMOE", "GPT_OSS_20B"})
   AttentionShape shape;
 
-  private AttentionOptions options;
-  private KvCache cache;
-  private Tensor query;
-  private Tensor output;
+  @Param AttentionPhase phase;
+
+  private AttentionWorkload attention;
+  private int numTokens;
+  private int numPositions;
   private FloatPointer queries; // [numTokens, numHeads, headDim]
   private FloatPointer keys; // [numPositions, numKvHeads, headDim]
   private FloatPointer values;
@@ -59,36 +52,20 @@ public class AttentionBenchmark extends BackendBenchmark {
   @Setup
   public void setup() {
     openBackend();
-    Random random = new Random(42);
-    options = AttentionOptions.causal((float) (1 / Math.sqrt(shape.headDim)));
-    float[] q = RowsBenchmark.gaussian(random, shape.numTokens * shape.numHeads * shape.headDim);
-    float[] k =
-        RowsBenchmark.gaussian(random, shape.numPositions * shape.numKvHeads * shape.headDim);
-    float[] v = RowsBenchmark.gaussian(random, k.length);
-    query = backend.of(q, shape.numTokens, shape.numHeads, shape.headDim);
-    output = backend.f32(shape.numTokens, shape.numHeads, shape.headDim);
-    cache =
-        new KvCache(
-            backend.memory(),
-            1,
-            shape.numKvHeads,
-            shape.headDim,
-            shape.headDim,
-            shape.numPositions);
-    try (Tensor keyTensor = backend.of(k, shape.numPositions, shape.numKvHeads, shape.headDim);
-        Tensor valueTensor = backend.of(v, shape.numPositions, shape.numKvHeads, shape.headDim)) {
-      cache.append(backend, 0, keyTensor, valueTensor);
-    }
-    queries = new FloatPointer(q);
-    keys = new FloatPointer(k);
-    values = new FloatPointer(v);
-    scores = new FloatPointer((long) shape.numTokens * shape.numPositions);
-    dense = new FloatPointer(q.length);
-    row = new float[shape.numPositions];
-    attention();
+    numTokens = phase.numTokens();
+    numPositions = phase.numPositions(shape);
+    attention = new AttentionWorkload(backend, shape, numTokens, numPositions);
+    queries = new FloatPointer(attention.query());
+    keys = new FloatPointer(attention.keys());
+    values = new FloatPointer(attention.values());
+    scores = new FloatPointer((long) numTokens * numPositions);
+    dense = new FloatPointer(attention.output().size());
+    row = new float[numPositions];
+    attention.run();
+    attention.check();
     baselineDense();
-    float[] computed = output.toFloatArray();
-    for (int i = 0; i < q.length; i++) {
+    float[] computed = attention.output().toFloatArray();
+    for (int i = 0; i < computed.length; i++) {
       if (!(Math.abs(computed[i] - dense.get(i))
           <= 1e-5f)) { // values are averages of normal numbers: below 4
         throw new AssertionError("element " + i + ": " + computed[i] + ", dense: " + dense.get(i));
@@ -98,22 +75,19 @@ public class AttentionBenchmark extends BackendBenchmark {
 
   @TearDown
   public void tearDown() {
-    query.close();
-    output.close();
-    cache.close();
+    attention.close();
     backend.close();
   }
 
   @Benchmark
   public Tensor attention() {
-    Attention.run(
-        backend, query, cache, 0, (long) shape.numPositions - shape.numTokens, options, output);
-    return arrived(output);
+    attention.run();
+    return arrived(attention.output());
   }
 
   @Benchmark
   public FloatPointer baselineDense() {
-    for (int head = 0; head < shape.numHeads; head++) {
+    for (int head = 0; head < shape.numHeads(); head++) {
       multiplyByKeys(head);
       softmax();
       multiplyByValues(head);
@@ -123,7 +97,7 @@ public class AttentionBenchmark extends BackendBenchmark {
 
   @Benchmark
   public FloatPointer baselineProductsOnly() {
-    for (int head = 0; head < shape.numHeads; head++) {
+    for (int head = 0; head < shape.numHeads(); head++) {
       multiplyByKeys(head);
       multiplyByValues(head);
     }
@@ -135,17 +109,17 @@ public class AttentionBenchmark extends BackendBenchmark {
         openblas.CblasRowMajor,
         openblas.CblasNoTrans,
         openblas.CblasTrans,
-        shape.numTokens,
-        shape.numPositions,
-        shape.headDim,
-        options.scale(),
+        numTokens,
+        numPositions,
+        shape.keyWidth(),
+        attention.scale(),
         at(queries, head),
-        shape.numHeads * shape.headDim,
+        shape.numHeads() * shape.keyWidth(),
         at(keys, kvHead(head)),
-        shape.numKvHeads * shape.headDim,
+        shape.numKvHeads() * shape.keyWidth(),
         0,
         scores,
-        shape.numPositions);
+        numPositions);
   }
 
   private void multiplyByValues(int head) {
@@ -153,23 +127,23 @@ public class AttentionBenchmark extends BackendBenchmark {
         openblas.CblasRowMajor,
         openblas.CblasNoTrans,
         openblas.CblasNoTrans,
-        shape.numTokens,
-        shape.headDim,
-        shape.numPositions,
+        numTokens,
+        shape.keyWidth(),
+        numPositions,
         1,
         scores,
-        shape.numPositions,
+        numPositions,
         at(values, kvHead(head)),
-        shape.numKvHeads * shape.headDim,
+        shape.numKvHeads() * shape.keyWidth(),
         0,
         at(dense, head),
-        shape.numHeads * shape.headDim);
+        shape.numHeads() * shape.keyWidth());
   }
 
   private void softmax() {
-    for (int t = 0; t < shape.numTokens; t++) {
-      int visible = shape.numPositions - shape.numTokens + t + 1;
-      scores.position((long) t * shape.numPositions).get(row);
+    for (int t = 0; t < numTokens; t++) {
+      int visible = numPositions - numTokens + t + 1;
+      scores.position((long) t * numPositions).get(row);
       float max = Float.NEGATIVE_INFINITY;
       for (int j = 0; j < visible; j++) max = Math.max(max, row[j]);
       double sum = 0;
@@ -182,10 +156,10 @@ public class AttentionBenchmark extends BackendBenchmark {
   }
 
   private int kvHead(int head) {
-    return head / (shape.numHeads / shape.numKvHeads);
+    return head / (shape.numHeads() / shape.numKvHeads());
   }
 
   private FloatPointer at(FloatPointer heads, int head) {
-    return new FloatPointer(heads).position((long) head * shape.headDim);
+    return new FloatPointer(heads).position((long) head * shape.keyWidth());
   }
 }

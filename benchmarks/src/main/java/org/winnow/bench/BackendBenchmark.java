@@ -25,7 +25,7 @@ public abstract class BackendBenchmark {
   }
 
   /** Waits for the device, if there is one. */
-  final Tensor arrived(Tensor output) {
+  static Tensor arrived(Tensor output) {
     if (output.memory().isHost()) return output;
     switch (output.dtype()) {
       case I32 -> output.getInt(0);

@@ -13,8 +13,9 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 import org.winnow.Backend;
-import org.winnow.DType;
+import org.winnow.Matrix;
 import org.winnow.Tensor;
+import org.winnow.WeightFormat;
 import org.winnow.op.Attention;
 import org.winnow.op.AttentionOptions;
 import org.winnow.op.KvCache;
@@ -66,12 +67,13 @@ public class CallOverheadBenchmark {
   private final TopKRouter router = TopKRouter.softmax(1).build();
   private final Routing routing = new Routing();
   private final ExpertPlan plan = new ExpertPlan();
-  private final ExpertMatrices matrices = new ExpertMatrices(DType.F32, 1, 1, 1, false, false);
+  private final ExpertMatrices matrices = 
+      new ExpertMatrices(WeightFormat.F32, 1, 1, 1, false, false);
 
   @Setup
   public void setup() {
     kvAppend();
-    matrices.set(0, three.address(), 0, 0, 0);
+    matrices.set(0, Matrix.of(three), null, null, null);
     accumulator.fill(1);
     expect(3, add());
     expect(2, clamp());

@@ -1,10 +1,12 @@
 package org.winnow.bench;
 
 import org.bytedeco.javacpp.FloatPointer;
-import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.openblas.global.openblas_nolapack;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.workload.MoeShape;
+import org.winnow.workload.WeightPool;
+import org.winnow.workload.Work;
 
 /**
  * The same block computed densely: OpenBLAS multiplies every token by every expert's gate, up and
@@ -17,68 +19,59 @@ final class DenseFfn implements AutoCloseable {
 
   private final MoeShape shape;
   private final int numTokens;
-  private final Tensor pool;
+  private final WeightPool pool;
   private final Tensor input;
   private final Tensor inner;
   private final Tensor output;
-  private long cursor;
+  private int place;
 
   /**
-   * @param pool {@link MoeFfn#pool} of f32, not closed here
+   * @param pool of f32 in the host's memory, not closed here
    */
-  DenseFfn(MoeShape shape, int numTokens, Tensor pool, int numThreads) {
-    if (pool.dtype() != DType.F32)
-      throw new IllegalArgumentException("pool must be f32, found " + pool.dtype());
+  DenseFfn(MoeShape shape, int numTokens, WeightPool pool, int numThreads) {
+    if (pool.type() != DType.F32)
+      throw new IllegalArgumentException("pool must be f32, found " + pool.type());
     openblas_nolapack.blas_set_num_threads(numThreads);
     this.shape = shape;
     this.numTokens = numTokens;
     this.pool = pool;
-    input = Tensor.f32(numTokens, shape.hiddenSize).fill(1);
-    inner = Tensor.f32(numTokens, shape.intermediateSize).fill(0);
-    output = Tensor.f32(numTokens, shape.hiddenSize).fill(0);
+    input = Tensor.f32(numTokens, shape.hiddenSize()).fill(1);
+    inner = Tensor.f32(numTokens, shape.intermediateSize()).fill(0);
+    output = Tensor.f32(numTokens, shape.hiddenSize()).fill(0);
   }
 
   Tensor run() {
-    long matrix = matrixElements();
-    for (int e = 0; e < shape.numExperts; e++) {
-      if (cursor + 3 * matrix > pool.size()) cursor = 0;
-      multiply(input, cursor, inner, shape.hiddenSize, shape.intermediateSize);
-      multiply(input, cursor + matrix, inner, shape.hiddenSize, shape.intermediateSize);
-      multiply(inner, cursor + 2 * matrix, output, shape.intermediateSize, shape.hiddenSize);
-      cursor += 3 * matrix;
+    for (int e = 0; e < shape.numExperts(); e++) {
+      place = (place + 1) % pool.numPlaces(shape);
+      WeightPool.Expert expert = pool.expert(shape, place);
+      multiply(input, expert.gate(), inner);
+      multiply(input, expert.up(), inner);
+      multiply(inner, expert.down(), output);
     }
     return output;
   }
 
-  /** Bytes of the weights of all experts. */
-  double weightBytes() {
-    return 3.0 * shape.numExperts * matrixElements() * DType.F32.sizeBytes();
-  }
-
-  /** Multiplications and additions of a run. */
-  double operations() {
-    return 6.0 * numTokens * shape.numExperts * matrixElements();
+  Work work() {
+    return shape.denseFeedForward(DType.F32, numTokens);
   }
 
   /** After {@link #run}: the input is ones, so the last expert's up holds the sums of its rows. */
   void assertSpotCheck() {
     double expected = 0;
     double magnitude = 0;
-    for (int k = 0; k < shape.hiddenSize; k++) {
-      float weight = pool.getFloat(cursor - 2 * matrixElements() + k);
+    for (float weight : pool.expert(shape, place).up().slice(0, 1).toFloatArray()) {
       expected += weight;
       magnitude += Math.abs(weight);
     }
     double found = inner.getFloat(0);
-    if (!(Math.abs(found - expected) <= shape.hiddenSize * 0x1p-24 * magnitude))
+    if (!(Math.abs(found - expected) <= shape.hiddenSize() * 0x1p-24 * magnitude))
       throw new AssertionError("wrong dense product: found " + found + ", expected " + expected);
   }
 
-  private long matrixElements() {
-    return (long) shape.hiddenSize * shape.intermediateSize;
-  }
-
-  private void multiply(Tensor rows, long weight, Tensor to, int inputSize, int outputSize) {
+  /** {@code to = rows * weight^T}. */
+  private void multiply(Tensor rows, Tensor weight, Tensor to) {
+    int outputSize = (int) weight.dim(0);
+    int inputSize = (int) weight.dim(1);
     openblas_nolapack.cblas_sgemm(
         ROW_MAJOR,
         AS_STORED,
@@ -87,13 +80,17 @@ final class DenseFfn implements AutoCloseable {
         outputSize,
         inputSize,
         1,
-        new At(rows.address()),
+        pointer(rows),
         inputSize,
-        new At(pool.address() + weight * DType.F32.sizeBytes()),
+        pointer(weight),
         inputSize,
         0,
-        new At(to.address()),
+        pointer(to),
         outputSize);
+  }
+
+  private static FloatPointer pointer(Tensor tensor) {
+    return new FloatPointer(tensor.asByteBuffer().asFloatBuffer());
   }
 
   @Override
@@ -101,15 +98,5 @@ final class DenseFfn implements AutoCloseable {
     input.close();
     inner.close();
     output.close();
-  }
-
-  /** Memory of a tensor's. */
-  private static final class At extends FloatPointer {
-    private static final long serialVersionUID = 1L;
-
-    At(long address) {
-      super((Pointer) null);
-      this.address = address;
-    }
   }
 }

@@ -15,6 +15,8 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.internal.AddressTable;
+import org.winnow.op.ExpertMatrices;
 import org.winnow.memory.EvictionPolicy;
 import org.winnow.memory.ExpertCache;
 import org.winnow.memory.RangeReader;
@@ -42,6 +44,7 @@ public class ExpertCacheBenchmark {
   private Tensor buffer;
   private final int[] resident = {3, 7, 11, 19, 20, 41, 57, 63};
   private final int[] absent = new int[TOP_K];
+  private final Tensor[] buffers = new Tensor[TOP_K];
   private int next;
 
   @Setup
@@ -50,7 +53,8 @@ public class ExpertCacheBenchmark {
     large = new ExpertCache(file.store, file.store.fullBudgetBytes(), EvictionPolicy.lfru());
     small = new ExpertCache(file.store, 2 * TOP_K * file.store.slotBytes(), EvictionPolicy.lru());
     reader = RangeReader.direct().open(file.path);
-    buffer = Tensor.allocate(DType.I8, TOP_K, file.store.slotBytes());
+    buffer = Tensor.allocate(DType.I8, TOP_K, file.store.readBytes(0, 0));
+    for (int i = 0; i < TOP_K; i++) buffers[i] = buffer.slice(i, i + 1L);
     acquireResident();
     for (int i = 0; i < NUM_EXPERTS / TOP_K; i++) acquireAbsent();
     if (large.counters().misses() != TOP_K || small.counters().misses() != NUM_EXPERTS)
@@ -61,9 +65,9 @@ public class ExpertCacheBenchmark {
   private void checkContents(Experts experts, int[] ids) {
     experts.acquire(ids, ids.length);
     for (int id : ids) {
-      float gate = firstElement(experts.gateUp().weightTable(), id);
-      float up = firstElement(experts.gateUp().upTable(), id);
-      float down = firstElement(experts.down().weightTable(), id);
+      float gate = firstElement(experts.gateUp(), id, 0);
+      float up = firstElement(experts.gateUp(), id, 1);
+      float down = firstElement(experts.down(), id, 0);
       if (down != file.firstElement(0, id, 0)
           || gate != file.firstElement(0, id, 1)
           || up != file.firstElement(0, id, 2)) {
@@ -73,9 +77,9 @@ public class ExpertCacheBenchmark {
     experts.release();
   }
 
-  private static float firstElement(long table, int id) {
-    try (Tensor addresses = Tensor.wrap(table, DType.U64, NUM_EXPERTS);
-        Tensor matrix = Tensor.wrap(addresses.getLong(id), DType.BF16, 1)) {
+  private static float firstElement(ExpertMatrices matrices, int id, int plane) {
+    long address = AddressTable.of(matrices).get(id, plane);
+    try (Tensor matrix = Tensor.wrap(address, DType.BF16, 1)) {
       return matrix.getFloat(0);
     }
   }
@@ -101,8 +105,7 @@ public class ExpertCacheBenchmark {
     next = (next + TOP_K) % (NUM_EXPERTS - TOP_K);
     long found = 0;
     for (int i = 0; i < TOP_K; i++)
-      found +=
-          reader.read(begin + i * expertBytes, buffer.address() + i * expertBytes, expertBytes);
+      found += reader.read(begin + i * expertBytes, buffers[i]);
     return found;
   }
 

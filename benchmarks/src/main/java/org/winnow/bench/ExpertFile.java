@@ -17,6 +17,7 @@ import org.winnow.memory.ExpertRole;
 import org.winnow.memory.ExpertSource;
 import org.winnow.memory.ExpertStore;
 import org.winnow.memory.TensorInfo;
+import org.winnow.workload.MoeShape;
 
 /**
  * Experts in the shape of Qwen3-30B-A3B (hidden 2048, intermediate 768, bf16: 9.4 MB each) in a
@@ -24,8 +25,8 @@ import org.winnow.memory.TensorInfo;
  * expert to expert; the disk does not know.
  */
 final class ExpertFile implements AutoCloseable {
-  static final int HIDDEN_SIZE = 2048;
-  static final int INTERMEDIATE_SIZE = 768;
+  static final int HIDDEN_SIZE = MoeShape.QWEN3_30B_A3B.hiddenSize();
+  static final int INTERMEDIATE_SIZE = MoeShape.QWEN3_30B_A3B.intermediateSize();
   private static final int MATRIX_BYTES = 2 * HIDDEN_SIZE * INTERMEDIATE_SIZE;
   private static final int HEADER_BYTES = 10_008; // not a multiple of a block, like a real header
 

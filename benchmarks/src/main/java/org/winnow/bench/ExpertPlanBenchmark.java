@@ -17,6 +17,7 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 import org.winnow.op.ExpertPlan;
 import org.winnow.op.Routing;
+import org.winnow.workload.MoeShape;
 
 /**
  * Sorting 8 pairs per token by expert (of 128), against sorting (expert, pair) keys in Java. One
@@ -44,10 +45,11 @@ public class ExpertPlanBenchmark extends BackendBenchmark {
     openBackend();
     plan = new ExpertPlan(backend.memory());
     routing = new Routing(backend.memory());
-    expertIds = new Random(42).ints((long) numTokens * MODEL.topK, 0, MODEL.numExperts).toArray();
+    expertIds =
+        new Random(42).ints((long) numTokens * MODEL.topK(), 0, MODEL.numExperts()).toArray();
     keys = new long[expertIds.length];
     int[] offsets = new int[numTokens + 1];
-    for (int t = 0; t <= numTokens; t++) offsets[t] = t * MODEL.topK;
+    for (int t = 0; t <= numTokens; t++) offsets[t] = t * MODEL.topK();
     routing.set(offsets, expertIds, new float[expertIds.length]);
     build();
     baselineSort();
@@ -55,7 +57,7 @@ public class ExpertPlanBenchmark extends BackendBenchmark {
     int[] rows = plan.assignmentRows().toIntArray();
     for (int row = 0; row < keys.length; row++) {
       int pair = (int) keys[row];
-      if (sources[row] != pair / MODEL.topK || rows[pair] != row)
+      if (sources[row] != pair / MODEL.topK() || rows[pair] != row)
         throw new AssertionError("row " + row);
     }
   }
@@ -69,7 +71,7 @@ public class ExpertPlanBenchmark extends BackendBenchmark {
 
   @Benchmark
   public ExpertPlan build() {
-    plan.build(backend, routing, MODEL.numExperts);
+    plan.build(backend, routing, MODEL.numExperts());
     arrived(plan.sourceRows());
     return plan;
   }

@@ -20,14 +20,16 @@ import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
+import org.winnow.workload.MoeFfnWorkload;
+import org.winnow.workload.MoeShape;
+import org.winnow.workload.WeightPool;
 
 /**
  * The feed-forward block of one MoE layer, gate and up fused with SiLU, then down, against OpenBLAS
  * computing every expert for every token. Tokens are routed already; routing and combining are not
  * timed. Weights come from DRAM. The baseline is f32 for both types, because its binding has no
  * bf16 product, and it leaves out the activation; it runs on the CPU whatever the backend. On a
- * device the time ends when the first value of the result has arrived in the host's memory, and
- * holds the copy of the experts' addresses to the device.
+ * device the time ends when the first value of the result has arrived in the host's memory.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -53,8 +55,8 @@ public class GroupedGemmBenchmark {
   String backendName;
 
   private Backend backend;
-  private Tensor pool;
-  private MoeFfn sparse;
+  private WeightPool pool;
+  private MoeFfnWorkload sparse;
 
   @Setup
   public void setup() {
@@ -62,36 +64,34 @@ public class GroupedGemmBenchmark {
         backendName.equals("cpu")
             ? new CpuBackend(InstructionSet.best(), numThreads)
             : Backend.require(backendName);
-    pool = MoeFfn.pool(backend.memory(), dtype);
-    sparse = new MoeFfn(model, dtype, numTokens, pool, new Random(42));
-    sparse();
-    sparse.assertSpotChecks(new Random(1), 64);
+    pool = new WeightPool(backend.memory(), dtype, WeightPool.BEYOND_CACHES);
+    sparse = new MoeFfnWorkload(backend, model, pool, numTokens, new Random(42));
+    sparse.run();
+    sparse.check();
   }
 
   @TearDown
   public void tearDown() {
     sparse.close();
-    backend.close();
     pool.close();
+    backend.close();
   }
 
   @Benchmark
   public Tensor sparse() {
-    sparse.rotate();
-    Tensor output = sparse.run(backend);
-    if (!backend.memory().isHost()) output.getFloat(0); // waits for the device
-    return output;
+    sparse.run();
+    return BackendBenchmark.arrived(sparse.output());
   }
 
   /** What the baseline alone needs. */
   @State(Scope.Benchmark)
   public static class Dense {
-    private Tensor pool;
+    private WeightPool pool;
     private DenseFfn ffn;
 
     @Setup
     public void setup(GroupedGemmBenchmark of) {
-      pool = MoeFfn.pool(TensorMemory.host(), DType.F32);
+      pool = new WeightPool(TensorMemory.host(), DType.F32, WeightPool.BEYOND_CACHES);
       ffn = new DenseFfn(of.model, of.numTokens, pool, of.numThreads);
       ffn.run();
       ffn.assertSpotCheck();

@@ -5,6 +5,7 @@ import java.util.Random;
 import org.openjdk.jmh.annotations.TearDown;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.op.DeviceTables;
 import org.winnow.op.KvCache;
 
 /**
@@ -33,7 +34,7 @@ public class KvAppendBenchmark extends RowsBenchmark {
 
   private void requireEqualPages() {
     for (int i = 0; i * KvCache.PAGE_TOKENS < numTokens; i++) {
-      long address = cache.keyPages().getLong(i);
+      long address = DeviceTables.keyPage(cache, i);
       try (Tensor page = Tensor.wrap(backend.memory(), address, DType.F32, pages[i].length)) {
         if (!Arrays.equals(page.toFloatArray(), pages[i]))
           throw new AssertionError("page " + i + " differs from the loop's");

@@ -18,6 +18,7 @@ import org.winnow.Tensor;
 import org.winnow.op.ExpertPlan;
 import org.winnow.op.MoeCombine;
 import org.winnow.op.Routing;
+import org.winnow.workload.MoeShape;
 
 /**
  * Adding up 8 rows of 2048 per token, against a plain Java loop over arrays that does the same.
@@ -50,19 +51,19 @@ public class MoeCombineBenchmark extends BackendBenchmark {
     plan = new ExpertPlan(backend.memory());
     routing = new Routing(backend.memory());
     Random random = new Random(42);
-    int numRows = numTokens * MODEL.topK;
+    int numRows = numTokens * MODEL.topK();
     int[] offsets = new int[numTokens + 1];
-    for (int t = 0; t <= numTokens; t++) offsets[t] = t * MODEL.topK;
+    for (int t = 0; t <= numTokens; t++) offsets[t] = t * MODEL.topK();
     weights = new float[numRows];
     for (int p = 0; p < numRows; p++) weights[p] = random.nextFloat();
-    routing.set(offsets, random.ints(numRows, 0, MODEL.numExperts).toArray(), weights);
-    plan.build(backend, routing, MODEL.numExperts);
+    routing.set(offsets, random.ints(numRows, 0, MODEL.numExperts()).toArray(), weights);
+    plan.build(backend, routing, MODEL.numExperts());
     assignmentRows = plan.assignmentRows().slice(0, numRows).toIntArray();
-    rows = new float[numRows * MODEL.hiddenSize];
+    rows = new float[numRows * MODEL.hiddenSize()];
     for (int i = 0; i < rows.length; i++) rows[i] = random.nextFloat() - 0.5f;
-    sums = new float[numTokens * MODEL.hiddenSize];
-    expertOutput = backend.of(rows, numRows, MODEL.hiddenSize);
-    output = backend.f32(numTokens, MODEL.hiddenSize);
+    sums = new float[numTokens * MODEL.hiddenSize()];
+    expertOutput = backend.of(rows, numRows, MODEL.hiddenSize());
+    output = backend.f32(numTokens, MODEL.hiddenSize());
     combine();
     baselineLoop();
     float[] computed = output.toFloatArray();
@@ -90,11 +91,11 @@ public class MoeCombineBenchmark extends BackendBenchmark {
   @Benchmark
   public float[] baselineLoop() {
     for (int t = 0; t < numTokens; t++) {
-      int begin = t * MODEL.hiddenSize;
-      for (int i = 0; i < MODEL.hiddenSize; i++) sums[begin + i] = 0;
-      for (int p = t * MODEL.topK; p < (t + 1) * MODEL.topK; p++) {
-        int row = assignmentRows[p] * MODEL.hiddenSize;
-        for (int i = 0; i < MODEL.hiddenSize; i++) sums[begin + i] += weights[p] * rows[row + i];
+      int begin = t * MODEL.hiddenSize();
+      for (int i = 0; i < MODEL.hiddenSize(); i++) sums[begin + i] = 0;
+      for (int p = t * MODEL.topK(); p < (t + 1) * MODEL.topK(); p++) {
+        int row = assignmentRows[p] * MODEL.hiddenSize();
+        for (int i = 0; i < MODEL.hiddenSize(); i++) sums[begin + i] += weights[p] * rows[row + i];
       }
     }
     return sums;

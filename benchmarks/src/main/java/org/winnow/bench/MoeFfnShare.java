@@ -6,11 +6,13 @@ import java.util.Arrays;
 import java.util.Locale;
 import java.util.Random;
 import org.winnow.DType;
-import org.winnow.Tensor;
-import org.winnow.TensorMemory;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
-import org.winnow.cpu.Probe;
+import org.winnow.workload.LimitProbe;
+import org.winnow.workload.Limits;
+import org.winnow.workload.MoeFfnWorkload;
+import org.winnow.workload.MoeShape;
+import org.winnow.workload.WeightPool;
 
 /**
  * The feed-forward block of MoE layers as a share of this machine's limits: max(weight bytes / DRAM
@@ -23,20 +25,22 @@ import org.winnow.cpu.Probe;
  * the block's limit), both in f32, one right after the other.
  */
 public final class MoeFfnShare {
-  private static final long PROBE_BYTES = 64L << 20;
+  private static final long PROBED_BYTES = 1L << 30;
+  private static final long BYTES_PER_READING = 64L << 20;
   private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
   private final DType dtype;
   private final CpuBackend backend;
   private final int numRuns;
-  private final Tensor pool;
-  private long probed;
+  private final WeightPool pool;
+  private final LimitProbe probe;
 
   private MoeFfnShare(DType dtype, int numThreads, int numRuns) {
     this.dtype = dtype;
     this.backend = new CpuBackend(InstructionSet.best(), numThreads);
     this.numRuns = numRuns;
-    this.pool = MoeFfn.pool(TensorMemory.host(), dtype);
+    this.pool = new WeightPool(backend.memory(), dtype, WeightPool.BEYOND_CACHES);
+    this.probe = new LimitProbe(backend, PROBED_BYTES, BYTES_PER_READING);
   }
 
   public static void main(String[] args) {
@@ -66,13 +70,14 @@ public final class MoeFfnShare {
         dense ? "gain" : "GB/s");
     for (int numTokens : tokens) {
       double logarithms = 0;
-      for (MoeShape shape : MoeShape.values())
+      for (MoeShape shape : MoeShape.judged())
         logarithms +=
             Math.log(dense ? share.measureGain(shape, numTokens) : share.measure(shape, numTokens));
       System.out.printf(
           "%-18s %6s %10s %6.1f%%%n",
-          "geometric mean", numTokens, "", 100 * Math.exp(logarithms / MoeShape.values().length));
+          "geometric mean", numTokens, "", 100 * Math.exp(logarithms / MoeShape.judged().length));
     }
+    share.probe.close();
     share.pool.close();
     share.backend.close();
   }
@@ -84,23 +89,18 @@ public final class MoeFfnShare {
     double operations = 0;
     double bytes = 0;
     for (int i = 0; i < numRuns; i++) {
-      try (MoeFfn ffn = new MoeFfn(shape, dtype, numTokens, pool, new Random(100 + i))) {
-        ffn.rotate();
-        ffn.run(backend); // touches the buffers, and the code that the first check needs
-        if (i == 0) ffn.assertSpotChecks(new Random(1), 32);
-        ffn.rotate();
-        Limits before = limits();
+      try (MoeFfnWorkload ffn =
+          new MoeFfnWorkload(backend, shape, pool, numTokens, new Random(100 + i))) {
+        ffn.run(); // touches the buffers, and the code that the first check needs
+        if (i == 0) ffn.check();
+        Limits before = probe.measure(1);
         long begin = now();
-        ffn.run(backend);
+        ffn.run();
         seconds[i] = 1e-9 * (now() - begin);
-        Limits after = limits();
-        shares[i] =
-            (before.seconds(ffn.weightBytes(), ffn.operations())
-                    + after.seconds(ffn.weightBytes(), ffn.operations()))
-                / 2
-                / seconds[i];
-        operations = ffn.operations();
-        bytes = ffn.weightBytes();
+        Limits limits = before.mean(probe.measure(1));
+        shares[i] = limits.share(ffn.work(), dtype, seconds[i]);
+        operations = ffn.work().operations();
+        bytes = ffn.work().bytes();
       }
     }
     Arrays.sort(shares);
@@ -108,7 +108,7 @@ public final class MoeFfnShare {
     double median = seconds[numRuns / 2];
     System.out.printf(
         "%-18s %6d %10.2f %6.1f%% %6.1f..%6.1f%% %9.0f %8.1f%n",
-        shape,
+        shape.model(),
         numTokens,
         1e3 * median,
         100 * shares[numRuns / 2],
@@ -128,24 +128,19 @@ public final class MoeFfnShare {
       dense.run();
       dense.assertSpotCheck();
       for (int i = 0; i < numRuns; i++) {
-        try (MoeFfn ffn = new MoeFfn(shape, dtype, numTokens, pool, new Random(100 + i))) {
-          ffn.rotate();
-          ffn.run(backend);
-          if (i == 0) ffn.assertSpotChecks(new Random(1), 32);
-          ffn.rotate();
-          Limits before = limits();
+        try (MoeFfnWorkload ffn =
+            new MoeFfnWorkload(backend, shape, pool, numTokens, new Random(100 + i))) {
+          ffn.run();
+          if (i == 0) ffn.check();
+          Limits before = probe.measure(1);
           long begin = now();
-          ffn.run(backend);
+          ffn.run();
           long between = now();
           dense.run();
           sparseSeconds[i] = 1e-9 * (between - begin);
           denseSeconds[i] = 1e-9 * (now() - between);
-          Limits after = limits();
-          double possible =
-              (before.seconds(dense.weightBytes(), dense.operations())
-                      + after.seconds(dense.weightBytes(), dense.operations()))
-                  / (before.seconds(ffn.weightBytes(), ffn.operations())
-                      + after.seconds(ffn.weightBytes(), ffn.operations()));
+          Limits limits = before.mean(probe.measure(1));
+          double possible = limits.seconds(dense.work(), dtype) / limits.seconds(ffn.work(), dtype);
           shares[i] = denseSeconds[i] / sparseSeconds[i] / possible;
         }
       }
@@ -156,7 +151,7 @@ public final class MoeFfnShare {
     double median = sparseSeconds[numRuns / 2];
     System.out.printf(
         "%-18s %6d %10.2f %6.0f%% %6.0f..%6.0f%% %9.1f %7.1fx%n",
-        shape,
+        shape.model(),
         numTokens,
         1e3 * median,
         100 * shares[numRuns / 2],
@@ -165,25 +160,6 @@ public final class MoeFfnShare {
         1e3 * denseSeconds[numRuns / 2],
         denseSeconds[numRuns / 2] / median);
     return shares[numRuns / 2];
-  }
-
-  /** Of the machine at one moment. */
-  private record Limits(double bytesPerSecond, double operationsPerSecond) {
-    double seconds(double bytes, double operations) {
-      return Math.max(bytes / bytesPerSecond, operations / operationsPerSecond);
-    }
-  }
-
-  private Limits limits() {
-    double peak =
-        dtype == DType.F32
-            ? Probe.f32OperationsPerSecond(backend)
-            : Probe.bf16OperationsPerSecond(backend);
-    long elements = PROBE_BYTES / dtype.sizeBytes();
-    if (probed + elements > pool.size()) probed = 0;
-    double bandwidth = Probe.readBytesPerSecond(backend, pool.slice(probed, probed + elements));
-    probed += elements;
-    return new Limits(bandwidth, peak);
   }
 
   private long now() {

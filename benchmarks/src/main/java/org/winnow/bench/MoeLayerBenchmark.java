@@ -1,6 +1,5 @@
 package org.winnow.bench;
 
-import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -16,14 +15,14 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.moe.MoeLayer;
-import org.winnow.moe.MoeLayerProblem;
-import org.winnow.op.TopKRouter;
+import org.winnow.workload.MoeBlockWorkload;
+import org.winnow.workload.MoeShape;
+import org.winnow.workload.WeightPool;
 
 /**
  * A whole MoE layer, router to combine, bf16, all experts in memory, against the same kernels
  * computing every expert for every token. Tokens are random, so that 32 of them reach nearly all
- * experts.
+ * experts. Runs take other tokens in turn, so that one token's experts come from memory.
  */
 @State(Scope.Benchmark)
 @BenchmarkMode(Mode.AverageTime)
@@ -38,50 +37,37 @@ public class MoeLayerBenchmark extends BackendBenchmark {
   @Param({"1", "32"})
   int numTokens;
 
-  private MoeLayerProblem problem;
-  private MoeLayer sparse;
-  private MoeLayer dense;
+  private WeightPool pool;
+  private MoeBlockWorkload sparse;
+  private MoeBlockWorkload dense;
 
   @Setup
   public void setup() {
     openBackend();
-    problem =
-        new MoeLayerProblem(
-            backend,
-            new Random(42),
-            numTokens,
-            model.numExperts,
-            model.topK,
-            model.hiddenSize,
-            model.intermediateSize,
-            DType.BF16,
-            DType.BF16);
-    sparse = problem.layer(problem.experts).build();
-    dense =
-        MoeLayer.builder(
-                problem.router, TopKRouter.softmax(model.numExperts).build(), problem.experts)
-            .build();
-    sparse();
-    problem.assertCorrect(0, numTokens);
+    pool = new WeightPool(backend.memory(), DType.BF16, WeightPool.BEYOND_CACHES);
+    sparse = new MoeBlockWorkload(backend, model, pool, numTokens);
+    dense = MoeBlockWorkload.dense(backend, model, pool, numTokens);
+    sparse.run();
+    sparse.check();
   }
 
   @TearDown
   public void tearDown() {
     dense.close();
     sparse.close();
-    problem.close();
+    pool.close();
     backend.close();
   }
 
   @Benchmark
   public Tensor sparse() {
-    sparse.forward(backend, problem.hidden, problem.output);
-    return arrived(problem.output);
+    sparse.run();
+    return arrived(sparse.output());
   }
 
   @Benchmark
   public Tensor baselineDense() {
-    dense.forward(backend, problem.hidden, problem.output);
-    return arrived(problem.output);
+    dense.run();
+    return arrived(dense.output());
   }
 }

@@ -15,6 +15,7 @@ import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 import org.winnow.Tensor;
+import org.winnow.workload.MoeShape;
 
 /**
  * An operation on the rows of a residual stream, [numTokens, 2880] f32 (the width of gpt-oss-20b),
@@ -28,7 +29,7 @@ import org.winnow.Tensor;
 @Measurement(iterations = 5, time = 1)
 @Fork(1)
 public abstract class RowsBenchmark extends BackendBenchmark {
-  static final int WIDTH = 2880;
+  static final int WIDTH = MoeShape.GPT_OSS_20B.hiddenSize();
 
   @Param({"1", "512"})
   int numTokens;

@@ -19,6 +19,7 @@ import org.openjdk.jmh.annotations.Warmup;
 import org.winnow.Tensor;
 import org.winnow.op.Routing;
 import org.winnow.op.TopKRouter;
+import org.winnow.workload.MoeShape;
 
 /**
  * Choosing 8 of 128 experts per token, from logits that are there, against softmax over all and a
@@ -57,19 +58,19 @@ public class TopKRouterBenchmark extends BackendBenchmark {
     routing = new Routing(backend.memory());
     router =
         switch (rule) {
-          case SOFTMAX -> TopKRouter.softmax(MODEL.topK).build();
+          case SOFTMAX -> TopKRouter.softmax(MODEL.topK()).build();
           case SOFTMAX_NOT_RENORMALISED ->
-              TopKRouter.softmax(MODEL.topK).renormalise(false).build();
+              TopKRouter.softmax(MODEL.topK()).renormalise(false).build();
           case SIGMOID_GROUPS ->
-              TopKRouter.sigmoid(MODEL.topK)
+              TopKRouter.sigmoid(MODEL.topK())
                   .groups(8, 4, TopKRouter.GroupScore.SUM_OF_TOP_TWO)
                   .build();
           case SPARSEMAX -> TopKRouter.sparsemax().build();
         };
     Random random = new Random(42);
-    values = new float[numTokens * MODEL.numExperts];
+    values = new float[numTokens * MODEL.numExperts()];
     for (int i = 0; i < values.length; i++) values[i] = (float) random.nextGaussian();
-    logits = backend.of(values, numTokens, MODEL.numExperts);
+    logits = backend.of(values, numTokens, MODEL.numExperts());
     route();
     if (rule == Rule.SOFTMAX) {
       int[][] sorted = baselineFullSort();
@@ -77,7 +78,7 @@ public class TopKRouterBenchmark extends BackendBenchmark {
         int[] chosen =
             routing
                 .expertIds()
-                .slice((long) t * MODEL.topK, (long) (t + 1) * MODEL.topK)
+                .slice((long) t * MODEL.topK(), (long) (t + 1) * MODEL.topK())
                 .toIntArray();
         if (!Arrays.equals(chosen, sorted[t]))
           throw new AssertionError("token " + t + ": " + Arrays.toString(chosen));
@@ -101,9 +102,9 @@ public class TopKRouterBenchmark extends BackendBenchmark {
 
   @Benchmark
   public int[][] baselineFullSort() {
-    int[][] chosen = new int[numTokens][MODEL.topK];
-    Integer[] ids = new Integer[MODEL.numExperts];
-    double[] p = new double[MODEL.numExperts];
+    int[][] chosen = new int[numTokens][MODEL.topK()];
+    Integer[] ids = new Integer[MODEL.numExperts()];
+    double[] p = new double[MODEL.numExperts()];
     for (int t = 0; t < numTokens; t++) {
       double sum = 0;
       for (int e = 0; e < ids.length; e++) {
@@ -113,7 +114,7 @@ public class TopKRouterBenchmark extends BackendBenchmark {
       }
       for (int e = 0; e < ids.length; e++) p[e] /= sum;
       Arrays.sort(ids, Comparator.comparingDouble(e -> -p[e]));
-      for (int slot = 0; slot < MODEL.topK; slot++) chosen[t][slot] = ids[slot];
+      for (int slot = 0; slot < MODEL.topK(); slot++) chosen[t][slot] = ids[slot];
     }
     return chosen;
   }

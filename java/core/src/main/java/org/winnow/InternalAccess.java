@@ -1,5 +1,6 @@
 package org.winnow;
 
+import java.nio.ByteBuffer;
 import org.winnow.internal.Internals;
 import org.winnow.internal.Kernels;
 import org.winnow.internal.RawMemory;
@@ -25,6 +26,11 @@ final class InternalAccess extends Internals {
   @Override
   protected long addressOf(Tensor tensor) {
     return tensor.openAddress("tensor");
+  }
+
+  @Override
+  protected ByteBuffer bytesOf(Tensor tensor) {
+    return tensor.bytes();
   }
 
   @Override

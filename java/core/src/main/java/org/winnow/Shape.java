@@ -13,7 +13,12 @@ final class Shape {
       if (extent < 0)
         throw new IllegalArgumentException(
             "shape must have no negative extent, found " + Arrays.toString(shape));
-      elements = Math.multiplyExact(elements, extent);
+      try {
+        elements = Math.multiplyExact(elements, extent);
+      } catch (ArithmeticException e) {
+        throw new IllegalArgumentException(
+            "shape must hold less than 2^63 elements, found " + Arrays.toString(shape));
+      }
     }
     return elements;
   }

@@ -1,11 +1,15 @@
 package org.winnow;
 
+import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.Arrays;
+import java.util.Objects;
 import java.util.function.Consumer;
 import org.bytedeco.javacpp.Pointer;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.NativeLoader;
+import org.winnow.internal.RawMemory;
 
 /**
  * A dense row-major array outside the Java heap: its own memory, a part of another tensor, or
@@ -30,6 +34,8 @@ public final class Tensor implements AutoCloseable {
   private final Tensor parent; // whose memory this is a part of, or null
   private final Object keepAlive; // the caller's buffer, or null
   private final boolean owned;
+  private volatile ByteBuffer bytes; // what bytes() makes copies of, or null
+  private LentMemory lent; // of a tensor without parent, once it has given a buffer away
   private volatile boolean closed;
 
   private Tensor(
@@ -204,8 +210,13 @@ public final class Tensor implements AutoCloseable {
     return shape.length;
   }
 
+  /**
+   * The extent of a dimension, 0 being the outermost.
+   *
+   * @throws IndexOutOfBoundsException if there is no such dimension
+   */
   public long dim(int axis) {
-    return shape[axis];
+    return shape[Objects.checkIndex(axis, shape.length)];
   }
 
   public long[] shape() {
@@ -405,12 +416,46 @@ public final class Tensor implements AutoCloseable {
   }
 
   /**
-   * A view of the bytes, little-endian; it must not be used after {@link #close()}.
+   * A view of the bytes, little-endian. The memory stays until the tensor is closed and the buffer,
+   * and all made from it, can no longer be reached.
    *
    * @throws IllegalStateException if the tensor is closed, lies elsewhere than in the host's
    *     memory, or has 2 GiB or more: slice it
    */
   public ByteBuffer asByteBuffer() {
+    requireBuffer();
+    Tensor root = root();
+    synchronized (root) {
+      requireOpen("tensor");
+      if (root.lent == null) root.lent = root.lendable();
+      return root.lent.lend(TensorElements.buffer(address, sizeBytes()));
+    }
+  }
+
+  private Tensor root() {
+    Tensor root = this;
+    while (root.parent != null) root = root.parent;
+    return root;
+  }
+
+  private LentMemory lendable() {
+    RawMemory raw = memory.raw();
+    long begin = address;
+    long bytes = sizeBytes();
+    Object callers = keepAlive;
+    return new LentMemory(
+        owned ? () -> raw.free(begin, bytes) : () -> Reference.reachabilityFence(callers));
+  }
+
+  /** A view of the bytes for a native call, within which nobody frees them. */
+  ByteBuffer bytes() {
+    requireBuffer();
+    ByteBuffer made = bytes;
+    if (made == null) bytes = made = TensorElements.buffer(address, sizeBytes());
+    return made.duplicate().order(ByteOrder.LITTLE_ENDIAN);
+  }
+
+  private void requireBuffer() {
     requireOpen("tensor");
     if (!memory.isHost())
       throw new IllegalStateException(
@@ -418,11 +463,11 @@ public final class Tensor implements AutoCloseable {
     if (!TensorElements.fitsBuffer(this))
       throw new IllegalStateException(
           "tensor must have less than 2 GiB for a buffer, found " + sizeBytes() + " bytes");
-    return TensorElements.buffer(address, sizeBytes());
   }
 
   /**
-   * Frees the memory that this owns, after operations that are running. May be called twice.
+   * Frees the memory that this owns, after operations that are running; where {@link
+   * #asByteBuffer} has given buffers away, when the last of them is gone. May be called twice.
    *
    * @throws IllegalStateException if called from inside an operation or a step that is being
    *     captured; the tensor stays open then
@@ -439,9 +484,9 @@ public final class Tensor implements AutoCloseable {
       return;
     }
     NativeCall.awaitRunning(); // the caller may free wrapped memory as soon as we return
-    if (!owned) return;
     try {
-      memory.raw().free(address, sizeBytes());
+      if (lent != null) lent.close();
+      else if (owned) memory.raw().free(address, sizeBytes());
     } catch (RuntimeException | Error e) {
       closed = false; // it is still there
       throw e;

@@ -230,7 +230,7 @@ final class TensorElements {
   private static void access(Tensor tensor, Consumer<ByteBuffer> action) {
     NativeCall call = NativeCall.enter();
     try {
-      action.accept(buffer(tensor.openAddress("tensor"), tensor.sizeBytes()));
+      action.accept(tensor.bytes());
     } finally {
       call.exit();
       Reference.reachabilityFence(tensor);

@@ -55,6 +55,18 @@ public abstract class BackendsUnderTest {
   /** Whether tests take the sizes of the large tier. */
   protected abstract boolean isLargeTier();
 
+  /** The runs of every contract test class, in this order; a test's report numbers them from 1. */
+  protected List<String> runs() {
+    return List.of("once");
+  }
+
+  /** Called before each of {@link #runs}. */
+  protected void begin(String run) {}
+
+  static BackendsUnderTest provided() {
+    return PROVIDED;
+  }
+
   public static Variant standard() {
     return PROVIDED.standardVariant();
   }

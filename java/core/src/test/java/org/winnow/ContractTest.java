@@ -4,13 +4,18 @@ import java.lang.annotation.ElementType;
 import java.lang.annotation.Retention;
 import java.lang.annotation.RetentionPolicy;
 import java.lang.annotation.Target;
+import org.junit.jupiter.api.ClassTemplate;
 import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.extension.ExtendWith;
 
 /**
  * A test of what every backend promises: it names none, takes {@link BackendsUnderTest} and
- * allocates in their memory. A backend's module runs all classes of this tag.
+ * allocates in their memory. A backend's module runs all classes of this tag, each as often as
+ * {@link BackendsUnderTest#runs} says.
  */
 @Target(ElementType.TYPE)
 @Retention(RetentionPolicy.RUNTIME)
 @Tag("contract")
+@ClassTemplate
+@ExtendWith(ContractRuns.class)
 public @interface ContractTest {}

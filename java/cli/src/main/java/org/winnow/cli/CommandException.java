@@ -1,6 +1,9 @@
 package org.winnow.cli;
 
-/** Ends a command with one line and an exit code, where no exception of the library says it. */
+/**
+ * Ends a command with a one-line message and an exit code, for errors that are not exceptions of
+ * the library.
+ */
 final class CommandException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 

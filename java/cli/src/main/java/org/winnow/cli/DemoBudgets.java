@@ -1,7 +1,11 @@
 package org.winnow.cli;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import org.winnow.memory.ExpertCounters;
 import org.winnow.models.ExpertBudget;
 import org.winnow.models.GenerateOptions;
 import org.winnow.models.GenerationResult;
@@ -47,19 +51,21 @@ final class DemoBudgets {
     try (Progress progress = new Progress(terminal, "every budget", "runs", 10L * WAYS)) {
       for (int tenth = 1; tenth <= 10; tenth++) {
         int equal = 0;
-        Run shown = null;
+        List<Run> runs = new ArrayList<>();
         for (int way = 0; way < WAYS; way++) {
           Run run = run(options(tenth, way));
           if (run.equals(reference)) equal++;
-          if (way == 0) shown = run;
+          runs.add(run);
           progress.update((tenth - 1L) * WAYS + way + 1);
         }
         allEqual &= equal == WAYS;
+        Run shown = runs.get(0);
+        ExpertCounters experts = Objects.requireNonNull(shown.result.experts());
         table.row(
             tenth + "0 %",
-            Units.bytes(shown.result.experts().demandBytesRead()),
-            Units.percent(shown.result.experts().hitRate()),
-            Units.bytes(shown.result.experts().peakResidentBytes()),
+            Units.bytes(experts.demandBytesRead()),
+            Units.percent(experts.hitRate()),
+            Units.bytes(experts.peakResidentBytes()),
             Units.threeDigits(shown.result.decodeTokensPerSecond()),
             equal + " of " + WAYS);
       }

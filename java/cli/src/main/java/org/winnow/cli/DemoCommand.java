@@ -5,6 +5,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.winnow.models.ExpertBudget;
 import org.winnow.models.FinishReason;
 import org.winnow.models.GenerateOptions;
@@ -42,7 +44,7 @@ final class DemoCommand extends Subcommand {
       names = "--model",
       paramLabel = "PATH",
       description = "folder of a checkpoint; default: models/kjv-moe beside the launcher")
-  private Path model;
+  private @Nullable Path model;
 
   @Option(
       names = "--prompt",
@@ -143,7 +145,7 @@ final class DemoCommand extends Subcommand {
   }
 
   private void introduce(Terminal terminal, Path path, LanguageModel opened) {
-    var experts = opened.config().experts();
+    ModelConfig.Experts experts = Objects.requireNonNull(opened.config().experts());
     terminal
         .out()
         .println(

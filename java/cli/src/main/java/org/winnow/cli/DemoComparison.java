@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.function.Function;
 import org.winnow.models.ExpertBudget;
 import org.winnow.models.ModelConfig;
@@ -84,8 +85,9 @@ final class DemoComparison {
         "tokens/s, best of " + TIMED_RUNS,
         columns,
         side -> Units.threeDigits(bestRate(side)));
-    int topK = config.experts().topK();
-    int numExperts = config.experts().numExperts();
+    ModelConfig.Experts experts = Objects.requireNonNull(config.experts());
+    int topK = experts.topK();
+    int numExperts = experts.numExperts();
     add(
         table,
         "experts computed, per token and layer",
@@ -141,8 +143,9 @@ final class DemoComparison {
 
   /** Multiplications and additions of so many experts in every layer that has some. */
   private long operations(int numExperts) {
-    long layers = config.experts().sparseLayers().stream().filter(sparse -> sparse).count();
-    return 2 * layers * numExperts * 3 * config.hiddenSize() * config.experts().intermediateSize();
+    ModelConfig.Experts experts = Objects.requireNonNull(config.experts());
+    long layers = experts.sparseLayers().stream().filter(sparse -> sparse).count();
+    return 2 * layers * numExperts * 3 * config.hiddenSize() * experts.intermediateSize();
   }
 
   private double bestRate(int side) {

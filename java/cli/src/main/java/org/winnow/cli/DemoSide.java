@@ -94,6 +94,7 @@ final class DemoSide implements AutoCloseable {
         }
       }
     }
+    if (logits == null) throw new IOException("no field logits from the demo's worker");
     return new Answer(
         tokens, logits, tokensPerSecond, bytesRead, peakResidentBytes, hitRate, peakMemoryBytes);
   }

@@ -8,6 +8,7 @@ import java.io.InputStreamReader;
 import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Objects;
 import java.util.stream.IntStream;
 import org.winnow.memory.ExpertCounters;
 import org.winnow.models.GenerateOptions;
@@ -63,7 +64,8 @@ final class DemoWorker extends Subcommand {
       throws IOException {
     int[] all =
         IntStream.concat(IntStream.of(promptIds.values()), IntStream.of(result.ids())).toArray();
-    ExpertCounters experts = result.experts(); // before the logits are computed once more
+    // Before the logits are computed again, which counts too.
+    ExpertCounters experts = Objects.requireNonNull(result.experts());
     StringWriter line = new StringWriter();
     try (JsonGenerator json = new JsonFactory().createGenerator(line)) {
       json.writeStartObject();

@@ -11,8 +11,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.BackendProvider;
 import org.winnow.cpu.InstructionSet;
@@ -20,7 +22,7 @@ import org.winnow.cpu.NativeLibrary;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Parameters;
 
-/** {@code winnow doctor}: what this machine has of what Winnow uses. */
+/** {@code winnow doctor}: shows which of the things that Winnow uses this machine has. */
 @Command(
     name = "doctor",
     description =
@@ -31,7 +33,7 @@ final class DoctorCommand extends Subcommand {
       arity = "0..1",
       paramLabel = "PATH",
       defaultValue = ".",
-      description = "where models lie: its file system is looked at too (default: .)")
+      description = "folder of models, whose file system is examined (default: .)")
   private Path path;
 
   @Override
@@ -99,7 +101,7 @@ final class DoctorCommand extends Subcommand {
     return total == null || available == null
         ? "unknown"
         : Units.bytes(kibibytes(total))
-            + " in all, "
+            + " in total, "
             + Units.bytes(kibibytes(available))
             + " available";
   }
@@ -114,13 +116,18 @@ final class DoctorCommand extends Subcommand {
     String chosen = setting.substring(setting.indexOf('[') + 1, setting.indexOf(']'));
     return chosen.equals("never")
         ? "never: streaming experts from memory is slower without them"
-        : chosen + (chosen.equals("madvise") ? ", which is asked for" : "");
+        : chosen + (chosen.equals("madvise") ? ", which Winnow requests" : "");
   }
 
-  /** Opens a file of that directory, or a new one, past the page cache. */
+  /**
+   * Tests whether a file in the directory can be opened without the page cache. Creates one if
+   * there is none.
+   */
   private static String directReads(Path path) throws IOException {
-    Path directory =
-        (Files.isDirectory(path) ? path : path.toAbsolutePath().getParent()).toRealPath();
+    Path absolute = path.toAbsolutePath();
+    Path folder =
+        Files.isDirectory(absolute) ? absolute : Objects.requireNonNull(absolute.getParent());
+    Path directory = folder.toRealPath();
     Path file = anyFile(directory);
     boolean created = file == null;
     try {
@@ -138,7 +145,7 @@ final class DoctorCommand extends Subcommand {
     }
   }
 
-  private static Path anyFile(Path directory) throws IOException {
+  private static @Nullable Path anyFile(Path directory) throws IOException {
     try (Stream<Path> files = Files.list(directory)) {
       return files
           .filter(entry -> Files.isRegularFile(entry) && Files.isReadable(entry))
@@ -174,19 +181,19 @@ final class DoctorCommand extends Subcommand {
     return "the jar org.winnow:winnow-cuda is not on the class path";
   }
 
-  /** The first line of the file that begins like this. */
-  private static String field(String file, String name) {
+  /** The first line of a file that begins with {@code name}, or null. */
+  private static @Nullable String field(String file, String name) {
     String text = read(file);
     return text == null
         ? null
         : text.lines().filter(line -> line.startsWith(name)).findFirst().orElse(null);
   }
 
-  private static String read(String file) {
+  private static @Nullable String read(String file) {
     try {
       return Files.readString(Path.of(file)).strip();
     } catch (IOException e) {
-      return null; // not every kernel has every file; the reader says "unknown"
+      return null; // not every kernel has every file; the caller prints "unknown"
     }
   }
 }

@@ -10,8 +10,9 @@ import org.winnow.BackendUnavailableException;
 import org.winnow.BudgetException;
 import org.winnow.ContextLengthException;
 import org.winnow.WinnowException;
+import org.winnow.workload.WrongResultException;
 
-/** What the command tells the shell. The list that {@code --help} prints is {@link #list}. */
+/** The exit codes of the command. {@code --help} prints {@link #list}. */
 final class ExitCode {
   static final int DONE = 0;
   static final int CHECK_FAILED = 1;
@@ -28,26 +29,26 @@ final class ExitCode {
     CHECK_FAILED + ":a check failed: results differ (verify, bench, demo)",
     USAGE + ":wrong usage",
     BAD_INPUT
-        + ":bad input: a file is missing, damaged, or in a format that is not computed;"
+        + ":bad input: a file is missing, damaged, or in a format that is not supported;"
         + " or output cannot be written",
     TOO_SMALL + ":a budget, the context or the memory is too small",
-    MISSING
-        + ":something that is needed is not installed: natives, a tokenizer, a tool for building",
+    MISSING + ":a requirement is not installed: natives, a tokenizer, a tool for building",
     INTERNAL + ":a defect of Winnow; --verbose shows where",
     CANCELLED + ":cancelled by Ctrl-C; generate prints what was done until then",
-    BROKEN_PIPE + ":the reader of the output has gone",
+    BROKEN_PIPE + ":the reader of the output has exited",
   };
 
   private ExitCode() {}
 
-  /** Codes and meanings as picocli takes them. */
+  /** Codes and meanings in the form that picocli expects. */
   static String[] list() {
     return LIST.clone();
   }
 
-  /** The code for a command that ended with this. */
+  /** The exit code for a command that failed with this exception. */
   static int of(Throwable failure) {
     if (failure instanceof CommandException) return ((CommandException) failure).exitCode();
+    if (failure instanceof WrongResultException) return CHECK_FAILED;
     boolean tooSmall =
         failure instanceof BudgetException
             || failure instanceof ContextLengthException
@@ -59,22 +60,20 @@ final class ExitCode {
     return INTERNAL;
   }
 
-  /** One line, without the name of this program. */
+  /** A one-line message, without the name of this program. */
   static String message(Throwable failure) {
     String message = failure.getMessage();
     if (failure instanceof FileSystemException e) return e.getFile() + ": " + reason(e);
     if (failure instanceof OutOfMemoryError) return "out of memory: " + message;
-    boolean explained =
-        message != null
-            && (failure instanceof CommandException
-                || failure instanceof WinnowException
-                || failure instanceof LinkageError);
-    return explained
-        ? message.replaceAll("\\s*\\R\\s*", " ")
-        : failure.toString().replaceAll("\\s*\\R\\s*", " ");
+    boolean explains =
+        failure instanceof CommandException
+            || failure instanceof WinnowException
+            || failure instanceof LinkageError;
+    String text = explains && message != null ? message : failure.toString();
+    return text.replaceAll("\\s*\\R\\s*", " ");
   }
 
-  /** Why a file cannot be read or written, in words, without its name. */
+  /** Why a file cannot be read or written, without the name of the file. */
   static String reason(IOException failure) {
     if (failure instanceof NoSuchFileException) return "no such file or directory";
     if (failure instanceof AccessDeniedException) return "permission denied";
@@ -85,7 +84,7 @@ final class ExitCode {
         : failure.toString();
   }
 
-  /** Where output cannot be written. */
+  /** The exception for output that cannot be written. */
   static CommandException cannotBeWritten(Path file, IOException failure) {
     return new CommandException(BAD_INPUT, file + ": cannot be written: " + reason(failure));
   }

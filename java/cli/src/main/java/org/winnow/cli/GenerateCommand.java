@@ -1,23 +1,28 @@
 package org.winnow.cli;
 
 import java.nio.file.Path;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.winnow.ContextLengthException;
 import org.winnow.models.FinishReason;
 import org.winnow.models.GenerateOptions;
 import org.winnow.models.GenerationResult;
 import org.winnow.models.LanguageModel;
 import org.winnow.models.LoadOptions;
+import org.winnow.models.Tokenizer;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** {@code winnow generate}: text after a prompt, as it is made; then what it took. */
+/**
+ * {@code winnow generate}: prints the continuation of a prompt as it is generated, then its cost.
+ */
 @Command(
     name = "generate",
     description = {
-      "Generates text after a prompt and prints it as it is made; then, on standard error, what it took.",
+      "Continues a prompt and prints the text as it is generated; then, on standard error, time and memory.",
       "Reads an expert when a token first needs it and keeps as many as the budget holds."
     },
     footer = {
@@ -38,23 +43,23 @@ final class GenerateCommand extends Subcommand {
         names = "--prompt",
         paramLabel = "TEXT",
         required = true,
-        description = "text to go on from")
-    private String text;
+        description = "text to continue")
+    private @Nullable String text;
 
     @Option(
         names = "--prompt-ids",
         paramLabel = "ID,...",
         required = true,
         converter = TokenIds.Converter.class,
-        description = "the same as token ids")
-    private TokenIds ids;
+        description = "the prompt as token ids")
+    private @Nullable TokenIds ids;
   }
 
   @Option(
       names = "--max-tokens",
       paramLabel = "N",
       defaultValue = "128",
-      description = "new tokens at most; default: ${DEFAULT-VALUE}")
+      description = "largest number of new tokens; default: ${DEFAULT-VALUE}")
   private int maxTokens;
 
   @Option(
@@ -62,14 +67,14 @@ final class GenerateCommand extends Subcommand {
       paramLabel = "T",
       defaultValue = "0.8",
       description =
-          "0 takes the most probable token, 1 draws as the model says; default: ${DEFAULT-VALUE}")
+          "0 chooses the most probable token, 1 samples with the model's probabilities; default: ${DEFAULT-VALUE}")
   private double temperature;
 
   @Option(
       names = "--top-k",
       paramLabel = "K",
       defaultValue = "0",
-      description = "draw among the K most probable tokens; default: all")
+      description = "sample among the K most probable tokens; default: all")
   private int topK;
 
   @Option(
@@ -77,7 +82,7 @@ final class GenerateCommand extends Subcommand {
       paramLabel = "P",
       defaultValue = "1",
       description =
-          "draw among the fewest tokens with this much probability in all; default: ${DEFAULT-VALUE}")
+          "sample among the fewest tokens whose probabilities sum to at least P; default: ${DEFAULT-VALUE}")
   private double topP;
 
   @Option(
@@ -85,22 +90,21 @@ final class GenerateCommand extends Subcommand {
       paramLabel = "S",
       defaultValue = "0",
       description =
-          "the same seed gives the same text, whatever budget, policy and threads; default: ${DEFAULT-VALUE}")
+          "the same seed gives the same text for every budget, policy and number of threads; default: ${DEFAULT-VALUE}")
   private long seed;
 
   @Mixin private ModelOptions modelOptions;
 
   @Option(
       names = "--print-ids",
-      description =
-          "print token ids in place of text; always so for a checkpoint without tokenizer")
+      description = "print token ids instead of text; always on for a checkpoint without tokenizer")
   private boolean printIds;
 
   @Option(
       names = "--stats",
       paramLabel = "FILE",
-      description = "write what it took into this file, as JSON")
-  private Path stats;
+      description = "write the result, time and memory to this file, as JSON")
+  private @Nullable Path stats;
 
   @Override
   int run(Terminal terminal) throws Exception {
@@ -108,7 +112,7 @@ final class GenerateCommand extends Subcommand {
     try {
       options = new GenerateOptions(maxTokens, temperature, topK, topP, seed, null, null);
     } catch (IllegalArgumentException e) {
-      throw wrongUsage(ModelOptions.asOption(e.getMessage()));
+      throw wrongUsage(ModelOptions.asOption(e));
     }
     LoadOptions loadOptions = modelOptions.loadOptions();
     try (JsonFile json = stats == null ? null : JsonFile.create(stats);
@@ -161,10 +165,11 @@ final class GenerateCommand extends Subcommand {
       }
       return prompt.ids.values();
     }
-    if (model.tokenizer() == null)
+    Tokenizer tokenizer = model.tokenizer();
+    if (tokenizer == null)
       throw new CommandException(
           ExitCode.MISSING, path + ": has no tokenizer.json: use --prompt-ids");
-    int[] ids = model.tokenizer().encode(prompt.text, true);
+    int[] ids = tokenizer.encode(Objects.requireNonNull(prompt.text), true);
     if (ids.length == 0) throw wrongUsage("--prompt must not be empty");
     return ids;
   }

@@ -5,12 +5,13 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 import org.winnow.memory.ExpertCounters;
 import org.winnow.models.GenerateOptions;
 import org.winnow.models.GenerationResult;
 import org.winnow.models.LanguageModel;
 
-/** What a generation took, as a table for people and as JSON. */
+/** The cost of a generation in time, memory and reads, as a table for people and as JSON. */
 final class GenerationSummary {
   private final Path path;
   private final LanguageModel model;
@@ -18,7 +19,7 @@ final class GenerationSummary {
   private final int[] prompt;
   private final GenerateOptions options;
   private final GenerationResult result;
-  private final ExpertCounters experts; // null for a dense model
+  private final @Nullable ExpertCounters experts; // null for a dense model
   private final long peakMemoryBytes = ProcessMemory.peakBytes();
 
   GenerationSummary(
@@ -43,7 +44,7 @@ final class GenerationSummary {
         "prompt",
         tokens(result.promptTokens())
             + (result.cancelledInPrompt()
-                ? ", not read to its end"
+                ? ", cancelled before its end"
                 : " in "
                     + Units.duration(result.prefillNanos())
                     + rate(result.prefillTokensPerSecond())));
@@ -59,7 +60,7 @@ final class GenerationSummary {
       facts.row(
           "experts",
           Units.bytes(model.expertBytes())
-              + " in all; budget "
+              + " in total; budget "
               + Units.bytes(model.expertBudgetBytes())
               + " ("
               + modelOptions.describe()
@@ -104,7 +105,7 @@ final class GenerationSummary {
   private String ending() {
     return switch (result.finishReason()) {
       case STOP -> "ended by a stop token";
-      case LENGTH -> "as many as asked for";
+      case LENGTH -> "--max-tokens reached";
       case CANCELLED -> "cancelled";
     };
   }
@@ -125,7 +126,7 @@ final class GenerationSummary {
     json.writeNumberField("decode_tokens_per_second", result.decodeTokensPerSecond());
     json.writeNumberField("other_weight_bytes", model.residentWeightBytes());
     json.writeNumberField("peak_memory_bytes", peakMemoryBytes);
-    if (experts != null) writeExperts(json);
+    if (experts != null) writeExperts(json, experts);
     json.writeEndObject();
   }
 
@@ -141,7 +142,7 @@ final class GenerationSummary {
     json.writeEndObject();
   }
 
-  private void writeExperts(JsonGenerator json) throws IOException {
+  private void writeExperts(JsonGenerator json, ExpertCounters experts) throws IOException {
     json.writeObjectFieldStart("experts");
     json.writeNumberField("expert_bytes", model.expertBytes());
     json.writeNumberField("budget_bytes", model.expertBudgetBytes());

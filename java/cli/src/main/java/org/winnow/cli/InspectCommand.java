@@ -13,13 +13,16 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** {@code winnow inspect}: what a checkpoint is and what it needs, from its headers alone. */
+/**
+ * {@code winnow inspect}: describes a checkpoint and the memory that it needs, from its headers
+ * alone.
+ */
 @Command(
     name = "inspect",
     description = {
-      "Tells what a checkpoint is: dense or a mixture of experts and why, its parameters in all and"
-          + " per token, and how much memory which share of its experts needs on the CPU.",
-      "Reads headers only, so the size of the weights does not matter."
+      "Describes a checkpoint: whether it is a mixture of experts and why, its parameters in total"
+          + " and per token, and the memory that shares of its experts need on the CPU.",
+      "Reads headers only, so the time does not depend on the size of the weights."
     },
     footer = {
       "",
@@ -91,7 +94,9 @@ final class InspectCommand extends Subcommand {
     report
         .bytesPerToken()
         .ifPresent(
-            bytes -> facts.row("  per token", Units.bytes(bytes) + " read if nothing is kept"));
+            bytes ->
+                facts.row(
+                    "  per token", Units.bytes(bytes) + " read if nothing is kept in memory"));
     if (config != null) facts.row("context", Units.count(config.contextLength()) + " tokens");
     for (String line : layers(report))
       facts.row(line.startsWith(" ") ? "" : "layers", line.strip());
@@ -126,12 +131,12 @@ final class InspectCommand extends Subcommand {
       names.add(
           format.name()
               + (report.formats().size() > 1 ? " " + Units.bytes(format.sizeBytes()) : "")
-              + (format.computed() ? "" : " (not computed yet)"));
+              + (format.computed() ? "" : " (not supported yet)"));
     }
     return String.join(", ", names);
   }
 
-  /** Runs of equal layers, one line each. */
+  /** One line for each run of equal layers. */
   private static List<String> layers(ModelReport report) {
     List<String> lines = new ArrayList<>();
     List<ModelReport.Layer> layers = report.layers();

@@ -5,11 +5,12 @@ import java.util.concurrent.TimeUnit;
 import org.winnow.models.Cancellation;
 
 /**
- * Turns Ctrl-C (or another request to end the process) into a {@link Cancellation} and leaves the
- * command the time for its last words.
+ * Turns Ctrl-C (or another request to end the process) into a {@link Cancellation} and gives the
+ * command time for its last output.
  */
 final class Interruption implements AutoCloseable {
-  private static final long PATIENCE_SECONDS = 10; // a token of a large model on a slow disk
+  /** Enough for a token of a large model on a slow disk. */
+  private static final long PATIENCE_SECONDS = 10;
 
   private final Cancellation cancellation = new Cancellation();
   private final CountDownLatch finished = new CountDownLatch(1);
@@ -23,25 +24,25 @@ final class Interruption implements AutoCloseable {
     return cancellation;
   }
 
-  /** The JVM ends when this returns. */
+  /** The shutdown hook. The JVM exits when it returns. */
   private void cancelAndWait() {
     cancellation.cancel();
     try {
       finished.await(PATIENCE_SECONDS, TimeUnit.SECONDS);
     } catch (InterruptedException e) {
-      Thread.currentThread()
-          .interrupt(); // nobody interrupts a shutdown hook; if somebody does, the process may end
+      // Nothing interrupts a shutdown hook. If something does, the process may end.
+      Thread.currentThread().interrupt();
     }
   }
 
-  /** The command has said all it has to say. */
+  /** Tells the hook that the command has printed everything. */
   @Override
   public void close() {
     finished.countDown();
     try {
       Runtime.getRuntime().removeShutdownHook(hook);
     } catch (IllegalStateException e) {
-      // The process is ending and the hook is running: it returns now.
+      // The process is ending and the hook is running. It returns now.
     }
   }
 }

@@ -8,8 +8,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /**
- * A JSON file that is created before the work whose results it takes, so that a wrong path is not
- * found out at the end.
+ * A JSON file for the results of some work. It is created before the work, so that a wrong path
+ * fails at once and not at the end.
  */
 final class JsonFile implements AutoCloseable {
   private static final JsonFactory FACTORY = new JsonFactory();
@@ -37,7 +37,7 @@ final class JsonFile implements AutoCloseable {
     }
   }
 
-  /** Into that writer, which stays open. */
+  /** A generator for a writer. Closing the generator does not close the writer. */
   static JsonGenerator to(Writer writer) throws IOException {
     return FACTORY
         .createGenerator(writer)
@@ -45,7 +45,7 @@ final class JsonFile implements AutoCloseable {
         .useDefaultPrettyPrinter();
   }
 
-  /** All of it is in the file then. */
+  /** Writes the content and flushes it to the file. */
   void write(Content content) {
     try {
       content.write(generator);

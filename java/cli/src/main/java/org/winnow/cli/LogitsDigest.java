@@ -8,7 +8,10 @@ import org.winnow.Tensor;
 import org.winnow.models.ForwardListener;
 import org.winnow.models.LanguageModel;
 
-/** A fingerprint of every bit of every logit of a sequence: equal exactly if the logits are. */
+/**
+ * A hash of every bit of every logit of a sequence. It tells whether two runs computed the same
+ * logits.
+ */
 final class LogitsDigest implements ForwardListener {
   private final MessageDigest digest;
 
@@ -20,7 +23,7 @@ final class LogitsDigest implements ForwardListener {
     }
   }
 
-  /** Computes the sequence and takes the fingerprint of its logits at every position. */
+  /** Computes a sequence and hashes its logits at every position. */
   static String of(LanguageModel model, int[] ids) {
     LogitsDigest logits = new LogitsDigest();
     model.forward(ids, 0, logits);

@@ -9,8 +9,8 @@ import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 /**
- * The {@code winnow} command. A failure is one line on standard error; exit codes are those of
- * {@link ExitCode}.
+ * The {@code winnow} command. It reports a failure as one line on standard error, with an exit code
+ * of {@link ExitCode}.
  */
 @Command(
     name = "winnow",
@@ -40,7 +40,7 @@ public final class Main {
   @Option(
       names = "--verbose",
       scope = ScopeType.INHERIT,
-      description = "after an error, print where it happened",
+      description = "after an error, print its stack trace",
       order = 98)
   private boolean verbose;
 
@@ -63,7 +63,7 @@ public final class Main {
     System.exit(exitCode);
   }
 
-  /** The command and its subcommands, writing to that terminal. */
+  /** The command and its subcommands, which write to this terminal. */
   static CommandLine commandLine(Terminal terminal) {
     CommandLine commandLine = new CommandLine(new Main(terminal));
     describe(commandLine);
@@ -75,8 +75,8 @@ public final class Main {
   }
 
   /**
-   * What every command's help has in the same place: the standard options last, exit codes at the
-   * end.
+   * Makes the help of all commands alike: standard options after the command's own options, exit
+   * codes at the end.
    */
   private static void describe(CommandLine commandLine) {
     commandLine.getCommandSpec().mixinStandardHelpOptions(true);
@@ -93,7 +93,7 @@ public final class Main {
     return terminal;
   }
 
-  /** Prints the one line about a failure. */
+  /** Prints a failure as one line and returns its exit code. */
   int report(Throwable failure) {
     PrintWriter err = terminal.err();
     terminal.out().flush();
@@ -112,7 +112,7 @@ public final class Main {
     return ExitCode.USAGE;
   }
 
-  /** The version of the jar; a build directory has none. */
+  /** The version of the jar. Classes in a build directory have none. */
   static final class Version implements CommandLine.IVersionProvider {
     @Override
     public String[] getVersion() {

@@ -3,6 +3,7 @@ package org.winnow.cli;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Supplier;
@@ -19,7 +20,7 @@ import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
 
 /**
- * How to open a model: the options that every command that runs one has. None of them changes a
+ * The options of every command that runs a model. They say how to open it. None of them changes a
  * result.
  */
 final class ModelOptions {
@@ -51,7 +52,7 @@ final class ModelOptions {
       defaultValue = "100%",
       converter = BudgetConverter.class,
       description =
-          "memory for experts: a share of what they all take (25%%) or bytes"
+          "memory for experts: a share of what all experts need (25%%) or bytes"
               + " (2GiB, 512MiB, 1000000); default: ${DEFAULT-VALUE}")
   private ExpertBudget budget;
 
@@ -61,46 +62,45 @@ final class ModelOptions {
       defaultValue = "lfru",
       converter = PolicyConverter.class,
       description =
-          "which expert makes room: lru (least recently used), lfu (least often),"
-              + " lfru (both weighed); default: ${DEFAULT-VALUE}")
+          "which expert is evicted: lru (least recently used), lfu (least frequently used),"
+              + " lfru (both combined); default: ${DEFAULT-VALUE}")
   private Policy policy;
 
   @Option(
       names = "--backend",
       paramLabel = "NAME",
       defaultValue = "cpu",
-      description =
-          "where to compute, as winnow doctor lists them: cpu, cuda; default: ${DEFAULT-VALUE}")
+      description = "where to compute: cpu or cuda, see winnow doctor; default: ${DEFAULT-VALUE}")
   private String backend;
 
   @Option(
       names = "--threads",
       paramLabel = "N",
       defaultValue = "0",
-      description = "threads that compute, on the CPU; default: one per processor")
+      description = "threads of the CPU backend; default: one per processor")
   private int threads;
 
   @Option(
       names = "--read-ahead",
-      description = "guess the next layer's experts and read them while this layer computes")
+      description = "predict the next layer's experts and read them while this layer computes")
   private boolean readAhead;
 
   @Option(
       names = "--every-expert",
       description =
-          "compute all experts for every token, as a dense layer does: slower, the same result, for comparisons")
+          "compute all experts for every token, as a dense layer does; slower, with the same result, for comparisons")
   private boolean everyExpert;
 
   @Spec(Spec.Target.MIXEE)
   private CommandSpec command;
 
   /**
-   * For {@link org.winnow.models.LanguageModel#open}.
+   * The options for {@link org.winnow.models.LanguageModel#open}.
    *
    * @throws ParameterException naming the option that is out of range
    */
   LoadOptions loadOptions() {
-    Set<String> backends = new TreeSet<>(List.of("cpu", "cuda")); // also where a jar is left out
+    Set<String> backends = new TreeSet<>(List.of("cpu", "cuda")); // valid even if a jar is missing
     Backend.providers().forEach(provider -> backends.add(provider.name()));
     if (!backends.contains(backend))
       throw new ParameterException(
@@ -115,15 +115,16 @@ final class ModelOptions {
           .withBackendName(backend)
           .withThreads(threads);
     } catch (IllegalArgumentException e) {
-      throw new ParameterException(command.commandLine(), asOption(e.getMessage()));
+      throw new ParameterException(command.commandLine(), asOption(e));
     }
   }
 
   /**
-   * A message of the library's that begins with the name of a parameter, with that of the option in
-   * its place: {@code topK} is {@code --top-k}.
+   * The message of a library exception, with the parameter at its beginning replaced by the option
+   * of the command: {@code topK} by {@code --top-k}.
    */
-  static String asOption(String message) {
+  static String asOption(IllegalArgumentException failure) {
+    String message = Objects.requireNonNull(failure.getMessage());
     int end = message.indexOf(' ');
     String option = message.substring(0, end).replaceFirst("^num(?=[A-Z])", "");
     return "--"
@@ -131,7 +132,7 @@ final class ModelOptions {
         + message.substring(end);
   }
 
-  /** {@code "25 %, lfru, read-ahead"}. */
+  /** The options in words, such as {@code "25 %, lfru, read-ahead"}. */
   String describe() {
     return budget
         + ", "
@@ -148,7 +149,7 @@ final class ModelOptions {
     return readAhead;
   }
 
-  /** For picocli, which would list the constants in capitals. */
+  /** Parses a policy for picocli, whose own message would list the constants in capitals. */
   static final class PolicyConverter implements ITypeConverter<Policy> {
     @Override
     public Policy convert(String value) {
@@ -165,7 +166,7 @@ final class ModelOptions {
     }
   }
 
-  /** For picocli. */
+  /** Parses a budget for picocli. */
   static final class BudgetConverter implements ITypeConverter<ExpertBudget> {
     @Override
     public ExpertBudget convert(String value) {

@@ -6,8 +6,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 import org.winnow.models.LanguageModel;
 import org.winnow.models.Perplexity;
+import org.winnow.models.Tokenizer;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -18,7 +20,7 @@ import picocli.CommandLine.Parameters;
     name = "perplexity",
     description = {
       "Computes how well a checkpoint predicts a text: perplexity per token, and bits per byte.",
-      "Windows of CONTEXT tokens start every STRIDE tokens; each scores the tokens that no earlier one contained."
+      "Windows of CONTEXT tokens start every STRIDE tokens; each scores the tokens that no earlier window contained."
     },
     footer = {
       "",
@@ -32,20 +34,20 @@ final class PerplexityCommand extends Subcommand {
   @Parameters(
       index = "1",
       paramLabel = "TEXTFILE",
-      description = "UTF-8 text; special tokens written out in it count as such")
+      description = "UTF-8 text; special tokens that are written in it become their ids")
   private Path textFile;
 
   @Option(
       names = "--context",
       paramLabel = "N",
       description = "tokens per window; default: the model's context, at most 1024")
-  private Integer context;
+  private @Nullable Integer context;
 
   @Option(
       names = "--stride",
       paramLabel = "N",
-      description = "tokens from one window to the next; default: half the context")
-  private Integer stride;
+      description = "tokens between the starts of two windows; default: half the context")
+  private @Nullable Integer stride;
 
   @Mixin private ModelOptions modelOptions;
 
@@ -53,23 +55,19 @@ final class PerplexityCommand extends Subcommand {
   int run(Terminal terminal) throws IOException {
     String text = read(textFile);
     try (LanguageModel model = LanguageModel.open(path, modelOptions.loadOptions())) {
-      if (model.tokenizer() == null)
+      Tokenizer tokenizer = model.tokenizer();
+      if (tokenizer == null)
         throw new CommandException(ExitCode.MISSING, path + ": has no tokenizer.json");
       int window = context != null ? context : Math.min(1024, model.config().contextLength());
       int step = stride != null ? stride : window / 2;
       if (window < 2) throw wrongUsage("--context must be at least 2, found " + window);
       if (step < 1 || step >= window)
-        throw wrongUsage("--stride must lie between 1 and the context less one, found " + step);
-      int[] ids = model.tokenizer().encode(text, false);
+        throw wrongUsage("--stride must lie in [1, " + (window - 1) + "], found " + step);
+      int[] ids = tokenizer.encode(text, false);
       if (ids.length < 2)
         throw new CommandException(
             ExitCode.BAD_INPUT, textFile + ": expected at least 2 tokens, found " + ids.length);
-      long textBytes =
-          model
-              .tokenizer()
-              .decode(ids, true)
-              .getBytes(StandardCharsets.UTF_8)
-              .length; // without special tokens
+      long textBytes = tokenizer.decode(ids, true).getBytes(StandardCharsets.UTF_8).length;
       long begin = System.nanoTime();
       Perplexity perplexity;
       try (Progress progress = new Progress(terminal, "perplexity", "tokens", ids.length - 1)) {

@@ -4,13 +4,13 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** What the operating system says that this process took. */
+/** The memory of this process, as the operating system counts it. */
 final class ProcessMemory {
   private ProcessMemory() {}
 
   /**
-   * The most memory that was resident at a time, in bytes: {@code VmHWM} of {@code
-   * /proc/self/status}; -1 where there is no such file.
+   * The peak of resident memory in bytes: {@code VmHWM} in {@code /proc/self/status}; -1 if there
+   * is no such file.
    */
   static long peakBytes() {
     try {

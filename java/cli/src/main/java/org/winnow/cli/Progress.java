@@ -5,15 +5,17 @@ import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBarStyle;
+import org.jspecify.annotations.Nullable;
 
-/** How far long work has come: a bar on a terminal, else a line at every quarter. */
+/** Shows the progress of long work: a bar on a terminal, otherwise a line at every quarter. */
 final class Progress implements AutoCloseable {
-  private static final int WIDTH = 78; // of the bar with its text; narrower terminals are rare
+  /** Columns of the bar and its text; narrower terminals are rare. */
+  private static final int WIDTH = 78;
 
   private final String task;
   private final long total;
   private final PrintWriter err;
-  private final ProgressBar bar; // null where nobody watches
+  private final @Nullable ProgressBar bar; // null if standard error is not a terminal
   private long quarters;
 
   Progress(Terminal terminal, String task, String unit, long total) {
@@ -35,7 +37,7 @@ final class Progress implements AutoCloseable {
         .build();
   }
 
-  /** Work up to {@code done} of the total is done. */
+  /** Reports that {@code done} units of the total are complete. */
   void update(long done) {
     if (bar != null) {
       bar.stepTo(done);
@@ -55,7 +57,7 @@ final class Progress implements AutoCloseable {
     if (bar != null) bar.close();
   }
 
-  /** Draws over the line that it drew before. */
+  /** Overwrites the line that it printed before. */
   private record Line(PrintWriter err) implements ProgressBarConsumer {
     @Override
     public int getMaxRenderedLength() {

@@ -6,7 +6,9 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParentCommand;
 import picocli.CommandLine.Spec;
 
-/** What every command does with what it throws: a line on standard error and an exit code. */
+/**
+ * The base of all commands: turns an exception into one line on standard error and an exit code.
+ */
 abstract class Subcommand implements Callable<Integer> {
   @ParentCommand private Main main;
 
@@ -20,13 +22,13 @@ abstract class Subcommand implements Callable<Integer> {
     try {
       return run(main.terminal());
     } catch (ParameterException e) {
-      throw e; // picocli hands it to the reporter of wrong usage
+      throw e; // picocli passes it to the handler of wrong usage
     } catch (Exception | LinkageError | OutOfMemoryError e) {
       return main.report(e);
     }
   }
 
-  /** For options that are wrong only together, or only for this model. */
+  /** An error for options that are wrong only in combination, or only for this model. */
   final ParameterException wrongUsage(String message) {
     return new ParameterException(spec.commandLine(), message);
   }

@@ -5,8 +5,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Rows of cells in aligned columns: the first column to the left, the others to the right under
- * their headings.
+ * Rows of cells in aligned columns. The first column is left-aligned, the others are right-aligned
+ * under their headings.
  */
 final class Table {
   private static final String GAP = "  ";
@@ -18,14 +18,14 @@ final class Table {
     this.hasHeading = hasHeading;
   }
 
-  /** A table whose first row says what the columns are. */
+  /** A table whose first row names the columns. */
   static Table withHeading(String... heading) {
     Table table = new Table(true);
     table.rows.add(heading);
     return table;
   }
 
-  /** A list of names and values, both to the left. */
+  /** A list of names and values, both left-aligned. */
   static Table ofFacts() {
     return new Table(false);
   }

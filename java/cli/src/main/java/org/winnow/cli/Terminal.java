@@ -8,16 +8,17 @@ import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Where a command writes: results to {@code out}, everything about them (progress, summary, errors)
- * to {@code err}. Always UTF-8: generated text does not depend on the locale.
+ * The output streams of a command. Results go to {@code out}; progress, summaries and errors go to
+ * {@code err}. Both are always UTF-8, so generated text does not depend on the locale.
  *
- * @param outIsTerminal whether a person reads {@code out}
- * @param errIsTerminal whether a person reads {@code err}: only then are there progress bars
+ * @param outIsTerminal whether {@code out} is a terminal
+ * @param errIsTerminal whether {@code err} is a terminal; only then are progress bars shown
  */
 record Terminal(PrintWriter out, PrintWriter err, boolean outIsTerminal, boolean errIsTerminal) {
-  /** That of this process. */
+  /** The standard streams of this process. */
   static Terminal ofProcess(Output out) {
     return new Terminal(
         writer(out),
@@ -26,9 +27,12 @@ record Terminal(PrintWriter out, PrintWriter err, boolean outIsTerminal, boolean
         isTerminal(2));
   }
 
-  /** Standard output of this process; keeps what a PrintWriter does not tell. */
+  /**
+   * The standard output of this process. It keeps the reason of a failed write, which a PrintWriter
+   * hides.
+   */
   static final class Output extends FileOutputStream {
-    private String failure;
+    private @Nullable String failure;
 
     Output() {
       super(FileDescriptor.out);
@@ -44,24 +48,24 @@ record Terminal(PrintWriter out, PrintWriter err, boolean outIsTerminal, boolean
       }
     }
 
-    /** Why it could not be written, or null. */
-    String failure() {
+    /** Why the last failed write failed, or null if none failed. */
+    @Nullable String failure() {
       return failure;
     }
 
-    /** Whether it had a reader, who may go. */
+    /** Whether the output is a pipe or socket, whose reader may exit. */
     boolean isPipe() {
       String target = target(1);
       return target.startsWith("pipe:") || target.startsWith("socket:");
     }
   }
 
-  /** {@code text} in bold where a person reads it. */
+  /** {@code text}, in bold if {@code out} is a terminal. */
   String bold(String text) {
     return outIsTerminal ? "\u001b[1m" + text + "\u001b[0m" : text;
   }
 
-  /** Whether {@code out} cannot be written any more; flushes. */
+  /** Flushes {@code out}. Returns whether writing to it has failed. */
   boolean outIsBroken() {
     return out.checkError();
   }
@@ -76,7 +80,10 @@ record Terminal(PrintWriter out, PrintWriter err, boolean outIsTerminal, boolean
     return target.startsWith("/dev/pts/") || target.startsWith("/dev/tty");
   }
 
-  /** What is open there; empty if this system does not say: plain output is always right. */
+  /**
+   * What a file descriptor refers to. Empty if the system does not tell; then the output is plain,
+   * which is always correct.
+   */
   private static String target(int descriptor) {
     try {
       return Files.readSymbolicLink(Path.of("/proc/self/fd/" + descriptor)).toString();

@@ -12,7 +12,7 @@ record TokenIds(int[] values) {
     return Arrays.stream(values).mapToObj(Integer::toString).collect(Collectors.joining(","));
   }
 
-  /** For picocli. */
+  /** Parses token ids for picocli. */
   static final class Converter implements ITypeConverter<TokenIds> {
     @Override
     public TokenIds convert(String text) {

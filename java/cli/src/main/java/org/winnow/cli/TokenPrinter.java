@@ -6,7 +6,10 @@ import org.winnow.models.GenerationResult;
 import org.winnow.models.LanguageModel;
 import org.winnow.models.TokenListener;
 
-/** Prints tokens as they come; ends the generation when nobody reads them any more. */
+/**
+ * Prints tokens as they are generated. Ends the generation when the output can no longer be
+ * written.
+ */
 final class TokenPrinter implements TokenListener {
   private final Terminal terminal;
   private final boolean asIds;
@@ -34,8 +37,8 @@ final class TokenPrinter implements TokenListener {
   }
 
   /**
-   * Generates with this listening; ends the line if the text has not, also when the generation
-   * fails.
+   * Generates with this listener. Then ends the last line if the text has not, even if the
+   * generation fails.
    */
   GenerationResult generate(LanguageModel model, int[] promptIds, GenerateOptions options) {
     try {
@@ -46,7 +49,7 @@ final class TokenPrinter implements TokenListener {
     }
   }
 
-  /** Whether the reader has gone. */
+  /** Whether writing to the output failed, usually because its reader has exited. */
   boolean isBroken() {
     return broken;
   }

@@ -2,14 +2,14 @@ package org.winnow.cli;
 
 import java.util.Locale;
 
-/** Numbers as people read them; the same on every machine, whatever its locale. */
+/** Formats numbers for people. The result does not depend on the locale of the machine. */
 final class Units {
   private static final String[] BINARY = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
   private static final String[] DECIMAL = {"", " thousand", " million", " billion", " trillion"};
 
   private Units() {}
 
-  /** {@code 1572864} as {@code "1.50 MiB"}, three digits. */
+  /** {@code 1572864} as {@code "1.50 MiB"}, with three digits. */
   static String bytes(long bytes) {
     double value = bytes;
     int unit = 0;
@@ -36,12 +36,12 @@ final class Units {
     return unit == 0 ? Long.toString(count) : threeDigits(value) + DECIMAL[unit];
   }
 
-  /** {@code 0.253} as {@code "25.3 %"}; a dash for what is not a number. */
+  /** {@code 0.253} as {@code "25.3 %"}; a dash for NaN. */
   static String percent(double share) {
     return Double.isNaN(share) ? "-" : String.format(Locale.ROOT, "%.1f %%", 100 * share);
   }
 
-  /** {@code 1234567890} as {@code "1.23 s"}, also in ms and microseconds. */
+  /** {@code 1234567890} as {@code "1.23 s"}, or in ms or us. */
   static String duration(long nanos) {
     if (nanos < 999_500) return threeDigits(nanos / 1e3) + " us";
     if (nanos < 999_500_000) return threeDigits(nanos / 1e6) + " ms";
@@ -50,7 +50,9 @@ final class Units {
         : nanos / 60_000_000_000L + " min " + nanos / 1_000_000_000 % 60 + " s";
   }
 
-  /** {@code 61.234} as {@code "61.2"}, {@code 0.01234} as {@code "0.0123"}. */
+  /**
+   * {@code 61.234} as {@code "61.2"}, {@code 0.01234} as {@code "0.012"}: at most three decimals.
+   */
   static String threeDigits(double value) {
     double magnitude = Math.abs(value);
     if (!(magnitude < 1e15)) return Double.toString(value);

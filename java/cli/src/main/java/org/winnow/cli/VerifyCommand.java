@@ -9,12 +9,12 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** {@code winnow verify}: a model against what a reference computed. */
+/** {@code winnow verify}: compares a model with the results of a reference. */
 @Command(
     name = "verify",
     description = {
-      "Compares what a checkpoint computes with a reference, element by element, and its greedy"
-          + " tokens one by one.",
+      "Compares the results of a checkpoint with a reference: tensors element by element,"
+          + " greedily chosen tokens one by one.",
       "The reference is a safetensors file with input_ids and any of hidden.0, hidden.1, ...,"
           + " logits, router_logits, greedy."
     },

@@ -1,7 +1,6 @@
 package org.winnow.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.awt.image.BufferedImage;
 import java.io.IOException;
@@ -16,9 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.winnow.DType;
-import org.winnow.cpu.CpuBackend;
-import org.winnow.cpu.InstructionSet;
+import org.winnow.workload.WrongResultException;
 
 class BenchCommandTest {
   @TempDir Path folder;
@@ -68,14 +65,10 @@ class BenchCommandTest {
   }
 
   @Test
-  void aWrongResultIsNotTimed() {
-    try (CpuBackend backend = new CpuBackend(InstructionSet.best(), 1);
-        BenchLimits limits = new BenchLimits(backend, 1 << 20);
-        BenchOperation operation = new WrongAnswer(new BenchRouter(backend, 3))) {
-      assertThatThrownBy(() -> BenchResult.of(operation, limits, 1))
-          .isInstanceOf(CommandException.class)
-          .hasMessage("router, 8 of 128, f32, 3 tokens: expected right, found wrong");
-    }
+  void aWrongResultIsACheckThatFailed() {
+    WrongResultException wrong = new WrongResultException("router: expected 1, found 2");
+    assertThat(ExitCode.of(wrong)).isEqualTo(ExitCode.CHECK_FAILED);
+    assertThat(ExitCode.message(wrong)).isEqualTo("router: expected 1, found 2");
   }
 
   @Test
@@ -109,44 +102,5 @@ class BenchCommandTest {
     assertThat(there).hasContent("as it was");
     ChartFile.requireWritable(folder.resolve("new.png"));
     assertThat(folder.resolve("new.png")).doesNotExist();
-  }
-
-  /** The real operation with a check that fails. */
-  private record WrongAnswer(BenchOperation real) implements BenchOperation {
-    @Override
-    public Work run() {
-      return real.run();
-    }
-
-    @Override
-    public String check() {
-      assertThat(real.check()).isNull();
-      return "expected right, found wrong";
-    }
-
-    @Override
-    public DType type() {
-      return real.type();
-    }
-
-    @Override
-    public String operation() {
-      return real.operation();
-    }
-
-    @Override
-    public String shape() {
-      return real.shape();
-    }
-
-    @Override
-    public int tokens() {
-      return real.tokens();
-    }
-
-    @Override
-    public void close() {
-      real.close();
-    }
   }
 }

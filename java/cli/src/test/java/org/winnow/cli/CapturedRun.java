@@ -4,19 +4,22 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.util.function.Consumer;
 
-/** A command that was run in this process, and what it printed. */
+/** A command that was run in this process, with its exit code and output. */
 record CapturedRun(int exitCode, String out, String err) {
-  /** Without a terminal. */
+  /** Runs a command without a terminal. */
   static CapturedRun of(Object... args) {
     return run(false, err -> {}, args);
   }
 
-  /** As if a person were watching. */
+  /** Runs a command with terminals as output. */
   static CapturedRun onTerminal(Object... args) {
     return run(true, err -> {}, args);
   }
 
-  /** Without a terminal; hears all of the errors so far whenever some are printed. */
+  /**
+   * Runs a command without a terminal. The listener gets all of standard error so far whenever it
+   * is flushed.
+   */
   static CapturedRun watched(Consumer<String> listener, Object... args) {
     return run(false, listener, args);
   }

@@ -4,7 +4,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
-/** The command as a process of its own. */
+/** The command in a separate process. */
 final class CommandProcess {
   private CommandProcess() {}
 

@@ -13,8 +13,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * The command with a GPU: the stand-in that java/cuda builds for its tests, found by its name as a
- * user's driver is.
+ * The command with a GPU. The GPU is the stand-in that java/cuda builds for its tests. It is found
+ * by its name, as a user's driver is.
  */
 class CudaCommandTest {
   private static final Path STAND_IN =
@@ -33,7 +33,7 @@ class CudaCommandTest {
   private String run(int exitCode, String... arguments) throws IOException, InterruptedException {
     ProcessBuilder builder =
         CommandProcess.of(
-                // JavaCPP leaves links to the libraries that it finds in its cache
+                // JavaCPP keeps links in its cache to the libraries that it finds
                 List.of("-Dorg.bytedeco.javacpp.cachedir=" + folder.resolve("javacpp")),
                 List.of(arguments))
             .redirectError(folder.resolve("err").toFile());

@@ -61,7 +61,7 @@ class DemoCommandTest {
     assertThat(jpeg.err()).startsWith("winnow: --plot must end in .png, found budgets.jpg\n");
   }
 
-  /** Experts that change in the file while the demo runs: both comparisons must see it. */
+  /** Experts change in the file while the demo runs. Both comparisons must notice. */
   @Test
   void resultsThatDifferAreFound(@TempDir Path folder) throws IOException {
     try (Stream<Path> files = Files.list(Shipped.MODEL)) {

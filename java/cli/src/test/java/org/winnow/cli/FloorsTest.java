@@ -16,8 +16,8 @@ import com.tngtech.archunit.lang.ArchRule;
 import org.junit.jupiter.api.Test;
 
 /**
- * The floors of the house: the command line uses models, models and the CUDA backend use core,
- * nobody uses the CUDA backend, and nobody else looks behind core's public packages.
+ * The layers of the project. The command line uses models; models and the CUDA backend use core;
+ * nothing depends on the CUDA backend. Only the CUDA backend uses core's internal packages.
  */
 class FloorsTest {
   private static final JavaClasses WINNOW =

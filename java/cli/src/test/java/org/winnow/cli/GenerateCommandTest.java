@@ -42,7 +42,7 @@ class GenerateCommandTest {
             "8 tokens in",
             "20 tokens in",
             "tokens/s",
-            "as many as asked for",
+            "--max-tokens reached",
             "25 %, lfru",
             "hit rate",
             "peak memory")

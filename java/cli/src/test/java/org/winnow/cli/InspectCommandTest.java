@@ -32,7 +32,7 @@ class InspectCommandTest {
             "76.6 % not used",
             "0 to 3: 32 experts of 144 KiB, 4 per token",
             "can run it");
-    // 4 KiB more than as stored: whole blocks of the disk, or a page for odd alignment
+    // 4 KiB more than stored: whole disk blocks, or a page for unaligned data
     assertThat(run.out()).contains("148 KiB per expert on the CPU, 18.5 MiB for all");
     assertThat(run.out().lines())
         .anySatisfy(line -> assertThat(line).matches("25 % +4.63 MiB +32 +8.00 +7.19 MiB"));
@@ -69,14 +69,14 @@ class InspectCommandTest {
         .contains("cannot run it yet: ", "1 to 2: 16 experts", "and shared ones of");
   }
 
-  /** Qwen3-235B-A22B's layers, in a file that takes no room. */
+  /** The layers of Qwen3-235B-A22B, in a file that takes no disk space. */
   @Test
   void aHundredGigabytesTakeLessThanASecond() throws IOException {
     long sizeBytes = writeLargeCheckpoint(23);
     assertThat(sizeBytes).isGreaterThan(100_000_000_000L);
-    CapturedRun.of("inspect", Shipped.MODEL); // classes are loaded
+    CapturedRun.of("inspect", Shipped.MODEL); // loads classes
     ThreadMXBean threads = ManagementFactory.getThreadMXBean();
-    // not the clock: other work may share the machine
+    // processor time instead of elapsed time, as other work may share the machine
     long begin = threads.getCurrentThreadCpuTime();
     CapturedRun run = CapturedRun.of("inspect", folder);
     double seconds = (threads.getCurrentThreadCpuTime() - begin) * 1e-9;

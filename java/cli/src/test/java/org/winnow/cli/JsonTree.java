@@ -9,11 +9,11 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** JSON that a command has written, read back as maps, lists, strings, numbers and booleans. */
+/** Reads JSON that a command has written, as maps, lists, strings, numbers and booleans. */
 final class JsonTree {
   private JsonTree() {}
 
-  /** The only value in the text. */
+  /** The value in a text that holds only one. */
   static Map<?, ?> parse(String text) throws IOException {
     try (JsonParser json = new JsonFactory().createParser(text)) {
       Map<?, ?> object = (Map<?, ?>) value(json, json.nextToken());

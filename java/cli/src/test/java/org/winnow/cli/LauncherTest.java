@@ -12,7 +12,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What the launcher says before there is a command. */
+/** The launcher's messages before the command is built. */
 class LauncherTest {
   private static final Path ROOT = Path.of("../..").toAbsolutePath().normalize();
 
@@ -31,7 +31,7 @@ class LauncherTest {
     return new Run(process.waitFor(), printed);
   }
 
-  /** A tree in which building takes these lines of a shell script. */
+  /** Writes a source tree whose build runs these lines of a shell script. */
   private void writeTree(String maven) throws IOException {
     Files.copy(ROOT.resolve("winnow"), tree.resolve("winnow"));
     Files.createDirectories(tree.resolve("java/cli"));

@@ -46,7 +46,7 @@ class PerplexityCommandTest {
     assertThat(run.err()).contains("\rperplexity").endsWith("\r").doesNotContain("\n");
   }
 
-  /** With a last norm that is NaN. */
+  /** A model whose final norm is NaN. */
   @Test
   void logitsThatSayNothingAreRefused() throws IOException {
     for (String file : List.of("config.json", "tokenizer.json"))

@@ -16,11 +16,11 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The command as a process of its own: what only shows there. */
+/** The command in a separate process, for behaviour that only shows there. */
 class ProcessTest {
   /**
-   * Runs to the limit of the context: at this temperature hardly any token is the one that ends a
-   * text.
+   * Generates to the limit of the context: at this temperature the token that ends a text is very
+   * unlikely.
    */
   private static final List<String> LONG =
       List.of(
@@ -85,7 +85,7 @@ class ProcessTest {
 
   @Test
   void anInterruptEndsTheGenerationAndLeavesTheSummary() throws Exception {
-    // started in the background by a shell: Java then leaves it ignored
+    // If a shell started this JVM in the background, interrupts are ignored here and in the child.
     boolean ignored = isInterruptIgnored();
     Process process = start(LONG);
     try (InputStream out = process.getInputStream()) {

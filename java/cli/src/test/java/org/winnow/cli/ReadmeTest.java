@@ -53,7 +53,10 @@ class ReadmeTest {
     }
   }
 
-  /** Without warnings; but a jar's manifest may name jars that lie elsewhere. */
+  /**
+   * Compiles without warnings, except those about jars that a manifest names but that are
+   * elsewhere.
+   */
   private void compile(String name, String source) throws Exception {
     Path file = Files.writeString(directory.resolve(name + ".java"), source);
     ByteArrayOutputStream messages = new ByteArrayOutputStream();
@@ -72,7 +75,7 @@ class ReadmeTest {
     assertThat(status).as(messages.toString(StandardCharsets.UTF_8)).isZero();
   }
 
-  /** In a process of its own, started in the root of the repository. */
+  /** Runs a program in a separate process, in the root of the repository. */
   private String run(String name) throws Exception {
     String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
     String classPath = directory + File.pathSeparator + System.getProperty("java.class.path");

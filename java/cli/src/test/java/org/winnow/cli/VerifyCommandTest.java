@@ -91,7 +91,7 @@ class VerifyCommandTest {
         .isEqualTo(ExitCode.USAGE);
   }
 
-  /** The golden of llama with four bytes of that tensor replaced. */
+  /** The reference of llama with four bytes of a tensor replaced. */
   private Path changed(String tensor, int offset, float value) throws IOException {
     ByteBuffer bytes =
         ByteBuffer.wrap(Files.readAllBytes(Shipped.golden("llama").resolve("golden.safetensors")))

@@ -17,6 +17,8 @@ import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.attention.MlaWorkspace.Slot;
+import org.winnow.internal.Internals;
+import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
 import org.winnow.layer.Linear;
 import org.winnow.op.RmsNorm;
@@ -128,15 +130,15 @@ public final class MlaAttention implements AutoCloseable {
           open.keep(
               new ExpertMatrices(
                   memory, format, heads, geometry.valueWidth(), latentWidth, false, false));
+      for (int h = 0; h < heads; h++) {
+        Tensor keys = keysTransposed.slice(h, h + 1L).reshape(latentWidth, geometry.nopeWidth());
+        Tensor values = up.slice(h * headRows + geometry.nopeWidth(), (h + 1) * headRows);
+        absorbKeys.set(h, Matrix.of(keys), null, null, null);
+        absorbValues.set(h, Matrix.of(values), null, null, null);
+      }
     } catch (RuntimeException | Error e) {
       open.closeAfter(e);
       throw e;
-    }
-    for (int h = 0; h < heads; h++) {
-      Tensor keys = keysTransposed.slice(h, h + 1L).reshape(latentWidth, geometry.nopeWidth());
-      Tensor values = up.slice(h * headRows + geometry.nopeWidth(), (h + 1) * headRows);
-      absorbKeys.set(h, Matrix.of(keys), null, null, null);
-      absorbValues.set(h, Matrix.of(values), null, null, null);
     }
   }
 
@@ -376,22 +378,32 @@ public final class MlaAttention implements AutoCloseable {
   }
 
   private Tensor transposedOnHost(Tensor up, int heads, long headRows) {
-    int elementBytes = up.dtype().sizeBytes();
     int nope = geometry.nopeWidth();
     Tensor transposed = Tensor.allocate(up.dtype(), heads, latentWidth, nope);
-    for (int h = 0; h < heads; h++) {
-      ByteBuffer source = up.slice(h * headRows, h * headRows + nope).asByteBuffer();
-      ByteBuffer target = transposed.slice(h, h + 1).asByteBuffer();
-      for (int column = 0; column < latentWidth; column++) {
-        for (int row = 0; row < nope; row++) {
-          int from = Math.toIntExact((row * latentWidth + column) * elementBytes);
-          int to = (column * nope + row) * elementBytes;
-          if (elementBytes == 4) target.putInt(to, source.getInt(from));
-          else target.putShort(to, source.getShort(from));
-        }
-      }
+    NativeCall call = NativeCall.enter(); // a close() on another thread waits
+    try {
+      for (int h = 0; h < heads; h++)
+        transpose(
+            Internals.bytes(up.slice(h * headRows, h * headRows + nope)),
+            Internals.bytes(transposed.slice(h, h + 1L)),
+            up.dtype().sizeBytes());
+    } finally {
+      call.exit();
     }
     return transposed;
+  }
+
+  /** One head's keys [nopeWidth, latentWidth] to [latentWidth, nopeWidth]. */
+  private void transpose(ByteBuffer source, ByteBuffer target, int elementBytes) {
+    int nope = geometry.nopeWidth();
+    for (int column = 0; column < latentWidth; column++) {
+      for (int row = 0; row < nope; row++) {
+        int from = Math.toIntExact((row * latentWidth + column) * elementBytes);
+        int to = (column * nope + row) * elementBytes;
+        if (elementBytes == 4) target.putInt(to, source.getInt(from));
+        else target.putShort(to, source.getShort(from));
+      }
+    }
   }
 
   private long queryWidth() {

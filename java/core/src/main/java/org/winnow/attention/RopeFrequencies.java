@@ -3,8 +3,12 @@ package org.winnow.attention;
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
 
+import java.lang.ref.Reference;
 import java.nio.FloatBuffer;
+import java.util.Objects;
 import org.winnow.Tensor;
+import org.winnow.internal.Internals;
+import org.winnow.internal.NativeCall;
 
 /**
  * Angular frequencies of rotary position embedding, and the angles of given positions. Pair i of
@@ -140,9 +144,13 @@ public final class RopeFrequencies {
     return frequencies.length;
   }
 
-  /** Radians per position of a pair. */
+  /**
+   * Radians per position of a pair.
+   *
+   * @throws IndexOutOfBoundsException if there is no such pair
+   */
   public double frequency(int pair) {
-    return frequencies[pair];
+    return frequencies[Objects.checkIndex(pair, frequencies.length)];
   }
 
   /** What cosines and sines are multiplied by: 1 except for YaRN. */
@@ -173,17 +181,22 @@ public final class RopeFrequencies {
       }
       return;
     }
-    FloatBuffer cosines = cos.asByteBuffer().asFloatBuffer();
-    FloatBuffer sines = sin.asByteBuffer().asFloatBuffer();
-    for (long position = firstPosition; position < firstPosition + cos.dim(0); position++) {
-      for (double frequency : frequencies) {
-        double angle = position * frequency;
-        cosines.put(
-            (float)
-                (StrictMath.cos(angle)
-                    * attentionFactor)); // StrictMath: the same bits on every JDK
-        sines.put((float) (StrictMath.sin(angle) * attentionFactor));
+    NativeCall call = NativeCall.enter(); // a close() on another thread waits
+    try {
+      FloatBuffer cosines = Internals.bytes(cos).asFloatBuffer();
+      FloatBuffer sines = Internals.bytes(sin).asFloatBuffer();
+      for (long row = 0; row < cos.dim(0); row++) {
+        for (double frequency : frequencies) {
+          double angle = (firstPosition + row) * frequency;
+          // StrictMath: the same bits on every JDK
+          cosines.put((float) (StrictMath.cos(angle) * attentionFactor));
+          sines.put((float) (StrictMath.sin(angle) * attentionFactor));
+        }
       }
+    } finally {
+      call.exit();
+      Reference.reachabilityFence(cos);
+      Reference.reachabilityFence(sin);
     }
   }
 

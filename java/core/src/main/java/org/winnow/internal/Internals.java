@@ -1,5 +1,6 @@
 package org.winnow.internal;
 
+import java.nio.ByteBuffer;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
@@ -49,6 +50,16 @@ public abstract class Internals {
     return tensor == null ? 0 : address(tensor);
   }
 
+  /**
+   * A view of a tensor's bytes in the host's memory, little-endian, for use within a {@link
+   * NativeCall} alone: nothing else keeps the memory.
+   *
+   * @throws IllegalStateException as {@link Tensor#asByteBuffer()}
+   */
+  public static ByteBuffer bytes(Tensor tensor) {
+    return get().bytesOf(tensor);
+  }
+
   /** What allocates and copies in this memory. */
   public static RawMemory raw(TensorMemory memory) {
     return get().rawOf(memory);
@@ -64,6 +75,8 @@ public abstract class Internals {
   protected abstract void installIn(Backend backend, Kernels kernels);
 
   protected abstract long addressOf(Tensor tensor);
+
+  protected abstract ByteBuffer bytesOf(Tensor tensor);
 
   protected abstract RawMemory rawOf(TensorMemory memory);
 

@@ -31,7 +31,7 @@ public final class MirroredTensor implements AutoCloseable {
       host.close();
       throw e;
     }
-    ByteBuffer bytes = host.asByteBuffer();
+    ByteBuffer bytes = Internals.bytes(host);
     ints = bytes.asIntBuffer();
     longs = bytes.asLongBuffer();
     floats = bytes.asFloatBuffer();
@@ -55,16 +55,24 @@ public final class MirroredTensor implements AutoCloseable {
     return tensor;
   }
 
-  /** The host's copy as i32, like the next two as their types. */
+  /**
+   * The host's copy as i32, like the next two as their types. To be asked for, and used, within
+   * {@link NativeCall}: then nobody frees the memory meanwhile.
+   *
+   * @throws IllegalStateException if the tensor is closed, perhaps by a caller who was given it
+   */
   public IntBuffer ints() {
+    Internals.address(host);
     return ints;
   }
 
   public LongBuffer longs() {
+    Internals.address(host);
     return longs;
   }
 
   public FloatBuffer floats() {
+    Internals.address(host);
     return floats;
   }
 

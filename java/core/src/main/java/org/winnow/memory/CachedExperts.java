@@ -94,12 +94,20 @@ final class CachedExperts implements Experts, AutoCloseable {
     downTable.put(expert, downRow);
   }
 
-  /** Makes an expert absent. */
-  void unpublish(int expert) {
+  /** Makes an expert absent. No operation reads a table any more that a caller has closed. */
+  void withdraw(int expert) {
     Arrays.fill(gateUpRow, 0);
-    gateUpTable.put(expert, gateUpRow);
+    withdraw(gateUpTable, expert, gateUpRow);
     Arrays.fill(downRow, 0);
-    downTable.put(expert, downRow);
+    withdraw(downTable, expert, downRow);
+  }
+
+  private static void withdraw(AddressTable table, int expert, long[] nothing) {
+    try {
+      table.put(expert, nothing);
+    } catch (IllegalStateException e) {
+      return; // closed
+    }
   }
 
   @Override

@@ -134,7 +134,7 @@ public final class Checkpoint implements AutoCloseable {
     TensorInfo info = require(name);
     if (info.dtype() == null)
       throw new UnsupportedFormatException(
-          info.file() + ": " + name + ": type " + info.storedType() + " is not computed yet");
+          info.file() + ": " + name + ": type " + info.storedType() + " is not supported yet");
     RangeReader reader = reader(info.file());
     Tensor tensor = Tensor.allocate(info.dtype(), info.shape());
     try {

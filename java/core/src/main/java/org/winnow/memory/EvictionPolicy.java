@@ -10,13 +10,25 @@ package org.winnow.memory;
  * for in the expert's layer, about one pass per token when decoding.
  */
 public interface EvictionPolicy {
-  /** Called once, before anything else, with the number of experts of all layers. */
+  /**
+   * Called once, before anything else, with the number of experts of all layers.
+   *
+   * @throws IllegalArgumentException if the number is negative
+   */
   void begin(int numExperts);
 
-  /** An expert is asked for. The same expert is asked for at most once per pass. */
+  /**
+   * An expert is asked for. The same expert is asked for at most once per pass.
+   *
+   * @throws IndexOutOfBoundsException unless the expert is below the number given to {@link #begin}
+   */
   void used(int expert, long pass);
 
-  /** The lower, the sooner evicted. */
+  /**
+   * The lower, the sooner evicted.
+   *
+   * @throws IndexOutOfBoundsException unless the expert is below the number given to {@link #begin}
+   */
   double rank(int expert);
 
   /** Least recently used first. */

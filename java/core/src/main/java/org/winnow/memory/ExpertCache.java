@@ -5,6 +5,7 @@ import static org.winnow.memory.ExpertSlots.QUEUED_AHEAD;
 import static org.winnow.memory.ExpertSlots.READING;
 import static org.winnow.memory.ExpertSlots.READY;
 
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
@@ -95,9 +96,13 @@ public final class ExpertCache implements AutoCloseable {
     }
   }
 
-  /** The experts of one layer of the store; valid until this cache is closed. */
+  /**
+   * The experts of one layer of the store; valid until this cache is closed.
+   *
+   * @throws IndexOutOfBoundsException if there is no such layer
+   */
   public Experts layer(int layer) {
-    return layers[layer];
+    return layers[Objects.checkIndex(layer, layers.length)];
   }
 
   public ExpertStore store() {
@@ -159,9 +164,17 @@ public final class ExpertCache implements AutoCloseable {
         awaitChange();
         requireOpen();
       }
-      reserve(layer, expertIds, count);
-      if (layer.numPending > 0) awaitWeights(layer);
-      for (int i = 0; i < count; i++) publish(layer, expertIds[i]);
+      try {
+        reserve(layer, expertIds, count);
+        if (layer.numPending > 0) awaitWeights(layer);
+        for (int i = 0; i < count; i++) publish(layer, expertIds[i]);
+      } catch (RuntimeException | Error e) { // of a read, a caller's policy, a table that he closed
+        unpublish(layer);
+        dropQueued(layer);
+        layer.numPending = 0;
+        unpin(layer); // no operation has read them since they were last released
+        throw e;
+      }
     } finally {
       lock.unlock();
     }
@@ -435,7 +448,7 @@ public final class ExpertCache implements AutoCloseable {
 
   private void unpublish(CachedExperts layer) {
     if (layer.published) return;
-    for (int i = 0; i < layer.numHeld; i++) layer.unpublish(layer.held[i]);
+    for (int i = 0; i < layer.numHeld; i++) layer.withdraw(layer.held[i]);
   }
 
   private void publish(CachedExperts layer, int expert) {

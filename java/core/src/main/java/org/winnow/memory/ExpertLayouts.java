@@ -33,7 +33,8 @@ final class ExpertLayouts {
    * @throws CheckpointException naming a tensor that is missing or does not fit
    * @throws IllegalArgumentException if the sources are not all of an expert, or something twice
    */
-  ExpertLayout plan(String what, List<ExpertSource> sources, ExpertLayout first) {
+  ExpertLayout plan(String what, List<ExpertSource> given, ExpertLayout first) {
+    List<ExpertSource> sources = List.copyOf(given);
     requireDistinct(sources, what);
     WeightFormat[] formats = new WeightFormat[ExpertRole.values().length];
     LayoutBuilder layout = new LayoutBuilder(checkpoint, formats);
@@ -177,17 +178,22 @@ final class ExpertLayouts {
             tensor.file(), tensor.name(), "type " + plain, tensor.storedType());
       return plain.sizeBytes();
     }
-    boolean bytes =
-        tensor.dtype() == null
-            ? tensor.sizeBytes() == tensor.size()
-            : tensor.dtype().sizeBytes() == 1;
-    if (!bytes)
+    if (!isOfBytes(tensor))
       throw new CheckpointException(
           tensor.file(),
           tensor.name(),
           "a type of one byte, for the bytes of " + format,
           tensor.storedType());
     return 1;
+  }
+
+  private static boolean isOfBytes(TensorInfo tensor) {
+    if (tensor.dtype() != null) return tensor.dtype().sizeBytes() == 1;
+    try {
+      return tensor.sizeBytes() == tensor.size();
+    } catch (ArithmeticException e) {
+      return false; // more than any file has
+    }
   }
 
   private static DType plainType(WeightFormat format) {
@@ -204,7 +210,7 @@ final class ExpertLayouts {
               + tensor.name()
               + ": type "
               + tensor.storedType()
-              + " is not computed yet");
+              + " is not supported yet");
     if (!tensor.dtype().isFloating())
       throw new CheckpointException(
           tensor.file(), tensor.name(), "type f32, bf16 or f16", tensor.storedType());

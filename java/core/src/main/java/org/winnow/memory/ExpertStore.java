@@ -201,7 +201,7 @@ public final class ExpertStore {
      *     given twice or cannot be taken from its source
      * @throws CheckpointException naming a tensor that is missing or has the wrong shape, type or
      *     format
-     * @throws UnsupportedFormatException naming a tensor of a type that is not computed
+     * @throws UnsupportedFormatException naming a tensor of a type that is not supported
      */
     public Builder addLayer(int numExperts, IntFunction<List<ExpertSource>> sources) {
       if (numExperts < 1)

@@ -1,6 +1,7 @@
 package org.winnow.memory;
 
 import java.util.Arrays;
+import java.util.Objects;
 
 /**
  * Ranks by uses that fade with time: {@code weight = sum over uses of 2^(-(now - pass) /
@@ -18,7 +19,7 @@ final class LfruPolicy implements EvictionPolicy {
   static final int DEFAULT_HALF_LIFE_PASSES = 64;
 
   private final double halfLifePasses;
-  private double[] rank;
+  private double[] rank = {};
 
   LfruPolicy(double halfLifePasses) {
     if (!(halfLifePasses > 0))
@@ -29,12 +30,13 @@ final class LfruPolicy implements EvictionPolicy {
 
   @Override
   public void begin(int numExperts) {
-    rank = new double[numExperts];
+    rank = new double[LruPolicy.requireCount(numExperts)];
     Arrays.fill(rank, Double.NEGATIVE_INFINITY);
   }
 
   @Override
   public void used(int expert, long pass) {
+    Objects.checkIndex(expert, rank.length);
     double now = pass / halfLifePasses;
     double faded =
         Math.exp((rank[expert] - now) * Math.log(2)); // weight that is left of earlier uses
@@ -43,6 +45,6 @@ final class LfruPolicy implements EvictionPolicy {
 
   @Override
   public double rank(int expert) {
-    return rank[expert];
+    return rank[Objects.checkIndex(expert, rank.length)];
   }
 }

@@ -1,7 +1,12 @@
 package org.winnow.memory;
 
 import java.io.IOException;
+import java.lang.ref.Reference;
 import java.nio.file.Path;
+import org.winnow.Tensor;
+import org.winnow.TensorMemory;
+import org.winnow.internal.Internals;
+import org.winnow.internal.NativeCall;
 
 /**
  * Positional reads of one file into memory outside the Java heap. Safe for use from several
@@ -27,6 +32,40 @@ public abstract class RangeReader implements AutoCloseable {
    * @throws IllegalStateException if this reader is closed
    */
   abstract long read(long offsetBytes, long address, long sizeBytes) throws IOException;
+
+  /**
+   * Reads bytes of the file into a tensor, as many as it has.
+   *
+   * @param offsetBytes where in the file; a multiple of {@link #alignmentBytes()}, as the tensor's
+   *     bytes and address must be
+   * @param target in the host's memory, overwritten
+   * @return how many bytes were read: fewer than the tensor has only where the file ends
+   * @throws IllegalArgumentException if the offset is negative, or the tensor lies elsewhere or is
+   *     not aligned
+   * @throws IOException if the system reports an error
+   * @throws IllegalStateException if this reader or the tensor is closed
+   */
+  public final long read(long offsetBytes, Tensor target) throws IOException {
+    NativeCall call = NativeCall.enter();
+    try {
+      target.requireIn("target", TensorMemory.host());
+      long address = Internals.address(target);
+      int alignment = alignmentBytes();
+      if (offsetBytes < 0 || (offsetBytes | address | target.sizeBytes()) % alignment != 0)
+        throw new IllegalArgumentException(
+            "offsetBytes must not be negative, and it, the target's address and its bytes must be"
+                + " multiples of "
+                + alignment
+                + ", found "
+                + offsetBytes
+                + " and "
+                + target);
+      return read(offsetBytes, address, target.sizeBytes());
+    } finally {
+      call.exit();
+      Reference.reachabilityFence(target);
+    }
+  }
 
   /** Waits for running reads. May be called twice. */
   @Override

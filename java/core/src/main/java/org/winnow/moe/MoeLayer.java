@@ -12,7 +12,6 @@ import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
 
 import java.util.Arrays;
-import java.util.Objects;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
@@ -134,7 +133,7 @@ public final class MoeLayer implements AutoCloseable {
           experts.release();
         }
       }
-      if (first) multiply(backend, sharedDown()); // no token had an expert
+      if (first) multiply(backend, sharedDown(), null); // no token had an expert
       combine(backend, output);
     } finally {
       lock.unlock();
@@ -236,6 +235,8 @@ public final class MoeLayer implements AutoCloseable {
     try {
       requireOutput(hidden, output);
       requireRouted();
+      if (waves.experts() == null)
+        throw new IllegalStateException("MoE layer holds no experts: call hold() first");
       hidden.require("hidden", inner.last().dtype(), plan.numTokens(), experts.hiddenSize());
       multiplyHeld(backend, hidden, true);
       combine(backend, output);
@@ -442,14 +443,12 @@ public final class MoeLayer implements AutoCloseable {
 
   /** Those that are not null, in one launch where the backend can. */
   private void multiply(Backend backend, Product... products) {
-    Product[] present = Arrays.stream(products).filter(Objects::nonNull).toArray(Product[]::new);
-    if (present.length == 0) return;
     NativeCall call = NativeCall.enter();
     try {
       router.requireOpen();
       if (shared != null) shared.requireOpen();
       if (sharedGate != null) sharedGate.requireOpen();
-      GroupedGemm.runTogether(backend, present);
+      GroupedGemm.runTogether(backend, products);
     } finally {
       call.exit();
     }

@@ -179,6 +179,9 @@ public final class ResidentExperts implements Experts, AutoCloseable {
 
   @Override
   public void acquire(int[] expertIds, int count) {
+    if (count < 0 || count > expertIds.length)
+      throw new IllegalArgumentException(
+          "count must lie in [0, " + expertIds.length + "], found " + count);
     if (acquired.isHeldByCurrentThread())
       throw new IllegalStateException("experts are already acquired by this thread");
     acquired.lock();

@@ -142,8 +142,9 @@ public final class GroupedGemm {
       Tensor output) {
     NativeCall call = NativeCall.enter();
     try {
-      checkIndices(backend.memory(), sourceRows, expertOffsets, activeExperts, numActive, weights);
       check(backend.memory(), input, weights, activation, output);
+      checkIndices(
+          backend.memory(), sourceRows, expertOffsets, activeExperts, numActive, weights, output);
       if (!weights.isComplete() && !backend.memory().isHost())
         requireResident(expertOffsets, activeExperts.slice(0, numActive), weights);
       GroupedGemmArguments arguments = call.arguments().groupedGemm[0];
@@ -201,6 +202,7 @@ public final class GroupedGemm {
    * <p>Precondition: every active expert is resident. It is not checked on a device; rows of a
    * missing expert become NaN.
    *
+   * @param products in any number; null is none
    * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
    *     run then
    * @throws ExpertNotResidentException on the CPU, as {@link #run}
@@ -209,15 +211,22 @@ public final class GroupedGemm {
   public static void runTogether(Backend backend, Product... products) {
     NativeCall call = NativeCall.enter();
     try {
-      for (Product product : products) check(backend.memory(), product);
+      for (Product product : products)
+        if (product != null) check(backend.memory(), product);
       GroupedGemmArguments[] all = call.arguments().groupedGemm;
-      int last = products.length - 1;
-      for (int i = last; i >= 0; i--) {
-        GroupedGemmArguments arguments = all[i % all.length];
+      GroupedGemmArguments chain = null;
+      int length = 0;
+      for (int i = products.length - 1; i >= 0; i--) {
+        if (products[i] == null) continue;
+        GroupedGemmArguments arguments = all[length++];
         products[i].describe(arguments);
-        arguments.next(i == last || (i + 1) % all.length == 0 ? null : all[(i + 1) % all.length]);
-        if (i % all.length == 0) compute(backend, arguments);
+        chain = arguments.next(chain);
+        if (length < all.length) continue;
+        compute(backend, chain);
+        chain = null;
+        length = 0;
       }
+      if (chain != null) compute(backend, chain);
     } finally {
       call.exit();
       Reference.reachabilityFence(products);
@@ -259,12 +268,16 @@ public final class GroupedGemm {
       Tensor expertOffsets, Tensor activeExperts, ExpertMatrices weights) {
     int[] offsets = expertOffsets.toIntArray();
     for (int expert : activeExperts.toIntArray()) {
+      if (expert >= weights.numExperts())
+        throw new IllegalArgumentException(
+            "activeExperts must lie below " + weights.numExperts() + ", found " + expert);
       if (expert >= 0 && offsets[expert] < offsets[expert + 1] && !weights.isResident(expert))
         throw new ExpertNotResidentException(expert);
     }
   }
 
   private static void check(TensorMemory memory, Product product) {
+    check(memory, product.input, product.weights, product.activation, product.output);
     if (product.expertOffsets != null || product.activeExperts != null || product.sourceRows != null)
       checkIndices(
           memory,
@@ -272,11 +285,11 @@ public final class GroupedGemm {
           product.expertOffsets,
           product.activeExperts,
           product.numActive,
-          product.weights);
+          product.weights,
+          product.output);
     else if (product.numActive != 1)
       throw new IllegalArgumentException(
           "numActive must be 1 for a plain product, found " + product.numActive);
-    check(memory, product.input, product.weights, product.activation, product.output);
   }
 
   private static void check(
@@ -308,15 +321,19 @@ public final class GroupedGemm {
       Tensor expertOffsets,
       Tensor activeExperts,
       int numActive,
-      ExpertMatrices weights) {
+      ExpertMatrices weights,
+      Tensor output) {
     if (sourceRows != null) {
       sourceRows.require("sourceRows", I32, ANY);
       sourceRows.requireIn("sourceRows", memory);
+      output.requireDisjoint("output", "sourceRows", sourceRows);
     }
     expertOffsets.require("expertOffsets", I32, weights.numExperts() + 1L);
     expertOffsets.requireIn("expertOffsets", memory);
     activeExperts.require("activeExperts", I32, ANY);
     activeExperts.requireIn("activeExperts", memory);
+    output.requireDisjoint("output", "expertOffsets", expertOffsets);
+    output.requireDisjoint("output", "activeExperts", activeExperts);
     if (numActive < 0 || numActive > activeExperts.dim(0)) {
       throw new IllegalArgumentException(
           "numActive must lie in [0, " + activeExperts.dim(0) + "], found " + numActive);

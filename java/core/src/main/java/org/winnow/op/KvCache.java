@@ -9,6 +9,7 @@ import static org.winnow.DType.I64;
 import static org.winnow.DType.U64;
 
 import java.util.Arrays;
+import java.util.Objects;
 import org.winnow.Backend;
 import org.winnow.ContextLengthException;
 import org.winnow.Tensor;
@@ -87,10 +88,22 @@ public final class KvCache implements AutoCloseable {
         memory,
         numLayers,
         1,
-        Math.addExact(latentWidth, ropeWidth),
+        rowWidth(latentWidth, ropeWidth),
         latentWidth,
         contextLimit,
         true);
+  }
+
+  private static int rowWidth(int latentWidth, int ropeWidth) {
+    requirePositive("latentWidth", latentWidth);
+    requirePositive("ropeWidth", ropeWidth);
+    if (latentWidth > Integer.MAX_VALUE - ropeWidth)
+      throw new IllegalArgumentException(
+          "latentWidth and ropeWidth must sum to less than 2^31, found "
+              + latentWidth
+              + " and "
+              + ropeWidth);
+    return latentWidth + ropeWidth;
   }
 
   private KvCache(
@@ -164,9 +177,11 @@ public final class KvCache implements AutoCloseable {
   /**
    * Positions that a layer holds: the length, plus what has been appended since the last {@link
    * #advance}.
+   *
+   * @throws IndexOutOfBoundsException if there is no such layer
    */
   public long written(int layer) {
-    return written[layer];
+    return written[Objects.checkIndex(layer, numLayers)];
   }
 
   /** Bytes of the pages allocated so far. */

@@ -75,6 +75,9 @@ public final class MoeCombine {
                 + expertOutput.dim(0));
       }
       output.requireDisjoint("output", "expertOutput", expertOutput);
+      output.requireDisjoint("output", "routing", routing.tokenOffsets());
+      output.requireDisjoint("output", "routing", routing.routingWeights());
+      output.requireDisjoint("output", "plan", plan.assignmentRows());
       if (shared != null) {
         shared.require("shared", F32, output.dim(0), output.dim(1));
         shared.requireIn("shared", memory);

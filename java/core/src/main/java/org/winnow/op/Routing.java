@@ -122,7 +122,7 @@ public final class Routing implements AutoCloseable {
    *
    * @param ids overwritten from the beginning
    * @return how many there are
-   * @throws ArrayIndexOutOfBoundsException if {@code ids} is shorter than the number of experts
+   * @throws IllegalArgumentException if {@code ids} is shorter than the number of experts
    */
   public int distinctExperts(int[] ids) {
     NativeCall call = NativeCall.enter();
@@ -136,15 +136,20 @@ public final class Routing implements AutoCloseable {
       int count = 0;
       int left = numRows;
       for (int slot = 0; left > 0; slot++) {
+        int before = left;
         for (int token = 0; token < numTokens; token++) {
           int row = offsets.get(token) + slot;
-          if (row >= offsets.get(token + 1)) continue;
+          if (row < 0 || row >= Math.min(offsets.get(token + 1), numRows)) continue;
           left--;
           int expert = chosen.get(row);
+          if (expert < 0 || expert >= ids.length)
+            throw new IllegalArgumentException(
+                "ids must have an entry per expert, found " + ids.length + " and expert " + expert);
           if (listed[expert]) continue;
           listed[expert] = true;
           ids[count++] = expert;
         }
+        if (left == before) break; // offsets that somebody has overwritten
       }
       return count;
     } finally {

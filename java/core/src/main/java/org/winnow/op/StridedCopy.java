@@ -126,18 +126,29 @@ public final class StridedCopy {
               + inner);
     }
     if (empty) return;
-    long last =
-        Math.addExact(
-            Math.addExact(offset, Math.multiplyExact(outerSize - 1, outer)),
-            Math.multiplyExact(innerSize - 1, inner));
-    if (Math.addExact(last, width) > tensor.size()) {
+    long end = end(offset, outer, inner, outerSize, innerSize, width);
+    if (end > tensor.size()) {
       throw new IllegalArgumentException(
           "block must end inside "
               + name
               + " of "
               + tensor.size()
               + " elements, found "
-              + Math.addExact(last, width));
+              + (end == Long.MAX_VALUE ? "2^63 or more" : end));
+    }
+  }
+
+  /** Behind the last element of a block that has some; Long.MAX_VALUE if that is beyond counting. */
+  private static long end(
+      long offset, long outer, long inner, long outerSize, long innerSize, long width) {
+    try {
+      long last =
+          Math.addExact(
+              Math.addExact(offset, Math.multiplyExact(outerSize - 1, outer)),
+              Math.multiplyExact(innerSize - 1, inner));
+      return Math.addExact(last, width);
+    } catch (ArithmeticException e) {
+      return Long.MAX_VALUE;
     }
   }
 }

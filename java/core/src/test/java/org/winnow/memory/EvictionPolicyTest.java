@@ -70,4 +70,19 @@ class EvictionPolicyTest {
           .isInstanceOf(IllegalArgumentException.class);
     }
   }
+
+  @ParameterizedTest
+  @MethodSource("policies")
+  void anExpertThatIsNotThereIsRefused(EvictionPolicy policy) {
+    assertThatThrownBy(() -> policy.used(0, 1))
+        .isExactlyInstanceOf(IndexOutOfBoundsException.class);
+    assertThatThrownBy(() -> policy.rank(0)).isExactlyInstanceOf(IndexOutOfBoundsException.class);
+    assertThatThrownBy(() -> policy.begin(-1))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("numExperts must not be negative, found -1");
+    policy.begin(2);
+    assertThatThrownBy(() -> policy.used(2, 1))
+        .isExactlyInstanceOf(IndexOutOfBoundsException.class);
+    assertThatThrownBy(() -> policy.rank(-1)).isExactlyInstanceOf(IndexOutOfBoundsException.class);
+  }
 }

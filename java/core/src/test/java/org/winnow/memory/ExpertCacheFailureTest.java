@@ -528,4 +528,68 @@ class ExpertCacheFailureTest {
       throw new IllegalStateException(e);
     }
   }
+
+  @Test
+  void tablesThatACallerClosedHoldNothing() throws IOException {
+    SyntheticExperts experts = synthetic(Layout.SEPARATE);
+    try (Checkpoint checkpoint = new Checkpoint(experts.tensors())) {
+      ExpertStore store = experts.store(checkpoint);
+      try (ExpertCache cache =
+          new ExpertCache(store, 4 * store.slotBytes(), EvictionPolicy.lru())) {
+        Experts layer = cache.layer(0);
+        layer.acquire(new int[] {0, 1}, 2);
+        layer.release();
+        layer.down().close();
+        assertThatThrownBy(() -> layer.acquire(new int[] {1, 2}, 2))
+            .isInstanceOf(IllegalStateException.class)
+            .hasMessage("expert matrices are closed");
+        assertThatThrownBy(layer::release).isInstanceOf(IllegalStateException.class);
+        assertThat(cache.numPinned()).isZero();
+        assertThat(layer.gateUp().isResident(1)).isFalse();
+        cache.layer(1).acquire(new int[] {0, 1, 2, 3}, 4); // all slots can be had
+        cache.layer(1).gateUp().close();
+        cache.layer(1).release();
+        assertThat(cache.numPinned()).isZero();
+      }
+    }
+  }
+
+  @Test
+  void aPolicyThatThrowsHoldsNothing() throws IOException {
+    SyntheticExperts experts = synthetic(Layout.SEPARATE);
+    AtomicBoolean throwing = new AtomicBoolean();
+    EvictionPolicy policy = new ThrowingPolicy(throwing);
+    try (Checkpoint checkpoint = new Checkpoint(experts.tensors())) {
+      ExpertStore store = experts.store(checkpoint);
+      try (ExpertCache cache = new ExpertCache(store, 2 * store.slotBytes(), policy)) {
+        Experts layer = cache.layer(0);
+        layer.acquire(new int[] {0, 1}, 2);
+        layer.release();
+        throwing.set(true);
+        assertThatThrownBy(() -> layer.acquire(new int[] {1, 2}, 2))
+            .isInstanceOf(ArithmeticException.class);
+        assertThatThrownBy(layer::release).isInstanceOf(IllegalStateException.class);
+        assertThat(cache.numPinned()).isZero();
+        throwing.set(false);
+        layer.acquire(new int[] {1, 2}, 2);
+        ExpertContents.assertRight(experts, layer, 0, 2);
+        layer.release();
+      }
+    }
+  }
+
+  /** Ranks, where it is asked to choose a victim, only for as long as it may. */
+  private record ThrowingPolicy(AtomicBoolean throwing) implements EvictionPolicy {
+    @Override
+    public void begin(int numExperts) {}
+
+    @Override
+    public void used(int expert, long pass) {}
+
+    @Override
+    public double rank(int expert) {
+      if (throwing.get()) throw new ArithmeticException("no rank");
+      return expert;
+    }
+  }
 }

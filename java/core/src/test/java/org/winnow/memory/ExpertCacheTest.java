@@ -357,4 +357,24 @@ class ExpertCacheTest {
       Thread.sleep(1);
     assertThat(cache.counters().readAheadPendingBytes()).isEqualTo(bytes);
   }
+
+  @Test
+  void aLayerOrExpertThatIsNotThereIsRefused() throws IOException {
+    SyntheticExperts experts =
+        new SyntheticExperts(
+            folder.resolve("none-there"), Layout.SEPARATE, DType.BF16, 2, 8, 16, 24, 8);
+    try (Checkpoint checkpoint = new Checkpoint(experts.tensors())) {
+      ExpertStore store = experts.store(checkpoint);
+      try (ExpertCache cache = new ExpertCache(store, store.slotBytes(), EvictionPolicy.lru())) {
+        assertThatThrownBy(() -> cache.layer(2))
+            .isExactlyInstanceOf(IndexOutOfBoundsException.class);
+        assertThatThrownBy(() -> store.numExperts(-1))
+            .isExactlyInstanceOf(IndexOutOfBoundsException.class);
+        assertThatThrownBy(() -> store.storedBytes(0, 8))
+            .isExactlyInstanceOf(IndexOutOfBoundsException.class);
+        assertThatThrownBy(() -> store.readBytes(2, 0))
+            .isExactlyInstanceOf(IndexOutOfBoundsException.class);
+      }
+    }
+  }
 }

@@ -137,7 +137,7 @@ class ExpertStoreTest {
         .hasMessage(at("inner.i8: expected type f32, bf16 or f16, found I8"));
     assertRefuses(1, e -> sources("fp8", null, "hidden.f32"))
         .isInstanceOf(UnsupportedFormatException.class)
-        .hasMessage(at("fp8: type F8_E5M2 is not computed yet"));
+        .hasMessage(at("fp8: type F8_E5M2 is not supported yet"));
     assertRefuses(1, e -> List.of(ExpertSource.of(GATE, "inner.i8").format(WeightFormat.BF16)))
         .isInstanceOf(CheckpointException.class)
         .hasMessage(at("inner.i8: expected type bf16, found I8"));

@@ -112,7 +112,7 @@ class MemoryRunsOutTest {
         Linear out = new Linear(output, null)) {
       var geometry = new MlaAttention.Geometry(2, 3, 2, 4, 1, 1e-6f, Rope.Layout.INTERLEAVED);
       var weights = new MlaAttention.Weights(null, null, queryUp, latentDown, norm, up, out);
-      assertLeavesNothing(4, () -> new MlaAttention(geometry, weights));
+      assertLeavesNothing(3, () -> new MlaAttention(geometry, weights));
     }
   }
 

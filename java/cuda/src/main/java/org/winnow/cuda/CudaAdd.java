@@ -1,6 +1,6 @@
 package org.winnow.cuda;
 
-import org.winnow.Tensor;
+import org.winnow.internal.AddArguments;
 
 /** Launches add_cuda.cu. */
 final class CudaAdd {
@@ -12,23 +12,9 @@ final class CudaAdd {
     grid = new ElementGrid(context.device());
   }
 
-  void launch(CudaStream stream, Tensor accumulator, Tensor addend) {
-    long size = accumulator.size();
-    if (size == 0) return;
-    long vectors = ElementGrid.vectors(size, accumulator.address() | addend.address());
-    kernel.launch(
-        stream,
-        grid.blocks(size),
-        1,
-        1,
-        ElementGrid.BLOCK,
-        0,
-        stream
-            .arguments()
-            .begin()
-            .address(accumulator.address())
-            .address(addend.address())
-            .i64(vectors)
-            .i64(size));
+  void launch(CudaStream stream, AddArguments arguments) {
+    if (arguments.size() == 0) return;
+    int blocks = grid.blocks(arguments.size());
+    kernel.launch(stream, blocks, 1, 1, ElementGrid.BLOCK, 0, stream.arguments().of(arguments));
   }
 }

@@ -6,15 +6,8 @@ import org.bytedeco.javacpp.SizeTPointer;
 import org.winnow.Backend;
 import org.winnow.BackendUnavailableException;
 import org.winnow.CapturedStep;
-import org.winnow.Tensor;
 import org.winnow.TensorMemory;
-import org.winnow.op.AttentionOptions;
-import org.winnow.op.KvCache;
-import org.winnow.op.Rope;
-import org.winnow.op.ExpertPlan;
-import org.winnow.op.GroupedGemm;
-import org.winnow.op.Routing;
-import org.winnow.op.TopKRouter;
+import org.winnow.internal.Internals;
 
 /**
  * Handwritten kernels on one NVIDIA GPU. Operations are enqueued and return; what gives a value to
@@ -29,20 +22,7 @@ public final class CudaBackend extends Backend {
 
   private final CudaContext context;
   private final CudaMemory memory;
-  private final CudaAdd add;
-  private final CudaAttention attention;
-  private final CudaClamp clamp;
-  private final CudaEmbedding embedding;
-  private final CudaExpertPlan expertPlan;
-  private final CudaGroupedGemm groupedGemm;
-  private final CudaKvAppend kvAppend;
-  private final CudaLayerNorm layerNorm;
-  private final CudaMoeCombine moeCombine;
-  private final CudaRmsNorm rmsNorm;
-  private final CudaRope rope;
-  private final CudaSampler sampler;
-  private final CudaStridedCopy stridedCopy;
-  private final CudaTopKRouter topKRouter;
+  private final TensorMemory tensors; // of that memory
 
   /** What the driver needs beside tensors, for kernels, graphs and rounding: of the free memory. */
   private static final double RESERVE_SHARE = 1 / 16.0;
@@ -81,21 +61,8 @@ public final class CudaBackend extends Backend {
     try {
       opened = new CudaMemory(context, Math.min(budgetBytes, availableBytes()));
       memory = opened;
-      add = new CudaAdd(context);
-      attention = new CudaAttention(context, memory);
-      clamp = new CudaClamp(context);
-      LateRefusals late = new LateRefusals(context, memory);
-      embedding = new CudaEmbedding(context, memory, late);
-      expertPlan = new CudaExpertPlan(context, memory, late);
-      groupedGemm = new CudaGroupedGemm(context, groupedGemmPath);
-      kvAppend = new CudaKvAppend(context);
-      layerNorm = new CudaLayerNorm(context);
-      moeCombine = new CudaMoeCombine(context);
-      rmsNorm = new CudaRmsNorm(context);
-      rope = new CudaRope(context);
-      sampler = new CudaSampler(context, memory, late);
-      stridedCopy = new CudaStridedCopy(context);
-      topKRouter = new CudaTopKRouter(context, memory, late);
+      tensors = Internals.memory(context.name(), memory);
+      Internals.install(this, new CudaKernels(context, memory, groupedGemmPath));
     } catch (RuntimeException | Error e) {
       context.close(opened);
       throw e;
@@ -128,7 +95,7 @@ public final class CudaBackend extends Backend {
 
   @Override
   public TensorMemory memory() {
-    return memory;
+    return tensors;
   }
 
   /** The most that tensors on the device may take. */
@@ -154,169 +121,6 @@ public final class CudaBackend extends Backend {
   @Override
   public boolean canCapture() {
     return true;
-  }
-
-  @Override
-  public void add(Tensor accumulator, Tensor addend) {
-    try (var entry = context.enter("add")) {
-      add.launch(entry.stream(), accumulator, addend);
-    }
-  }
-
-  @Override
-  public void attention(
-      Tensor query,
-      KvCache cache,
-      int layer,
-      long firstPosition,
-      AttentionOptions options,
-      Tensor output) {
-    try (var entry = context.enter("attention")) {
-      attention.launch(entry.stream(), query, cache, layer, firstPosition, options, output);
-    }
-  }
-
-  @Override
-  public void clamp(Tensor values, float limit) {
-    try (var entry = context.enter("clamp")) {
-      clamp.launch(entry.stream(), values, limit);
-    }
-  }
-
-  @Override
-  public long embedding(Tensor table, Tensor tokenIds, Tensor output) {
-    try (var entry = context.enter("embedding")) {
-      return embedding.launch(entry.stream(), table, tokenIds, output);
-    }
-  }
-
-  @Override
-  public long expertPlan(Routing routing, ExpertPlan plan) {
-    try (var entry = context.enter("expertPlan")) {
-      return expertPlan.launch(entry.stream(), routing, plan);
-    }
-  }
-
-  @Override
-  public void moeCombine(
-      Tensor expertOutput,
-      Routing routing,
-      ExpertPlan plan,
-      Tensor shared,
-      Tensor sharedGateLogits,
-      Tensor output) {
-    try (var entry = context.enter("moeCombine")) {
-      moeCombine.launch(
-          entry.stream(), expertOutput, routing, plan, shared, sharedGateLogits, output);
-    }
-  }
-
-  @Override
-  public int groupedGemm(GroupedGemm.Product... products) {
-    try (var entry = context.enter("groupedGemm")) {
-      groupedGemm.launch(entry.stream(), products);
-    }
-    return -1; // the op class has asked which experts are resident
-  }
-
-  @Override
-  public void kvAppend(
-      Tensor source,
-      long sourceOffset,
-      long tokenStride,
-      long headStride,
-      KvCache cache,
-      int layer,
-      boolean values,
-      int column,
-      int width,
-      int numTokens) {
-    try (var entry = context.enter("kvAppend")) {
-      kvAppend.launch(
-          entry.stream(),
-          source.address() + sourceOffset * Float.BYTES,
-          tokenStride,
-          headStride,
-          cache,
-          layer,
-          values,
-          column,
-          width,
-          numTokens);
-    }
-  }
-
-  @Override
-  public void layerNorm(Tensor input, Tensor weight, Tensor bias, Tensor output, float epsilon) {
-    try (var entry = context.enter("layerNorm")) {
-      layerNorm.launch(entry.stream(), input, weight, bias, output, epsilon);
-    }
-  }
-
-  @Override
-  public void rmsNorm(Tensor input, Tensor weight, Tensor output, float epsilon) {
-    try (var entry = context.enter("rmsNorm")) {
-      rmsNorm.launch(entry.stream(), input, weight, output, epsilon);
-    }
-  }
-
-  @Override
-  public void rope(Tensor values, Tensor cos, Tensor sin, int rotaryOffset, Rope.Layout layout) {
-    try (var entry = context.enter("rope")) {
-      rope.launch(entry.stream(), values, cos, sin, rotaryOffset, layout);
-    }
-  }
-
-  @Override
-  public long sample(Tensor logits, double temperature, int topK, double topP, double uniform) {
-    try (var entry = context.enter("sample")) {
-      return sampler.launch(entry.stream(), logits, temperature, topK, topP, uniform);
-    }
-  }
-
-  @Override
-  public void stridedCopy(
-      Tensor source,
-      long sourceOffset,
-      long sourceOuter,
-      long sourceInner,
-      Tensor destination,
-      long destinationOffset,
-      long destinationOuter,
-      long destinationInner,
-      long outerSize,
-      long innerSize,
-      long width) {
-    try (var entry = context.enter("stridedCopy")) {
-      stridedCopy.launch(
-          entry.stream(),
-          source.address() + sourceOffset * Float.BYTES,
-          sourceOuter,
-          sourceInner,
-          destination.address() + destinationOffset * Float.BYTES,
-          destinationOuter,
-          destinationInner,
-          outerSize,
-          innerSize,
-          width);
-    }
-  }
-
-  @Override
-  public long topKRouter(Tensor logits, TopKRouter router, Routing output) {
-    try (var entry = context.enter("topKRouter")) {
-      return topKRouter.launch(entry.stream(), logits, router, output);
-    }
-  }
-
-  @Override
-  public long topKRouterWithPlan(
-      Tensor logits, TopKRouter router, Routing output, ExpertPlan plan) {
-    try (var entry = context.enter("topKRouterWithPlan")) {
-      return topKRouter.canPlan(logits, router)
-          ? topKRouter.launchWithPlan(entry.stream(), logits, router, output, plan)
-          : NOT_FUSED;
-    }
   }
 
   CudaContext context() {

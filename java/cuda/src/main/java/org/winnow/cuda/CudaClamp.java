@@ -1,6 +1,6 @@
 package org.winnow.cuda;
 
-import org.winnow.Tensor;
+import org.winnow.internal.ClampArguments;
 
 /** Launches clamp_cuda.cu. */
 final class CudaClamp {
@@ -12,17 +12,9 @@ final class CudaClamp {
     grid = new ElementGrid(context.device());
   }
 
-  void launch(CudaStream stream, Tensor values, float limit) {
-    long size = values.size();
-    if (size == 0) return;
-    long vectors = ElementGrid.vectors(size, values.address());
-    kernel.launch(
-        stream,
-        grid.blocks(size),
-        1,
-        1,
-        ElementGrid.BLOCK,
-        0,
-        stream.arguments().begin().address(values.address()).f32(limit).i64(vectors).i64(size));
+  void launch(CudaStream stream, ClampArguments arguments) {
+    if (arguments.size() == 0) return;
+    int blocks = grid.blocks(arguments.size());
+    kernel.launch(stream, blocks, 1, 1, ElementGrid.BLOCK, 0, stream.arguments().of(arguments));
   }
 }

@@ -1,21 +1,13 @@
 package org.winnow.cuda;
 
-import org.winnow.Backend;
-import org.winnow.op.ExpertPlan;
-import org.winnow.op.Routing;
+import org.winnow.internal.ExpertPlanArguments;
+import org.winnow.internal.Status;
 
 /** Launches expert_plan_cuda.cu: one block for few pairs, else count, offsets, place. */
 final class CudaExpertPlan {
-  private static final int WARP = 32;
-  private static final int MAX_SMALL_PAIRS = 2048;
-  private static final int SMALL_BLOCK = 256;
-  private static final int COUNT_BLOCK = 256;
-  private static final int OFFSETS_BLOCK = 1024;
-  private static final int MAX_PLACE_WARPS = 8;
   private static final int MIN_PAIRS_PER_BLOCK = 2048;
   private static final int MAX_BLOCKS = 256; // one block sums numExperts times as many counts
-
-  private static final int MAX_SHARED_BYTES = 48 << 10;
+  private static final int MAX_SHARED_BYTES = DeviceLaunch.DEFAULT_SHARED_BYTES;
 
   private final CudaContext context;
   private final Kernel small;
@@ -37,79 +29,75 @@ final class CudaExpertPlan {
     blockCounts = new Scratch(context, memory);
   }
 
-  /** Returns what {@code Backend.expertPlan} does; waits only to check a caller's own routing. */
-  long launch(CudaStream stream, Routing routing, ExpertPlan plan) {
-    int numRows = routing.numRows();
-    int numExperts = plan.numExperts();
-    int countBytes = numExperts * Integer.BYTES;
+  /** Waits only to check a caller's own routing. */
+  Status launch(CudaStream stream, ExpertPlanArguments arguments) {
+    int numRows = Math.toIntExact(arguments.numRows());
+    int numExperts = Math.toIntExact(arguments.numExperts());
+    int countBytes = Math.toIntExact(ExpertPlanLaunch.countsBytes(numExperts));
     if (countBytes > MAX_SHARED_BYTES / 2)
       throw new IllegalArgumentException(
           "numExperts must be at most "
               + MAX_SHARED_BYTES / 2 / Integer.BYTES
               + " on this backend, found "
               + numExperts);
-    if (numRows <= MAX_SMALL_PAIRS) {
-      arguments(stream, routing, plan, 0, numRows, 1);
-      int sharedBytes = 3 * numRows * Integer.BYTES + countBytes;
-      small.launch(stream, 1, 1, 1, SMALL_BLOCK, sharedBytes, stream.arguments());
+    if (numRows <= ExpertPlanLaunch.MAX_SMALL_PAIRS) {
+      small.launch(
+          stream,
+          1,
+          1,
+          1,
+          ExpertPlanLaunch.SMALL_THREADS,
+          (int) ExpertPlanLaunch.smallPlanBytes(numRows, numExperts),
+          packed(stream, arguments, 0, numRows, 1));
     } else {
-      int warps = MAX_PLACE_WARPS;
+      int warps = ExpertPlanLaunch.MAX_PLACE_WARPS;
       while (warps * countBytes > MAX_SHARED_BYTES) warps /= 2;
+      int step = ExpertPlanLaunch.MAX_PLACE_WARPS * DeviceLaunch.WARP_SIZE;
       int pairsPerBlock = Math.max(MIN_PAIRS_PER_BLOCK, ceilDiv(numRows, MAX_BLOCKS));
-      pairsPerBlock = ceilDiv(pairsPerBlock, MAX_PLACE_WARPS * WARP) * MAX_PLACE_WARPS * WARP;
+      pairsPerBlock = ceilDiv(pairsPerBlock, step) * step;
       int blocks = ceilDiv(numRows, pairsPerBlock);
-      long counts = blockCounts.address((numExperts + 1L) * blocks * Integer.BYTES);
-      arguments(stream, routing, plan, counts, pairsPerBlock, blocks);
-      count.launch(stream, blocks, 1, 1, COUNT_BLOCK, countBytes, stream.arguments());
-      offsets.launch(stream, 1, 1, 1, OFFSETS_BLOCK, 0, stream.arguments());
-      place.launch(stream, blocks, 1, 1, warps * WARP, warps * countBytes, stream.arguments());
+      long counts = blockCounts.address(ExpertPlanLaunch.blockCountsBytes(numExperts, blocks));
+      KernelArguments packed = packed(stream, arguments, counts, pairsPerBlock, blocks);
+      count.launch(stream, blocks, 1, 1, ExpertPlanLaunch.COUNT_THREADS, countBytes, packed);
+      offsets.launch(stream, 1, 1, 1, ExpertPlanLaunch.OFFSETS_THREADS, 0, packed);
+      int placeThreads = warps * DeviceLaunch.WARP_SIZE;
+      place.launch(stream, blocks, 1, 1, placeThreads, warps * countBytes, packed);
     }
-    if (!isWaitedFor(routing)) return Backend.NOT_WAITED;
+    if (!isWaitedFor(arguments)) return Status.NOT_WAITED;
     refused.read(stream);
     int found = refused.getInt(0);
-    if (found == 0) return Backend.NOT_WAITED;
+    if (found == 0) return Status.NOT_WAITED; // how many experts are active is not read
     refused.clear(stream);
-    return -1 - (areOffsetsWrong(found) ? numRows : firstWrong(found));
+    arguments.detail(areOffsetsWrong(found) ? numRows : firstWrong(found));
+    return Status.REFUSED;
   }
 
   /** Whether the host checks the routing now; else what is wrong is of {@link LateRefusals}. */
-  private boolean isWaitedFor(Routing routing) {
-    return !routing.isRouted() && !context.isCapturing();
+  private boolean isWaitedFor(ExpertPlanArguments arguments) {
+    return arguments.trusted() == 0 && !context.isCapturing();
   }
 
   static boolean areOffsetsWrong(int refused) {
-    return refused == Integer.MAX_VALUE;
+    return refused == ExpertPlanLaunch.OFFSETS_WRONG;
   }
 
-  /** The kernels keep the largest of INT32_MAX - 1 - pair, so that 0 is none. */
+  /** The kernels keep the largest of OFFSETS_WRONG - 1 - pair, so that 0 is none. */
   static int firstWrong(int refused) {
-    return Integer.MAX_VALUE - 1 - refused;
+    return ExpertPlanLaunch.OFFSETS_WRONG - 1 - refused;
   }
 
-  /** The fields of ExpertPlan in expert_plan_cuda.cu. */
-  private void arguments(
+  private KernelArguments packed(
       CudaStream stream,
-      Routing routing,
-      ExpertPlan plan,
+      ExpertPlanArguments arguments,
       long counts,
       int pairsPerBlock,
       int blocks) {
-    stream
-        .arguments()
-        .begin()
-        .address(routing.tokenOffsets().address())
-        .address(routing.expertIds().address())
-        .address(plan.expertOffsets().address())
-        .address(plan.sourceRows().address())
-        .address(plan.assignmentRows().address())
-        .address(plan.activeExperts().address())
-        .address(counts)
-        .address(isWaitedFor(routing) ? refused.address(0) : late.planAddress())
-        .i64(routing.numTokens())
-        .i32(routing.numRows())
-        .i32(plan.numExperts())
-        .i32(pairsPerBlock)
-        .i32(blocks);
+    return ExpertPlanLaunch.expertPlanExtras(
+        stream.arguments().of(arguments),
+        counts,
+        isWaitedFor(arguments) ? refused.address(0) : late.planAddress(),
+        pairsPerBlock,
+        blocks);
   }
 
   private static int ceilDiv(int a, int b) {

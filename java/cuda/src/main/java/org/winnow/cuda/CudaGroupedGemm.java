@@ -1,9 +1,10 @@
 package org.winnow.cuda;
 
-import org.winnow.DType;
-import org.winnow.Tensor;
-import org.winnow.op.ExpertMatrices;
-import org.winnow.op.GroupedGemm.Product;
+import java.util.HashMap;
+import java.util.Map;
+import org.winnow.WeightFormat;
+import org.winnow.internal.GroupedGemmArguments;
+import org.winnow.internal.NativeCodes;
 
 /** Launches grouped_gemm_cuda.cu: dot products for few rows per expert, tiles for many. */
 final class CudaGroupedGemm {
@@ -15,161 +16,127 @@ final class CudaGroupedGemm {
    */
   static final int MIN_AVERAGE_ROWS = 4;
 
-  static final int MAX_TOGETHER = 3; // products that the GEMV kernel takes
-
-  static final int TILE_ROWS = 64; // BLOCK_M in grouped_gemm_tile.cuh
-  static final int TILE_WEIGHT_ROWS = 128; // kWeightRows there
-  static final int TILE_DEPTH = 32; // BLOCK_K there
-  private static final int BLOCK = 128; // kTileThreads there, kGemvThreads in grouped_gemm_gemv.cuh
-  private static final int DOTS = 8; // kDots there
-  private static final int WARP = 32;
-  private static final int PROBLEM_BYTES = 112; // GroupedGemmProblem in grouped_gemm_problem.cuh
-
   /** From this length of a row of weights on a whole block shares each dot product. */
-  private static final int MIN_SPLIT_BYTES = 2 * 16 * BLOCK; // two loads per thread
+  private static final int MIN_SPLIT_BYTES = // two loads per thread
+      2 * GroupedGemmLaunch.VECTOR_BYTES * GroupedGemmLaunch.GEMV_THREADS;
 
-  private static final DType[] INPUT_TYPES = {DType.F32, DType.BF16};
-  private static final DType[] WEIGHT_TYPES = {DType.F32, DType.BF16, DType.F16};
+  private static final WeightFormat[] FORMATS = WeightFormat.values();
+
+  /** What a kernel of tiles is for: the contracts' numbers of the types. */
+  private record Case(int inputType, int weightFormat, boolean gated) {}
 
   private final GroupedGemmPath path;
   private final Kernel gemv;
-  private final Kernel[] tiles = new Kernel[INPUT_TYPES.length * WEIGHT_TYPES.length * 2];
+  private final Map<Case, Kernel> tiles = new HashMap<>();
 
   CudaGroupedGemm(CudaContext context, GroupedGemmPath path) {
     this.path = path;
     gemv = context.kernel("grouped_gemm", "grouped_gemm_gemv");
-    for (DType input : INPUT_TYPES) {
-      for (DType weight : WEIGHT_TYPES) {
-        String name =
-            "grouped_gemm_"
-                + (weight == DType.BF16 ? "tensor" : "scalar")
-                + "_"
-                + input.toString()
-                + "_"
-                + weight.toString();
-        tiles[index(input, weight, false)] = context.kernel("grouped_gemm", name);
-        tiles[index(input, weight, true)] = context.kernel("grouped_gemm", name + "_gated");
-      }
+    CudaDevice device = context.device();
+    int capability = 10 * device.computeMajor() + device.computeMinor();
+    for (GroupedGemmLaunch.Variant variant : GroupedGemmLaunch.KERNELS) {
+      if (variant.capability() > capability) continue;
+      tiles.putIfAbsent(
+          new Case(variant.inputType(), variant.weightFormat(), variant.gated() == 1),
+          context.kernel("grouped_gemm", variant.name()));
     }
   }
 
-  /**
-   * Enqueues products none of which reads what another writes. Up to {@value #MAX_TOGETHER} that
-   * take dot products share a launch.
-   */
-  void launch(CudaStream stream, Product... products) {
-    KernelArguments arguments = stream.arguments().begin();
+  /** Enqueues the products of a call; those that take dot products share a launch. */
+  void launch(CudaStream stream, GroupedGemmArguments products) {
+    for (GroupedGemmArguments p = products; p != null; p = p.next()) requireTypes(p);
+    KernelArguments packed = stream.arguments().begin();
     int blocks = 0;
     int pending = 0;
-    for (Product product : products) {
-      if (maxRows(product) == 0 || product.numActive() == 0) continue;
-      if (!isGemv(product)) continue;
-      if (pending == MAX_TOGETHER) {
-        launchGemv(stream, arguments, blocks, pending);
-        arguments.begin();
-        blocks = 0;
-        pending = 0;
-      }
-      int own = gemvBlocks(product);
-      pack(arguments, product, own, threadsPerDot(product.weights()));
+    for (GroupedGemmArguments p = products; p != null; p = p.next()) {
+      if (isEmpty(p) || !isGemv(p)) continue;
+      int own = gemvBlocks(p);
+      GroupedGemmLaunch.gemvExtras(packed.struct(p), own, threadsPerDot(p));
       blocks = Math.addExact(blocks, own);
       pending++;
     }
-    if (pending > 0) launchGemv(stream, arguments, blocks, pending);
-    for (Product product : products) {
-      if (maxRows(product) > 0 && product.numActive() > 0 && !isGemv(product))
-        launchTiles(stream, product);
+    if (pending > 0) {
+      for (; pending < NativeCodes.GROUPED_GEMM_MAX_PRODUCTS; pending++)
+        GroupedGemmLaunch.gemvExtras(packed.zeros(GroupedGemmArguments.SIZE_BYTES), 0, 0);
+      gemv.launch(stream, blocks, 1, 1, GroupedGemmLaunch.GEMV_THREADS, 0, packed);
+    }
+    for (GroupedGemmArguments p = products; p != null; p = p.next()) {
+      if (!isEmpty(p) && !isGemv(p)) launchTiles(stream, p);
     }
   }
 
-  /** The most rows that there can be; the offsets, on the device, say how many there are. */
-  private static int maxRows(Product product) {
-    Tensor sourceRows = product.sourceRows();
-    long sources = sourceRows == null ? product.input().dim(0) : sourceRows.dim(0);
-    return Math.toIntExact(Math.min(product.output().dim(0), sources));
+  private static void requireTypes(GroupedGemmArguments product) {
+    requireF32OrBf16("input type", product.inputType());
+    requireF32OrBf16("output type", product.outputType());
+    if (product.weightFormat() < 0 || product.weightFormat() >= FORMATS.length)
+      throw new IllegalArgumentException(
+          "weight format must lie in [0, "
+              + FORMATS.length
+              + "), found "
+              + product.weightFormat());
+  }
+
+  private static void requireF32OrBf16(String what, int dtype) {
+    if (dtype != NativeCodes.DTYPE_F32 && dtype != NativeCodes.DTYPE_BF16)
+      throw new IllegalArgumentException(what + " must be f32 or bf16, found code " + dtype);
+  }
+
+  private static boolean isEmpty(GroupedGemmArguments product) {
+    return product.numRows() == 0 || product.numActive() == 0;
   }
 
   /**
    * By what every wave of a plan shares, read back or not: the bits do not depend on how many
    * experts fit at once.
    */
-  private boolean isGemv(Product product) {
-    int rows = maxRows(product);
-    int experts = product.expertOffsets() == null ? 1 : product.weights().numExperts();
+  private boolean isGemv(GroupedGemmArguments product) {
+    long rows = product.numRows(); // the most that there can be: the offsets, on the device, say
+    long experts = product.expertOffsets() == 0 ? 1 : product.numExperts();
     return path == GroupedGemmPath.GEMV
-        || path == GroupedGemmPath.AUTOMATIC
-            && rows < (long) MIN_AVERAGE_ROWS * Math.min(rows, experts);
+        || path == GroupedGemmPath.AUTOMATIC && rows < MIN_AVERAGE_ROWS * Math.min(rows, experts);
   }
 
-  private void launchGemv(CudaStream stream, KernelArguments arguments, int blocks, int products) {
-    for (int i = products; i < MAX_TOGETHER; i++) {
-      for (int word = 0; word < PROBLEM_BYTES / Long.BYTES; word++) arguments.i64(0);
-    }
-    gemv.launch(stream, blocks, 1, 1, BLOCK, 0, arguments);
-  }
-
-  private void launchTiles(CudaStream stream, Product product) {
-    ExpertMatrices weights = product.weights();
-    int rows = maxRows(product);
-    int columns = weights.isGated() ? TILE_WEIGHT_ROWS / 2 : TILE_WEIGHT_ROWS;
-    pack(stream.arguments().begin(), product, 0, 0);
-    tiles[index(product.input().dtype(), weights.weightType(), weights.isGated())].launch(
+  private void launchTiles(CudaStream stream, GroupedGemmArguments product) {
+    Case wanted = new Case(product.inputType(), product.weightFormat(), isGated(product));
+    Kernel kernel = tiles.get(wanted);
+    if (kernel == null)
+      throw new IllegalArgumentException(
+          "there are no tiles for weights of " + FORMATS[product.weightFormat()]);
+    int columns =
+        isGated(product)
+            ? GroupedGemmLaunch.TILE_WEIGHT_ROWS / 2
+            : GroupedGemmLaunch.TILE_WEIGHT_ROWS;
+    int rows = Math.toIntExact(product.numRows());
+    kernel.launch(
         stream,
-        maxRowTiles(rows, product.expertOffsets() == null ? 1 : product.numActive()),
-        Math.toIntExact(ceilDiv(weights.outputSize(), columns)),
+        maxRowTiles(
+            rows, product.expertOffsets() == 0 ? 1 : Math.toIntExact(product.numActive())),
+        Math.toIntExact(ceilDiv(product.outputSize(), columns)),
         1,
-        BLOCK,
+        GroupedGemmLaunch.TILE_THREADS,
         0,
-        stream.arguments());
+        stream.arguments().of(product));
   }
 
   /** Every active expert may have one tile that is not full. */
   static int maxRowTiles(int rows, int numActive) {
-    return Math.toIntExact((long) rows / TILE_ROWS + Math.min(rows, numActive));
+    return Math.toIntExact((long) rows / GroupedGemmLaunch.TILE_ROWS + Math.min(rows, numActive));
   }
 
-  private static int gemvBlocks(Product product) {
-    int columns = product.weights().isGated() ? DOTS / 2 : DOTS;
-    if (threadsPerDot(product.weights()) == WARP) columns *= BLOCK / WARP;
-    return Math.toIntExact(maxRows(product) * ceilDiv(product.weights().outputSize(), columns));
+  private static int gemvBlocks(GroupedGemmArguments product) {
+    int columns = isGated(product) ? GroupedGemmLaunch.DOTS / 2 : GroupedGemmLaunch.DOTS;
+    if (threadsPerDot(product) == DeviceLaunch.WARP_SIZE) columns *= GroupedGemmLaunch.GEMV_WARPS;
+    return Math.toIntExact(product.numRows() * ceilDiv(product.outputSize(), columns));
   }
 
-  private static int threadsPerDot(ExpertMatrices weights) {
-    long rowBytes = weights.inputSize() * weights.weightType().sizeBytes();
-    return rowBytes >= MIN_SPLIT_BYTES ? BLOCK : WARP;
+  private static int threadsPerDot(GroupedGemmArguments product) {
+    return FORMATS[product.weightFormat()].rowBytes(product.inputSize()) >= MIN_SPLIT_BYTES
+        ? GroupedGemmLaunch.GEMV_THREADS
+        : DeviceLaunch.WARP_SIZE;
   }
 
-  private static void pack(
-      KernelArguments arguments, Product product, int numBlocks, int threadsPerDot) {
-    ExpertMatrices weights = product.weights();
-    arguments
-        .address(product.input().address())
-        .address(addressOrNull(product.sourceRows()))
-        .address(weights.weightTable())
-        .address(weights.upTable())
-        .address(weights.biasTable())
-        .address(weights.upBiasTable())
-        .address(addressOrNull(product.expertOffsets()))
-        .address(addressOrNull(product.activeExperts()))
-        .address(product.output().address())
-        .i32(maxRows(product))
-        .i32(product.numActive())
-        .i32(Math.toIntExact(weights.inputSize()))
-        .i32(Math.toIntExact(weights.outputSize()))
-        .i32(product.input().dtype().code())
-        .i32(weights.weightType().code())
-        .i32(product.output().dtype().code())
-        .i32(product.activation().code())
-        .i32(numBlocks)
-        .i32(threadsPerDot);
-  }
-
-  private static int index(DType input, DType weight, boolean gated) {
-    return (input.code() * WEIGHT_TYPES.length + weight.code()) * 2 + (gated ? 1 : 0);
-  }
-
-  private static long addressOrNull(Tensor tensor) {
-    return tensor == null ? 0 : tensor.address();
+  private static boolean isGated(GroupedGemmArguments product) {
+    return product.upWeights() != 0;
   }
 
   private static long ceilDiv(long size, int step) {

@@ -1,6 +1,6 @@
 package org.winnow.cuda;
 
-import org.winnow.op.KvCache;
+import org.winnow.internal.KvAppendArguments;
 
 /** Launches kv_append_cuda.cu: a thread per element, or per four where all allows it. */
 final class CudaKvAppend {
@@ -14,47 +14,29 @@ final class CudaKvAppend {
     grid = new ElementGrid(context.device());
   }
 
-  /**
-   * @param source address of the first element; strides count f32
-   */
-  void launch(
-      CudaStream stream,
-      long source,
-      long tokenStride,
-      long headStride,
-      KvCache cache,
-      int layer,
-      boolean values,
-      int column,
-      int width,
-      int numTokens) {
-    long rowStride = values ? cache.valueRowStride() : cache.keyWidth();
+  void launch(CudaStream stream, KvAppendArguments arguments) {
     // pages begin at multiples of 16 bytes, keys and values in them at multiples of 64 rows
     boolean vector =
-        ElementGrid.isVector(source, tokenStride | headStride | rowStride | column | width);
-    int unit = vector ? ElementGrid.VECTOR : 1;
+        ElementGrid.isVector(
+            arguments.source(),
+            arguments.tokenStride()
+                | arguments.headStride()
+                | arguments.rowStride()
+                | arguments.column()
+                | arguments.width());
+    long threads =
+        arguments.numTokens()
+            * arguments.numHeads()
+            * (arguments.width() / (vector ? ElementGrid.VECTOR : 1));
+    if (threads == 0) return;
     (vector ? four : one)
         .launch(
             stream,
-            grid.blocksOfOne((long) numTokens * cache.numKvHeads() * (width / unit)),
+            grid.blocksOfOne(threads),
             1,
             1,
             ElementGrid.BLOCK,
             0,
-            stream
-                .arguments()
-                .begin()
-                .address(source)
-                .i64(tokenStride / unit)
-                .i64(headStride / unit)
-                .address(CudaAttention.pages(values ? cache.valuePages() : cache.keyPages(), layer))
-                .address(cache.positionCell().address())
-                .i64(0)
-                .i64(numTokens)
-                .i64(cache.numKvHeads())
-                .i64(KvCache.PAGE_TOKENS)
-                .i64(rowStride / unit)
-                .i64(column / unit)
-                .i64(width / unit));
+            stream.arguments().of(arguments));
   }
 }

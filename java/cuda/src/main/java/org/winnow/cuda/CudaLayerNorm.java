@@ -1,6 +1,6 @@
 package org.winnow.cuda;
 
-import org.winnow.Tensor;
+import org.winnow.internal.LayerNormArguments;
 
 /** Launches layer_norm_cuda.cu: a block per row. */
 final class CudaLayerNorm {
@@ -10,29 +10,15 @@ final class CudaLayerNorm {
     kernel = context.kernel("layer_norm", "layer_norm_f32");
   }
 
-  void launch(
-      CudaStream stream, Tensor input, Tensor weight, Tensor bias, Tensor output, float epsilon) {
-    if (input.size() == 0) return;
-    long size = input.dim(1);
-    long biasAddress = bias == null ? 0 : bias.address();
+  void launch(CudaStream stream, LayerNormArguments arguments) {
+    if (arguments.numRows() == 0 || arguments.hiddenSize() == 0) return;
     kernel.launch(
         stream,
-        Math.toIntExact(input.dim(0)),
+        Math.toIntExact(arguments.numRows()),
         1,
         1,
-        RowGrid.block(size),
+        RowGrid.block(arguments.hiddenSize()),
         0,
-        stream
-            .arguments()
-            .begin()
-            .address(input.address())
-            .address(weight.address())
-            .address(biasAddress)
-            .address(output.address())
-            .i64(size)
-            .f32(epsilon)
-            .i32(
-                RowGrid.aligned(
-                    input.address() | weight.address() | biasAddress | output.address(), size)));
+        stream.arguments().of(arguments));
   }
 }

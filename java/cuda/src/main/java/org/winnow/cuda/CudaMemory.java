@@ -15,14 +15,14 @@ import java.util.Set;
 import org.bytedeco.cuda.global.cudart;
 import org.bytedeco.javacpp.BytePointer;
 import org.winnow.BudgetException;
-import org.winnow.TensorMemory;
-import org.winnow.TransferQueue;
+import org.winnow.internal.RawMemory;
+import org.winnow.internal.TransferQueue;
 
 /**
  * A device's memory, as much of it as the budget says. Every tensor is an allocation of its own:
  * the device finds an access outside of it.
  */
-final class CudaMemory extends TensorMemory {
+final class CudaMemory implements RawMemory {
   private final CudaContext context;
   private final long budgetBytes;
   private final Staging staging;
@@ -36,11 +36,6 @@ final class CudaMemory extends TensorMemory {
     this.context = context;
     this.budgetBytes = budgetBytes;
     this.staging = new Staging(context);
-  }
-
-  @Override
-  public String name() {
-    return context.name();
   }
 
   long budgetBytes() {
@@ -62,12 +57,12 @@ final class CudaMemory extends TensorMemory {
   public long allocate(long sizeBytes) {
     try (var entry = context.enterOutsideCapture("allocating device memory")) {
       if (sizeBytes > budgetBytes - usedBytes)
-        throw new BudgetException(name() + "'s budget", usedBytes + sizeBytes, budgetBytes);
+        throw new BudgetException(context.name() + "'s budget", usedBytes + sizeBytes, budgetBytes);
       long[] address = new long[1];
       int status = cuMemAlloc(address, Math.max(1, sizeBytes));
       if (status == CudaError.OUT_OF_MEMORY)
         throw CudaError.outOfMemory(
-            "device " + name() + " has no memory for " + sizeBytes + " bytes", "cuMemAlloc");
+            "device " + context.name() + " has no memory for " + sizeBytes + " bytes", "cuMemAlloc");
       context.check(status, "cuMemAlloc");
       zero(entry.stream(), address[0], sizeBytes);
       live.put(address[0], sizeBytes);

@@ -1,6 +1,6 @@
 package org.winnow.cuda;
 
-import org.winnow.Tensor;
+import org.winnow.internal.RmsNormArguments;
 
 /** Launches rms_norm_cuda.cu: a block per row. */
 final class CudaRmsNorm {
@@ -10,25 +10,15 @@ final class CudaRmsNorm {
     kernel = context.kernel("rms_norm", "rms_norm_f32");
   }
 
-  void launch(CudaStream stream, Tensor input, Tensor weight, Tensor output, float epsilon) {
-    if (input.size() == 0) return;
-    long size = input.dim(1);
+  void launch(CudaStream stream, RmsNormArguments arguments) {
+    if (arguments.numRows() == 0 || arguments.hiddenSize() == 0) return;
     kernel.launch(
         stream,
-        Math.toIntExact(input.dim(0)),
+        Math.toIntExact(arguments.numRows()),
         1,
         1,
-        RowGrid.block(size),
+        RowGrid.block(arguments.hiddenSize()),
         0,
-        stream
-            .arguments()
-            .begin()
-            .address(input.address())
-            .address(weight.address())
-            .address(output.address())
-            .i64(size)
-            .i64(size)
-            .f32(epsilon)
-            .i32(RowGrid.aligned(input.address() | weight.address() | output.address(), size)));
+        stream.arguments().of(arguments));
   }
 }

@@ -1,7 +1,6 @@
 package org.winnow.cuda;
 
-import org.winnow.Tensor;
-import org.winnow.op.Rope;
+import org.winnow.internal.RopeArguments;
 
 /** Launches rope_cuda.cu: a thread per pair. */
 final class CudaRope {
@@ -13,16 +12,9 @@ final class CudaRope {
     grid = new ElementGrid(context.device());
   }
 
-  void launch(
-      CudaStream stream,
-      Tensor values,
-      Tensor cos,
-      Tensor sin,
-      int rotaryOffset,
-      Rope.Layout layout) {
-    long pairs = values.dim(0) * values.dim(1) * cos.dim(1);
+  void launch(CudaStream stream, RopeArguments arguments) {
+    long pairs = arguments.numTokens() * arguments.numHeads() * arguments.numPairs();
     if (pairs == 0) return;
-    boolean aligned = (values.address() % 8 | values.dim(2) % 2 | rotaryOffset % 2) == 0;
     kernel.launch(
         stream,
         grid.blocksOfOne(pairs),
@@ -30,18 +22,6 @@ final class CudaRope {
         1,
         ElementGrid.BLOCK,
         0,
-        stream
-            .arguments()
-            .begin()
-            .address(values.address())
-            .address(cos.address())
-            .address(sin.address())
-            .i64(values.dim(0))
-            .i64(values.dim(1))
-            .i64(values.dim(2))
-            .i64(rotaryOffset)
-            .i64(cos.dim(1))
-            .i32(layout == Rope.Layout.INTERLEAVED ? 1 : 0)
-            .i32(aligned ? 1 : 0));
+        stream.arguments().of(arguments));
   }
 }

@@ -1,14 +1,12 @@
 package org.winnow.cuda;
 
-import org.winnow.Tensor;
+import org.winnow.internal.SamplerArguments;
+import org.winnow.internal.Status;
 
 /** Launches sampler_cuda.cu: the best logit, the weights, then one block that chooses. */
 final class CudaSampler {
-  private static final int SURVEY_BLOCK = 256;
   private static final int LOGITS_PER_BLOCK = 2048;
   private static final int MAX_BLOCKS = 1024;
-  private static final int CHOOSE_BLOCK = 1024;
-  private static final int SURVEY_BYTES = 2 * Long.BYTES; // Survey
 
   private final Kernel survey;
   private final Kernel weigh;
@@ -24,30 +22,25 @@ final class CudaSampler {
     scratch = new Scratch(context, memory);
   }
 
-  /** Returns what {@code Backend.sample} does; throws what was refused since the last call. */
-  long launch(
-      CudaStream stream, Tensor logits, double temperature, int topK, double topP, double uniform) {
-    long size = logits.dim(0);
+  /** Waits for the token; throws what was refused since the last call. */
+  Status launch(CudaStream stream, SamplerArguments arguments) {
+    long size = arguments.vocabularySize();
+    boolean weighs = arguments.temperature() != 0;
     int blocks = (int) Math.min((size + LOGITS_PER_BLOCK - 1) / LOGITS_PER_BLOCK, MAX_BLOCKS);
-    long surveys =
-        scratch.address((long) blocks * SURVEY_BYTES + (temperature == 0 ? 0 : size * Long.BYTES));
-    KernelArguments arguments =
-        stream
-            .arguments()
-            .begin()
-            .address(logits.address())
-            .address(surveys + (long) blocks * SURVEY_BYTES)
-            .address(surveys)
-            .address(late.tokenAddress())
-            .i64(size)
-            .i64(topK)
-            .f64(temperature)
-            .f64(topP)
-            .f64(uniform)
-            .i64(blocks);
-    survey.launch(stream, blocks, 1, 1, SURVEY_BLOCK, 0, arguments);
-    if (temperature != 0) weigh.launch(stream, blocks, 1, 1, SURVEY_BLOCK, 0, arguments);
-    choose.launch(stream, 1, 1, 1, CHOOSE_BLOCK, 0, arguments);
-    return late.awaitToken(stream);
+    long surveysBytes = (long) blocks * SamplerLaunch.SURVEY_BYTES;
+    long surveys = scratch.address(surveysBytes + (weighs ? size * Long.BYTES : 0));
+    KernelArguments packed =
+        SamplerLaunch.samplerExtras(
+            stream.arguments().of(arguments),
+            surveys + surveysBytes,
+            surveys,
+            late.tokenAddress(),
+            blocks);
+    survey.launch(stream, blocks, 1, 1, SamplerLaunch.SURVEY_THREADS, 0, packed);
+    if (weighs) weigh.launch(stream, blocks, 1, 1, SamplerLaunch.SURVEY_THREADS, 0, packed);
+    choose.launch(stream, 1, 1, 1, SamplerLaunch.CHOOSE_THREADS, 0, packed);
+    long token = late.awaitToken(stream);
+    arguments.detail(token < 0 ? -1 - token : token); // SamplerExtras::result
+    return token < 0 ? Status.REFUSED : Status.DONE;
   }
 }

@@ -1,5 +1,7 @@
 package org.winnow.cuda;
 
+import org.winnow.internal.StridedCopyArguments;
+
 /** Launches strided_copy_cuda.cu: a thread per element, or per four where all allows it. */
 final class CudaStridedCopy {
   private final Kernel one;
@@ -12,42 +14,28 @@ final class CudaStridedCopy {
     grid = new ElementGrid(context.device());
   }
 
-  /** Addresses are those of the first elements; strides count f32. */
-  void launch(
-      CudaStream stream,
-      long source,
-      long sourceOuter,
-      long sourceInner,
-      long destination,
-      long destinationOuter,
-      long destinationInner,
-      long outerSize,
-      long innerSize,
-      long width) {
+  void launch(CudaStream stream, StridedCopyArguments arguments) {
     boolean vector =
         ElementGrid.isVector(
-            source | destination,
-            sourceOuter | sourceInner | destinationOuter | destinationInner | width);
-    int unit = vector ? ElementGrid.VECTOR : 1;
+            arguments.source() | arguments.destination(),
+            arguments.sourceOuterStride()
+                | arguments.sourceInnerStride()
+                | arguments.destinationOuterStride()
+                | arguments.destinationInnerStride()
+                | arguments.width());
+    long threads =
+        arguments.outerSize()
+            * arguments.innerSize()
+            * (arguments.width() / (vector ? ElementGrid.VECTOR : 1));
+    if (threads == 0) return;
     (vector ? four : one)
         .launch(
             stream,
-            grid.blocksOfOne(outerSize * innerSize * (width / unit)),
+            grid.blocksOfOne(threads),
             1,
             1,
             ElementGrid.BLOCK,
             0,
-            stream
-                .arguments()
-                .begin()
-                .address(source)
-                .i64(sourceOuter / unit)
-                .i64(sourceInner / unit)
-                .address(destination)
-                .i64(destinationOuter / unit)
-                .i64(destinationInner / unit)
-                .i64(outerSize)
-                .i64(innerSize)
-                .i64(width / unit));
+            stream.arguments().of(arguments));
   }
 }

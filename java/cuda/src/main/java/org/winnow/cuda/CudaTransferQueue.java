@@ -4,7 +4,7 @@ import static org.bytedeco.cuda.global.cudart.cuMemcpyHtoDAsync;
 
 import java.util.HashMap;
 import java.util.Map;
-import org.winnow.TransferQueue;
+import org.winnow.internal.TransferQueue;
 
 /**
  * Copies on the context's copy stream. A mark is an event on the compute stream; there is a ring of

@@ -33,13 +33,4 @@ final class ElementGrid {
   static boolean isVector(long addresses, long extents) {
     return (addresses & 15) == 0 && extents % VECTOR == 0;
   }
-
-  /**
-   * How many vectors to take.
-   *
-   * @param addresses of all operands, or-ed: a vector is read and written at multiples of 16 only
-   */
-  static long vectors(long size, long addresses) {
-    return (addresses & 15) == 0 ? size / VECTOR : 0;
-  }
 }

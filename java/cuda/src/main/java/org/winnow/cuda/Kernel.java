@@ -9,19 +9,27 @@ import org.bytedeco.javacpp.PointerPointer;
 
 /** A kernel by its name; looked up in its module when it is first launched. */
 final class Kernel {
-  /** What every kernel may use without asking. */
-  private static final int DEFAULT_SHARED_BYTES = 48 << 10;
-
   private final CudaContext context;
   private final String module;
   private final String name;
   private CUfunc_st function;
-  private int maxSharedBytes = DEFAULT_SHARED_BYTES;
+  private int maxSharedBytes = DeviceLaunch.DEFAULT_SHARED_BYTES;
 
   Kernel(CudaContext context, String module, String name) {
     this.context = context;
     this.module = module;
     this.name = name;
+  }
+
+  /**
+   * A kernel that was looked up by a type.
+   *
+   * @throws IllegalArgumentException if there is none
+   */
+  static Kernel require(Kernel found, String what, int code) {
+    if (found == null)
+      throw new IllegalArgumentException("there is no kernel for the " + what + " of code " + code);
+    return found;
   }
 
   /**

@@ -8,10 +8,11 @@ import java.nio.ByteOrder;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerPointer;
+import org.winnow.internal.Arguments;
 
 /**
  * Arguments of one launch, packed as the kernel reads them: in its order, each aligned to its own
- * size. Kept and filled anew for every launch: nothing is allocated.
+ * alignment. Kept and filled anew for every launch: nothing is allocated.
  */
 final class KernelArguments implements AutoCloseable {
   /** What the driver takes of every device. */
@@ -42,28 +43,35 @@ final class KernelArguments implements AutoCloseable {
     return this;
   }
 
-  /** A device address, or 0 for null. */
-  KernelArguments address(long value) {
-    return i64(value);
+  /** Of a kernel whose first argument is an operation's struct. */
+  KernelArguments of(Arguments arguments) {
+    return begin().struct(arguments);
+  }
+
+  /** An operation's struct by value. */
+  KernelArguments struct(Arguments arguments) {
+    align(Long.BYTES);
+    arguments.copyTo(bytes, bytes.position());
+    bytes.position(bytes.position() + arguments.sizeBytes());
+    return this;
+  }
+
+  /** A struct of zeros, a multiple of 8 bytes. */
+  KernelArguments zeros(int sizeBytes) {
+    align(Long.BYTES);
+    for (int i = 0; i < sizeBytes; i += Long.BYTES) bytes.putLong(0);
+    return this;
   }
 
   KernelArguments i32(int value) {
-    align(Integer.BYTES).putInt(value);
+    align(Integer.BYTES);
+    bytes.putInt(value);
     return this;
   }
 
   KernelArguments i64(long value) {
-    align(Long.BYTES).putLong(value);
-    return this;
-  }
-
-  KernelArguments f32(float value) {
-    align(Float.BYTES).putFloat(value);
-    return this;
-  }
-
-  KernelArguments f64(double value) {
-    align(Double.BYTES).putDouble(value);
+    align(Long.BYTES);
+    bytes.putLong(value);
     return this;
   }
 
@@ -73,9 +81,11 @@ final class KernelArguments implements AutoCloseable {
     return list;
   }
 
-  private ByteBuffer align(int sizeBytes) {
+  /** Where a value or struct of that alignment may begin. */
+  KernelArguments align(int alignmentBytes) {
     // ARGUMENTS_OFFSET is a multiple of 8: positions align as the arguments do
-    return bytes.position((bytes.position() + sizeBytes - 1) & -sizeBytes);
+    bytes.position((bytes.position() + alignmentBytes - 1) & -alignmentBytes);
+    return this;
   }
 
   @Override

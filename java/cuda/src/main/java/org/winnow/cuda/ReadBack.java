@@ -53,6 +53,11 @@ final class ReadBack {
     return values.getInt(cell * Long.BYTES);
   }
 
+  /** As {@link #getInt(int)}, of the 4 bytes at an offset in the cell. */
+  int getInt(int cell, int offsetBytes) {
+    return values.getInt(cell * Long.BYTES + offsetBytes);
+  }
+
   /** Sets the cells to 0 again, after the operations so far. */
   void clear(CudaStream stream) {
     context.check(

@@ -13,14 +13,4 @@ final class RowGrid {
     long warps = (size + PIECE * WARP - 1) / (PIECE * WARP);
     return (int) Math.min(MAX_BLOCK, warps * WARP);
   }
-
-  /**
-   * Whether pieces can be moved as one.
-   *
-   * @param addresses of all operands, or-ed
-   * @param sizes of rows and strides, or-ed
-   */
-  static int aligned(long addresses, long sizes) {
-    return (addresses & 15 | sizes & 3) == 0 ? 1 : 0;
-  }
 }

@@ -10,6 +10,7 @@ import org.winnow.Tensor;
 import org.winnow.op.Attention;
 import org.winnow.op.AttentionOptions;
 import org.winnow.op.AttentionProblem;
+import org.winnow.op.DeviceTables;
 import org.winnow.op.KvCache;
 
 /**
@@ -41,10 +42,10 @@ class AttentionCountersTest {
         int begin = Math.max(first, page * KvCache.PAGE_TOKENS);
         int end = Math.min(positions, (page + 1) * KvCache.PAGE_TOKENS);
         long seen = (long) Math.max(0, end - begin) * KV_HEADS * ROW_BYTES;
-        assertThat(GpuSim.distinctBytesRead(cache.keyPages().getLong(page), PAGE_BYTES))
+        assertThat(GpuSim.distinctBytesRead(DeviceTables.keyPage(cache, page), PAGE_BYTES))
             .as("keys of page %d", page)
             .isEqualTo(seen);
-        assertThat(GpuSim.distinctBytesRead(cache.valuePages().getLong(page), PAGE_BYTES))
+        assertThat(GpuSim.distinctBytesRead(DeviceTables.valuePage(cache, page), PAGE_BYTES))
             .as("values of page %d", page)
             .isEqualTo(seen);
       }
@@ -82,7 +83,7 @@ class AttentionCountersTest {
       long sectors = 0;
       for (int page = 0; page * KvCache.PAGE_TOKENS < positions; page++) {
         for (GpuReport.Launch launch : report.launches()) {
-          var traffic = launch.traffic(cache.keyPages().getLong(page)); // keys, then values
+          var traffic = launch.traffic(DeviceTables.keyPage(cache, page)); // keys, then values
           if (traffic == null) continue;
           bytes += (long) traffic.get("load_bytes");
           sectors += (long) traffic.get("load_sectors");

@@ -32,7 +32,7 @@ class CudaAttentionTest {
     for (int numTokens : new int[] {1, 2, 3, 7, 16, 64, 132, 396, 512, 4096}) {
       for (int length : new int[] {numTokens, limit}) {
         int splits = CudaAttention.splits(limit, length, numTokens, heads, width, 0);
-        long bytes = CudaAttention.partsBytes((long) splits * numTokens * heads, width);
+        long bytes = AttentionLaunch.partsBytes((long) splits * numTokens * heads, width);
         assertThat(splits == 1 || bytes <= maxBytes).isTrue();
       }
     }
@@ -67,7 +67,7 @@ class CudaAttentionTest {
       Runnable step = () -> Attention.run(backend, queries, cache, 0, first, options, output);
       step.run();
       assertThat(backend.usedBytes() - before)
-          .isLessThanOrEqualTo(CudaAttention.partsBytes(2L * numTokens * heads, WIDTH));
+          .isLessThanOrEqualTo(AttentionLaunch.partsBytes(2L * numTokens * heads, WIDTH));
       Attention.run(backend, queries, shortCache, 0, first, options, expected);
       assertThat(output.toFloatArray()).isEqualTo(expected.toFloatArray());
       output.fill(-1);

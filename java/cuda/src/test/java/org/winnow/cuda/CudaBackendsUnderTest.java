@@ -29,6 +29,17 @@ public final class CudaBackendsUnderTest extends BackendsUnderTest {
         variant("cuda, tiles", GroupedGemmPath.TILES, true));
   }
 
+  /** The names are copies and seed, as in lazy-1. */
+  @Override
+  protected List<String> runs() {
+    return List.of(System.getProperty("winnow.gpusim.runs", "lazy-1").split(" "));
+  }
+
+  @Override
+  protected void begin(String run) {
+    GpuSimExtension.choose(run);
+  }
+
   @Override
   protected boolean isLargeTier() {
     return System.getProperty("winnow.test.tier", "small").equals("large");

@@ -22,11 +22,11 @@ class CudaCloseTest {
               backend.close();
               active[0] = isContextActive();
             });
-    int ticket;
+    NativeCall running = null;
     try (var entry = backend.context().enter("a test")) {
       first.start();
       while (first.getState() != Thread.State.WAITING) Thread.yield(); // for the context
-      ticket = NativeCall.enter();
+      running = NativeCall.enter();
     }
     try {
       while (!backend.context().isClosed()) Thread.yield();
@@ -34,7 +34,7 @@ class CudaCloseTest {
       second.join(300);
       assertThat(second.isAlive()).isTrue();
     } finally {
-      call.exit();
+      running.exit();
     }
     first.join();
     second.join();

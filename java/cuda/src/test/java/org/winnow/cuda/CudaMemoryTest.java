@@ -9,7 +9,8 @@ import org.junit.jupiter.api.Test;
 import org.winnow.BudgetException;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.TransferQueue;
+import org.winnow.internal.Internals;
+import org.winnow.internal.TransferQueue;
 import org.winnow.op.Add;
 
 class CudaMemoryTest {
@@ -83,7 +84,7 @@ class CudaMemoryTest {
   @Test
   void pinnedMemoryThatTheSystemDoesNotGiveIsOutOfMemory() {
     try (var backend = new CudaBackend();
-        TransferQueue transfers = backend.memory().openTransfers()) {
+        TransferQueue transfers = Internals.raw(backend.memory()).openTransfers()) {
       assertThatThrownBy(() -> transfers.allocateStaging(1L << 50))
           .isInstanceOf(OutOfMemoryError.class)
           .hasMessageStartingWith(

@@ -12,7 +12,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.TransferQueue;
+import org.winnow.internal.TransferQueue;
+import org.winnow.internal.Internals;
 import org.winnow.op.Add;
 
 /** The stand-in runs what is queued as late as it may, streams in an order that the seed gives. */
@@ -30,7 +31,7 @@ class CudaTransferQueueTest {
   @BeforeEach
   void open() {
     backend = new CudaBackend();
-    transfers = backend.memory().openTransfers();
+    transfers = Internals.raw(backend.memory()).openTransfers();
     staging = transfers.allocateStaging(BYTES);
     staged = Tensor.wrap(staging, DType.F32, WIDTH);
     slot = backend.f32(1, WIDTH);
@@ -46,7 +47,7 @@ class CudaTransferQueueTest {
   private void copy(float value, long afterMark) {
     staged.fill(value);
     transfers.copy(
-        new long[] {slot.address()}, new long[] {staging}, new long[] {BYTES}, 1, afterMark);
+        new long[] {Internals.address(slot)}, new long[] {staging}, new long[] {BYTES}, 1, afterMark);
   }
 
   /** On the operations' own stream all of them would have to run first. */
@@ -90,7 +91,7 @@ class CudaTransferQueueTest {
   void aQueueOfALostContextIsClosedWithoutAnError() {
     assumeTrue(GpuSim.isLoaded(), () -> "the process would lose the device: " + GpuSim.cause());
     Tensor nowhere =
-        Tensor.wrap(backend.memory(), slot.address() + (1L << 40), DType.F32, 1, WIDTH);
+        Tensor.wrap(backend.memory(), Internals.address(slot) + (1L << 40), DType.F32, 1, WIDTH);
     Add.run(backend, nowhere, slot);
     long mark = transfers.mark();
     assertThatThrownBy(() -> copy(1, mark))

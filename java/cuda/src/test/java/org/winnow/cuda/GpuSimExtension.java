@@ -1,5 +1,7 @@
 package org.winnow.cuda;
 
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.extension.AfterAllCallback;
 import org.junit.jupiter.api.extension.AfterEachCallback;
 import org.junit.jupiter.api.extension.BeforeAllCallback;
@@ -10,7 +12,7 @@ import org.junit.jupiter.api.extension.ExtensionContext;
 
 /**
  * For every test class of this module, core's too: skips them, with the reason, where there are no
- * kernels or nothing to run them on; runs them with the seed that the build names; fails a test
+ * kernels or nothing to run them on; runs them with the seed that the run names; fails a test
  * during or before which the stand-in found something.
  */
 public final class GpuSimExtension
@@ -20,9 +22,23 @@ public final class GpuSimExtension
         AfterEachCallback,
         AfterAllCallback {
   private static final ConditionEvaluationResult ENABLED = ConditionEvaluationResult.enabled("");
-  private static final long SEED = Long.getLong("winnow.gpusim.seed", 1);
-  private static final boolean LAZY =
-      !System.getProperty("winnow.gpusim.copies", "lazy").equals("eager");
+  private static final Pattern RUN = Pattern.compile("(lazy|eager)-(\\d+)");
+
+  private static long seed = 1;
+  private static boolean lazy = true;
+
+  /**
+   * How the tests that follow run.
+   *
+   * @param run lazy or eager, for when copies into shared memory arrive, and the seed: lazy-1
+   */
+  static void choose(String run) {
+    Matcher parts = RUN.matcher(run);
+    if (!parts.matches())
+      throw new IllegalArgumentException("a run is lazy-<seed> or eager-<seed>, found " + run);
+    lazy = parts.group(1).equals("lazy");
+    seed = Long.parseLong(parts.group(2));
+  }
 
   /** Of whole classes: nothing in them is even initialised. */
   @Override
@@ -62,7 +78,7 @@ public final class GpuSimExtension
 
   private static void begin() {
     if (!GpuSim.isLoaded()) return;
-    GpuSim.configure(SEED, LAZY, true);
+    GpuSim.configure(seed, lazy, true);
     assertNothingFound(); // between tests, as in what runs before all of a class
   }
 

@@ -9,6 +9,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.cuda.GpuReport.Launch;
+import org.winnow.internal.Internals;
 
 /** What the kernels of the grouped GEMM read and multiply, as counted by the stand-in. */
 @OnStandInOnly
@@ -20,7 +21,7 @@ class GroupedGemmCountersTest {
   }
 
   private static long bytes(Launch launch, Tensor tensor, String what) {
-    Map<String, Object> traffic = launch.traffic(tensor.address());
+    Map<String, Object> traffic = launch.traffic(Internals.address(tensor));
     return traffic == null ? 0 : (Long) traffic.get(what);
   }
 

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import org.junit.jupiter.api.Test;
 import org.winnow.DType;
+import org.winnow.op.GroupedGemm;
 
 /** Products that do not need each other. */
 class GroupedGemmIndependentProductsTest {
@@ -27,7 +28,8 @@ class GroupedGemmIndependentProductsTest {
       }
       router.output.toFloatArray(); // waits
       if (GpuSim.isLoaded()) GpuReport.take();
-      backend.groupedGemm(router.product(), shared.product(), gate.product(), routed.product());
+      GroupedGemm.runTogether(
+          backend, router.product(), shared.product(), gate.product(), routed.product());
       for (int i = 0; i < layers.length; i++)
         assertThat(layers[i].output.toFloatArray()).isEqualTo(alone[i]);
       if (GpuSim.isLoaded()) assertThat(GpuReport.take().launches()).hasSize(2); // three and one

@@ -4,7 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.Random;
 import org.winnow.DType;
+import org.winnow.Matrix;
 import org.winnow.Tensor;
+import org.winnow.WeightFormat;
 import org.winnow.op.Activation;
 import org.winnow.op.ExpertMatrices;
 import org.winnow.op.GroupedGemm;
@@ -47,13 +49,14 @@ final class GroupedGemmLayer implements AutoCloseable {
     active = backend.of(every, numExperts);
     weights =
         new ExpertMatrices(
-            backend.memory(), weightType, numExperts, outputSize, inputSize, gated, false);
+            backend.memory(), WeightFormat.of(weightType), numExperts, outputSize, inputSize, gated, false);
     gates = new Tensor[numExperts];
     ups = new Tensor[numExperts];
     for (int e = 0; e < numExperts; e++) {
       gates[e] = random(random, weightType, outputSize, inputSize);
       if (gated) ups[e] = random(random, weightType, outputSize, inputSize);
-      weights.set(e, gates[e].address(), gated ? ups[e].address() : 0, 0, 0);
+      weights.set(
+          e, Matrix.of(gates[e]), gated ? Matrix.of(ups[e]) : null, null, null);
     }
     output = backend.f32(numRows, outputSize).fill(Float.NaN);
   }
@@ -83,7 +86,7 @@ final class GroupedGemmLayer implements AutoCloseable {
 
   /** The one launch that this takes. */
   GpuReport.Launch launch() {
-    weights.weightTable(); // on the device before anything is counted
+    weights.handOver(); // on the device before anything is counted
     input.toFloatArray(); // waits for the copies
     GpuReport.take();
     multiply();

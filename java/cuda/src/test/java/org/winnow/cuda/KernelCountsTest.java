@@ -8,7 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Random;
-import java.util.stream.LongStream;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.winnow.DType;
 import org.winnow.Tensor;
@@ -16,6 +16,8 @@ import org.winnow.op.Attention;
 import org.winnow.op.AttentionOptions;
 import org.winnow.op.KvCache;
 import org.winnow.cuda.GpuReport.Launch;
+import org.winnow.internal.Internals;
+import org.winnow.op.DeviceTables;
 import org.winnow.op.RmsNorm;
 
 /** The table of counts in docs/cuda.md is what the stand-in counts. */
@@ -58,8 +60,8 @@ class KernelCountsTest {
             new GroupedGemmLayer(
                 backend, inputType, DType.BF16, true, inputSize, outputSize, rows)) {
       List<Long> weights = new ArrayList<>();
-      for (Tensor gate : layer.gates) weights.add(gate.address());
-      for (Tensor up : layer.ups) weights.add(up.address());
+      for (Tensor gate : layer.gates) weights.add(Internals.address(gate));
+      for (Tensor up : layer.ups) weights.add(Internals.address(up));
       Launch launch = layer.launch();
       row(what + "; " + inputSize + " to " + outputSize, "weights", List.of(launch), weights);
     }
@@ -83,7 +85,9 @@ class KernelCountsTest {
       output.toFloatArray();
       int numPages = (numPositions + KvCache.PAGE_TOKENS - 1) / KvCache.PAGE_TOKENS;
       List<Long> pages =
-          LongStream.range(0, numPages).map(cache.keyPages()::getLong).boxed().toList();
+          IntStream.range(0, numPages)
+              .mapToObj(page -> DeviceTables.keyPage(cache, page))
+              .toList();
       String tokens = numTokens == 1 ? "1 token" : numTokens + " tokens";
       row(
           tokens + " behind " + (numPositions - numTokens) + "; 32 heads of 4, 128 wide",
@@ -102,7 +106,7 @@ class KernelCountsTest {
       GpuReport.take();
       RmsNorm.run(backend, input, weight, output, 1e-6f);
       output.toFloatArray();
-      row("8 rows of 2880", "rows", GpuReport.take().launches(), List.of(input.address()));
+      row("8 rows of 2880", "rows", GpuReport.take().launches(), List.of(Internals.address(input)));
     }
   }
 

@@ -6,6 +6,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.internal.Internals;
 import org.winnow.op.ExpertPlan;
 import org.winnow.op.MoeCombine;
 import org.winnow.op.Routing;
@@ -48,7 +49,7 @@ class MoeCombineCountersTest {
 
   private static void assertWholeSectors(GpuReport.Launch launch, Tensor tensor, String what) {
     long sizeBytes = tensor.size() * tensor.dtype().sizeBytes();
-    assertThat(launch.traffic(tensor.address()))
+    assertThat(launch.traffic(Internals.address(tensor)))
         .containsEntry(what + "_bytes", sizeBytes)
         .containsEntry("distinct_" + what + "_bytes", sizeBytes)
         .containsEntry(what + "_sectors", sizeBytes / 32);

@@ -2,6 +2,7 @@ package org.winnow.cuda;
 
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.internal.Internals;
 import org.winnow.op.Add;
 
 /**
@@ -15,7 +16,7 @@ final class PoisonMain {
     GpuSim.isLoaded();
     var backend = new CudaBackend();
     Tensor good = backend.f32(1, 4);
-    Tensor bad = Tensor.wrap(backend.memory(), good.address() + (1L << 40), DType.F32, 1, 4);
+    Tensor bad = Tensor.wrap(backend.memory(), Internals.address(good) + (1L << 40), DType.F32, 1, 4);
     Add.run(backend, bad, good);
     print(good::toFloatArray);
     print(() -> Add.run(backend, good, good));

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Set;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.internal.Internals;
 import org.winnow.op.Add;
 import org.winnow.models.GenerateOptions;
 import org.winnow.models.LanguageModel;
@@ -30,7 +31,7 @@ final class PoisonedModelMain {
     List<Session> sessions = List.of(model.newSession(), model.newSession()); // left open
     sessions.forEach(PoisonedModelMain::generate);
     Tensor good = backend.f32(1, 4);
-    Tensor bad = Tensor.wrap(backend.memory(), good.address() + (1L << 40), DType.F32, 1, 4);
+    Tensor bad = Tensor.wrap(backend.memory(), Internals.address(good) + (1L << 40), DType.F32, 1, 4);
     Add.run(backend, bad, good);
     print(model::close);
     print(model::close);

@@ -6,11 +6,12 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.winnow.CapturedStep;
+import org.winnow.internal.Internals;
 
 class ScratchTest {
   private final CudaBackend backend = new CudaBackend();
   private final CudaContext context = backend.context();
-  private final Scratch scratch = new Scratch(context, (CudaMemory) backend.memory());
+  private final Scratch scratch = new Scratch(context, (CudaMemory) Internals.raw(backend.memory()));
   private final long own = backend.usedBytes();
 
   @AfterEach

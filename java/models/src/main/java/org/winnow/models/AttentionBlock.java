@@ -3,8 +3,8 @@ package org.winnow.models;
 import org.winnow.Tensor;
 
 /**
- * A layer's attention: projections, rotation, cache and output projection. Its weights belong to
- * {@link DecoderWeights}.
+ * The attention of one layer: projections, rotary embedding, key-value cache and output projection.
+ * Its weights belong to {@link DecoderWeights}.
  */
 interface AttentionBlock extends AutoCloseable {
   /**

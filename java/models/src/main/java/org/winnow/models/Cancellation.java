@@ -1,13 +1,13 @@
 package org.winnow.models;
 
 /**
- * Ends generations from another thread, at the next token or prompt chunk. It stays cancelled: one
- * for each generation, or for a group of them.
+ * Ends generations from another thread, at the next token or prompt chunk. A cancellation is
+ * permanent, so use a new object for each generation or group of generations.
  */
 public final class Cancellation {
   private volatile boolean cancelled;
 
-  /** Asks every generation that was given this to end; returns at once. */
+  /** Asks every generation that uses this object to end. Returns at once. */
   public void cancel() {
     cancelled = true;
   }

@@ -7,26 +7,34 @@ import org.winnow.CapturedStep;
 import org.winnow.TensorMemory;
 
 /**
- * The decoding of one token of one sequence, captured: between two captured steps the host holds
- * the experts that a layer has chosen; where none has to be held, one step is all. Captured again
- * when memory was released since, or a layer's experts have all become resident.
+ * Captured steps that decode one token of one sequence. Where a layer's experts may be missing, one
+ * step ends after the router. The host then loads the chosen experts and holds them: it keeps them
+ * in memory while the next step runs. If no layer needs the host, a single step decodes the token.
+ * The steps must be captured again after memory was released, and after all experts of a layer have
+ * become resident.
  */
 final class CapturedDecode implements AutoCloseable {
-  /** What a token takes, in order: operations that can be captured, and layers that choose. */
+  /**
+   * The work of one token in order: segments of operations that can be captured, and the blocks
+   * whose experts the host holds between segments.
+   */
   static final class Program {
     private final List<List<Runnable>> segments = new ArrayList<>();
-    private final List<ExpertBlock> holds = new ArrayList<>(); // between a segment and the next
+    private final List<ExpertBlock> holds = new ArrayList<>(); // entry i: after segment i
 
     Program() {
       segments.add(new ArrayList<>());
     }
 
-    /** Operations that only issue work. */
+    /** Adds operations to the current segment. They must only enqueue work. */
     void add(Runnable operations) {
       segments.get(segments.size() - 1).add(operations);
     }
 
-    /** Here the host holds what the block has chosen, until the end of the next segment. */
+    /**
+     * Ends the current segment. The host holds the experts that the block has chosen until the next
+     * segment has been enqueued.
+     */
     void hold(ExpertBlock block) {
       holds.add(block);
       segments.add(new ArrayList<>());
@@ -42,16 +50,16 @@ final class CapturedDecode implements AutoCloseable {
     this.backend = backend;
   }
 
-  /** Whether {@link #run} runs what {@link #capture} would capture now. */
+  /** Whether {@link #run} would do the same as capturing again. */
   boolean isCurrent(List<ExpertBlock> chosenByHost) {
     return releases == memory().releases() && holds.equals(chosenByHost);
   }
 
   /**
-   * Runs a program and captures it on the way.
+   * Captures a program. Runs each step as soon as it is captured.
    *
-   * @return false if a layer's experts cannot be held at once: the token has to be decoded without
-   *     capturing then, from its beginning
+   * @return false if the host cannot hold all chosen experts of a layer at the same time; then the
+   *     token must be decoded again from its beginning, without capture
    */
   boolean capture(Program program) {
     close();
@@ -78,7 +86,7 @@ final class CapturedDecode implements AutoCloseable {
     }
   }
 
-  /** Runs it again; returns what {@link #capture} does. */
+  /** Runs the captured steps. Returns false in the same case as {@link #capture}. */
   boolean run() {
     for (int i = 0; i < steps.size(); i++) {
       ExpertBlock held = i == 0 ? null : holds.get(i - 1);

@@ -5,22 +5,23 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
 
 /**
- * A JSON object of a configuration, read with types and bounds. A key may have several spellings;
- * null counts as absent. Spellings that contradict each other are refused.
+ * A JSON object of a configuration. Reading a key checks its type and bounds. A key may have
+ * several spellings. A null value counts as absent. Spellings with different values are an error.
  */
 final class ConfigObject {
   private final Path file;
-  private final String prefix; // of the keys in messages: "rope_scaling."
-  private final Map<String, Object> values;
+  private final String prefix; // written before keys in messages: "rope_scaling."
+  private final Map<String, @Nullable Object> values;
 
-  ConfigObject(Path file, Map<String, Object> values) {
+  ConfigObject(Path file, Map<String, @Nullable Object> values) {
     this(file, "", values);
   }
 
-  private ConfigObject(Path file, String prefix, Map<String, Object> values) {
+  private ConfigObject(Path file, String prefix, Map<String, @Nullable Object> values) {
     this.file = file;
     this.prefix = prefix;
     this.values = values;
@@ -34,9 +35,9 @@ final class ConfigObject {
     return value(spellings) != null;
   }
 
-  /** This object's values over those of another. */
+  /** The values of both objects. For keys that both have, this object's value is used. */
   ConfigObject over(ConfigObject other) {
-    Map<String, Object> merged = new LinkedHashMap<>(other.values);
+    Map<String, @Nullable Object> merged = new LinkedHashMap<>(other.values);
     merged.putAll(values);
     return new ConfigObject(file, other.prefix, merged);
   }
@@ -53,8 +54,11 @@ final class ConfigObject {
     return has(spellings) ? integer(least, most, spellings) : absent;
   }
 
-  /** A finite number in [least, most], or {@code absent}. */
-  Double number(Double absent, double least, double most, String... spellings) {
+  /**
+   * A finite number in [least, most]. If the key is absent, returns {@code absent}; null means that
+   * the key is required.
+   */
+  Double number(@Nullable Double absent, double least, double most, String... spellings) {
     Object value = value(spellings);
     if (value == null && absent != null) return absent;
     double number = value instanceof Number found ? found.doubleValue() : Double.NaN;
@@ -63,8 +67,8 @@ final class ConfigObject {
     return number;
   }
 
-  /** As {@link #number}, or null where the key is absent. */
-  Double numberOrNull(double least, double most, String... spellings) {
+  /** As {@link #number}, or null if the key is absent. */
+  @Nullable Double numberOrNull(double least, double most, String... spellings) {
     return has(spellings) ? number(null, least, most, spellings) : null;
   }
 
@@ -76,24 +80,30 @@ final class ConfigObject {
   }
 
   String text(String absent, String... spellings) {
+    String text = textOrNull(spellings);
+    return text == null ? absent : text;
+  }
+
+  /** A string, or null if the key is absent. */
+  @Nullable String textOrNull(String... spellings) {
     Object value = value(spellings);
-    if (value == null) return absent;
+    if (value == null) return null;
     if (!(value instanceof String text)) throw fault(spellings[0], "a string", value);
     return text;
   }
 
   String requireText(String... spellings) {
-    String text = text(null, spellings);
+    String text = textOrNull(spellings);
     if (text == null) throw fault(spellings[0], "a string", null);
     return text;
   }
 
-  /** The object under a key, or null. */
-  ConfigObject object(String... spellings) {
+  /** The object under a key, or null if the key is absent. */
+  @Nullable ConfigObject object(String... spellings) {
     Object value = value(spellings);
     if (value == null) return null;
     if (!(value instanceof Map<?, ?> map)) throw fault(spellings[0], "an object", value);
-    Map<String, Object> copy = new LinkedHashMap<>();
+    Map<String, @Nullable Object> copy = new LinkedHashMap<>();
     map.forEach((key, entry) -> copy.put((String) key, entry));
     return new ConfigObject(file, prefix + spellings[0] + ".", copy);
   }
@@ -107,7 +117,7 @@ final class ConfigObject {
     return List.copyOf(texts);
   }
 
-  /** A list of integers; one integer alone counts as a list of one. */
+  /** A list of integers. A single integer counts as a list of one. */
   List<Integer> integers(int least, int most, String key) {
     String expected = "integers from " + least + " to " + most;
     List<?> entries = value(key) instanceof Long single ? List.of(single) : list(key, expected);
@@ -127,7 +137,7 @@ final class ConfigObject {
     return list;
   }
 
-  private Object value(String... spellings) {
+  private @Nullable Object value(String... spellings) {
     Object first = null;
     for (String spelling : spellings) {
       Object value = values.get(spelling);
@@ -138,11 +148,11 @@ final class ConfigObject {
     return first;
   }
 
-  CheckpointException fault(String key, String expected, Object found) {
+  CheckpointException fault(String key, String expected, @Nullable Object found) {
     return new CheckpointException(file, prefix + key, expected, describe(found));
   }
 
-  private static String describe(Object value) {
+  private static String describe(@Nullable Object value) {
     if (value == null) return "nothing";
     if (value instanceof Map) return "an object";
     if (value instanceof List<?> list) return "a list of " + list.size();

@@ -18,8 +18,8 @@ import org.winnow.op.RmsNorm;
 
 /**
  * A decoder of any family: embedding, layers of attention and feed-forward around a residual
- * stream, final norm, logits. Activations are f32. For one step at a time; the caller orders them.
- * What a token computes depends on its own sequence only, to the bit: not on how the prompt is cut
+ * stream, final norm, logits. Activations are f32. The caller runs one step at a time. The bits
+ * that are computed for a token depend on its own sequence only, not on how the prompt is divided
  * into steps.
  */
 final class Decoder implements AutoCloseable {
@@ -36,7 +36,7 @@ final class Decoder implements AutoCloseable {
   private final boolean readAhead;
   private final boolean canCapture;
   private final Map<KvCache, CapturedDecode> decodes = new IdentityHashMap<>();
-  private long releasesAfterOne = -1; // those of the memory after a token was decoded uncaptured
+  private long releasesAfterOne = -1; // after the last token that was decoded without capture
   private final Workspace tokenIds;
   private final Workspace hidden;
   private final Workspace normed;
@@ -61,7 +61,7 @@ final class Decoder implements AutoCloseable {
     this.readAhead = readAhead;
     this.canCapture =
         backend.canCapture()
-            && !readAhead // which asks the device while a token is decoded
+            && !readAhead // read-ahead waits for the device inside a token
             && layers.stream()
                 .allMatch(layer -> !(layer.mlp() instanceof ExpertBlock b) || b.canCapture());
     TensorMemory memory = backend.memory();
@@ -75,11 +75,11 @@ final class Decoder implements AutoCloseable {
   }
 
   /**
-   * Appends tokens to a sequence. If it throws, the sequence is as it was.
+   * Appends tokens to a sequence. If it throws, the sequence is unchanged.
    *
    * @param ids the tokens
-   * @param listener sees hidden states and router logits
-   * @return the hidden state behind the final norm, [numTokens, hiddenSize] f32, valid until the
+   * @param listener receives hidden states and router logits
+   * @return the hidden states after the final norm, [numTokens, hiddenSize] f32, valid until the
    *     next step
    * @throws IllegalArgumentException naming the first id that is not in the vocabulary
    */
@@ -102,7 +102,7 @@ final class Decoder implements AutoCloseable {
     return step.normalised();
   }
 
-  /** What all layers of a step share, with the tokens and their angles in place. */
+  /** Prepares what all layers of a step share: working memory, token ids and rotary angles. */
   private Step begin(KvCache cache, int[] ids) {
     cache.reserve(ids.length);
     Step step =
@@ -120,10 +120,11 @@ final class Decoder implements AutoCloseable {
   }
 
   /**
-   * One token as captured steps. A token is decoded without them first, so that all working memory
-   * is there.
+   * Decodes one token by captured steps; captures them first if necessary. A capture needs all
+   * working memory to be allocated. So it requires that one token was decoded without capture and
+   * that no memory has been released since.
    *
-   * @return false if that is not possible now; the sequence is as it was then
+   * @return false if that is not possible now; then the sequence is unchanged
    */
   private boolean decode(Step step) {
     List<ExpertBlock> holds = new ArrayList<>();
@@ -163,7 +164,7 @@ final class Decoder implements AutoCloseable {
     return program;
   }
 
-  /** Gives up what was captured of a sequence that ends. */
+  /** Releases the captured steps of a sequence that is being closed. */
   void forget(KvCache cache) {
     CapturedDecode captured = decodes.remove(cache);
     if (captured != null) captured.close();
@@ -193,7 +194,7 @@ final class Decoder implements AutoCloseable {
     Add.run(backend, step.residual(), step.branch());
   }
 
-  /** Attention, and the norm before what follows it. */
+  /** Attention, then the norm before the feed-forward part. */
   private void attend(int index, Step step) {
     Layer layer = layers.get(index);
     Tensor residual = step.residual();
@@ -209,7 +210,7 @@ final class Decoder implements AutoCloseable {
     RmsNorm.run(backend, residual, layer.mlpNorm(), normalised, epsilon);
   }
 
-  /** Releases the working memory; layers, weights and backend stay their owner's. */
+  /** Releases the working memory. Layers, weights and backend are closed by their owners. */
   @Override
   public void close() {
     decodes.values().forEach(CapturedDecode::close);

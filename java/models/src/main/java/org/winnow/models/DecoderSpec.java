@@ -6,6 +6,7 @@ import java.util.function.Consumer;
 import java.util.function.IntFunction;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 import org.winnow.TensorMemory;
 import org.winnow.attention.RopeFrequencies;
 import org.winnow.memory.Checkpoint;
@@ -17,12 +18,12 @@ import org.winnow.op.KvCache;
 import org.winnow.op.TopKRouter;
 
 /**
- * What a decoder is made of and how its checkpoint names the parts: all that differs between
- * families. Nothing is computed or read here.
+ * The structure of a decoder and the names of its tensors in the checkpoint: everything that
+ * differs between families. Nothing is computed or read here.
  *
  * @param embedding name of the [vocabularySize, hiddenSize] table
- * @param output name of the [vocabularySize, hiddenSize] matrix of the logits; that of the
- *     embedding if they are tied
+ * @param output name of the [vocabularySize, hiddenSize] matrix that computes the logits; equal to
+ *     {@code embedding} if the two are tied
  */
 record DecoderSpec(
     int vocabularySize,
@@ -38,7 +39,8 @@ record DecoderSpec(
   private static final Pattern LAYER = Pattern.compile("model\\.layers\\.(\\d{1,6})\\.");
 
   /**
-   * One tensor that is read when the model is opened: rank 1 becomes f32, rank 2 stays as stored.
+   * A tensor that is read when the model is opened. Rank 1 becomes f32, rank 2 keeps its stored
+   * type.
    */
   record Weight(String name, long... shape) {}
 
@@ -55,13 +57,13 @@ record DecoderSpec(
       return name + ".weight";
     }
 
-    String bias() {
+    @Nullable String bias() {
       return biased ? name + ".bias" : null;
     }
 
     void addTo(List<Weight> weights) {
       weights.add(new Weight(weight(), outputSize, inputSize));
-      if (biased) weights.add(new Weight(bias(), outputSize));
+      if (biased) weights.add(new Weight(name + ".bias", outputSize));
     }
   }
 
@@ -75,11 +77,12 @@ record DecoderSpec(
   /**
    * Grouped-query attention.
    *
-   * @param queryNorm of size headDim for each head by itself, of all heads' size for the whole
-   *     projection; null for none
-   * @param keyNorm alike
-   * @param clip q, k and v are clamped to plus or minus this; 0 for not
-   * @param slidingWindow keys that a query sees, itself included; 0 for all before it
+   * @param queryNorm size headDim for a norm per head, size numHeads * headDim for a norm over the
+   *     whole projection; null for none
+   * @param keyNorm the same for k, with numKvHeads
+   * @param clip q, k and v are clamped to [-clip, clip]; 0 for no clamping
+   * @param slidingWindow number of keys that a query attends to, its own included; 0 for its own
+   *     and all before
    * @param sinks name of the [numHeads] sink logits, or null
    */
   record GroupedQueryAttention(
@@ -90,11 +93,11 @@ record DecoderSpec(
       Projection key,
       Projection value,
       Projection output,
-      Norm queryNorm,
-      Norm keyNorm,
+      @Nullable Norm queryNorm,
+      @Nullable Norm keyNorm,
       float clip,
       int slidingWindow,
-      String sinks)
+      @Nullable String sinks)
       implements Attention {
     @Override
     public void addTo(List<Weight> weights) {
@@ -108,9 +111,10 @@ record DecoderSpec(
   /**
    * Multi-head latent attention.
    *
-   * @param queryDown null where q is projected in one step, by {@code queryUp} from the hidden
-   *     state
-   * @param queryNorm null exactly if {@code queryDown} is
+   * @param queryDown the first of two query projections; null if {@code queryUp} projects the
+   *     hidden state to q directly
+   * @param queryNorm norm between the two query projections; null exactly if {@code queryDown} is
+   *     null
    */
   record LatentAttention(
       int numHeads,
@@ -119,8 +123,8 @@ record DecoderSpec(
       int valueDim,
       int latentSize,
       boolean interleavedRope,
-      Projection queryDown,
-      Norm queryNorm,
+      @Nullable Projection queryDown,
+      @Nullable Norm queryNorm,
       Projection queryUp,
       Projection latentDown,
       Norm latentNorm,
@@ -130,10 +134,8 @@ record DecoderSpec(
       implements Attention {
     @Override
     public void addTo(List<Weight> weights) {
-      if (queryDown != null) {
-        queryDown.addTo(weights);
-        queryNorm.addTo(weights);
-      }
+      if (queryDown != null) queryDown.addTo(weights);
+      if (queryNorm != null) queryNorm.addTo(weights);
       for (Projection projection : List.of(queryUp, latentDown, latentUp, output))
         projection.addTo(weights);
       latentNorm.addTo(weights);
@@ -155,24 +157,25 @@ record DecoderSpec(
   /**
    * A mixture of experts.
    *
-   * @param router logits of the experts
-   * @param rule how they are chosen
-   * @param correctionBias name of the [numExperts] f32 that joins the choice only, or null
-   * @param shared a block that every token takes besides, or null
-   * @param sharedGate its gate, one output, or null for none
+   * @param router projection to one logit per expert
+   * @param rule how experts are chosen by their logits
+   * @param correctionBias name of the [numExperts] f32 bias, or null. It is added to the scores
+   *     that decide the choice, not to the weights of the chosen experts
+   * @param shared a dense block that every token also uses, or null
+   * @param sharedGate projection to the single gate value of the shared block, or null for no gate
    */
   record ExpertMlp(
       int numExperts,
       int intermediateSize,
       Projection router,
       TopKRouter.Builder rule,
-      String correctionBias,
+      @Nullable String correctionBias,
       ExpertTensors experts,
       Activation activation,
-      DenseMlp shared,
-      Projection sharedGate)
+      @Nullable DenseMlp shared,
+      @Nullable Projection sharedGate)
       implements Mlp {
-    ExpertMlp withShared(DenseMlp newShared, Projection newSharedGate) {
+    ExpertMlp withShared(DenseMlp newShared, @Nullable Projection newSharedGate) {
       return new ExpertMlp(
           numExperts,
           intermediateSize,
@@ -224,8 +227,8 @@ record DecoderSpec(
   }
 
   /**
-   * All experts of a layer in one tensor per matrix, input-major, with biases; gate is in the even
-   * columns of {@code gateUp} and up in the odd ones.
+   * One tensor per matrix with all experts of a layer, and biases. Matrices are stored input-major.
+   * Gate is in the even columns of {@code gateUp} and up in the odd ones.
    */
   record InterleavedExperts(String gateUp, String gateUpBias, String down, String downBias)
       implements ExpertTensors {
@@ -253,11 +256,11 @@ record DecoderSpec(
   }
 
   /**
-   * Where the experts lie, or null if there are none.
+   * The places of all experts in the checkpoint, or null for a dense decoder.
    *
    * @throws org.winnow.CheckpointException naming a tensor that is missing or wrong
    */
-  ExpertStore expertStore(Checkpoint checkpoint) {
+  @Nullable ExpertStore expertStore(Checkpoint checkpoint) {
     ExpertStore.Builder builder = null;
     for (Layer layer : layers) {
       if (!(layer.mlp() instanceof ExpertMlp experts)) continue;
@@ -269,7 +272,7 @@ record DecoderSpec(
     return builder == null ? null : builder.build();
   }
 
-  /** An empty sequence for this decoder, in the memory of the backend that computes it. */
+  /** An empty key-value cache for this decoder, in the memory of the backend that computes it. */
   KvCache newKvCache(TensorMemory memory) {
     if (layers.get(0).attention() instanceof GroupedQueryAttention grouped) {
       return new KvCache(
@@ -285,7 +288,7 @@ record DecoderSpec(
         memory, layers.size(), latent.latentSize(), latent.ropeDim(), contextLength);
   }
 
-  /** All tensors but those of the experts. */
+  /** All tensors except those of the experts. */
   List<Weight> weights() {
     List<Weight> weights = new ArrayList<>();
     weights.add(new Weight(embedding, vocabularySize, hiddenSize));
@@ -301,9 +304,9 @@ record DecoderSpec(
   }
 
   /**
-   * Whether leaving a tensor out changes nothing: an output matrix where the embedding serves,
-   * stored rotary frequencies, and layers behind the last one, which predict further tokens in
-   * training (DeepSeek-V3).
+   * Whether the decoder does not need this tensor: an output matrix where the embedding is used
+   * instead, stored rotary frequencies, or a layer after the last one, which predicts further
+   * tokens in training (DeepSeek-V3).
    */
   boolean isIgnorable(String name) {
     if (name.equals("lm_head.weight")) return output.equals(embedding);

@@ -6,6 +6,7 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
 import org.winnow.DType;
 import org.winnow.Tensor;
@@ -15,7 +16,10 @@ import org.winnow.layer.Linear;
 import org.winnow.memory.Checkpoint;
 import org.winnow.memory.TensorInfo;
 
-/** A decoder's weights without its experts', each read once: vectors as f32, matrices as stored. */
+/**
+ * The weights of a decoder except its experts. Each is read once: vectors become f32, matrices keep
+ * their stored type.
+ */
 final class DecoderWeights implements AutoCloseable {
   private final Map<String, Tensor> tensors = new HashMap<>();
   private final List<Linear> linears = new ArrayList<>();
@@ -23,9 +27,10 @@ final class DecoderWeights implements AutoCloseable {
   private DecoderWeights() {}
 
   /**
-   * Reads all of them, or throws and keeps none.
+   * Reads all weights. If it throws, it keeps none.
    *
-   * @param memory where they are kept; on the way to a device one at a time is in the host's
+   * @param memory where the weights are placed; on the way to a device, one at a time is in host
+   *     memory
    * @throws org.winnow.ExpertReadException if a read fails
    */
   static DecoderWeights read(
@@ -44,10 +49,10 @@ final class DecoderWeights implements AutoCloseable {
   }
 
   /**
-   * Checks that the checkpoint has this tensor; reads nothing.
+   * Checks that the checkpoint has this tensor, without reading its data.
    *
    * @throws CheckpointException if it is missing or has another shape
-   * @throws UnsupportedFormatException if its type is not computed
+   * @throws UnsupportedFormatException if its type is not supported
    */
   static void check(Checkpoint checkpoint, DecoderSpec.Weight weight) {
     TensorInfo found = checkpoint.require(weight.name());
@@ -65,7 +70,7 @@ final class DecoderWeights implements AutoCloseable {
               + weight.name()
               + ": weights of type "
               + found.storedType()
-              + " are not computed; F32, BF16 and F16 are");
+              + " are not supported; F32, BF16 and F16 are");
     }
   }
 
@@ -81,25 +86,41 @@ final class DecoderWeights implements AutoCloseable {
     }
   }
 
-  /** The tensor of that name; null for null. */
+  /**
+   * The tensor of this name.
+   *
+   * @throws IllegalStateException if the family does not list it
+   */
   Tensor get(String name) {
-    if (name == null) return null;
     Tensor tensor = tensors.get(name);
     if (tensor == null)
       throw new IllegalStateException(name + " is not among the weights that the family lists");
     return tensor;
   }
 
-  /** A linear map over these weights, closed with them; null for null. */
-  Linear linear(DecoderSpec.Projection projection) {
-    return projection == null ? null : linear(projection.weight(), projection.bias());
+  /** The tensor of this name, or null if there is no name. */
+  @Nullable Tensor getOrNull(@Nullable String name) {
+    return name == null ? null : get(name);
   }
 
-  /**
-   * As {@link #linear(DecoderSpec.Projection)}, by the tensors' names; {@code bias} may be null.
-   */
-  Linear linear(String weight, String bias) {
-    Linear linear = new Linear(get(weight), get(bias));
+  /** The weight of a norm, or null if there is no norm. */
+  @Nullable Tensor norm(DecoderSpec.@Nullable Norm norm) {
+    return norm == null ? null : get(norm.name());
+  }
+
+  /** A linear map with the weight and bias of a projection. It is closed with the weights. */
+  Linear linear(DecoderSpec.Projection projection) {
+    return linear(projection.weight(), projection.bias());
+  }
+
+  /** As {@link #linear(DecoderSpec.Projection)}, or null if there is no projection. */
+  @Nullable Linear linearOrNull(DecoderSpec.@Nullable Projection projection) {
+    return projection == null ? null : linear(projection);
+  }
+
+  /** As {@link #linear(DecoderSpec.Projection)}, given the names of the two tensors. */
+  Linear linear(String weight, @Nullable String bias) {
+    Linear linear = new Linear(get(weight), getOrNull(bias));
     linears.add(linear);
     return linear;
   }

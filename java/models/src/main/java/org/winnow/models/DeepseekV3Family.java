@@ -11,8 +11,8 @@ import org.winnow.models.DecoderSpec.Projection;
 import org.winnow.op.TopKRouter;
 
 /**
- * DeepSeek-V3: latent attention; experts in groups, chosen by sigmoid with a correction bias,
- * beside shared ones; the first layers dense. arXiv:2412.19437.
+ * DeepSeek-V3: latent attention; groups of experts, chosen by sigmoid with a correction bias;
+ * shared experts; dense first layers. arXiv:2412.19437.
  */
 final class DeepseekV3Family extends Family {
   @Override
@@ -60,7 +60,7 @@ final class DeepseekV3Family extends Family {
   Mlp mlp(ModelConfig config, String prefix, int layer) {
     String moe = prefix + ".mlp";
     if (!config.isSparse(layer)) return dense(config, moe, config.intermediateSize());
-    ModelConfig.Experts experts = config.experts();
+    ModelConfig.Experts experts = config.requireExperts();
     TopKRouter.Builder rule =
         TopKRouter.sigmoid(experts.topK())
             .renormalise(experts.renormalise())

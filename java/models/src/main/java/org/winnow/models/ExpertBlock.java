@@ -1,5 +1,6 @@
 package org.winnow.models;
 
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.moe.MoeLayer;
@@ -13,7 +14,8 @@ final class ExpertBlock implements MlpBlock {
 
   /**
    * @param layer open for as long as this is used
-   * @param guess likewise: for what {@link #readAhead} chooses
+   * @param guess receives the experts that {@link #readAhead} predicts; open for as long as this is
+   *     used
    */
   ExpertBlock(MoeLayer layer, Routing guess) {
     this.layer = layer;
@@ -26,7 +28,10 @@ final class ExpertBlock implements MlpBlock {
     layer.forward(backend, input, output);
   }
 
-  /** As {@link MoeLayer#canCapture}, like those that follow. */
+  /**
+   * Whether the layer can be captured. This method and the next six call the method of the same
+   * name in {@link MoeLayer}.
+   */
   boolean canCapture() {
     return layer.canCapture();
   }
@@ -63,7 +68,7 @@ final class ExpertBlock implements MlpBlock {
   }
 
   @Override
-  public Tensor routerLogits() {
+  public @Nullable Tensor routerLogits() {
     return layer.routerLogits();
   }
 }

@@ -6,17 +6,17 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * How much memory a model's experts may take: a number of bytes, or a share of what they are all
- * together.
+ * A limit on the memory for a model's experts: a number of bytes, or a share of the bytes that all
+ * experts need.
  */
 public final class ExpertBudget {
-  /** As much as all experts take; they are still read only when they are chosen. */
+  /** Enough for all experts. They are still read only when they are chosen. */
   public static final ExpertBudget ALL = ofShare(1);
 
   private static final Pattern TEXT =
       Pattern.compile("([0-9]+(?:\\.[0-9]+)?) ?(%|B|KiB|MiB|GiB|TiB|kB|MB|GB|TB)?");
 
-  private final long bytes; // or -1
+  private final long bytes; // -1 if the budget is a share
   private final double share;
 
   private ExpertBudget(long bytes, double share) {
@@ -25,7 +25,9 @@ public final class ExpertBudget {
   }
 
   /**
-   * @throws IllegalArgumentException unless positive
+   * A budget in bytes.
+   *
+   * @throws IllegalArgumentException if {@code bytes} is not positive
    */
   public static ExpertBudget ofBytes(long bytes) {
     if (bytes < 1)
@@ -34,8 +36,10 @@ public final class ExpertBudget {
   }
 
   /**
-   * @param share of the bytes of all experts, in (0, 1]
-   * @throws IllegalArgumentException if it is not
+   * A budget relative to all experts.
+   *
+   * @param share share of the bytes of all experts, in (0, 1]
+   * @throws IllegalArgumentException if {@code share} is outside that range
    */
   public static ExpertBudget ofShare(double share) {
     if (!(share > 0 && share <= 1))
@@ -45,9 +49,11 @@ public final class ExpertBudget {
   }
 
   /**
+   * Parses a budget.
+   *
    * @param text {@code 25%}, {@code 2GiB}, {@code 1.5GB}, {@code 4096}: a percentage, or bytes with
    *     a unit of 1024 (KiB to TiB) or 1000 (kB to TB)
-   * @throws IllegalArgumentException if it is none of these
+   * @throws IllegalArgumentException if {@code text} is none of these
    */
   public static ExpertBudget parse(String text) {
     Matcher matcher = TEXT.matcher(text.strip());
@@ -64,12 +70,15 @@ public final class ExpertBudget {
     return ofBytes(value.longValue());
   }
 
-  /** Bytes of this budget where all experts take {@code expertBytes}, rounded down. */
+  /** This budget in bytes, rounded down, if all experts need {@code expertBytes}. */
   public long resolveBytes(long expertBytes) {
     return bytes >= 0 ? bytes : (long) Math.floor(share * expertBytes);
   }
 
-  /** {@code 7} of 0.07, whose hundredfold in binary is a little more. */
+  /**
+   * A share in percent: {@code 7} for 0.07. The product 0.07 * 100 would be slightly more in
+   * binary.
+   */
   private static String percent(double share) {
     if (!Double.isFinite(share)) return Double.toString(share);
     return BigDecimal.valueOf(share).movePointRight(2).stripTrailingZeros().toPlainString();

@@ -3,7 +3,9 @@ package org.winnow.models;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 import org.winnow.UnsupportedFormatException;
 import org.winnow.attention.RopeFrequencies;
 import org.winnow.models.DecoderSpec.Attention;
@@ -19,8 +21,9 @@ import org.winnow.models.DecoderSpec.SeparateExperts;
 import org.winnow.op.TopKRouter;
 
 /**
- * A family of models: what its decoders are made of, and how its checkpoints name the parts. As it
- * stands here it is Llama's; another family says what is different, and joins {@link #FAMILIES}.
+ * A family of models: the structure of its decoders and the tensor names of its checkpoints. This
+ * class describes Llama. Every other family is a subclass that overrides what differs. {@link
+ * #FAMILIES} lists them all.
  */
 class Family {
   private static final Map<String, Family> FAMILIES =
@@ -35,10 +38,10 @@ class Family {
               "qwen3_moe", new Qwen3MoeFamily()));
 
   /**
-   * What a checkpoint's decoder is made of.
+   * Describes the decoder of a checkpoint.
    *
    * @throws UnsupportedFormatException naming the family, quantization or position encoding that is
-   *     not computed
+   *     not supported
    */
   static DecoderSpec describe(ModelConfig config) {
     Family family = FAMILIES.get(config.modelType());
@@ -47,7 +50,7 @@ class Family {
           config.file()
               + ": model type "
               + config.modelType()
-              + " is not computed yet; these are: "
+              + " is not supported yet; these are: "
               + FAMILIES.keySet());
     }
     if (config.quantization() != null) {
@@ -55,7 +58,7 @@ class Family {
           config.file()
               + ": quantization "
               + config.quantization()
-              + " is not computed yet; F32, BF16 and F16 weights are");
+              + " is not supported yet; F32, BF16 and F16 weights are");
     }
     return family.decoder(config);
   }
@@ -83,18 +86,22 @@ class Family {
         config.tiedEmbeddings() ? embedding : "lm_head.weight");
   }
 
-  /** A layer's attention; {@code prefix} is that of its tensors. */
+  /** The attention of a layer. The names of its tensors begin with {@code prefix}. */
   Attention attention(ModelConfig config, String prefix, int layer) {
     return groupedQuery(config, prefix, layer, 0, 0, null);
   }
 
-  /** What follows attention; {@code prefix} is that of the layer's tensors. */
+  /**
+   * The part of a layer after attention. The names of the layer's tensors begin with {@code
+   * prefix}.
+   */
   Mlp mlp(ModelConfig config, String prefix, int layer) {
     return dense(config, prefix + ".mlp", config.intermediateSize());
   }
 
   /**
-   * @param queryNormSize 0 for none, as for the next
+   * @param queryNormSize size of the norm on q, 0 for none
+   * @param keyNormSize size of the norm on k, 0 for none
    * @param sinks name of the sink logits, or null
    */
   static GroupedQueryAttention groupedQuery(
@@ -103,7 +110,7 @@ class Family {
       int layer,
       long queryNormSize,
       long keyNormSize,
-      String sinks) {
+      @Nullable String sinks) {
     ModelConfig.Attention attention = config.attention();
     long hidden = config.hiddenSize();
     long queries = (long) attention.numHeads() * attention.headDim();
@@ -134,9 +141,9 @@ class Family {
         config.activation());
   }
 
-  /** Experts chosen by softmax, without shared ones. */
+  /** Experts chosen by softmax, without shared experts. */
   static ExpertMlp softmaxExperts(ModelConfig config, Projection router, ExpertTensors tensors) {
-    ModelConfig.Experts experts = config.experts();
+    ModelConfig.Experts experts = config.requireExperts();
     TopKRouter.Builder rule = TopKRouter.softmax(experts.topK()).renormalise(experts.renormalise());
     return new ExpertMlp(
         experts.numExperts(),
@@ -152,10 +159,13 @@ class Family {
 
   /** The linear map to one logit per expert. */
   static Projection router(ModelConfig config, String name, boolean biased) {
-    return new Projection(name, config.experts().numExperts(), config.hiddenSize(), biased);
+    return new Projection(name, config.requireExperts().numExperts(), config.hiddenSize(), biased);
   }
 
-  /** {@code prefix.3.gate.weight} and so on, with the family's words for the three matrices. */
+  /**
+   * One tensor per expert and matrix, such as {@code prefix.3.gate.weight}. The other arguments are
+   * the family's names for the three matrices.
+   */
   static SeparateExperts separate(String prefix, String gate, String up, String down) {
     return new SeparateExperts(
         expert -> prefix + "." + expert + "." + gate + ".weight",
@@ -174,12 +184,10 @@ class Family {
           config.file()
               + ": partial_rotary_factor "
               + rope.partialFactor()
-              + " is not computed yet");
+              + " is not supported yet");
     }
-    int width =
-        config.latentAttention() == null
-            ? config.attention().headDim()
-            : config.latentAttention().ropeDim();
+    ModelConfig.LatentAttention latent = config.latentAttention();
+    int width = latent == null ? config.attention().headDim() : latent.ropeDim();
     return switch (rope.type()) {
       case "default" -> RopeFrequencies.standard(width, rope.theta());
       case "linear" -> RopeFrequencies.linear(width, rope.theta(), rope.factor());
@@ -188,8 +196,8 @@ class Family {
               width,
               rope.theta(),
               rope.factor(),
-              rope.lowFactor(),
-              rope.highFactor(),
+              Objects.requireNonNull(rope.lowFactor()),
+              Objects.requireNonNull(rope.highFactor()),
               rope.originalContextLength());
       case "yarn" ->
           RopeFrequencies.yarn(
@@ -198,15 +206,15 @@ class Family {
               new RopeFrequencies.Yarn(
                   rope.factor(),
                   rope.originalContextLength(),
-                  rope.betaFast(),
-                  rope.betaSlow(),
+                  Objects.requireNonNull(rope.betaFast()),
+                  Objects.requireNonNull(rope.betaSlow()),
                   rope.truncate(),
                   rope.attentionFactor(),
                   rope.mscale(),
                   rope.mscaleAllDim()));
       default ->
           throw new UnsupportedFormatException(
-              config.file() + ": rope type " + rope.type() + " is not computed yet");
+              config.file() + ": rope type " + rope.type() + " is not supported yet");
     };
   }
 }

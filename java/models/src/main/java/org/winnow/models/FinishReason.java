@@ -2,12 +2,12 @@ package org.winnow.models;
 
 /** Why a generation ended. */
 public enum FinishReason {
-  /** A stop id was chosen. */
+  /** The model chose a stop token. */
   STOP,
-  /** As many tokens as were asked for. */
+  /** The requested number of tokens was generated. */
   LENGTH,
   /**
-   * Through {@link Cancellation}, an interrupt of the generating thread, or {@link
+   * By a {@link Cancellation}, by an interrupt of the generating thread, or by {@link
    * LanguageModel#close()}.
    */
   CANCELLED

@@ -1,21 +1,22 @@
 package org.winnow.models;
 
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
- * How to generate. Immutable; start from {@link #greedy(int)} or {@link #sampling(int, double,
- * long)}.
+ * The options of a generation. Immutable; start from {@link #greedy(int)} or {@link #sampling(int,
+ * double, long)}.
  *
- * @param maxTokens new tokens at most, at least 0
- * @param temperature logits are divided by it; 0 takes the largest logit
- * @param topK choose among the k most probable tokens; 0 for all
- * @param topP choose among the smallest set of most probable tokens whose mass is at least this; 1
- *     for all
- * @param seed the same seed, prompt and model give the same tokens, whatever the budget and the
+ * @param maxTokens limit on the number of new tokens, at least 0
+ * @param temperature divides the logits; 0 chooses the largest logit
+ * @param topK samples among the k most probable tokens; 0 for all
+ * @param topP samples among the smallest set of most probable tokens whose probabilities sum to at
+ *     least this; 1 for all
+ * @param seed the same seed, prompt and model give the same tokens for every budget and number of
  *     threads
- * @param stopIds tokens that end the text and are not part of it; null for those of the model's
- *     configuration
- * @param cancellation ends the generation from another thread, or null
+ * @param stopIds tokens that end the text and are not part of it; null for the stop tokens of the
+ *     model's configuration
+ * @param cancellation lets another thread end the generation, or null
  */
 public record GenerateOptions(
     int maxTokens,
@@ -23,8 +24,8 @@ public record GenerateOptions(
     int topK,
     double topP,
     long seed,
-    Set<Integer> stopIds,
-    Cancellation cancellation) {
+    @Nullable Set<Integer> stopIds,
+    @Nullable Cancellation cancellation) {
   /**
    * @throws IllegalArgumentException naming the option that is out of range
    */
@@ -41,12 +42,12 @@ public record GenerateOptions(
     stopIds = stopIds == null ? null : Set.copyOf(stopIds);
   }
 
-  /** Always the most probable token. */
+  /** Always chooses the most probable token. */
   public static GenerateOptions greedy(int maxTokens) {
     return new GenerateOptions(maxTokens, 0, 0, 1, 0, null, null);
   }
 
-  /** Draws from the whole distribution. */
+  /** Samples from the whole distribution. */
   public static GenerateOptions sampling(int maxTokens, double temperature, long seed) {
     return new GenerateOptions(maxTokens, temperature, 0, 1, seed, null, null);
   }
@@ -59,7 +60,10 @@ public record GenerateOptions(
     return new GenerateOptions(maxTokens, temperature, topK, newTopP, seed, stopIds, cancellation);
   }
 
-  /** These instead of the stop ids of the model's configuration; none at all if empty. */
+  /**
+   * Replaces the stop tokens of the model's configuration. With an empty set, no token ends the
+   * text.
+   */
   public GenerateOptions withStopIds(Set<Integer> newStopIds) {
     return new GenerateOptions(maxTokens, temperature, topK, topP, seed, newStopIds, cancellation);
   }

@@ -7,8 +7,8 @@ import org.winnow.op.KvCache;
 import org.winnow.op.Sampler;
 
 /**
- * One run of {@code generate}: reads the prompt in chunks, then chooses a token per step until
- * something ends it.
+ * One call of {@code generate}: computes the prompt in chunks, then generates one token per step
+ * until a {@link FinishReason} applies.
  */
 final class Generation {
   private final LanguageModel model;
@@ -82,11 +82,14 @@ final class Generation {
     if (total > cache.contextLimit()) throw new ContextLengthException(cache.contextLimit(), total);
     if (session.numTokens() + prompt.length == 0)
       throw new IllegalArgumentException("prompt must not be empty at the beginning of a sequence");
-    // Nothing new to read: the last token again, for its logits.
+    // There is nothing new to compute: compute the last token again, for its logits.
     if (prompt.length == 0 && session.pending().length == 0) cache.truncate(cache.length() - 1);
   }
 
-  /** Returns the first new token, or -1 if cancelled before. */
+  /**
+   * Computes the prompt. Returns the first new token, or -1 if the generation is cancelled before
+   * the last chunk.
+   */
   private int prefill(int[] pending) {
     int id = -1;
     for (int begin = 0; begin < pending.length; begin += model.chunkTokens()) {

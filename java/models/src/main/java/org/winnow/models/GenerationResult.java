@@ -1,18 +1,19 @@
 package org.winnow.models;
 
+import org.jspecify.annotations.Nullable;
 import org.winnow.memory.ExpertCounters;
 
 /**
- * What a generation made.
+ * The result of a generation.
  *
- * @param ids the new tokens; a stop id is not among them
+ * @param ids the new tokens, without a stop id
  * @param text their text; empty without a tokenizer
- * @param finishReason why it ended
- * @param promptTokens tokens that had to be read before the first new one
- * @param prefillNanos time for these
- * @param decodeNanos time from then on, the listener's included
- * @param experts the model's expert counters at the end, or null for a dense model; other
- *     generations of the model count in them as well
+ * @param finishReason why the generation ended
+ * @param promptTokens number of tokens that were computed before the first new one
+ * @param prefillNanos time to compute those
+ * @param decodeNanos time after that, including the listener's
+ * @param experts the model's expert counters at the end, or null for a dense model; they also count
+ *     the model's other generations
  */
 public record GenerationResult(
     int[] ids,
@@ -21,7 +22,7 @@ public record GenerationResult(
     int promptTokens,
     long prefillNanos,
     long decodeNanos,
-    ExpertCounters experts) {
+    @Nullable ExpertCounters experts) {
   public GenerationResult {
     ids = ids.clone();
   }
@@ -32,19 +33,22 @@ public record GenerationResult(
   }
 
   /**
-   * New tokens per second after the first, which the prompt's pass has made; 0 if there are fewer
-   * than two.
+   * New tokens per second, not counting the first one, which the computation of the prompt
+   * produces. 0 if there are fewer than two.
    */
   public double decodeTokensPerSecond() {
     return ids.length < 2 || decodeNanos == 0 ? 0 : (ids.length - 1) * 1e9 / decodeNanos;
   }
 
-  /** Whether it was cancelled before the whole prompt was read, which makes the first token. */
+  /**
+   * Whether the generation was cancelled before the whole prompt was computed and gave a first
+   * token.
+   */
   public boolean cancelledInPrompt() {
     return finishReason == FinishReason.CANCELLED && ids.length == 0;
   }
 
-  /** Prompt tokens per second; 0 if there was none, or not all of it was read. */
+  /** Prompt tokens per second; 0 if there were none, or if not all of them were computed. */
   public double prefillTokensPerSecond() {
     return promptTokens == 0 || cancelledInPrompt() || prefillNanos == 0
         ? 0

@@ -5,8 +5,8 @@ import org.winnow.models.DecoderSpec.InterleavedExperts;
 import org.winnow.models.DecoderSpec.Mlp;
 
 /**
- * gpt-oss: attention sinks, every other layer with a sliding window, biases everywhere, all experts
- * of a layer in one tensor. arXiv:2508.10925.
+ * gpt-oss: attention sinks; a sliding window in every other layer; biases everywhere; each matrix
+ * of all experts of a layer in one tensor. arXiv:2508.10925.
  */
 final class GptOssFamily extends Family {
   @Override

@@ -1,5 +1,6 @@
 package org.winnow.models;
 
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
@@ -13,11 +14,11 @@ import org.winnow.layer.Linear;
 import org.winnow.op.RmsNorm;
 
 /**
- * Grouped-query attention with what the families add to it: biases, q/k norm, sinks, a sliding
+ * Grouped-query attention with the options that families add: biases, q/k norm, sinks, a sliding
  * window.
  */
 final class GroupedQueryBlock implements AttentionBlock {
-  /** Working memory; one for all layers of a decoder. */
+  /** Working memory, shared by all layers of a decoder. */
   static final class Scratch implements AutoCloseable {
     private final Workspace query;
     private final Workspace key;
@@ -47,8 +48,8 @@ final class GroupedQueryBlock implements AttentionBlock {
   private final Linear key;
   private final Linear value;
   private final Linear output;
-  private final Tensor queryNorm;
-  private final Tensor keyNorm;
+  private final @Nullable Tensor queryNorm;
+  private final @Nullable Tensor keyNorm;
   private final AttentionOptions options;
   private final Scratch scratch;
 
@@ -66,13 +67,13 @@ final class GroupedQueryBlock implements AttentionBlock {
     key = weights.linear(spec.key());
     value = weights.linear(spec.value());
     output = weights.linear(spec.output());
-    queryNorm = weights.get(spec.queryNorm() == null ? null : spec.queryNorm().name());
-    keyNorm = weights.get(spec.keyNorm() == null ? null : spec.keyNorm().name());
+    queryNorm = weights.norm(spec.queryNorm());
+    keyNorm = weights.norm(spec.keyNorm());
     options =
         new AttentionOptions(
             (float) (1 / Math.sqrt(spec.headDim())),
             spec.slidingWindow(),
-            weights.get(spec.sinks()));
+            weights.getOrNull(spec.sinks()));
   }
 
   @Override
@@ -97,11 +98,15 @@ final class GroupedQueryBlock implements AttentionBlock {
   }
 
   private Tensor project(
-      Backend backend, Linear projection, Tensor input, Workspace memory, Tensor norm) {
+      Backend backend,
+      Linear projection,
+      Tensor input,
+      Workspace memory,
+      @Nullable Tensor norm) {
     Tensor projected = memory.get(DType.F32, input.dim(0), projection.outputSize());
     projection.run(backend, input, projected);
     if (norm != null) {
-      // per head or over the whole projection, by the length of the weight
+      // the length of the weight decides: a norm per head, or one over the whole projection
       Tensor rows = projected.reshape(projected.size() / norm.size(), norm.size());
       RmsNorm.run(backend, rows, norm, rows, epsilon);
     }

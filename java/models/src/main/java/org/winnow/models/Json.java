@@ -17,20 +17,22 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
 
 /**
- * JSON as checkpoints hold it, read as if it were hostile: UTF-8 only, bounded nesting, names,
- * numbers and strings, no duplicate keys. Whatever is wrong becomes a {@link CheckpointException}
- * that names the file and the line.
+ * Reads the JSON of checkpoints as untrusted input. Text must be UTF-8. Nesting and the length of
+ * names, numbers and strings are limited. Duplicate keys are errors. Every error is a {@link
+ * CheckpointException} that names the file; an error of syntax also names the line.
  */
 final class Json {
   /**
-   * A configuration of a few kilobytes is normal; lists of quantised modules reach some hundred.
+   * Usual configurations have a few kilobytes. Those that list quantised modules have a few
+   * hundred.
    */
   static final long MAX_TREE_BYTES = 4L << 20;
 
-  // Names are not shared between parsers: a header has tens of thousands, each once.
+  // Names are neither interned nor cached: a header has tens of thousands, each only once.
   private static final JsonFactory FACTORY =
       JsonFactory.builder()
           .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
@@ -48,17 +50,17 @@ final class Json {
 
   private Json() {}
 
-  /** What is done with the parser; any IOException is the file's fault. */
+  /** Reads a value. An IOException is reported as an error of the file. */
   interface Reader<T> {
     T read(JsonParser parser) throws IOException;
   }
 
   /**
-   * Parses {@code size} bytes of an open stream, which must hold one value and nothing after it but
-   * white space.
+   * Parses {@code size} bytes of an open stream. They must hold one value, followed by white space
+   * only.
    */
   static <T> T parse(Path file, InputStream stream, long size, Reader<T> reader) {
-    // a strict decoder: left to itself the parser would guess UTF-16 or UTF-32 from the first bytes
+    // A strict decoder for UTF-8. Given bytes, the parser would accept UTF-16 and UTF-32 too.
     InputStreamReader text =
         new InputStreamReader(new Limited(stream, size), StandardCharsets.UTF_8.newDecoder());
     try (JsonParser parser = FACTORY.createParser(text)) {
@@ -97,10 +99,10 @@ final class Json {
   }
 
   /**
-   * A small file as a tree of Map, List, String, Long, BigInteger, Double, Boolean and null, keys
-   * in file order.
+   * Reads a small file as a tree of Map, List, String, Long, BigInteger, Double, Boolean and null.
+   * Keys keep the order of the file.
    */
-  static Map<String, Object> readTree(Path file) {
+  static Map<String, @Nullable Object> readTree(Path file) {
     return parse(
         file,
         MAX_TREE_BYTES,
@@ -111,7 +113,10 @@ final class Json {
         });
   }
 
-  /** Checks that a file is JSON and an object, for a reader that is less strict. */
+  /**
+   * Checks that a file holds one JSON object. The library that reads the file afterwards is less
+   * strict.
+   */
   static void check(Path file, long maxBytes) {
     parse(
         file,
@@ -123,8 +128,9 @@ final class Json {
         });
   }
 
-  private static Map<String, Object> object(Path file, JsonParser parser) throws IOException {
-    Map<String, Object> object = new LinkedHashMap<>();
+  private static Map<String, @Nullable Object> object(Path file, JsonParser parser)
+      throws IOException {
+    Map<String, @Nullable Object> object = new LinkedHashMap<>();
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
       String key = parser.currentName();
       if (object.containsKey(key)) throw duplicate(file, key);
@@ -134,7 +140,7 @@ final class Json {
     return object;
   }
 
-  private static Object value(Path file, JsonParser parser) throws IOException {
+  private static @Nullable Object value(Path file, JsonParser parser) throws IOException {
     return switch (parser.currentToken()) {
       case START_OBJECT -> object(file, parser);
       case START_ARRAY -> array(file, parser);
@@ -151,8 +157,8 @@ final class Json {
     };
   }
 
-  private static List<Object> array(Path file, JsonParser parser) throws IOException {
-    List<Object> array = new ArrayList<>();
+  private static List<@Nullable Object> array(Path file, JsonParser parser) throws IOException {
+    List<@Nullable Object> array = new ArrayList<>();
     while (parser.nextToken() != JsonToken.END_ARRAY) array.add(value(file, parser));
     return array;
   }
@@ -161,9 +167,9 @@ final class Json {
     return new CheckpointException(file, quote(key), "one entry of this name", "a second one");
   }
 
-  /** The parser stands on something else than {@code expected}. */
+  /** An exception for a parser that has found something other than {@code expected}. */
   static CheckpointException unexpected(
-      Path file, String tensor, String expected, JsonParser parser) throws IOException {
+      Path file, @Nullable String tensor, String expected, JsonParser parser) throws IOException {
     JsonToken token = parser.currentToken();
     String found =
         token == null
@@ -188,7 +194,10 @@ final class Json {
     return new CheckpointException(file, null, "text in UTF-8", "other bytes", cause);
   }
 
-  /** Bytes of an existing regular file: a pipe or a device could make a reader wait for ever. */
+  /**
+   * The size of an existing regular file in bytes. Anything else is an error: reading a pipe or a
+   * device could block forever.
+   */
   static long regularFileSize(Path file) {
     if (!Files.isRegularFile(file))
       throw new CheckpointException(
@@ -200,13 +209,13 @@ final class Json {
     }
   }
 
-  /** A value for a message, of bounded length, without control characters. */
+  /** A value for a message, with limited length and without control characters. */
   static String quote(String text) {
     String part = text.length() <= MAX_QUOTED ? text : text.substring(0, MAX_QUOTED) + "...";
     return part.replaceAll("\\p{Cntrl}", "?");
   }
 
-  /** The first bytes of a stream; leaves it open. */
+  /** The first bytes of a stream. Closing it does not close the stream. */
   private static final class Limited extends FilterInputStream {
     private long left;
 

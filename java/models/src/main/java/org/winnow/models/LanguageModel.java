@@ -7,6 +7,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
 import org.winnow.ContextLengthException;
 import org.winnow.Tensor;
@@ -15,54 +16,58 @@ import org.winnow.op.Sampler;
 import org.winnow.memory.ExpertCounters;
 
 /**
- * A decoder from a checkpoint, ready to generate text. The weights of its experts stay in the files
- * until a token chooses them; a budget bounds how many of them are in memory at a time.
+ * A decoder read from a checkpoint, ready to generate text. An expert's weights stay in the file
+ * until a token chooses that expert. A budget limits the memory that experts use.
  *
  * <pre>{@code
- * try (LanguageModel model = LanguageModel.open(Path.of("models/kjv-moe"),
- * LoadOptions.defaults().withBudget(ExpertBudget.ofShare(0.25)))) {
- *   model.generate("<|endoftext|>Psalm 151\n", GenerateOptions.sampling(140, 0.8, 7), (id, text) ->
- *   System.out.print(text));
+ * LoadOptions options = LoadOptions.defaults().withBudget(ExpertBudget.ofShare(0.25));
+ * try (LanguageModel model = LanguageModel.open(Path.of("models/kjv-moe"), options)) {
+ *   model.generate(
+ *       "<|endoftext|>Psalm 151\n",
+ *       GenerateOptions.sampling(140, 0.8, 7),
+ *       (id, text) -> System.out.print(text));
  * }
  * }</pre>
  *
- * <p>May be used from several threads: generations take turns, token by token, and each has a
- * sequence of its own. The results are the same bits as alone. {@link #close()} ends running
- * generations as {@link FinishReason#CANCELLED} and waits for them; use after that throws {@link
- * IllegalStateException}.
+ * <p>Thread-safe. Concurrent generations take turns token by token, each on its own sequence. A
+ * generation produces the same bits as when it runs alone. {@link #close()} ends running
+ * generations with {@link FinishReason#CANCELLED} and waits for them. After that, opening a
+ * session, generating and {@link #forward} throw {@link IllegalStateException}.
  */
 public final class LanguageModel implements AutoCloseable {
-  /** Tokens of one step of a prompt. Results do not depend on it. */
+  /** Prompt tokens per step. Results do not depend on it. */
   static final int CHUNK_TOKENS = 512;
 
-  /** Logits of so many tokens are in memory at a time: with a vocabulary of 150,000, 38 MB. */
+  /** Tokens whose logits are in memory at the same time: 38 MB for a vocabulary of 150,000. */
   private static final int LOGIT_ROWS = 64;
 
   private final LoadedModel loaded;
-  private final Tokenizer tokenizer; // or null
+  private final @Nullable Tokenizer tokenizer;
   private final int chunkTokens;
   private final ReentrantLock steps = new ReentrantLock(true); // fair: generations take turns
   private final Set<Session> sessions = ConcurrentHashMap.newKeySet();
   private final Running running = new Running();
 
-  private LanguageModel(LoadedModel loaded, Tokenizer tokenizer, int chunkTokens) {
+  private LanguageModel(LoadedModel loaded, @Nullable Tokenizer tokenizer, int chunkTokens) {
     this.loaded = loaded;
     this.tokenizer = tokenizer;
     this.chunkTokens = chunkTokens;
   }
 
   /**
-   * Reads everything but the experts.
+   * Opens a checkpoint and reads all weights except the experts.
    *
-   * @param folder config.json, safetensors in one file or in shards, and tokenizer.json if text is
-   *     to be understood
-   * @throws org.winnow.CheckpointException if a file or tensor is missing or wrong; nothing stays
+   * @param folder holds config.json, the weights in one safetensors file or in shards with an
+   *     index, and tokenizer.json. Without tokenizer.json the model reads and generates token ids
+   *     only
+   * @throws org.winnow.CheckpointException if a file or tensor is missing or wrong; no file stays
    *     open
-   * @throws org.winnow.UnsupportedFormatException if the family or the type of the weights is not
-   *     computed yet
-   * @throws org.winnow.BackendUnavailableException if the backend that is asked for cannot run here
-   * @throws org.winnow.BudgetException if the budget is less than one expert, or with the other
-   *     weights more than the memory of this machine or container
+   * @throws org.winnow.UnsupportedFormatException if the family of the model or the type of its
+   *     weights is not supported
+   * @throws org.winnow.BackendUnavailableException if the requested backend cannot run on this
+   *     machine
+   * @throws org.winnow.BudgetException if the budget is smaller than one expert, or if the budget
+   *     plus all other weights exceeds the memory of the machine, container or device
    */
   public static LanguageModel open(Path folder, LoadOptions options) {
     return open(folder, options, CHUNK_TOKENS);
@@ -84,32 +89,32 @@ public final class LanguageModel implements AutoCloseable {
     return loaded.config();
   }
 
-  /** The tokenizer, open for as long as the model, or null if the checkpoint has none. */
-  public Tokenizer tokenizer() {
+  /** The tokenizer, or null if the checkpoint has none. Closing the model closes it. */
+  public @Nullable Tokenizer tokenizer() {
     return tokenizer;
   }
 
-  /** What the expert cache has done so far, or null for a dense model. */
-  public ExpertCounters expertCounters() {
+  /** Counters of the expert cache since the model was opened, or null for a dense model. */
+  public @Nullable ExpertCounters expertCounters() {
     return loaded.expertCounters();
   }
 
-  /** Bytes of all experts at the size they have in memory; 0 for a dense model. */
+  /** Bytes of memory that all experts together need; 0 for a dense model. */
   public long expertBytes() {
     return loaded.expertBytes();
   }
 
-  /** Bytes that experts may take in memory; 0 for a dense model. */
+  /** Limit on the bytes of memory that experts use; 0 for a dense model. */
   public long expertBudgetBytes() {
     return loaded.expertBudgetBytes();
   }
 
-  /** Bytes of all other weights, which stay in memory. */
+  /** Bytes of all other weights, which always stay in memory. */
   public long residentWeightBytes() {
     return loaded.residentWeightBytes();
   }
 
-  /** A new, empty sequence; close it to free its keys and values. */
+  /** Starts a new, empty sequence. Closing the session frees its key-value cache. */
   public Session newSession() {
     running.enter();
     try {
@@ -122,7 +127,8 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * Generates after a text; the tokenizer adds what it begins a text with.
+   * Generates the continuation of a text in a new sequence. The tokenizer adds the special tokens
+   * that begin a text.
    *
    * @throws IllegalStateException if the model is closed or has no tokenizer
    * @see Session#generate(int[], GenerateOptions, TokenListener)
@@ -134,10 +140,10 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * Generates after these tokens, in a sequence of its own.
+   * Generates the continuation of these tokens in a new sequence.
    *
-   * @throws org.winnow.ContextLengthException if the prompt and {@code maxTokens} exceed the
-   *     context; nothing has run then
+   * @throws org.winnow.ContextLengthException if the prompt and {@code maxTokens} together exceed
+   *     the context; nothing has run then
    * @see Session#generate(int[], GenerateOptions, TokenListener)
    */
   public GenerationResult generate(int[] prompt, GenerateOptions options, TokenListener listener) {
@@ -147,12 +153,12 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * Computes a sequence from its beginning and shows what is computed.
+   * Computes a sequence from its beginning and passes the results to a listener.
    *
    * @param ids the sequence
-   * @param firstLogit the first position whose logits are wanted
-   * @throws org.winnow.ContextLengthException if it is longer than the context
-   * @throws IllegalArgumentException if an id is not in the vocabulary, or there is none
+   * @param firstLogit the first position whose logits are computed
+   * @throws org.winnow.ContextLengthException if the sequence is longer than the context
+   * @throws IllegalArgumentException if an id is not in the vocabulary, or if there are no ids
    * @throws IllegalStateException if the model is closed
    */
   public void forward(int[] ids, int firstLogit, ForwardListener listener) {
@@ -200,12 +206,12 @@ public final class LanguageModel implements AutoCloseable {
     }
   }
 
-  /** Appends tokens to a sequence without looking at what comes next. */
+  /** Appends tokens to a sequence without computing logits. */
   void step(KvCache cache, int[] ids) {
     step(cache, ids, ForwardListener.NONE, hidden -> null);
   }
 
-  /** Appends tokens to a sequence and chooses the next one. */
+  /** Appends tokens to a sequence and samples the next one. */
   int step(KvCache cache, int[] ids, Sampler sampler) {
     return step(
         cache,
@@ -218,12 +224,13 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * One step of a sequence; what is made of its hidden states is made before the next step, of
-   * whatever sequence, begins.
+   * Runs one step of a sequence and applies {@code use} to the hidden states. No other step, of
+   * this or another sequence, begins before {@code use} has returned.
    */
-  private <R> R step(KvCache cache, int[] ids, ForwardListener listener, Function<Tensor, R> use) {
+  private <R extends @Nullable Object> R step(
+      KvCache cache, int[] ids, ForwardListener listener, Function<Tensor, R> use) {
     if (steps.isHeldByCurrentThread())
-      throw new IllegalStateException("a step begun from inside a forward listener");
+      throw new IllegalStateException("a forward listener must not run the model");
     steps.lock();
     try {
       return use.apply(loaded.decoder().step(cache, ids, listener));
@@ -242,7 +249,8 @@ public final class LanguageModel implements AutoCloseable {
 
   Tokenizer requireTokenizer() {
     if (tokenizer == null)
-      throw new IllegalStateException("model has no " + Tokenizer.FILE + ": give token ids");
+      throw new IllegalStateException(
+          "model has no " + Tokenizer.FILE + ": pass token ids instead");
     return tokenizer;
   }
 
@@ -251,7 +259,7 @@ public final class LanguageModel implements AutoCloseable {
     for (Session session : sessions) {
       try {
         session.close();
-      } catch (RuntimeException e) { // the device is lost, say: the others go all the same
+      } catch (RuntimeException e) { // the device may be lost; the other sessions are closed anyway
         if (failure == null) failure = e;
         else failure.addSuppressed(e);
       }
@@ -264,7 +272,7 @@ public final class LanguageModel implements AutoCloseable {
     forget(session.cache());
   }
 
-  /** Gives up what was captured of a sequence that ends. */
+  /** Releases the captured steps of a sequence that is being closed. */
   private void forget(KvCache cache) {
     steps.lock();
     try {
@@ -275,10 +283,10 @@ public final class LanguageModel implements AutoCloseable {
   }
 
   /**
-   * Ends running generations at their next step and waits for them, then frees everything, sessions
-   * included. May be called twice.
+   * Ends running generations at their next step, waits for them and frees everything, open sessions
+   * included. Closing again has no effect.
    *
-   * @throws IllegalStateException if called from inside a generation, by a listener
+   * @throws IllegalStateException if a listener calls it during a generation
    */
   @Override
   public void close() {

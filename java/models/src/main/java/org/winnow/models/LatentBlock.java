@@ -6,8 +6,8 @@ import org.winnow.attention.MlaWorkspace;
 import org.winnow.op.Rope;
 
 /**
- * Multi-head latent attention in its absorbed form, for prompts too: one form, so that results do
- * not depend on how a prompt is cut into steps.
+ * Multi-head latent attention in its absorbed form. Prompts use this form too, so that results do
+ * not depend on how a prompt is divided into steps.
  */
 final class LatentBlock implements AttentionBlock {
   private final MlaAttention attention;
@@ -15,7 +15,7 @@ final class LatentBlock implements AttentionBlock {
   private final MlaWorkspace workspace;
 
   /**
-   * @param workspace one for all layers of a decoder
+   * @param workspace shared by all layers of a decoder
    */
   LatentBlock(
       DecoderSpec.LatentAttention spec,
@@ -36,8 +36,8 @@ final class LatentBlock implements AttentionBlock {
                 epsilon,
                 spec.interleavedRope() ? Rope.Layout.INTERLEAVED : Rope.Layout.HALF_SPLIT),
             new MlaAttention.Weights(
-                weights.linear(spec.queryDown()),
-                spec.queryNorm() == null ? null : weights.get(spec.queryNorm().name()),
+                weights.linearOrNull(spec.queryDown()),
+                weights.norm(spec.queryNorm()),
                 weights.linear(spec.queryUp()),
                 weights.linear(spec.latentDown()),
                 weights.get(spec.latentNorm().name()),

@@ -2,6 +2,7 @@ package org.winnow.models;
 
 import java.util.Objects;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.memory.EvictionPolicy;
@@ -9,18 +10,19 @@ import org.winnow.memory.EvictionPolicy;
 /**
  * How to open a model. Immutable; start from {@link #defaults()}.
  *
- * @param budget memory that experts may take; it is used as they are read, and refused at once if
- *     the machine does not have it
- * @param evictionPolicy makes the policy of the model's expert cache
- * @param readAhead whether to guess the next layer's experts by its router and this layer's hidden
- *     state, and to read them while this layer computes. Results never change
- * @param everyExpert whether to compute every expert for every token, those that were not chosen
- *     with weight 0, as a dense layer does: to compare with. Results never change
- * @param backendName the model's own backend, as {@link Backend#require} takes it; weights lie in
- *     its memory
- * @param numThreads of the model's own backend; 0 for as many as the machine has processors
- * @param backend computes instead of one of the model's own, or null; it stays the caller's, open
- *     for as long as the model
+ * @param budget limit on the memory for experts, which is allocated as they are read. Opening fails
+ *     at once if the machine has too little memory for it
+ * @param evictionPolicy creates the eviction policy of the model's expert cache
+ * @param readAhead whether to predict the next layer's experts and read them while this layer
+ *     computes. The prediction applies the next layer's router to this layer's hidden state.
+ *     Results never change
+ * @param everyExpert whether to compute every expert for every token, as a dense layer does, for
+ *     comparisons. Experts that were not chosen get weight 0. Results never change
+ * @param backendName the backend to create, by a name that {@link Backend#require} accepts; the
+ *     weights are placed in its memory
+ * @param numThreads threads of that backend; 0 for one per processor
+ * @param backend an open backend to use instead of creating one, or null. The caller closes it
+ *     after the model
  */
 public record LoadOptions(
     ExpertBudget budget,
@@ -29,7 +31,7 @@ public record LoadOptions(
     boolean everyExpert,
     String backendName,
     int numThreads,
-    Backend backend) {
+    @Nullable Backend backend) {
   /**
    * @throws IllegalArgumentException naming the option that is out of range
    */
@@ -46,7 +48,8 @@ public record LoadOptions(
   }
 
   /**
-   * Room for all experts, read as they are chosen; LFRU; no read-ahead; the CPU, all processors.
+   * Memory for all experts, each read when it is first chosen; LFRU eviction; no read-ahead; the
+   * CPU backend with all processors.
    */
   public static LoadOptions defaults() {
     return new LoadOptions(
@@ -83,7 +86,7 @@ public record LoadOptions(
         budget, evictionPolicy, readAhead, everyExpert, backendName, newNumThreads, backend);
   }
 
-  public LoadOptions withBackend(Backend newBackend) {
+  public LoadOptions withBackend(@Nullable Backend newBackend) {
     return new LoadOptions(
         budget, evictionPolicy, readAhead, everyExpert, backendName, numThreads, newBackend);
   }

@@ -8,7 +8,9 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.BudgetException;
 import org.winnow.CheckpointException;
@@ -28,15 +30,15 @@ import org.winnow.moe.MoeLayer;
 import org.winnow.op.Routing;
 
 /**
- * Everything that a model holds open, from its files to its decoder. Opening checks all tensors
- * before it reads any, and leaves nothing behind if it fails.
+ * Everything that an open model owns, from its files to its decoder. Opening checks all tensors
+ * before it reads one. If opening fails, it closes everything that it opened.
  */
 final class LoadedModel implements AutoCloseable {
   private final Deque<AutoCloseable> open = new ArrayDeque<>(); // last opened first
   private final ModelConfig config;
   private final DecoderSpec spec;
   private final DecoderWeights weights;
-  private final ExpertCache cache; // null for a dense model
+  private final @Nullable ExpertCache cache; // null for a dense model
   private final Backend backend;
   private final Decoder decoder;
 
@@ -93,8 +95,8 @@ final class LoadedModel implements AutoCloseable {
   }
 
   /**
-   * A tensor that the family does not know would be left out of the computation: another model than
-   * this one.
+   * Refuses tensors that the family does not know. A decoder that ignores one would compute a
+   * different model.
    */
   private void refuseUnknownTensors(Checkpoint checkpoint) {
     Set<String> known = new HashSet<>();
@@ -112,8 +114,10 @@ final class LoadedModel implements AutoCloseable {
   }
 
   /**
-   * Else the system would end the process when the budget is full, or a device have no room for an
-   * expert, perhaps hours later. Keys, values and working memory are not known yet.
+   * Fails at once if the expert budget and all other weights exceed the memory. Otherwise the
+   * system would end the process when the budget is full, or an expert would not fit on the device,
+   * perhaps hours later. Key-value caches and working memory are not counted: their size is not
+   * known yet.
    */
   private void requireMemory(TensorMemory memory, Checkpoint checkpoint, long expertBytes) {
     long neededBytes =
@@ -166,11 +170,13 @@ final class LoadedModel implements AutoCloseable {
   }
 
   private ExpertBlock experts(DecoderSpec.ExpertMlp spec, int expertLayer, boolean everyExpert) {
-    Tensor correctionBias = weights.get(spec.correctionBias());
+    Tensor correctionBias = weights.getOrNull(spec.correctionBias());
     if (correctionBias != null) spec.rule().correctionBias(correctionBias);
     MoeLayer.Builder builder =
         MoeLayer.builder(
-                weights.linear(spec.router()), spec.rule().build(), cache.layer(expertLayer))
+                weights.linear(spec.router()),
+                spec.rule().build(),
+                Objects.requireNonNull(cache).layer(expertLayer))
             .activation(spec.activation())
             .everyExpert(everyExpert);
     FeedForward shared = spec.shared() == null ? null : feedForward(spec.shared());
@@ -196,7 +202,7 @@ final class LoadedModel implements AutoCloseable {
     return spec;
   }
 
-  /** An empty sequence, closed by the caller. */
+  /** The cache of an empty sequence. The caller closes it. */
   KvCache newKvCache() {
     return spec.newKvCache(backend.memory());
   }
@@ -209,7 +215,7 @@ final class LoadedModel implements AutoCloseable {
     return decoder;
   }
 
-  ExpertCounters expertCounters() {
+  @Nullable ExpertCounters expertCounters() {
     return cache == null ? null : cache.counters();
   }
 
@@ -225,17 +231,20 @@ final class LoadedModel implements AutoCloseable {
     return weights.sizeBytes();
   }
 
-  /** Closes in the opposite order of opening, all of it; the first failure is thrown in the end. */
+  /**
+   * Closes everything in the opposite order of opening, even if something fails to close. Then
+   * throws the first failure.
+   */
   @Override
   public void close() {
     if (open.isEmpty()) return;
     try (LoadedModel others = this;
         AutoCloseable last = open.pop()) {
-      // the last is closed first, then the others, whatever it throws
+      // closes the last one first, then the others, even if the last one throws
     } catch (RuntimeException e) {
       throw e;
     } catch (Exception e) {
-      throw new IllegalStateException(e); // none of ours throws a checked one
+      throw new IllegalStateException(e); // nothing that is opened here throws a checked exception
     }
   }
 }

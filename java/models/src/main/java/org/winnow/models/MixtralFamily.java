@@ -3,8 +3,8 @@ package org.winnow.models;
 import org.winnow.models.DecoderSpec.Mlp;
 
 /**
- * Mixtral: every layer has experts, chosen by renormalised softmax. Jiang et al. 2024,
- * arXiv:2401.04088.
+ * Mixtral: every layer has experts. Softmax chooses them; the chosen weights are renormalised.
+ * Jiang et al. 2024, arXiv:2401.04088.
  */
 final class MixtralFamily extends Family {
   @Override

@@ -1,11 +1,12 @@
 package org.winnow.models;
 
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.layer.FeedForward;
 
 /**
- * What follows attention in a layer: a dense feed-forward block or a mixture of experts. Its
+ * The part of a layer after attention: a dense feed-forward block or a mixture of experts. Its
  * weights belong to {@link DecoderWeights} and the expert cache.
  */
 interface MlpBlock {
@@ -16,15 +17,15 @@ interface MlpBlock {
   void run(Backend backend, Tensor input, Tensor output);
 
   /**
-   * Begins to read the experts that this input would choose; changes nothing but when they are
-   * read.
+   * Starts to read the experts that this input would choose. Results do not change, only the time
+   * at which experts are read.
    */
   void readAhead(Backend backend, Tensor input);
 
-  /** Logits of the last run's router, [numTokens, numExperts] f32, or null for a dense block. */
-  Tensor routerLogits();
+  /** Router logits of the last run, [numTokens, numExperts] f32, or null for a dense block. */
+  @Nullable Tensor routerLogits();
 
-  /** A dense block: nothing to read ahead, no router. */
+  /** A dense block, which has no router and nothing to read ahead. */
   record Dense(FeedForward feedForward) implements MlpBlock {
     @Override
     public void run(Backend backend, Tensor input, Tensor output) {
@@ -35,7 +36,7 @@ interface MlpBlock {
     public void readAhead(Backend backend, Tensor input) {}
 
     @Override
-    public Tensor routerLogits() {
+    public @Nullable Tensor routerLogits() {
       return null;
     }
   }

@@ -2,39 +2,41 @@ package org.winnow.models;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
 import org.winnow.UnsupportedFormatException;
 import org.winnow.op.Activation;
 
 /**
- * What a checkpoint's {@code config.json} says, whatever spelling it uses, with the defaults of its
- * family filled in.
+ * The contents of a checkpoint's {@code config.json}, independent of its spelling, with the
+ * defaults of the family filled in.
  *
  * @param file the {@code config.json}
  * @param modelType such as {@code "qwen3_moe"}
  * @param architectures class names such as {@code "Qwen3MoeForCausalLM"}; may be empty
- * @param storedType element type of the weights such as {@code "bfloat16"}, or null
- * @param intermediateSize width of the dense feed-forward layers; 0 where every layer has experts
- *     and none is given
- * @param contextLength positions that the model was made for
- * @param epsilon of the norms
+ * @param storedType element type of the weights such as {@code "bfloat16"}, or null if not given
+ * @param intermediateSize width of the dense feed-forward layers; 0 if it is not given and every
+ *     layer has experts
+ * @param contextLength largest number of tokens in a sequence
+ * @param epsilon epsilon of the norms
  * @param hiddenActivation name of the activation, see {@link #activation()}
  * @param tiedEmbeddings whether the output layer is the embedding table
  * @param mlpBias whether the dense feed-forward layers have biases
  * @param layerTypes one name per layer such as {@code "sliding_attention"}; empty if not given
- * @param latentAttention null unless keys and values are latent (MLA)
- * @param indexer null unless attention chooses its tokens (DeepSeek-V3.2)
+ * @param latentAttention null unless the model uses latent attention (MLA)
+ * @param indexer null unless attention selects the tokens that it reads (DeepSeek-V3.2)
  * @param experts null for a dense model
  * @param quantization method such as {@code "fp8"} or {@code "mxfp4"}, or null
  * @param beginTokens ids that begin a text; may be empty
- * @param stopTokens ids that end one, those of {@code generation_config.json} if it has any; may be
- *     empty
+ * @param stopTokens ids that end a text, from {@code generation_config.json} if it has any, else
+ *     from {@code config.json}; may be empty
  */
 public record ModelConfig(
     Path file,
     String modelType,
     List<String> architectures,
-    String storedType,
+    @Nullable String storedType,
     int vocabularySize,
     int hiddenSize,
     int intermediateSize,
@@ -46,20 +48,21 @@ public record ModelConfig(
     boolean mlpBias,
     List<String> layerTypes,
     Attention attention,
-    LatentAttention latentAttention,
-    Indexer indexer,
+    @Nullable LatentAttention latentAttention,
+    @Nullable Indexer indexer,
     Rope rope,
-    Experts experts,
-    String quantization,
+    @Nullable Experts experts,
+    @Nullable String quantization,
     List<Integer> beginTokens,
     List<Integer> stopTokens) {
 
   /**
-   * @param headDim width of a head; of q and k where attention is latent
+   * @param headDim width of a head; with latent attention, width of a head of q and k
    * @param qkvBias whether the projections to q, k and v have biases
-   * @param outputBias whether the projection behind attention has one
-   * @param clip q, k and v are clamped to plus or minus this; 0 for not at all
-   * @param slidingWindows per layer: how many tokens back a query sees, itself included; 0 for all
+   * @param outputBias whether the output projection has a bias
+   * @param clip q, k and v are clamped to [-clip, clip]; 0 for no clamping
+   * @param slidingWindows per layer, the number of tokens that a query attends to, its own
+   *     included; 0 for all
    */
   public record Attention(
       int numHeads,
@@ -71,11 +74,12 @@ public record ModelConfig(
       List<Integer> slidingWindows) {}
 
   /**
-   * @param queryRank width of the latent query; 0 where q is projected directly
-   * @param latentRank width of what is cached for keys and values together
-   * @param nopeDim part of a head of q and k without rotation
-   * @param ropeDim part with rotation, shared by the heads of k
-   * @param interleavedRope whether pairs are (2i, 2i + 1) and not (i, i + D/2)
+   * @param queryRank width of the latent query; 0 if the hidden state is projected to q directly
+   * @param latentRank width of the latent vector that is cached for keys and values
+   * @param nopeDim width of the part of a q or k head that is not rotated
+   * @param ropeDim width of the rotated part, which all heads of k share
+   * @param valueDim width of a head of v
+   * @param interleavedRope whether rotated pairs are (2i, 2i + 1) instead of (i, i + ropeDim / 2)
    */
   public record LatentAttention(
       int queryRank,
@@ -85,17 +89,17 @@ public record ModelConfig(
       int valueDim,
       boolean interleavedRope) {}
 
-  /** Lightning indexer: which {@code topK} tokens a query attends to. */
+  /** The lightning indexer, which selects the {@code topK} tokens that a query attends to. */
   public record Indexer(int numHeads, int headDim, int topK) {}
 
   /**
-   * Rotary positions. What a type does not use is null.
+   * Rotary position encoding. Nullable values are null if the type does not use them.
    *
-   * @param type {@code default}, {@code linear}, {@code llama3}, {@code yarn}, or another name that
-   *     nothing computes
-   * @param factor by which the context is extended; 1 for {@code default}
-   * @param originalContextLength before the extension
-   * @param truncate YaRN: whether the bounds of its ramp are rounded outward
+   * @param type {@code default}, {@code linear}, {@code llama3}, {@code yarn}, or another name,
+   *     which is not supported
+   * @param factor factor by which the context is extended; 1 for {@code default}
+   * @param originalContextLength context length before the extension
+   * @param truncate for YaRN, whether the bounds of its ramp are rounded outward
    * @param partialFactor share of a head's width that is rotated
    */
   public record Rope(
@@ -103,29 +107,30 @@ public record ModelConfig(
       double theta,
       double factor,
       int originalContextLength,
-      Double lowFactor,
-      Double highFactor,
-      Double betaFast,
-      Double betaSlow,
+      @Nullable Double lowFactor,
+      @Nullable Double highFactor,
+      @Nullable Double betaFast,
+      @Nullable Double betaSlow,
       boolean truncate,
-      Double attentionFactor,
-      Double mscale,
-      Double mscaleAllDim,
+      @Nullable Double attentionFactor,
+      @Nullable Double mscale,
+      @Nullable Double mscaleAllDim,
       double partialFactor) {}
 
   /**
    * @param intermediateSize width of one expert
    * @param renormalise whether the chosen experts' weights are divided by their sum
-   * @param scalingFactor by which the weights are multiplied at last
+   * @param scalingFactor factor that multiplies the weights at the end
    * @param scoring {@code softmax} or {@code sigmoid}
    * @param method {@code greedy}, {@code group_limited_greedy} or {@code noaux_tc} (with correction
    *     bias)
-   * @param numGroups groups of experts, of which {@code topGroups} are chosen first; 1 for none
-   * @param sharedIntermediateSize width of the shared experts together; 0 for none
+   * @param numGroups number of groups into which experts are divided; 1 for no groups
+   * @param topGroups number of groups that are chosen before the experts
+   * @param sharedIntermediateSize total width of the shared experts; 0 for none
    * @param sharedGate whether the shared experts' output is scaled by a sigmoid gate (Qwen2)
-   * @param swigluLimit bound of gpt-oss's activation
-   * @param swigluAlpha gain inside its sigmoid
-   * @param sparseLayers per layer: whether it has experts
+   * @param swigluLimit clamping bound of gpt-oss's activation
+   * @param swigluAlpha factor inside that activation's sigmoid
+   * @param sparseLayers per layer, whether it has experts
    */
   public record Experts(
       int numExperts,
@@ -144,6 +149,8 @@ public record ModelConfig(
       List<Boolean> sparseLayers) {}
 
   /**
+   * Reads a configuration.
+   *
    * @param path a {@code config.json}, or the folder that holds one; a {@code
    *     generation_config.json} beside it is read too
    * @throws CheckpointException naming the key, what was expected and what was found
@@ -157,10 +164,15 @@ public record ModelConfig(
     return experts != null && experts.sparseLayers().get(layer);
   }
 
+  /** The experts of a model whose family always has some. */
+  Experts requireExperts() {
+    return Objects.requireNonNull(experts, "experts");
+  }
+
   /**
    * The function that {@link #hiddenActivation} names.
    *
-   * @throws UnsupportedFormatException if nothing computes it
+   * @throws UnsupportedFormatException if it is not supported
    */
   public Activation activation() {
     if (modelType.equals("gpt_oss")) return clampedSwiglu();
@@ -171,11 +183,11 @@ public record ModelConfig(
       case "relu" -> Activation.RELU;
       default ->
           throw new UnsupportedFormatException(
-              file + ": activation " + hiddenActivation + " is not computed yet");
+              file + ": activation " + hiddenActivation + " is not supported yet");
     };
   }
 
-  /** The kernels have these two numbers built in. */
+  /** The kernels support only one pair of limit and alpha. */
   private Activation clampedSwiglu() {
     if (experts != null && (experts.swigluLimit() != 7 || experts.swigluAlpha() != 1.702)) {
       throw new UnsupportedFormatException(
@@ -184,7 +196,7 @@ public record ModelConfig(
               + experts.swigluLimit()
               + " with swiglu_alpha "
               + experts.swigluAlpha()
-              + " is not computed yet; 7.0 with 1.702 is");
+              + " is not supported yet; 7.0 with 1.702 is");
     }
     return Activation.CLAMPED_SWIGLU;
   }

@@ -6,22 +6,22 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
 
 /**
- * Reads {@link ModelConfig}. Spellings and defaults are those of Hugging Face transformers 5.18 and
- * of the configurations that published checkpoints carry: an absent key means what the family's own
- * code takes it to mean.
+ * Reads a {@link ModelConfig}. Spellings and defaults follow Hugging Face transformers 5.18 and
+ * published checkpoints: an absent key has the value that the family's own code assumes.
  */
 final class ModelConfigReader {
-  // widths, heads times widths, positions of a rotary scale
+  // widths, and heads times width
   private static final int MAX_SIZE = 1 << 24;
   private static final int MAX_TOKENS = 1 << 30; // vocabulary and context
   private static final int MAX_LAYERS = 1 << 14;
   private static final int MAX_EXPERTS = 1 << 16;
   private static final double MAX_NUMBER = 1e12;
 
-  /** Families whose layers have experts whatever their number. */
+  /** Families whose layers have experts even if there is only one expert. */
   private static final Set<String> ALWAYS_EXPERTS =
       Set.of(
           "mixtral", "olmoe", "gpt_oss", "deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2");
@@ -49,7 +49,7 @@ final class ModelConfigReader {
     ConfigObject text =
         config.has("hidden_size")
             ? null
-            : config.object("text_config"); // models that read images as well
+            : config.object("text_config"); // models that also read images
     List<Integer> stopTokens = List.of();
     Path generation = file.resolveSibling("generation_config.json");
     if (Files.exists(generation))
@@ -70,7 +70,7 @@ final class ModelConfigReader {
         config.file(),
         modelType,
         config.texts("architectures"),
-        config.text(null, "dtype", "torch_dtype"),
+        config.textOrNull("dtype", "torch_dtype"),
         config.integer(1, MAX_TOKENS, "vocab_size"),
         hiddenSize,
         intermediateSize,
@@ -102,7 +102,7 @@ final class ModelConfigReader {
     return types;
   }
 
-  private ModelConfig.Attention attention(ModelConfig.LatentAttention latent) {
+  private ModelConfig.Attention attention(ModelConfig.@Nullable LatentAttention latent) {
     int numHeads = config.integer(1, MAX_SIZE, "num_attention_heads");
     int numKvHeads = config.integerOr(numHeads, 1, numHeads, "num_key_value_heads");
     if (numHeads % numKvHeads != 0)
@@ -165,8 +165,8 @@ final class ModelConfigReader {
   }
 
   /**
-   * What each family's own code does where layer_types is not given; the others have no sliding
-   * layers.
+   * Whether a layer has a sliding window if {@code layer_types} is not given. This follows each
+   * family's own code; other families have no sliding windows.
    */
   private boolean slides(int layer, int windowLayers) {
     return switch (modelType) {
@@ -178,7 +178,7 @@ final class ModelConfigReader {
     };
   }
 
-  private ModelConfig.LatentAttention latentAttention() {
+  private ModelConfig.@Nullable LatentAttention latentAttention() {
     if (!config.has("kv_lora_rank")) return null;
     int ropeDim = config.integer(2, MAX_SIZE, "qk_rope_head_dim");
     if (ropeDim % 2 != 0)
@@ -192,7 +192,7 @@ final class ModelConfigReader {
         config.flag(true, "rope_interleave"));
   }
 
-  private ModelConfig.Indexer indexer() {
+  private ModelConfig.@Nullable Indexer indexer() {
     if (!config.has("index_topk")) return null;
     return new ModelConfig.Indexer(
         config.integer(1, MAX_SIZE, "index_n_heads"),
@@ -201,8 +201,8 @@ final class ModelConfigReader {
   }
 
   /**
-   * New: {@code rope_parameters} with everything. Old: {@code rope_theta}, and {@code rope_scaling}
-   * where the context is extended.
+   * New configurations give all values in {@code rope_parameters}. Old ones give {@code
+   * rope_theta}, and {@code rope_scaling} if the context is extended.
    */
   private ModelConfig.Rope rope() {
     ConfigObject parameters = config.object("rope_parameters");
@@ -219,9 +219,8 @@ final class ModelConfigReader {
             : scaling.has("rope_type")
                 ? scaling.requireText("rope_type")
                 : scaling.text("default", "type");
-    if (scaling == null
-        && modelType.equals(
-            "gpt_oss")) { // its own code extends from 4096 tokens unless told otherwise
+    if (scaling == null && modelType.equals("gpt_oss")) {
+      // By default, the family's own code extends a context of 4096 tokens.
       return new ModelConfig.Rope(
           "yarn", theta, 32, 4096, null, null, 32.0, 1.0, false, null, null, null, partial);
     }
@@ -253,7 +252,7 @@ final class ModelConfigReader {
         llama3 ? scaling.number(null, Double.MIN_NORMAL, MAX_NUMBER, "low_freq_factor") : null;
     Double highFactor =
         llama3 ? scaling.number(null, Double.MIN_NORMAL, MAX_NUMBER, "high_freq_factor") : null;
-    if (llama3 && highFactor <= lowFactor)
+    if (lowFactor != null && highFactor != null && highFactor <= lowFactor)
       throw scaling.fault(
           "high_freq_factor", "more than low_freq_factor, " + lowFactor, highFactor);
     return new ModelConfig.Rope(
@@ -280,7 +279,7 @@ final class ModelConfigReader {
     };
   }
 
-  private ModelConfig.Experts experts() {
+  private ModelConfig.@Nullable Experts experts() {
     String[] spellings = {
       "num_local_experts", "n_routed_experts", "num_experts", "moe_num_experts"
     };
@@ -343,8 +342,8 @@ final class ModelConfigReader {
   }
 
   /**
-   * Which layers have experts: DeepSeek's first dense layers and frequency, Qwen's step and list,
-   * or a name per layer.
+   * Which layers have experts. DeepSeek gives the number of dense first layers and a frequency,
+   * Qwen a step and a list of dense layers. Other configurations name the type of each layer.
    */
   private List<Boolean> sparseLayers() {
     List<String> types = config.texts("mlp_layer_types");

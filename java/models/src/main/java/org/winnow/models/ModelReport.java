@@ -3,37 +3,40 @@ package org.winnow.models;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.OptionalLong;
+import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
 
 /**
- * What a checkpoint is, told from its headers and its configuration alone: dense or a mixture of
- * experts and why, how many parameters it has and uses for a token, how much memory which share of
- * its experts needs. Types that nothing computes yet are counted all the same.
+ * Describes a checkpoint from its headers and its configuration alone. The report tells whether the
+ * model is dense or a mixture of experts, and why. It gives the number of parameters, in total and
+ * per token, and the memory that a share of the experts needs. Element types that are not supported
+ * yet are counted too.
  *
- * @param path as given
- * @param config what {@code config.json} says, or null if there is none
- * @param reasons why it counts as a mixture of experts: keys of the configuration, names of
- *     tensors; empty if dense
- * @param parameters weights of the model; scales of quantised formats are not counted
- * @param activeParameters weights used for one token: all but the experts, and of these the chosen
- *     and the shared ones; absent if it is unknown how many are chosen
- * @param auxiliaryParameters weights of layers behind the last one, for predicting several tokens;
- *     not among {@code parameters}
- * @param numTensors tensors in the checkpoint
+ * @param path the path that was given
+ * @param config the contents of {@code config.json}, or null if there is none
+ * @param reasons why the model counts as a mixture of experts, by its configuration and its
+ *     tensors; empty for a dense model
+ * @param parameters number of weights; scales of quantised formats are not counted
+ * @param activeParameters number of weights used for one token: all weights except the experts that
+ *     are not chosen. Absent if the number of chosen experts is unknown
+ * @param auxiliaryParameters number of weights in layers after the last one, which predict further
+ *     tokens; not included in {@code parameters}
+ * @param numTensors number of tensors in the checkpoint
  * @param sizeBytes bytes of all tensors
  * @param expertBytes bytes of all routed experts, as stored
- * @param slotBytes bytes of memory that one of them takes where the CPU computes: those of the
- *     largest, with the blocks of direct reads rounded outward; as stored if it cannot be run
- * @param bytesPerToken bytes of weights read for one token if none are kept: as {@code
- *     activeParameters}, but of an embedding table that is not the output layer as well only one
- *     row
+ * @param slotBytes bytes of memory that one expert takes on the CPU: the size of the largest
+ *     expert, extended to the block boundaries of direct reads. The stored size if the model cannot
+ *     be run
+ * @param bytesPerToken bytes of weights read for one token if nothing is kept in memory. The
+ *     weights of {@code activeParameters} count, but only one row of an embedding table that is not
+ *     also the output layer. Absent if the number of chosen experts is unknown
  * @param layers the layers that have tensors, by number
- * @param formats element types, the one with the most bytes first
- * @param obstacles why it can be inspected but not run; empty if nothing known stands against it
+ * @param formats element types, the type with the most bytes first
+ * @param obstacles why the model can be inspected but not run; empty if no reason is known
  */
 public record ModelReport(
     Path path,
-    ModelConfig config,
+    @Nullable ModelConfig config,
     List<String> reasons,
     long parameters,
     OptionalLong activeParameters,
@@ -48,13 +51,15 @@ public record ModelReport(
     List<String> obstacles) {
 
   /**
-   * @param index from 0
+   * One layer.
+   *
+   * @param index index of the layer, from 0
    * @param numExperts routed experts; 0 in a dense layer
-   * @param topK of these for each token; 0 if unknown or dense
-   * @param expertParameters of one routed expert
-   * @param expertBytes of one routed expert
-   * @param sharedParameters of the shared experts together, their gate included
-   * @param parameters of the whole layer
+   * @param topK experts chosen for each token; 0 if unknown or dense
+   * @param expertParameters number of weights in one routed expert
+   * @param expertBytes bytes of one routed expert
+   * @param sharedParameters number of weights in all shared experts, their gate included
+   * @param parameters number of weights in the whole layer
    */
   public record Layer(
       int index,
@@ -66,7 +71,9 @@ public record ModelReport(
       long parameters) {}
 
   /**
-   * @param name as in the file, {@code MXFP4} for its blocks and scales
+   * One element type.
+   *
+   * @param name the name in the file; {@code MXFP4} for blocks and scales of that format
    * @param computed whether weights of this type can be run
    */
   public record Format(String name, int numTensors, long sizeBytes, boolean computed) {}
@@ -75,18 +82,20 @@ public record ModelReport(
    * What a memory budget for experts holds.
    *
    * @param budgetBytes the budget
-   * @param numExperts experts that fit, of all layers together
-   * @param expertsPerLayer of these in each layer with experts, if shared out evenly
-   * @param totalBytes budget and all other weights
+   * @param numExperts number of experts that fit, over all layers
+   * @param expertsPerLayer number of these per layer with experts, if every layer gets the same
+   *     share
+   * @param totalBytes bytes of the budget, at most those of all experts, and of all other weights
    */
   public record Budget(
       long budgetBytes, long numExperts, double expertsPerLayer, long totalBytes) {}
 
   /**
-   * Reads headers and configuration; the time does not depend on the size of the weights.
+   * Reads headers and configuration. The time does not depend on the size of the weights.
    *
-   * @param path a folder with a checkpoint, its index, or one safetensors file. Of a file with a
-   *     name of its own only the tensors are told: what lies beside it may belong to something else
+   * @param path a folder with a checkpoint, its index, or one safetensors file. If the file has
+   *     another name than {@code model.safetensors}, the report covers only its tensors: a
+   *     configuration beside it may belong to another model
    * @throws CheckpointException if the checkpoint is broken or contradicts its configuration
    */
   public static ModelReport of(Path path) {
@@ -102,26 +111,28 @@ public record ModelReport(
     return parameters == 0 ? 0 : 1 - (double) activeParameters.orElse(parameters) / parameters;
   }
 
-  /** Width of an expert as a share of the model's; 0 if dense or unknown. */
+  /** Width of an expert divided by the width of the model; 0 if dense or unknown. */
   public double granularity() {
     return config == null || config.experts() == null
         ? 0
         : (double) config.experts().intermediateSize() / config.hiddenSize();
   }
 
-  /** Layers without experts before the first one that has some; 0 if dense. */
+  /** Number of layers without experts before the first layer with experts; 0 for a dense model. */
   public int leadingDenseLayers() {
     int leading = 0;
     while (leading < layers.size() && layers.get(leading).numExperts() == 0) leading++;
     return leading == layers.size() ? 0 : leading;
   }
 
-  /** Bytes of everything but the routed experts, which stays in memory whatever the budget. */
+  /** Bytes of everything except the routed experts. It stays in memory for every budget. */
   public long residentBytes() {
     return sizeBytes - expertBytes;
   }
 
-  /** The budget that holds every expert, of which percentages are; 0 for a dense model. */
+  /**
+   * The budget that holds every expert; 0 for a dense model. Budgets in percent are shares of it.
+   */
   public long fullBudgetBytes() {
     return slotBytes * numExperts();
   }
@@ -130,14 +141,18 @@ public record ModelReport(
     return layers.stream().mapToLong(Layer::numExperts).sum();
   }
 
-  /** What a budget of this share of {@link #fullBudgetBytes()} holds, from 0 to 1. */
+  /**
+   * What a budget holds.
+   *
+   * @param share share of {@link #fullBudgetBytes()}, in [0, 1]
+   */
   public Budget budget(double share) {
     if (!(share >= 0 && share <= 1))
       throw new IllegalArgumentException("share must lie in [0, 1], found " + share);
     return budget((long) Math.floor(share * fullBudgetBytes()));
   }
 
-  /** What a budget of these bytes holds on the CPU. */
+  /** What a budget in bytes holds on the CPU. */
   public Budget budget(long budgetBytes) {
     if (budgetBytes < 0)
       throw new IllegalArgumentException("budgetBytes must not be negative, found " + budgetBytes);

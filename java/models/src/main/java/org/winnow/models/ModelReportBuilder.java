@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
 import org.winnow.UnsupportedFormatException;
 import org.winnow.cpu.NativeLibrary;
@@ -18,20 +19,20 @@ import org.winnow.memory.ExpertStore;
 import org.winnow.memory.TensorInfo;
 
 /**
- * Sorts a checkpoint's tensors into what a {@link ModelReport} tells: by layer, by format, experts
- * apart.
+ * Builds a {@link ModelReport}: counts the tensors of a checkpoint by layer and by format, and its
+ * experts separately.
  */
 final class ModelReportBuilder {
   private final Path path;
-  private final ModelConfig config;
+  private final @Nullable ModelConfig config;
   private final List<TensorInfo> tensors;
   private final Map<Integer, LayerCount> layers = new TreeMap<>();
   private final Map<String, FormatCount> formats = new TreeMap<>();
-  private long parameters; // outside of layers
+  private long parameters; // outside layers
   private long auxiliaryParameters;
   private long auxiliaryBytes;
   private long sizeBytes;
-  private long embeddingRowsUnread; // bytes of the embedding table but one row
+  private long embeddingRowsUnread; // bytes of the embedding table except one row
   private boolean router;
 
   private static final class LayerCount {
@@ -119,9 +120,13 @@ final class ModelReportBuilder {
         List.copyOf(obstacles));
   }
 
-  /** As {@link LoadedModel} will have it; adds what stands against that. */
+  /**
+   * Bytes of memory per expert when {@link LoadedModel} opens the checkpoint. If it cannot be
+   * opened, returns the stored size of the largest expert. A reason that was not known before is
+   * added to {@code obstacles}.
+   */
   private long slotBytes(List<ModelReport.Layer> reported, List<String> obstacles) {
-    if (obstacles.isEmpty() && NativeLibrary.unavailabilityCause() == null) {
+    if (config != null && obstacles.isEmpty() && NativeLibrary.unavailabilityCause() == null) {
       try (Checkpoint checkpoint = new Checkpoint(tensors)) {
         ExpertStore store = Family.describe(config).expertStore(checkpoint);
         return store == null ? 0 : store.slotBytes();
@@ -172,7 +177,10 @@ final class ModelReportBuilder {
     }
   }
 
-  /** Weights in a tensor: MXFP4 packs two in a byte, scales and rotary tables are no weights. */
+  /**
+   * Number of weights in a tensor. MXFP4 packs two in a byte. Scales and rotary tables count as
+   * none.
+   */
   private static long numParameters(TensorInfo tensor) {
     if (isPacked(tensor)) return Math.multiplyExact(2, tensor.size());
     return TensorNames.isScale(tensor.name()) ? 0 : tensor.size();

@@ -6,41 +6,45 @@ import org.winnow.InvalidLogitsException;
 import org.winnow.Tensor;
 
 /**
- * How well a model predicts a text: {@code exp(sum of -ln p / number of tokens scored)}, in windows
- * of limited context.
+ * The perplexity of a model on a text, {@code exp(nats / tokensScored)}. The text is computed in
+ * windows of limited context. A token is scored by -ln p, where p is the probability that the model
+ * gave it.
  *
- * <p>Windows of {@code window} ids start at 0, {@code stride}, 2 {@code stride}, ... until one
- * reaches the end; positions restart at 0 in each. A window scores those of its ids, save the
- * first, that no earlier window contained, so that every id but the very first is scored once.
+ * <p>Windows of {@code window} ids start at 0, {@code stride}, {@code 2 * stride} and so on, until
+ * one reaches the end. Positions restart at 0 in each window. The first window scores all its ids
+ * except the first. Every later window scores the ids that no earlier window contained. So every id
+ * except the very first is scored once.
  *
- * @param tokensScored one less than the ids
+ * @param tokensScored number of tokens scored: one less than the number of ids
  * @param nats the sum of -ln p over the tokens scored
- * @param textBytes bytes that the ids stand for, markers left out
+ * @param textBytes UTF-8 bytes of the text, without markers such as {@code <|endoftext|>}
  */
 public record Perplexity(int tokensScored, double nats, long textBytes) {
-  /** Per token. */
+  /** The perplexity per token. */
   public double perToken() {
     return Math.exp(nats / tokensScored);
   }
 
-  /** Independent of the vocabulary. */
+  /** Bits per byte of text; this does not depend on the vocabulary. */
   public double bitsPerByte() {
     return nats / Math.log(2) / textBytes;
   }
 
-  /** Called after each window. */
+  /** Receives the progress after each window. */
   @FunctionalInterface
   public interface Progress {
     void onTokensScored(int scored, int total);
   }
 
   /**
+   * Computes the perplexity of a text.
+   *
    * @param ids the text, at least two tokens
-   * @param textBytes bytes that the ids stand for, for {@link #bitsPerByte()}
+   * @param textBytes UTF-8 bytes of the text, for {@link #bitsPerByte()}
    * @param window ids per window, at least 2
-   * @param stride ids from the start of one window to that of the next, less than {@code window}
-   * @throws IllegalArgumentException if one of these is out of range
-   * @throws InvalidLogitsException if logits say nothing: one is NaN, or the largest is not finite
+   * @param stride ids between the starts of two consecutive windows, less than {@code window}
+   * @throws IllegalArgumentException if one of these arguments is out of range
+   * @throws InvalidLogitsException if a logit is NaN, or if the largest logit is not finite
    */
   public static Perplexity of(
       LanguageModel model, int[] ids, long textBytes, int window, int stride, Progress progress) {
@@ -52,7 +56,7 @@ public record Perplexity(int tokensScored, double nats, long textBytes) {
       throw new IllegalArgumentException(
           "stride must lie in [1, " + (window - 1) + "], found " + stride);
     double nats = 0;
-    int done = 1; // ids that need no score any more
+    int done = 1; // ids scored so far, and the first one
     for (int start = 0; done < ids.length; start += stride) {
       int end = Math.min(start + window, ids.length);
       Score score = new Score(Arrays.copyOfRange(ids, start, end), start);
@@ -65,8 +69,8 @@ public record Perplexity(int tokensScored, double nats, long textBytes) {
   }
 
   /**
-   * Bytes of a text in UTF-8 from its ids, markers such as {@code <|endoftext|>} left out; exact
-   * for tokenizers that keep every byte.
+   * The number of UTF-8 bytes of the text that these ids stand for, without markers such as {@code
+   * <|endoftext|>}. It is exact for tokenizers that preserve every byte.
    *
    * @throws IllegalStateException if the model is closed or has no tokenizer
    */
@@ -76,7 +80,7 @@ public record Perplexity(int tokensScored, double nats, long textBytes) {
 
   private static final class Score implements ForwardListener {
     private final int[] ids;
-    private final int start; // where in the text
+    private final int start; // index in the text of the window's first id
     private double nats;
 
     Score(int[] ids, int start) {
@@ -95,7 +99,7 @@ public record Perplexity(int tokensScored, double nats, long textBytes) {
       }
     }
 
-    /** As a sampler requires them. */
+    /** Requires the same of logits as a sampler does. */
     private static void requireValid(float[] logits, int token) {
       int largest = 0;
       for (int i = 0; i < logits.length; i++) {

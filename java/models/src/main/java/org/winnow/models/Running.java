@@ -3,7 +3,7 @@ package org.winnow.models;
 import java.util.ArrayList;
 import java.util.List;
 
-/** What runs on a model, so that {@code close()} can end it and wait for it. */
+/** Tracks the calls that run on a model, so that {@code close()} can end them and wait for them. */
 final class Running {
   private final List<Thread> threads = new ArrayList<>(); // one entry for each call that runs
   private volatile boolean closing;
@@ -26,10 +26,11 @@ final class Running {
   }
 
   /**
-   * Lets nothing begin any more and returns when nothing runs.
+   * Refuses new calls, then returns when no call is running.
    *
    * @return whether this is the first call
-   * @throws IllegalStateException on a thread that runs, which would wait for itself
+   * @throws IllegalStateException if the calling thread is itself inside a call: it would wait for
+   *     itself
    */
   synchronized boolean close() {
     if (threads.contains(Thread.currentThread()))

@@ -18,12 +18,11 @@ import org.winnow.memory.Checkpoint;
 import org.winnow.memory.TensorInfo;
 
 /**
- * Opens checkpoints in the safetensors format, one file or several with an index. Only headers are
- * read: the time depends on the number of tensors, not on their size.
+ * Opens checkpoints in the safetensors format: one file, or several with an index. Only headers are
+ * read, so the time depends on the number of tensors, not on their size.
  *
- * <p>Of several files the index decides: it names each tensor's file, and a tensor that it does not
- * name is not part of the checkpoint. Shards lie beside the index; a name that leads elsewhere is
- * refused.
+ * <p>An index names the file of each tensor. A tensor that the index does not name is not part of
+ * the checkpoint. All files must be beside the index; a name that leads elsewhere is an error.
  */
 public final class Safetensors {
   static final String SINGLE_FILE = "model.safetensors";
@@ -34,16 +33,18 @@ public final class Safetensors {
   private Safetensors() {}
 
   /**
+   * Opens a checkpoint.
+   *
    * @param path a folder with {@code model.safetensors} or {@code model.safetensors.index.json},
    *     such an index, or one safetensors file
-   * @throws CheckpointException naming file, tensor, what was expected and what was found; no file
-   *     stays open
+   * @throws CheckpointException naming the file, the tensor, what was expected and what was found;
+   *     no file stays open
    */
   public static Checkpoint open(Path path) {
     return new Checkpoint(tensors(path));
   }
 
-  /** The tensors of a checkpoint, by file and then in the order of their bytes. */
+  /** The tensors of a checkpoint, ordered by file and then by offset. */
   static List<TensorInfo> tensors(Path path) {
     Path file = path;
     if (Files.isDirectory(path)) {
@@ -57,20 +58,12 @@ public final class Safetensors {
   }
 
   private static List<TensorInfo> sharded(Path index) {
-    // shard -> names it must hold -> found
-    Map<String, Map<String, Boolean>> expected = new TreeMap<>();
-    Json.parse(
-        index,
-        SafetensorsHeader.MAX_HEADER_BYTES,
-        parser -> {
-          readIndex(index, parser, expected);
-          return null;
-        });
-    Path folder = index.toAbsolutePath().getParent();
+    Map<String, Map<String, Boolean>> expected =
+        Json.parse(index, SafetensorsHeader.MAX_HEADER_BYTES, parser -> readIndex(index, parser));
     List<TensorInfo> tensors = new ArrayList<>();
     expected.forEach(
         (shard, names) -> {
-          Path file = folder.resolve(shard);
+          Path file = index.toAbsolutePath().resolveSibling(shard);
           for (TensorInfo tensor : SafetensorsHeader.read(file)) {
             if (names.replace(tensor.name(), true) != null) tensors.add(tensor);
           }
@@ -87,9 +80,10 @@ public final class Safetensors {
     return tensors;
   }
 
-  private static void readIndex(
-      Path index, JsonParser parser, Map<String, Map<String, Boolean>> expected)
+  /** Maps each file to the names of its tensors, and each name to false: not found yet. */
+  private static Map<String, Map<String, Boolean>> readIndex(Path index, JsonParser parser)
       throws IOException {
+    Map<String, Map<String, Boolean>> expected = new TreeMap<>();
     if (parser.nextToken() != JsonToken.START_OBJECT)
       throw Json.unexpected(index, null, "an object", parser);
     boolean mapped = false;
@@ -107,6 +101,7 @@ public final class Safetensors {
       readWeightMap(index, parser, expected);
     }
     if (!mapped) throw new CheckpointException(index, "weight_map", "an object", "nothing");
+    return expected;
   }
 
   private static void readWeightMap(
@@ -127,7 +122,7 @@ public final class Safetensors {
     }
   }
 
-  /** A shard is a file beside its index, never a path. */
+  /** Checks that a shard is the plain name of a file beside the index, not a path. */
   private static void requirePlainName(Path index, String tensor, String shard) {
     boolean plain =
         shard.length() <= MAX_NAME

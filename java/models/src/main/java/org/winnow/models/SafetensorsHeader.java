@@ -25,23 +25,24 @@ import org.winnow.memory.TensorInfo;
  * {"__metadata__": {"format": "pt"}, "name": {"dtype": "BF16", "shape": [4, 8], "data_offsets": [0, 64]}, ...}
  * }</pre>
  *
- * Every rule of the format is checked, as its reference does: a header of at most 100,000,000 bytes
- * that begins with a brace, known element types, ranges that agree with type and shape, that lie in
- * the file and cover its data without a hole or an overlap. Duplicate names are refused as well,
- * and so are more tensors or dimensions than any model has, which bounds the heap that a hostile
- * header takes. Source: the format's README (github.com/huggingface/safetensors).
+ * All rules that the reference implementation checks are checked here. The header has at most
+ * 100,000,000 bytes and begins with a brace. Element types are known. Each range agrees with type
+ * and shape. The ranges lie in the file and cover its data without holes and overlaps. Duplicate
+ * names are errors too. The numbers of tensors and dimensions are limited, which limits the heap
+ * that a malicious header can use. Source: the format's README
+ * (github.com/huggingface/safetensors).
  */
 final class SafetensorsHeader {
   static final long MAX_HEADER_BYTES = 100_000_000;
 
   /**
-   * Five times those of the largest models known; each takes some 300 bytes of heap, and a header
-   * may hold two million.
+   * Five times the number in the largest models known. Each takes about 300 bytes of heap, and a
+   * header of maximal size could hold two million.
    */
   static final int MAX_TENSORS = 500_000;
 
   private static final int LENGTH_BYTES = 8;
-  private static final int MAX_RANK = 16; // far beyond any tensor
+  private static final int MAX_RANK = 16; // far more than any model uses
 
   private final Path file;
   private final long dataOffset;
@@ -56,11 +57,11 @@ final class SafetensorsHeader {
   }
 
   /**
-   * Reads the header of a file and nothing else of it.
+   * Reads the header of a file, without its data.
    *
-   * @return its tensors in the order of their bytes
-   * @throws CheckpointException naming the tensor, if there is one, what was expected and what was
-   *     found
+   * @return its tensors, ordered by offset
+   * @throws CheckpointException naming the tensor if the error belongs to one, what was expected
+   *     and what was found
    */
   static List<TensorInfo> read(Path file) {
     long fileBytes = Json.regularFileSize(file);
@@ -203,8 +204,8 @@ final class SafetensorsHeader {
   }
 
   /**
-   * Sorts by offset; each range must begin where the one before ends, and the last one end with the
-   * file.
+   * Sorts the tensors by offset and checks that they cover the data. Each range must begin where
+   * the previous one ends. The last range must end at the end of the file.
    */
   private void requireCovered() {
     tensors.sort(

@@ -4,14 +4,14 @@ import java.util.Arrays;
 import org.winnow.op.KvCache;
 
 /**
- * One sequence of tokens and its key-value cache: a conversation that goes on without computing its
- * beginning again. Weights are the model's, shared by all its sessions. Calls from several threads
- * are served one after the other.
+ * One sequence of tokens and its key-value cache, for example a conversation. Each call continues
+ * where the last one ended and computes only the new tokens. All sessions of a model share its
+ * weights. Calls from several threads run one after the other.
  */
 public final class Session implements AutoCloseable {
   private final LanguageModel model;
   private final KvCache cache;
-  private int[] tokens = new int[64]; // all of the sequence; the cache holds the first ones
+  private int[] tokens = new int[64]; // the whole sequence; the cache holds its first tokens
   private int numTokens;
   private boolean closed;
 
@@ -20,16 +20,17 @@ public final class Session implements AutoCloseable {
     this.cache = cache;
   }
 
-  /** Tokens of the sequence so far: prompts and what was generated. */
+  /** Length of the sequence: all prompts and all generated tokens. */
   public synchronized int numTokens() {
     return numTokens;
   }
 
   /**
-   * Goes on after this text. At the beginning of the session the tokenizer adds what it begins a
-   * text with.
+   * Appends a text and generates its continuation. If the sequence is empty, the tokenizer adds the
+   * special tokens that begin a text.
    *
-   * @throws IllegalStateException if session or model is closed, or the model has no tokenizer
+   * @throws IllegalStateException if the session or the model is closed, or if the model has no
+   *     tokenizer
    * @see #generate(int[], GenerateOptions, TokenListener)
    */
   public synchronized GenerationResult generate(
@@ -38,16 +39,16 @@ public final class Session implements AutoCloseable {
   }
 
   /**
-   * Goes on after these tokens. If it throws, the session keeps the tokens that were complete
-   * before the step that failed.
+   * Appends tokens and generates their continuation. If a step fails, the session keeps the prompt
+   * and the tokens generated before that step.
    *
-   * @param prompt token ids to append; may be empty if the sequence is not
+   * @param prompt token ids to append; may be empty unless the sequence is empty
    * @throws org.winnow.ContextLengthException if the sequence, the prompt and {@code maxTokens}
-   *     exceed the context; nothing has run then
+   *     together exceed the context; nothing has run then
    * @throws org.winnow.ExpertReadException if weights cannot be read
-   * @throws IllegalArgumentException if an id is not in the vocabulary, or the sequence would be
-   *     empty
-   * @throws IllegalStateException if session or model is closed
+   * @throws IllegalArgumentException if an id is not in the vocabulary, or if both the sequence and
+   *     the prompt are empty
+   * @throws IllegalStateException if the session or the model is closed
    */
   public synchronized GenerationResult generate(
       int[] prompt, GenerateOptions options, TokenListener listener) {
@@ -64,12 +65,14 @@ public final class Session implements AutoCloseable {
     tokens[numTokens++] = id;
   }
 
-  /** Tokens that the cache does not hold yet. */
+  /** Tokens at the end of the sequence that the cache does not hold yet. */
   int[] pending() {
     return Arrays.copyOfRange(tokens, Math.toIntExact(cache.length()), numTokens);
   }
 
-  /** Frees the key-value cache, waiting for a generation that is running. May be called twice. */
+  /**
+   * Waits for a running generation, then frees the key-value cache. Closing again has no effect.
+   */
   @Override
   public synchronized void close() {
     if (closed) return;

@@ -9,11 +9,12 @@ import org.winnow.op.KvCache;
  *
  * @param cache the sequence; the step's tokens follow its length
  * @param tokenIds [numTokens] i32
- * @param cos [numTokens, numPairs] f32 of the step's positions
- * @param sin of the same shape
+ * @param cos [numTokens, numPairs] f32, cosines of the rotary angles at the step's positions
+ * @param sin [numTokens, numPairs] f32, sines of the same angles
  * @param residual [numTokens, hiddenSize] f32: the residual stream
- * @param normalised of the same shape: what a block reads
- * @param branch of the same shape: what a block adds
+ * @param normalised [numTokens, hiddenSize] f32: the input of a block
+ * @param branch [numTokens, hiddenSize] f32: the output of a block, which is added to the residual
+ *     stream
  */
 record Step(
     Backend backend,

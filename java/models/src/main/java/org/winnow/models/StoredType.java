@@ -1,10 +1,11 @@
 package org.winnow.models;
 
+import org.jspecify.annotations.Nullable;
 import org.winnow.DType;
 
 /**
- * The element types of the safetensors format, under the names that files use. Types that no kernel
- * computes are known too: their tensors can be listed and counted.
+ * The element types of the safetensors format, by the names that files use. Types that no kernel
+ * supports are included, so that their tensors can be listed and counted.
  */
 enum StoredType {
   F64(64, null),
@@ -31,37 +32,37 @@ enum StoredType {
   BOOL(8, null);
 
   private final int bits;
-  private final DType dtype;
+  private final @Nullable DType dtype;
 
-  StoredType(int bits, DType dtype) {
+  StoredType(int bits, @Nullable DType dtype) {
     this.bits = bits;
     this.dtype = dtype;
   }
 
   /** The type of this name, or null. */
-  static StoredType find(String name) {
+  static @Nullable StoredType find(String name) {
     for (StoredType type : values()) {
       if (type.name().equals(name)) return type;
     }
     return null;
   }
 
-  /** What tensors of this type become, or null if nothing computes with them. */
-  DType dtype() {
+  /** The type of the tensors that are read, or null if no kernel supports it. */
+  @Nullable DType dtype() {
     return dtype;
   }
 
   /**
-   * Bytes of a row-major array.
+   * Size of a row-major array in bytes.
    *
-   * @throws ArithmeticException if that is no whole number of bytes or overflows
+   * @throws ArithmeticException if the size is not a whole number of bytes, or overflows
    */
   long sizeBytes(long[] shape) {
     long elements = 1;
     for (long extent : shape) elements = Math.multiplyExact(elements, extent);
     long sizeBits = Math.multiplyExact(elements, bits);
     if (sizeBits % 8 != 0)
-      throw new ArithmeticException(sizeBits + " bits are no whole number of bytes");
+      throw new ArithmeticException(sizeBits + " bits are not a whole number of bytes");
     return sizeBits / 8;
   }
 }

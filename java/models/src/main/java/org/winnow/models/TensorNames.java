@@ -1,15 +1,15 @@
 package org.winnow.models;
 
 /**
- * What a tensor's name says of its place, over all families: {@code
- * model.layers.3.mlp.experts.7.up_proj.weight}. Plain searches, no patterns: a report goes through
- * tens of thousands of names.
+ * Derives a tensor's place in the model from its name, for all families: {@code
+ * model.layers.3.mlp.experts.7.up_proj.weight}. It searches strings without regular expressions
+ * because a report reads tens of thousands of names.
  */
 final class TensorNames {
-  /** Not the tensor of an expert, or of a layer. */
+  /** The tensor belongs to no layer or to no expert. */
   static final int NONE = -1;
 
-  /** All experts of a layer, stacked in one tensor. */
+  /** The tensor holds all experts of a layer. */
   static final int ALL = -2;
 
   private static final String[] LAYER_MARKERS = {"layers.", "blk.", "h."};
@@ -35,7 +35,7 @@ final class TensorNames {
     return stacked ? ALL : NONE;
   }
 
-  /** Part of the experts that every token uses. */
+  /** Whether the tensor belongs to a shared expert, which every token uses. */
   static boolean isShared(String name) {
     return name.contains(".shared_expert") || name.contains("_shexp.");
   }
@@ -52,7 +52,10 @@ final class TensorNames {
         || name.endsWith("wte.weight");
   }
 
-  /** Scales of quantised weights, and tables of rotary frequencies: no weights. */
+  /**
+   * Whether the tensor is not a weight: the scales of a quantised weight, or a table of rotary
+   * frequencies.
+   */
   static boolean isScale(String name) {
     return name.endsWith("_scale_inv")
         || name.endsWith(".weight_scale")
@@ -61,7 +64,10 @@ final class TensorNames {
         || name.endsWith(".inv_freq");
   }
 
-  /** The number between a marker, at the beginning or behind a dot, and the next dot. */
+  /**
+   * The number between a marker and the next dot, or {@link #NONE}. The marker counts only at the
+   * beginning of the name or after a dot.
+   */
   private static int numberAfter(String name, String marker) {
     for (int at = name.indexOf(marker); at >= 0; at = name.indexOf(marker, at + 1)) {
       int begin = at + marker.length();

@@ -2,32 +2,38 @@ package org.winnow.models;
 
 import java.util.Arrays;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Turns token ids, one after the other, into text that can be shown at once.
+ * Converts token ids, one at a time, to text that can be shown immediately.
  *
- * <p>A token alone does not always have a text: it may hold a part of a character's UTF-8 bytes,
- * and whether a word begins with a space is seen only behind the word before. So each step decodes
- * the tokens since the last text but one and hands out what is new, but nothing that ends in the
- * middle of a character. All pieces together are the text of all ids. Not for use from several
- * threads.
+ * <p>A token alone does not always have a text. It may hold only some of a character's UTF-8 bytes.
+ * A space at the beginning of a word depends on the word before. So each call decodes the tokens of
+ * the last piece of text together with the new ones and returns the text that is new. It returns
+ * nothing while the text ends in the middle of a character. All pieces together are the text of all
+ * ids. Not thread-safe.
  */
 public final class TextStream {
-  private static final String REPLACEMENT = "\uFFFD"; // what incomplete bytes decode to
+  private static final String REPLACEMENT = "\uFFFD"; // the text of incomplete bytes
 
   /**
-   * A character has at most 4 bytes, so at most 4 tokens: what is still incomplete after more will
-   * never be complete.
+   * Number of tokens after which an incomplete character is returned as U+FFFD. A character has at
+   * most 4 bytes, so it would be complete after 4 tokens.
    */
   private static final int MAX_PENDING = 16;
 
-  /** Tokens of the prompt that are decoded again before the first new one. */
+  /** Number of prompt tokens that are decoded again before the first new token. */
   private static final int MAX_CONTEXT = 8;
 
+  /** Number of single tokens' texts that are kept: a text repeats its tokens. */
+  private static final int NUM_TEXTS = 1024;
+
   private final Function<int[], String> decoder;
-  private int[] window; // tokens whose text is out, then those whose text is not
+  private final @Nullable String[] texts = new @Nullable String[NUM_TEXTS];
+  private final int[] textIds = new int[NUM_TEXTS]; // the token of each text
+  private int[] window; // tokens whose text was returned, then tokens whose text was not
   private int length;
-  private int shown; // tokens of the window whose text is out
+  private int shown; // number of tokens in the window whose text was returned
 
   TextStream(Function<int[], String> decoder, int[] context) {
     this.decoder = decoder;
@@ -39,8 +45,8 @@ public final class TextStream {
   }
 
   /**
-   * @return the text that this token completes; empty while a character is incomplete or if the
-   *     token is no text
+   * @return the text that this token completes; empty while a character is incomplete, or if the
+   *     token has no text
    */
   public String append(int id) {
     if (length == window.length) window = Arrays.copyOf(window, 2 * length);
@@ -50,14 +56,14 @@ public final class TextStream {
     return incomplete ? "" : emit(text);
   }
 
-  /** What is left at the end: the bytes of an incomplete character, as U+FFFD. */
+  /** The text of the remaining tokens. Bytes of an incomplete character become U+FFFD. */
   public String finish() {
     return shown == length ? "" : emit(text(length));
   }
 
   private String emit(String text) {
     String before = text(shown);
-    int common = 0; // less than what came before if that ended within a character
+    int common = 0; // less than `before` if that ended in the middle of a character
     while (common < before.length()
         && common < text.length()
         && before.charAt(common) == text.charAt(common)) {
@@ -73,6 +79,13 @@ public final class TextStream {
   }
 
   private String text(int count) {
-    return decoder.apply(Arrays.copyOf(window, count));
+    if (count != 1 || window[0] < 0) return decoder.apply(Arrays.copyOf(window, count));
+    int id = window[0];
+    int place = id % NUM_TEXTS;
+    if (texts[place] == null || textIds[place] != id) {
+      texts[place] = decoder.apply(new int[] {id});
+      textIds[place] = id;
+    }
+    return texts[place];
   }
 }

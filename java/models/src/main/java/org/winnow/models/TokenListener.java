@@ -1,18 +1,18 @@
 package org.winnow.models;
 
-/** Hears each token of a generation as it is chosen, on the thread that generates. */
+/** Receives each token of a generation as soon as it is chosen, on the thread that generates. */
 @FunctionalInterface
 public interface TokenListener {
   /** Ignores the tokens; the {@link GenerationResult} has them all. */
   TokenListener NONE = (id, text) -> {};
 
   /**
-   * Called once per new token; an exception ends the generation, reaches the caller of {@code
-   * generate} and leaves model and session usable.
+   * Called once per new token. An exception ends the generation and is thrown by {@code generate}.
+   * The model and the session stay usable.
    *
    * @param id the token
-   * @param text what this token completes: empty while a character is still incomplete, and without
-   *     a tokenizer
+   * @param text the text that this token completes; empty while a character is incomplete, and if
+   *     the model has no tokenizer
    */
   void onToken(int id, String text);
 }

@@ -12,27 +12,29 @@ import java.util.concurrent.locks.Lock;
 import java.util.concurrent.locks.ReadWriteLock;
 import java.util.concurrent.locks.ReentrantReadWriteLock;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
 
 /**
- * Text to token ids and back, as the {@code tokenizer.json} of a checkpoint says. Of a {@code
- * tokenizer_config.json} beside it only {@code add_bos_token} counts: some families (DeepSeek-V3)
- * say only there that every text begins with {@code bos_token}.
+ * Converts text to token ids and back, as defined by the {@code tokenizer.json} of a checkpoint.
+ * From a {@code tokenizer_config.json} beside it, only {@code add_bos_token} and {@code bos_token}
+ * are used: some families (DeepSeek-V3) state only there that every text begins with {@code
+ * bos_token}.
  *
- * <p>The work is done by the Hugging Face tokenizers library, whose CPU build lies in its jar. Left
- * to itself it would look for a GPU build in the network and report its use; unless the system
- * property {@code ai.djl.offline} or the environment variable {@code DJL_OFFLINE} is set, it is
- * kept offline.
+ * <p>The Hugging Face tokenizers library does the work. Its jar contains a CPU build. By default
+ * the library would look for a GPU build on the network and report its use. This class keeps it
+ * offline unless the system property {@code ai.djl.offline} or the environment variable {@code
+ * DJL_OFFLINE} is set.
  *
- * <p>May be used from several threads. {@link #close()} waits for running calls and may be called
- * twice; use after that throws {@link IllegalStateException}.
+ * <p>Thread-safe. {@link #close()} waits for running calls; closing again has no effect. Later
+ * calls throw {@link IllegalStateException}.
  */
 public final class Tokenizer implements AutoCloseable {
   static final String FILE = "tokenizer.json";
   private static final String CONFIG_FILE = "tokenizer_config.json";
   private static final int NONE = -1;
 
-  private static final long MAX_BYTES = 512L << 20; // the largest vocabularies take some 30 MB
+  private static final long MAX_BYTES = 512L << 20; // the largest vocabularies take about 30 MB
 
   static {
     // Must be set before a class of the library runs.
@@ -42,8 +44,8 @@ public final class Tokenizer implements AutoCloseable {
   }
 
   private final HuggingFaceTokenizer tokenizer;
-  private final int beginId; // begins every text, or NONE
-  // calls share it, close takes it alone: the native object must not go while in use
+  private final int beginId; // the token that begins every text, or NONE
+  // calls share the lock; close takes it exclusively, so the native object is never freed in use
   private final ReadWriteLock lock = new ReentrantReadWriteLock();
   private boolean closed;
 
@@ -52,10 +54,10 @@ public final class Tokenizer implements AutoCloseable {
     this.beginId = beginId(tokenizer, config);
   }
 
-  /** The token that the configuration wants before every text, or NONE. */
+  /** The token that the configuration puts before every text, or NONE. */
   private static int beginId(HuggingFaceTokenizer tokenizer, Path config) {
     if (!Files.exists(config)) return NONE;
-    Map<String, Object> settings = Json.readTree(config);
+    Map<String, @Nullable Object> settings = Json.readTree(config);
     if (!Boolean.TRUE.equals(settings.get("add_bos_token"))) return NONE;
     Object token = settings.get("bos_token");
     if (token instanceof Map<?, ?> described) token = described.get("content");
@@ -73,8 +75,10 @@ public final class Tokenizer implements AutoCloseable {
   }
 
   /**
+   * Opens a tokenizer.
+   *
    * @param path a {@code tokenizer.json}, or the folder that holds one
-   * @throws CheckpointException if there is none, or it or its configuration is not valid
+   * @throws CheckpointException if there is none, or if it or its configuration is not valid
    */
   public static Tokenizer open(Path path) {
     Path file = Files.isDirectory(path) ? path.resolve(FILE) : path;
@@ -82,8 +86,8 @@ public final class Tokenizer implements AutoCloseable {
     if (size > MAX_BYTES)
       throw new CheckpointException(file, null, "at most " + MAX_BYTES + " bytes", size + " bytes");
     Json.check(file, MAX_BYTES);
-    // Neither padding nor cutting to the length that the model was trained for: the caller sees
-    // every id.
+    // The library must neither pad the ids nor cut them to the length that the model was trained
+    // for.
     HuggingFaceTokenizer library;
     try (InputStream stream = Files.newInputStream(file)) {
       library =
@@ -91,7 +95,7 @@ public final class Tokenizer implements AutoCloseable {
               stream, Map.of("truncation", "false", "padding", "false"));
     } catch (IOException e) {
       throw Json.unreadable(file, e);
-    } catch (RuntimeException e) { // the library throws it for whatever is wrong with the contents
+    } catch (RuntimeException e) { // what the library throws for wrong contents
       throw new CheckpointException(
           file, null, "a tokenizer", Json.quote(String.valueOf(e.getMessage())), e);
     }
@@ -103,17 +107,17 @@ public final class Tokenizer implements AutoCloseable {
     }
   }
 
-  /** Whether a checkpoint brings a tokenizer. */
+  /** Whether a folder holds a tokenizer. */
   public static boolean isIn(Path folder) {
     return Files.isRegularFile(folder.resolve(FILE));
   }
 
   /**
-   * Special tokens written out in the text ({@code <|endoftext|>}) become their ids; half surrogate
-   * pairs become question marks.
+   * Converts text to ids. Special tokens that are written in the text ({@code <|endoftext|>})
+   * become their ids. Unpaired surrogates become question marks.
    *
-   * @param addSpecialTokens whether to add what the tokenizer puts around every text, such as a
-   *     token for its beginning
+   * @param addSpecialTokens whether to add the special tokens that the tokenizer puts around every
+   *     text, such as a token for its beginning
    * @throws IllegalStateException if closed
    */
   public int[] encode(String text, boolean addSpecialTokens) {
@@ -128,10 +132,10 @@ public final class Tokenizer implements AutoCloseable {
   }
 
   /**
-   * The text of these ids; an id that the vocabulary lacks is left out, bytes that are not UTF-8
+   * Converts ids to text. Ids that are not in the vocabulary are skipped. Bytes that are not UTF-8
    * become U+FFFD.
    *
-   * @param skipSpecialTokens whether to leave out tokens that are no text
+   * @param skipSpecialTokens whether to leave out special tokens
    * @throws IllegalArgumentException if an id is negative
    * @throws IllegalStateException if closed
    */
@@ -147,8 +151,9 @@ public final class Tokenizer implements AutoCloseable {
   }
 
   /**
-   * The text of an id that comes next, and next: see {@link TextStream}. The context is the prompt,
-   * which is not repeated.
+   * Starts a stream that converts ids to text one at a time.
+   *
+   * @param context ids of the prompt, whose text is not returned again
    */
   public TextStream stream(int... context) {
     return new TextStream(ids -> decode(ids, true), Arrays.copyOf(context, context.length));

@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
 import org.winnow.DType;
 import org.winnow.Tensor;
@@ -15,13 +16,17 @@ import org.winnow.memory.Checkpoint;
 import org.winnow.memory.TensorInfo;
 
 /**
- * Compares a model with what a reference computed from the same weights.
+ * Compares a model with the results of a reference that used the same weights.
  *
- * <p>The reference is a safetensors file with {@code input_ids} [rows, length] i64 and any of
- * {@code hidden.0} ... {@code hidden.L} [rows, length, hiddenSize], {@code logits} [rows, length,
- * vocabularySize], {@code router_logits} [rows, layers, length, experts] (all f32) and {@code
- * greedy} [rows, longer] i64: a beginning of the row, then greedily chosen tokens, stop tokens
- * ignored.
+ * <p>The reference is a safetensors file. It holds {@code input_ids} [rows, length] i64 and any of:
+ *
+ * <ul>
+ *   <li>{@code hidden.0} ... {@code hidden.L} [rows, length, hiddenSize] f32
+ *   <li>{@code logits} [rows, length, vocabularySize] f32
+ *   <li>{@code router_logits} [rows, layers, length, experts] f32
+ *   <li>{@code greedy} [rows, longer] i64: the first ids of each row, then tokens that were chosen
+ *       greedily, without ending at stop tokens
+ * </ul>
  */
 public final class Verifier {
   private Verifier() {}
@@ -29,25 +34,28 @@ public final class Verifier {
   /**
    * The largest error of one tensor.
    *
-   * @param name as the file calls it
+   * @param name its name in the file
    * @param relativeError the largest error of an element, divided by the tensor's largest
-   *     magnitude; infinite for a NaN or a missing element
-   * @param worstIndex where, in row-major order
+   *     magnitude; infinite if an element is NaN or missing
+   * @param worstIndex row-major index of the element with the largest error
    */
   public record TensorError(String name, double relativeError, long worstIndex) {}
 
   /**
-   * What a comparison found.
+   * The result of a comparison.
    *
-   * @param tensors one for each tensor of the file that was compared
-   * @param greedyTokens how many greedily chosen tokens were compared; 0 if the file has none
-   * @param greedyDifference the first difference among them in words, or null
-   * @param ignored tensors of the file that are none of the above
+   * @param tensors one entry for each tensor of the file that was compared
+   * @param greedyTokens number of greedily chosen tokens that were compared; 0 if the file has none
+   * @param greedyDifference the first difference among them, in words, or null
+   * @param ignored tensors of the file that {@link Verifier} does not know
    */
   public record Report(
-      List<TensorError> tensors, int greedyTokens, String greedyDifference, List<String> ignored) {
+      List<TensorError> tensors,
+      int greedyTokens,
+      @Nullable String greedyDifference,
+      List<String> ignored) {
     /**
-     * Whether every element is within the tolerance and every greedy token is the same; false if
+     * Whether every element is within the tolerance and every greedy token is equal. False if
      * nothing was compared.
      */
     public boolean passes(double tolerance) {
@@ -58,8 +66,11 @@ public final class Verifier {
   }
 
   /**
-   * @param golden a file as described above
-   * @throws CheckpointException if the file is not one, or its shapes are not those of the model
+   * Compares a model with a reference.
+   *
+   * @param golden a reference file, as {@link Verifier} describes it
+   * @throws CheckpointException if the file is not such a reference, or if its shapes are not those
+   *     of the model
    */
   public static Report compare(LanguageModel model, Path golden) {
     try (Checkpoint checkpoint = Safetensors.open(golden)) {
@@ -90,9 +101,9 @@ public final class Verifier {
     }
   }
 
-  private static String compareGreedy(
+  private static @Nullable String compareGreedy(
       LanguageModel model, int[][] rows, int[][] greedy, int[] compared) {
-    int prompt = Integer.MAX_VALUE; // the longest beginning that all rows share with their input
+    int prompt = Integer.MAX_VALUE; // length of the prefix that every row shares with its input
     for (int row = 0; row < greedy.length; row++) {
       int mismatch =
           Arrays.mismatch(
@@ -140,7 +151,7 @@ public final class Verifier {
     }
   }
 
-  /** Hands the parts of one row's forward pass to the comparisons. */
+  /** Passes the results of one row's forward pass to the comparisons. */
   private record RowListener(int row, Map<String, Comparison> comparisons)
       implements ForwardListener {
     @Override

@@ -27,12 +27,12 @@ import org.winnow.memory.Checkpoint;
 import org.winnow.memory.TensorInfo;
 
 /**
- * 20,000 broken checkpoints, the same in every run: each opens, and then keeps its promises, or is
- * refused by the exception that is for this. Nothing hangs, nothing takes memory out of proportion
- * to the file.
+ * 20,000 broken checkpoints, the same in every run. Each one either opens and is then consistent,
+ * or fails with the expected exception. No case hangs, and none allocates memory out of proportion
+ * to its file.
  */
 class CheckpointFuzzTest {
-  // of one case; the files have some kilobytes
+  // limit for one case; its files have a few kilobytes
   private static final long MAX_ALLOCATED_BYTES = 32L << 20;
   private static final List<String> FAMILIES =
       List.of(
@@ -101,7 +101,7 @@ class CheckpointFuzzTest {
     }
     assertThat(opened)
         .as("cases that opened")
-        .isPositive(); // else the changes are too coarse to reach what lies behind the parser
+        .isPositive(); // otherwise the changes are too coarse to get past the parser
     assertThat(refused).as("cases refused").isGreaterThan(numCases / 10);
   }
 
@@ -190,7 +190,9 @@ class CheckpointFuzzTest {
     }
   }
 
-  /** Opens a whole model; what opens must compute, or say why it cannot. */
+  /**
+   * Opens a whole model. A model that opens must generate, or fail with an exception that says why.
+   */
   private static void run(Path checkpoint) {
     try (LanguageModel model =
         LanguageModel.open(checkpoint, LoadOptions.defaults().withThreads(1))) {
@@ -261,11 +263,11 @@ class CheckpointFuzzTest {
   }
 
   /**
-   * Whatever has opened: ranges inside their files and apart from each other, sizes that fit shape
-   * and type.
+   * Requires of a checkpoint that opened: ranges lie inside their files and do not overlap, and
+   * sizes agree with shape and type.
    */
   private static void requireSound(Checkpoint checkpoint) {
-    TensorInfo last = null; // tensors come by file, then by offset
+    TensorInfo last = null; // tensors are ordered by file, then by offset
     for (TensorInfo tensor : checkpoint.tensors()) {
       if (last != null && last.file().equals(tensor.file()))
         assertThat(tensor.offset()).isGreaterThanOrEqualTo(last.offset() + last.sizeBytes());
@@ -278,7 +280,7 @@ class CheckpointFuzzTest {
     }
   }
 
-  /** Byte-level BPE as in the demonstration model, with a vocabulary of some letters. */
+  /** Byte-level BPE as in the demonstration model, with a vocabulary of a few letters. */
   private static byte[] smallTokenizer() {
     String level =
         "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":true}";

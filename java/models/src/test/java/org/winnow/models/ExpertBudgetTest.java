@@ -1,7 +1,7 @@
 package org.winnow.models;
 
-import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -25,8 +25,8 @@ class ExpertBudgetTest {
   })
   void readsWhatPeopleWrite(String text, long bytesOfThousand, String shown) {
     ExpertBudget budget = ExpertBudget.parse(text);
-    assertEquals(bytesOfThousand, budget.resolveBytes(1000));
-    assertEquals(shown, budget.toString());
+    assertThat(budget.resolveBytes(1000)).isEqualTo(bytesOfThousand);
+    assertThat(budget).hasToString(shown);
   }
 
   @ParameterizedTest
@@ -45,14 +45,12 @@ class ExpertBudgetTest {
         "NaN"
       })
   void refusesTheRest(String text) {
-    assertThrows(IllegalArgumentException.class, () -> ExpertBudget.parse(text));
+    assertThatThrownBy(() -> ExpertBudget.parse(text)).isInstanceOf(IllegalArgumentException.class);
   }
 
   @Test
   void saysWhatItExpected() {
-    assertEquals(
-        "budget must be like 25%, 2GiB or 1500MB, found much",
-        assertThrows(IllegalArgumentException.class, () -> ExpertBudget.parse("much"))
-            .getMessage());
+    assertThatThrownBy(() -> ExpertBudget.parse("much"))
+        .hasMessage("budget must be like 25%, 2GiB or 1500MB, found much");
   }
 }

@@ -1,12 +1,8 @@
 package org.winnow.models;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
-import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertInstanceOf;
-import static org.junit.jupiter.api.Assertions.assertNotEquals;
-import static org.junit.jupiter.api.Assertions.assertNull;
-import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -24,7 +20,10 @@ import org.winnow.UnsupportedFormatException;
 import org.winnow.attention.RopeFrequencies;
 import org.winnow.memory.TensorInfo;
 
-/** Families describe published models as their publishers count and name them. */
+/**
+ * Families describe published models with the parameter counts and tensor names that their
+ * publishers give.
+ */
 class FamilyTest {
   @TempDir Path folder;
 
@@ -64,7 +63,7 @@ class FamilyTest {
         expert += 2L * mlp.intermediateSize() + spec.hiddenSize();
       count += expert * mlp.numExperts();
     }
-    assertEquals(published, count);
+    assertThat(count).isEqualTo(published);
   }
 
   @ParameterizedTest
@@ -74,24 +73,24 @@ class FamilyTest {
     DecoderSpec spec = Family.describe(ModelConfig.read(Goldens.folder(family)));
     Set<String> named = new HashSet<>();
     spec.weights()
-        .forEach(weight -> assertTrue(named.add(weight.name()), weight.name() + " twice"));
-    spec.forEachExpertTensor(name -> assertTrue(named.add(name), name + " twice"));
+        .forEach(
+            weight -> assertThat(named.add(weight.name())).as(weight.name() + " twice").isTrue());
+    spec.forEachExpertTensor(name -> assertThat(named.add(name)).as(name + " twice").isTrue());
     Set<String> stored = new HashSet<>();
     for (TensorInfo tensor : Safetensors.tensors(Goldens.folder(family))) stored.add(tensor.name());
-    assertEquals(stored, named);
+    assertThat(named).isEqualTo(stored);
   }
 
   @Test
   void deepseekScalesScoresByTheSquareOfYarnsMagnitude() throws IOException {
     DecoderSpec.LatentAttention attention =
-        assertInstanceOf(
-            DecoderSpec.LatentAttention.class,
-            published("deepseek_v3").layers().get(60).attention());
+        (DecoderSpec.LatentAttention) published("deepseek_v3").layers().get(60).attention();
     double magnitude = 0.1 * Math.log(40) + 1; // mscale_all_dim 1, factor 40
-    assertEquals(magnitude * magnitude / Math.sqrt(192), attention.scale(), 1e-8);
-    assertEquals(1536, attention.queryDown().outputSize());
-    assertEquals(576, attention.latentDown().outputSize());
-    assertTrue(attention.interleavedRope());
+    assertThat((double) attention.scale())
+        .isCloseTo(magnitude * magnitude / Math.sqrt(192), within(1e-8));
+    assertThat(attention.queryDown().outputSize()).isEqualTo(1536);
+    assertThat(attention.latentDown().outputSize()).isEqualTo(576);
+    assertThat(attention.interleavedRope()).isTrue();
   }
 
   @Test
@@ -100,8 +99,8 @@ class FamilyTest {
     for (int i = 0; i < 24; i++) {
       DecoderSpec.GroupedQueryAttention attention =
           (DecoderSpec.GroupedQueryAttention) spec.layers().get(i).attention();
-      assertEquals(i % 2 == 0 ? 128 : 0, attention.slidingWindow());
-      assertEquals("model.layers." + i + ".self_attn.sinks", attention.sinks());
+      assertThat(attention.slidingWindow()).isEqualTo(i % 2 == 0 ? 128 : 0);
+      assertThat(attention.sinks()).isEqualTo("model.layers." + i + ".self_attn.sinks");
     }
   }
 
@@ -109,30 +108,32 @@ class FamilyTest {
   void deepseeksFirstLayersAreDenseAndItsExpertsComeInGroups() throws IOException {
     DecoderSpec spec = published("deepseek_v3");
     for (int i = 0; i < 61; i++)
-      assertEquals(i < 3, spec.layers().get(i).mlp() instanceof DecoderSpec.DenseMlp, "layer " + i);
+      assertThat(spec.layers().get(i).mlp() instanceof DecoderSpec.DenseMlp)
+          .as("layer " + i)
+          .isEqualTo(i < 3);
     DecoderSpec.ExpertMlp mlp = (DecoderSpec.ExpertMlp) spec.layers().get(3).mlp();
-    assertEquals(8, mlp.rule().build().numExpertGroups());
-    assertEquals(4, mlp.rule().build().topKGroups());
-    assertEquals(2.5f, mlp.rule().build().scalingFactor());
-    assertNull(mlp.sharedGate());
-    assertArrayEquals(
-        new long[] {2048, 7168},
-        new long[] {mlp.shared().gate().outputSize(), mlp.shared().gate().inputSize()});
+    assertThat(mlp.rule().build().numExpertGroups()).isEqualTo(8);
+    assertThat(mlp.rule().build().topKGroups()).isEqualTo(4);
+    assertThat(mlp.rule().build().scalingFactor()).isEqualTo(2.5f);
+    assertThat(mlp.sharedGate()).isNull();
+    assertThat(mlp.shared().gate().outputSize()).isEqualTo(2048);
+    assertThat(mlp.shared().gate().inputSize()).isEqualTo(7168);
   }
 
   @Test
   void llama3StretchesItsLongWavelengths() throws IOException {
     RopeFrequencies expected = RopeFrequencies.llama3(128, 500_000, 8, 1, 4, 8192);
     RopeFrequencies found = published("llama_31_8b").rope();
-    assertEquals(64, found.numPairs());
+    assertThat(found.numPairs()).isEqualTo(64);
     for (int i = 0; i < 64; i++)
-      assertEquals(expected.frequency(i), found.frequency(i), "pair " + i);
-    assertTrue(found.frequency(63) < RopeFrequencies.standard(128, 500_000).frequency(63) / 7);
+      assertThat(found.frequency(i)).as("pair " + i).isEqualTo(expected.frequency(i));
+    assertThat(found.frequency(63))
+        .isLessThan(RopeFrequencies.standard(128, 500_000).frequency(63) / 7);
   }
 
   /**
-   * Values clamped to next to nothing: attention adds nothing to the residual stream, as if its
-   * output projection were zero.
+   * With a clip of nearly zero, attention adds nothing to the residual stream, as if its output
+   * projection were zero.
    */
   @Test
   void olmoesClipReachesWhatAttentionReads() throws IOException {
@@ -152,9 +153,8 @@ class FamilyTest {
                     tensor.type(), tensor.shape(), new byte[tensor.bytes().length]))
         .write(zeroed.resolve("model.safetensors"));
     Files.writeString(zeroed.resolve("config.json"), config);
-    assertArrayEquals(logits(zeroed), logits(clipped));
-    assertNotEquals(
-        Arrays.hashCode(logits(Goldens.folder("olmoe"))), Arrays.hashCode(logits(clipped)));
+    assertThat(logits(clipped)).isEqualTo(logits(zeroed));
+    assertThat(logits(clipped)).isNotEqualTo(logits(Goldens.folder("olmoe")));
   }
 
   private static float[] logits(Path model) {
@@ -175,11 +175,10 @@ class FamilyTest {
 
   @ParameterizedTest
   @CsvSource({"deepseek_v2_lite, deepseek_v2", "deepseek_v3, fp8", "gpt_oss_20b, mxfp4"})
-  void refusesByNameWhatIsNotComputed(String name, String named) {
-    UnsupportedFormatException e =
-        assertThrows(
-            UnsupportedFormatException.class,
-            () -> Family.describe(ModelConfig.read(Goldens.configuration(name))));
-    assertTrue(e.getMessage().contains(named), e.getMessage());
+  void refusesByNameWhatIsNotSupported(String name, String named) {
+    ModelConfig config = ModelConfig.read(Goldens.configuration(name));
+    assertThatThrownBy(() -> Family.describe(config))
+        .isInstanceOf(UnsupportedFormatException.class)
+        .hasMessageContaining(named);
   }
 }

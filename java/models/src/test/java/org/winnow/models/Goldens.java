@@ -5,7 +5,7 @@ import java.net.URL;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** Where the golden checkpoints and the demonstration model lie. */
+/** The paths of the golden checkpoints and of the demonstration model. */
 final class Goldens {
   private Goldens() {}
 

@@ -9,12 +9,13 @@ import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 
 /**
- * Breaks JSON in the ways in which files break or are broken: bytes and lengths, and values, keys
- * and nesting that still parse. The same seed breaks the same way.
+ * Changes JSON as damage or an attack would. Some changes are to bytes and lengths; others are to
+ * values, keys and nesting and still parse. The same seed makes the same changes.
  */
 final class JsonMutator {
   private static final String STRING =
-      "\"[^\"\\\\]*+(?:\\\\.[^\"\\\\]*+)*+\""; // possessive: no stack for each character
+      "\"[^\"\\\\]*+(?:\\\\.[^\"\\\\]*+)*+\""; // possessive, so that matching needs no stack per
+  // character
   private static final Pattern VALUE =
       Pattern.compile(STRING + "(?!\\s*:)|-?\\d[\\d.eE+-]*+|\\btrue\\b|\\bfalse\\b|\\bnull\\b");
   private static final Pattern PAIR =
@@ -111,7 +112,7 @@ final class JsonMutator {
       case 2 -> changed = Arrays.copyOf(bytes, at); // cut off
       case 3 -> changed = splice(bytes, at, at + length, new byte[0]);
       case 4 ->
-          changed = splice(bytes, at, at, Arrays.copyOfRange(bytes, at, at + length)); // twice
+          changed = splice(bytes, at, at, Arrays.copyOfRange(bytes, at, at + length)); // repeated
       default -> {
         byte[] noise = new byte[length];
         random.nextBytes(noise);

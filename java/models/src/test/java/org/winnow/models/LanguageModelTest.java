@@ -1,12 +1,10 @@
 package org.winnow.models;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
-import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertNull;
-import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
@@ -21,6 +19,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.winnow.ContextLengthException;
+import org.winnow.Tensor;
 
 @Timeout(120)
 class LanguageModelTest {
@@ -55,18 +54,18 @@ class LanguageModelTest {
               ids.add(id);
               text.append(piece);
             });
-    assertEquals(24, ids.size());
-    assertArrayEquals(ids.stream().mapToInt(id -> id).toArray(), result.ids());
-    assertEquals(result.text(), text.toString());
-    assertEquals(model.tokenizer().decode(result.ids(), true), result.text());
-    assertEquals(FinishReason.LENGTH, result.finishReason());
-    assertEquals(model.tokenizer().encode(PROMPT, true).length, result.promptTokens());
-    assertTrue(
-        result.prefillNanos() > 0
-            && result.decodeNanos() > 0
-            && result.decodeTokensPerSecond() > 0
-            && result.prefillTokensPerSecond() > 0);
-    assertTrue(result.experts().misses() > 0 && result.experts().demandBytesRead() > 0);
+    assertThat(ids).hasSize(24);
+    assertThat(result.ids()).isEqualTo(ids.stream().mapToInt(id -> id).toArray());
+    assertThat(text.toString()).isEqualTo(result.text());
+    assertThat(result.text()).isEqualTo(model.tokenizer().decode(result.ids(), true));
+    assertThat(result.finishReason()).isEqualTo(FinishReason.LENGTH);
+    assertThat(result.promptTokens()).isEqualTo(model.tokenizer().encode(PROMPT, true).length);
+    assertThat(result.prefillNanos()).isGreaterThan(0);
+    assertThat(result.decodeNanos()).isGreaterThan(0);
+    assertThat(result.decodeTokensPerSecond()).isGreaterThan(0);
+    assertThat(result.prefillTokensPerSecond()).isGreaterThan(0);
+    assertThat(result.experts().misses()).isGreaterThan(0);
+    assertThat(result.experts().demandBytesRead()).isGreaterThan(0);
   }
 
   @Test
@@ -74,14 +73,14 @@ class LanguageModelTest {
     int[] ids = model.generate(PROMPT, GREEDY, TokenListener.NONE).ids();
     int position = 0;
     while (contains(ids, position, ids[position + 4]))
-      position++; // a token whose first occurrence is known
+      position++; // chooses a token with a known first occurrence
     int stop = ids[position + 4];
     int first = 0;
     while (ids[first] != stop) first++;
     GenerationResult result =
         model.generate(PROMPT, GREEDY.withStopIds(Set.of(stop)), TokenListener.NONE);
-    assertEquals(FinishReason.STOP, result.finishReason());
-    assertArrayEquals(java.util.Arrays.copyOf(ids, first), result.ids());
+    assertThat(result.finishReason()).isEqualTo(FinishReason.STOP);
+    assertThat(result.ids()).isEqualTo(Arrays.copyOf(ids, first));
   }
 
   private static boolean contains(int[] ids, int length, int id) {
@@ -91,54 +90,51 @@ class LanguageModelTest {
 
   @Test
   void theModelsOwnStopIdsAreTheDefault() {
-    assertEquals(List.of(0), model.config().stopTokens());
-    // greedy from the end of a document's last words until <|endoftext|>, at most the context
+    assertThat(model.config().stopTokens()).isEqualTo(List.of(0));
+    // samples until <|endoftext|>, or until the context is nearly full
     GenerationResult result =
         model.generate(PROMPT, GenerateOptions.sampling(900, 0.8, 3), TokenListener.NONE);
-    for (int id : result.ids()) assertTrue(id != 0);
-    assertTrue(result.finishReason() == FinishReason.STOP || result.ids().length == 900);
+    assertThat(result.ids()).doesNotContain(0);
+    boolean stopped = result.finishReason() == FinishReason.STOP;
+    assertThat(stopped || result.ids().length == 900).isTrue();
   }
 
   @Test
   void namesBothNumbersWhereTheContextIsTooShort() {
     int[] prompt = new int[1000];
-    ContextLengthException e =
-        assertThrows(
+    assertThatThrownBy(() -> model.generate(prompt, GenerateOptions.greedy(25), TokenListener.NONE))
+        .hasMessage("sequence must hold at most 1024 tokens, found 1025")
+        .isInstanceOfSatisfying(
             ContextLengthException.class,
-            () -> model.generate(prompt, GenerateOptions.greedy(25), TokenListener.NONE));
-    assertEquals(1024, e.contextLimit());
-    assertEquals(1025, e.requested());
-    assertEquals("sequence must hold at most 1024 tokens, found 1025", e.getMessage());
-    assertEquals(24, model.generate(prompt, GREEDY, TokenListener.NONE).ids().length);
-    assertThrows(
-        ContextLengthException.class, () -> model.forward(new int[1025], 0, ForwardListener.NONE));
+            e -> {
+              assertThat(e.contextLimit()).isEqualTo(1024);
+              assertThat(e.requested()).isEqualTo(1025);
+            });
+    assertThat(model.generate(prompt, GREEDY, TokenListener.NONE).ids()).hasSize(24);
+    assertThatThrownBy(() -> model.forward(new int[1025], 0, ForwardListener.NONE))
+        .isInstanceOf(ContextLengthException.class);
   }
 
   @Test
   void refusesIdsThatAreNotInTheVocabularyAndEmptyPrompts() {
-    IllegalArgumentException e =
-        assertThrows(
-            IllegalArgumentException.class,
-            () -> model.generate(new int[] {1, 2048}, GREEDY, TokenListener.NONE));
-    assertEquals("prompt must hold ids in [0, 2048), found 2048 at 1", e.getMessage());
-    assertThrows(
-        IllegalArgumentException.class,
-        () -> model.generate(new int[] {-1}, GREEDY, TokenListener.NONE));
-    assertThrows(
-        IllegalArgumentException.class,
-        () -> model.generate(new int[0], GREEDY, TokenListener.NONE));
-    assertThrows(
-        IllegalArgumentException.class, () -> model.forward(new int[0], 0, ForwardListener.NONE));
-    assertThrows(
-        IllegalArgumentException.class,
-        () -> model.forward(new int[] {2048}, 0, ForwardListener.NONE));
+    assertThatThrownBy(() -> model.generate(new int[] {1, 2048}, GREEDY, TokenListener.NONE))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("prompt must hold ids in [0, 2048), found 2048 at 1");
+    assertThatThrownBy(() -> model.generate(new int[] {-1}, GREEDY, TokenListener.NONE))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> model.generate(new int[0], GREEDY, TokenListener.NONE))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> model.forward(new int[0], 0, ForwardListener.NONE))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> model.forward(new int[] {2048}, 0, ForwardListener.NONE))
+        .isInstanceOf(IllegalArgumentException.class);
   }
 
   @Test
   void noTokensAtAll() {
     GenerationResult result = model.generate(PROMPT, GenerateOptions.greedy(0), TokenListener.NONE);
-    assertEquals(0, result.ids().length);
-    assertEquals(FinishReason.LENGTH, result.finishReason());
+    assertThat(result.ids()).isEmpty();
+    assertThat(result.finishReason()).isEqualTo(FinishReason.LENGTH);
   }
 
   @Test
@@ -149,17 +145,19 @@ class LanguageModelTest {
         GenerateOptions.greedy(900).withStopIds(Set.of()).withCancellation(cancellation);
     Future<GenerationResult> result =
         threads.submit(() -> model.generate(PROMPT, options, leisurely(running)));
-    assertTrue(running.await(60, TimeUnit.SECONDS));
+    assertThat(running.await(60, TimeUnit.SECONDS)).isTrue();
     cancellation.cancel();
-    assertEquals(FinishReason.CANCELLED, result.get().finishReason());
-    assertTrue(result.get().ids().length >= 3 && result.get().ids().length < 900);
-    assertEquals(
-        0,
-        model.generate(PROMPT, options, TokenListener.NONE).ids().length,
-        "cancelled before it began");
+    assertThat(result.get().finishReason()).isEqualTo(FinishReason.CANCELLED);
+    assertThat(result.get().ids()).hasSizeBetween(3, 899);
+    assertThat(model.generate(PROMPT, options, TokenListener.NONE).ids())
+        .as("cancelled before it began")
+        .isEmpty();
   }
 
-  /** Counts tokens, and takes seconds for hundreds: whoever stops it comes before its end. */
+  /**
+   * Counts tokens and waits at each one. A generation of 900 tokens takes seconds, so it can be
+   * stopped before its end.
+   */
   private static TokenListener leisurely(CountDownLatch running) {
     return (id, text) -> {
       running.countDown();
@@ -174,29 +172,27 @@ class LanguageModelTest {
             () -> {
               GenerationResult result =
                   model.generate(PROMPT, GREEDY, (id, text) -> Thread.currentThread().interrupt());
-              assertEquals(FinishReason.CANCELLED, result.finishReason());
-              assertEquals(1, result.ids().length);
+              assertThat(result.finishReason()).isEqualTo(FinishReason.CANCELLED);
+              assertThat(result.ids()).hasSize(1);
               return Thread.interrupted();
             });
-    assertTrue(interrupted.get());
+    assertThat(interrupted.get()).isTrue();
   }
 
   @Test
   void aListenerThatThrowsLeavesTheModelUsable() {
     int[] expected = model.generate(PROMPT, GREEDY, TokenListener.NONE).ids();
     UnsupportedOperationException thrown = new UnsupportedOperationException("enough");
-    assertEquals(
-        thrown,
-        assertThrows(
-            UnsupportedOperationException.class,
+    assertThatThrownBy(
             () ->
                 model.generate(
                     PROMPT,
                     GREEDY,
                     (id, text) -> {
                       throw thrown;
-                    })));
-    assertArrayEquals(expected, model.generate(PROMPT, GREEDY, TokenListener.NONE).ids());
+                    }))
+        .isSameAs(thrown);
+    assertThat(model.generate(PROMPT, GREEDY, TokenListener.NONE).ids()).isEqualTo(expected);
   }
 
   @Test
@@ -210,7 +206,7 @@ class LanguageModelTest {
       String prompt = prompts[i % 2];
       together.add(threads.submit(() -> model.generate(prompt, GREEDY, TokenListener.NONE).ids()));
     }
-    for (int i = 0; i < 6; i++) assertArrayEquals(alone[i % 2], together.get(i).get());
+    for (int i = 0; i < 6; i++) assertThat(together.get(i).get()).isEqualTo(alone[i % 2]);
   }
 
   @Test
@@ -225,10 +221,10 @@ class LanguageModelTest {
       GenerationResult second =
           session.generate(
               new int[0], GenerateOptions.greedy(14).withStopIds(Set.of()), TokenListener.NONE);
-      assertEquals(1, second.promptTokens(), "only the last token of before");
-      assertArrayEquals(java.util.Arrays.copyOf(expected, 10), first);
-      assertArrayEquals(java.util.Arrays.copyOfRange(expected, 10, 24), second.ids());
-      assertEquals(model.tokenizer().encode(PROMPT, true).length + 24, session.numTokens());
+      assertThat(second.promptTokens()).as("only the last token is computed again").isEqualTo(1);
+      assertThat(first).isEqualTo(Arrays.copyOf(expected, 10));
+      assertThat(second.ids()).isEqualTo(Arrays.copyOfRange(expected, 10, 24));
+      assertThat(session.numTokens()).isEqualTo(model.tokenizer().encode(PROMPT, true).length + 24);
     }
   }
 
@@ -238,8 +234,9 @@ class LanguageModelTest {
     try (Session session = model.newSession()) {
       GenerationResult stopped =
           session.generate(PROMPT, GREEDY.withStopIds(Set.of(expected[0])), TokenListener.NONE);
-      assertEquals(0, stopped.ids().length);
-      assertArrayEquals(expected, session.generate(new int[0], GREEDY, TokenListener.NONE).ids());
+      assertThat(stopped.ids()).isEmpty();
+      assertThat(session.generate(new int[0], GREEDY, TokenListener.NONE).ids())
+          .isEqualTo(expected);
     }
   }
 
@@ -249,10 +246,10 @@ class LanguageModelTest {
     GenerateOptions options = GenerateOptions.greedy(900).withStopIds(Set.of());
     Future<GenerationResult> result =
         threads.submit(() -> model.generate(PROMPT, options, leisurely(running)));
-    assertTrue(running.await(60, TimeUnit.SECONDS));
+    assertThat(running.await(60, TimeUnit.SECONDS)).isTrue();
     model.close();
-    assertEquals(FinishReason.CANCELLED, result.get().finishReason());
-    assertTrue(result.get().ids().length < 900);
+    assertThat(result.get().finishReason()).isEqualTo(FinishReason.CANCELLED);
+    assertThat(result.get().ids()).hasSizeLessThan(900);
     model.close();
   }
 
@@ -260,79 +257,75 @@ class LanguageModelTest {
   void useAfterCloseIsRefused() {
     Session session = model.newSession();
     model.close();
-    assertEquals(
-        "model is closed",
-        assertThrows(
-                IllegalStateException.class,
-                () -> model.generate(new int[] {1}, GREEDY, TokenListener.NONE))
-            .getMessage());
-    assertEquals(
-        "model is closed",
-        assertThrows(
-                IllegalStateException.class,
-                () -> model.generate(PROMPT, GREEDY, TokenListener.NONE))
-            .getMessage());
-    assertThrows(
-        IllegalStateException.class, () -> model.forward(new int[] {1}, 0, ForwardListener.NONE));
-    assertThrows(IllegalStateException.class, model::newSession);
-    assertThrows(
-        IllegalStateException.class,
-        () -> session.generate(new int[] {1}, GREEDY, TokenListener.NONE));
+    assertThatThrownBy(() -> model.generate(new int[] {1}, GREEDY, TokenListener.NONE))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("model is closed");
+    assertThatThrownBy(() -> model.generate(PROMPT, GREEDY, TokenListener.NONE))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("model is closed");
+    assertThatThrownBy(() -> model.forward(new int[] {1}, 0, ForwardListener.NONE))
+        .isInstanceOf(IllegalStateException.class);
+    assertThatThrownBy(model::newSession).isInstanceOf(IllegalStateException.class);
+    assertThatThrownBy(() -> session.generate(new int[] {1}, GREEDY, TokenListener.NONE))
+        .isInstanceOf(IllegalStateException.class);
     session.close();
     session.close();
   }
 
   @Test
   void closingFromInsideAListenerIsRefused() {
-    IllegalStateException e =
-        assertThrows(
-            IllegalStateException.class,
-            () -> model.generate(PROMPT, GREEDY, (id, text) -> model.close()));
-    assertEquals("close() called from inside a generation", e.getMessage());
-    assertEquals(24, model.generate(PROMPT, GREEDY, TokenListener.NONE).ids().length);
+    assertThatThrownBy(() -> model.generate(PROMPT, GREEDY, (id, text) -> model.close()))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("close() called from inside a generation");
+    assertThat(model.generate(PROMPT, GREEDY, TokenListener.NONE).ids()).hasSize(24);
   }
 
   @Test
   void aStepFromInsideAForwardListenerIsRefused() {
-    assertThrows(
-        IllegalStateException.class,
-        () ->
-            model.forward(
-                new int[] {1},
-                0,
-                new ForwardListener() {
-                  @Override
-                  public void onHidden(int layer, int firstPosition, org.winnow.Tensor hidden) {
-                    model.generate(new int[] {1}, GREEDY, TokenListener.NONE);
-                  }
-                }));
+    assertThatThrownBy(
+            () ->
+                model.forward(
+                    new int[] {1},
+                    0,
+                    new ForwardListener() {
+                      @Override
+                      public void onHidden(int layer, int firstPosition, Tensor hidden) {
+                        model.generate(new int[] {1}, GREEDY, TokenListener.NONE);
+                      }
+                    }))
+        .isInstanceOf(IllegalStateException.class);
   }
 
   @Test
   void aModelWithoutTokenizerTakesIds() throws ExecutionException {
     try (LanguageModel llama =
         LanguageModel.open(Goldens.folder("llama"), LoadOptions.defaults())) {
-      assertNull(llama.tokenizer());
-      assertNull(llama.expertCounters());
+      assertThat(llama.tokenizer()).isNull();
+      assertThat(llama.expertCounters()).isNull();
       GenerationResult result =
-          llama.generate(new int[] {3, 17}, GREEDY, (id, text) -> assertEquals("", text));
-      assertEquals("", result.text());
-      assertEquals(24, result.ids().length);
-      assertNull(result.experts());
-      assertThrows(
-          IllegalStateException.class, () -> llama.generate("text", GREEDY, TokenListener.NONE));
+          llama.generate(new int[] {3, 17}, GREEDY, (id, text) -> assertThat(text).isEmpty());
+      assertThat(result.text()).isEmpty();
+      assertThat(result.ids()).hasSize(24);
+      assertThat(result.experts()).isNull();
+      assertThatThrownBy(() -> llama.generate("text", GREEDY, TokenListener.NONE))
+          .isInstanceOf(IllegalStateException.class);
     }
   }
 
   @Test
   void optionsOutOfRangeAreRefused() {
-    assertThrows(IllegalArgumentException.class, () -> GenerateOptions.greedy(-1));
-    assertThrows(IllegalArgumentException.class, () -> GenerateOptions.sampling(1, -0.1, 0));
-    assertThrows(IllegalArgumentException.class, () -> GenerateOptions.sampling(1, Double.NaN, 0));
-    assertThrows(IllegalArgumentException.class, () -> GREEDY.withTopK(-1));
-    assertThrows(IllegalArgumentException.class, () -> GREEDY.withTopP(0));
-    assertThrows(IllegalArgumentException.class, () -> GREEDY.withTopP(1.1));
-    assertThrows(IllegalArgumentException.class, () -> LoadOptions.defaults().withThreads(-1));
-    assertThrows(IllegalArgumentException.class, () -> LoadOptions.defaults().withThreads(1025));
+    assertThatThrownBy(() -> GenerateOptions.greedy(-1))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> GenerateOptions.sampling(1, -0.1, 0))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> GenerateOptions.sampling(1, Double.NaN, 0))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> GREEDY.withTopK(-1)).isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> GREEDY.withTopP(0)).isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> GREEDY.withTopP(1.1)).isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> LoadOptions.defaults().withThreads(-1))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> LoadOptions.defaults().withThreads(1025))
+        .isInstanceOf(IllegalArgumentException.class);
   }
 }

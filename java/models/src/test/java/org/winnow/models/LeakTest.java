@@ -1,8 +1,7 @@
 package org.winnow.models;
 
-import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.util.Set;
@@ -10,8 +9,8 @@ import org.junit.jupiter.api.Test;
 
 class LeakTest {
   /**
-   * Half a MiB per opening, twice the noise seen; weights, experts, or the keys and values of a
-   * session are more than 1 MB each.
+   * Half a MiB per opening, which is twice the noise that was measured. A leak of the weights, the
+   * experts or the key-value cache of a session would be more than 1 MB per opening.
    */
   private static final long TOLERANCE_BYTES = 25 << 20;
 
@@ -23,14 +22,13 @@ class LeakTest {
     long memory = settledMemory();
     long heap = Runtime.getRuntime().totalMemory();
     for (int i = 0; i < 50; i++) openAndUse();
-    assertEquals(files, OpenFiles.count());
-    assertTrue(
-        OpenFiles.threads() <= threads + 10,
-        () -> "threads: " + threads); // a model has 4, so a leak would be 200
+    assertThat(OpenFiles.count()).isEqualTo(files);
+    // A model has 4 threads, so a leak would add 200.
+    assertThat(OpenFiles.threads()).isLessThanOrEqualTo(threads + 10);
     long after = settledMemory();
     long heapGrown = Math.max(0, Runtime.getRuntime().totalMemory() - heap);
     long grown = after - memory - heapGrown;
-    assertTrue(grown <= TOLERANCE_BYTES, () -> "grown by " + grown + " bytes");
+    assertThat(grown).as("growth in bytes").isLessThanOrEqualTo(TOLERANCE_BYTES);
   }
 
   private static void openAndUse() {
@@ -44,15 +42,15 @@ class LeakTest {
           .newSession()
           .generate(
               new int[250], GenerateOptions.greedy(3).withStopIds(Set.of()), TokenListener.NONE);
-      assertThrows(
-          IllegalStateException.class,
-          () ->
-              model.generate(
-                  new int[250],
-                  GenerateOptions.greedy(3),
-                  (id, text) -> {
-                    throw new IllegalStateException();
-                  }));
+      assertThatThrownBy(
+              () ->
+                  model.generate(
+                      new int[250],
+                      GenerateOptions.greedy(3),
+                      (id, text) -> {
+                        throw new IllegalStateException();
+                      }))
+          .isInstanceOf(IllegalStateException.class);
     }
   }
 

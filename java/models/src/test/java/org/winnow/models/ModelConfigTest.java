@@ -20,7 +20,7 @@ import org.winnow.op.Activation;
 class ModelConfigTest {
   @TempDir Path folder;
 
-  /** Golden checkpoints have the spellings of today. */
+  /** Golden checkpoints use current spellings. */
   @ParameterizedTest
   @CsvSource(
       nullValues = "-",
@@ -120,7 +120,7 @@ class ModelConfigTest {
     assertThat(config.experts().sharedIntermediateSize()).isEqualTo(96);
   }
 
-  /** Configurations as published with the weights, in the spellings of their time. */
+  /** Configurations as published with their weights, in the spellings of that time. */
   @ParameterizedTest
   @CsvSource({
     "mixtral_8x7b, 8, 2, 14336, true, 32",
@@ -205,7 +205,7 @@ class ModelConfigTest {
             + "  \"use_sliding_window\": false",
         "\"sliding_window\": 5, \"use_sliding_window\": true");
     assertThat(ModelConfig.read(folder).attention().slidingWindows())
-        .containsExactly(0, 0, 0); // layer_types says so
+        .containsExactly(0, 0, 0); // layer_types names no sliding layer
     String types =
         "\"layer_types\": [\n    \"full_attention\",\n    \"full_attention\",\n    \"full_attention\"\n  ],";
     golden(
@@ -303,14 +303,17 @@ class ModelConfigTest {
     ModelConfig config = ModelConfig.read(folder);
     assertThatThrownBy(config::activation)
         .isInstanceOf(UnsupportedFormatException.class)
-        .hasMessageContaining("activation xielu is not computed yet");
+        .hasMessageContaining("activation xielu is not supported yet");
   }
 
   private ModelConfig published(String name) throws IOException {
     return ModelConfig.read(Goldens.configuration(name));
   }
 
-  /** A golden's configuration with parts replaced: part, replacement, part, replacement, ... */
+  /**
+   * The configuration of a golden checkpoint with parts replaced. Arguments alternate: a part, its
+   * replacement, the next part and so on.
+   */
   private void golden(String family, String... changes) throws IOException {
     String text = Files.readString(Goldens.folder(family).resolve("config.json"));
     for (int i = 0; i < changes.length; i += 2) {

@@ -34,7 +34,7 @@ class ModelReportTest {
     assertThat(report.auxiliaryParameters()).isZero();
     assertThat(report.sizeBytes()).isEqualTo(2 * 10_783_232);
     assertThat(report.bytesPerToken())
-        .hasValue(2 * 2_525_696); // the embedding is the output layer as well: read whole
+        .hasValue(2 * 2_525_696); // the embedding is also the output layer, so all of it is read
     assertThat(report.expertBytes()).isEqualTo(4 * 32 * 73_728 * 2);
     assertThat(report.layers())
         .hasSize(4)
@@ -51,8 +51,9 @@ class ModelReportTest {
   }
 
   /**
-   * Counted from the files' sizes, (bytes - header) / 4; active = all - sparse layers * (experts -
-   * top k) * 3 * 64 * width (gpt-oss: and its biases).
+   * Parameters are counted from file sizes: (bytes - header) / 4. Active parameters are all
+   * parameters minus sparseLayers * (experts - topK) * 3 * 64 * width; for gpt-oss also minus the
+   * biases of the experts that are not chosen.
    */
   @ParameterizedTest
   @CsvSource({
@@ -80,7 +81,7 @@ class ModelReportTest {
       assertThat(report.obstacles())
           .singleElement()
           .asString()
-          .contains("model type deepseek_v32 is not computed yet");
+          .contains("model type deepseek_v32 is not supported yet");
     } else {
       assertThat(report.obstacles()).isEmpty();
     }
@@ -93,7 +94,7 @@ class ModelReportTest {
     assertThat(layer.sharedParameters()).isEqualTo(3 * 96 * 64 + 64);
   }
 
-  /** As a model that is opened has it. */
+  /** The report gives the same figures as the opened model. */
   @ParameterizedTest
   @ValueSource(strings = {"0.25", "0.1", "1"})
   void tellsWhatABudgetHolds(double share) {
@@ -109,7 +110,7 @@ class ModelReportTest {
     }
   }
 
-  /** After a text that chooses all of them. */
+  /** The largest number of experts in memory during a text that chooses all of them. */
   private static long mostResident(LanguageModel model) {
     int[] ids = IntStream.range(0, 1000).toArray();
     model.forward(ids, ids.length, ForwardListener.NONE);
@@ -133,12 +134,12 @@ class ModelReportTest {
     assertThat(ModelReport.of(Goldens.folder("llama")).budget(1.0).numExperts()).isZero();
   }
 
-  /** 470 GB in 118 files: the total is what the published index says, 470,187,269,120 bytes. */
+  /** 470 GB in 118 files. The published index gives the total of 470,187,269,120 bytes. */
   @Test
   void reportsHundredsOfGigabytesInUnderASecond() throws IOException {
     PublishedCheckpoint.qwen3(folder, "qwen3_235b_a22b", 118);
     ThreadMXBean threads = ManagementFactory.getThreadMXBean();
-    // not the clock: other work may share the machine
+    // processor time instead of elapsed time, as other work may share the machine
     long begin = threads.getCurrentThreadCpuTime();
     ModelReport report = ModelReport.of(folder);
     double seconds = (threads.getCurrentThreadCpuTime() - begin) * 1e-9;
@@ -187,7 +188,7 @@ class ModelReportTest {
             new ModelReport.Format("BF16", 1, 128, true),
             new ModelReport.Format("F32", 1, 8, true));
     assertThat(report.obstacles()).hasSize(2).contains("weights of type F8_E4M3");
-    assertThat(report.obstacles().get(1)).contains("quantization fp8 is not computed yet");
+    assertThat(report.obstacles().get(1)).contains("quantization fp8 is not supported yet");
   }
 
   @Test

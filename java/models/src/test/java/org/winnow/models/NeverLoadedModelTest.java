@@ -1,9 +1,7 @@
 package org.winnow.models;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
-import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.io.RandomAccessFile;
@@ -20,7 +18,7 @@ import org.winnow.Tensor;
 import org.winnow.memory.ExpertCounters;
 import org.winnow.memory.TensorInfo;
 
-/** Of a whole, trained model only the experts that a token chose are read. */
+/** A trained model reads only the experts that a token chose. */
 class NeverLoadedModelTest {
   private static final int[] PROMPT = {0, 80, 432, 17, 260};
   private static final GenerateOptions GREEDY = GenerateOptions.greedy(10).withStopIds(Set.of());
@@ -36,7 +34,7 @@ class NeverLoadedModelTest {
       Files.copy(Goldens.kjvMoe().resolve(name), folder.resolve(name));
     try (LanguageModel model = LanguageModel.open(folder, LoadOptions.defaults())) {
       text = model.generate(PROMPT, GREEDY, TokenListener.NONE).ids();
-      // the last token was not fed
+      // the last token was generated but not computed
       int[] computed = Arrays.copyOf(PROMPT, PROMPT.length + text.length - 1);
       System.arraycopy(text, 0, computed, PROMPT.length, text.length - 1);
       model.forward(
@@ -55,7 +53,7 @@ class NeverLoadedModelTest {
             }
           });
     }
-    assertTrue(chosen.size() > 16 && chosen.size() < 128, () -> "chosen: " + chosen.size());
+    assertThat(chosen).hasSizeBetween(17, 127);
   }
 
   private static String prefix(int layer, int expert) {
@@ -69,17 +67,15 @@ class NeverLoadedModelTest {
       model.generate(PROMPT, GREEDY, TokenListener.NONE);
       long read = bytesRead() - before;
       ExpertCounters counters = model.expertCounters();
-      assertEquals(chosen.size(), counters.misses());
-      assertEquals(chosen.size(), counters.distinctExperts());
+      assertThat(counters.misses()).isEqualTo(chosen.size());
+      assertThat(counters.distinctExperts()).isEqualTo(chosen.size());
       long stored = (long) chosen.size() * EXPERT_BYTES;
-      assertTrue(
-          counters.demandBytesRead() >= stored
-              && counters.demandBytesRead() <= stored + chosen.size() * 6 * 4096L,
-          counters::toString);
-      // The kernel's count of what this process read: the experts, and its own figures.
-      assertTrue(
-          read >= counters.demandBytesRead() && read <= counters.demandBytesRead() + 65_536,
-          read + " for " + counters.demandBytesRead());
+      assertThat(counters.demandBytesRead())
+          .as(counters.toString())
+          .isBetween(stored, stored + chosen.size() * 6 * 4096L);
+      // The operating system's count of the bytes that this process read: the experts, and the
+      // count itself.
+      assertThat(read).isBetween(counters.demandBytesRead(), counters.demandBytesRead() + 65_536);
     }
   }
 
@@ -91,23 +87,23 @@ class NeverLoadedModelTest {
         LoadOptions options =
             LoadOptions.defaults().withBudget(ExpertBudget.ofShare(share)).withReadAhead(readAhead);
         try (LanguageModel model = LanguageModel.open(folder, options)) {
-          assertArrayEquals(text, model.generate(PROMPT, GREEDY, TokenListener.NONE).ids());
+          assertThat(model.generate(PROMPT, GREEDY, TokenListener.NONE).ids()).isEqualTo(text);
         }
       }
     }
   }
 
-  /** The check above can fail: one chosen expert of NaN is seen. */
+  /** The test above can fail: a single chosen expert of NaN is noticed. */
   @Test
   void aChosenOneMayNot() throws IOException {
     fillWithNan(Set.of(chosen.iterator().next()), true);
     try (LanguageModel model = LanguageModel.open(folder, LoadOptions.defaults())) {
-      assertThrows(
-          InvalidLogitsException.class, () -> model.generate(PROMPT, GREEDY, TokenListener.NONE));
+      assertThatThrownBy(() -> model.generate(PROMPT, GREEDY, TokenListener.NONE))
+          .isInstanceOf(InvalidLogitsException.class);
     }
   }
 
-  /** Overwrites the experts that are in the set, or those that are not. */
+  /** Overwrites the experts that are in the set if {@code inside}, else those that are not. */
   private void fillWithNan(Set<String> prefixes, boolean inside) throws IOException {
     Path weights = folder.resolve("model.safetensors");
     try (RandomAccessFile file = new RandomAccessFile(weights.toFile(), "rw")) {

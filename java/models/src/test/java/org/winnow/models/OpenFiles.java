@@ -5,11 +5,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.stream.Stream;
 
-/** What this process holds, as the kernel counts it. */
+/** The resources of this process, as the operating system counts them. */
 final class OpenFiles {
   private OpenFiles() {}
 
-  /** Open files that are safetensors. */
+  /** Number of open safetensors files. */
   static long count() throws IOException {
     try (Stream<Path> files = Files.list(Path.of("/proc/self/fd"))) {
       return files.filter(OpenFiles::isWeights).count();
@@ -20,7 +20,7 @@ final class OpenFiles {
     try {
       return Files.readSymbolicLink(link).toString().contains(".safetensors");
     } catch (IOException e) {
-      return false; // closed meanwhile: the folder's own
+      return false; // closed meanwhile: the descriptor that lists this folder
     }
   }
 
@@ -29,7 +29,9 @@ final class OpenFiles {
     return Long.parseLong(Files.readString(Path.of("/proc/self/statm")).split(" ")[1]) * 4096;
   }
 
-  /** Threads of this process but those of the virtual machine, which come and go as it likes. */
+  /**
+   * Number of threads of this process without those of the virtual machine, whose number varies.
+   */
   static long threads() throws IOException {
     try (Stream<Path> tasks = Files.list(Path.of("/proc/self/task"))) {
       return tasks.filter(OpenFiles::isOurs).count();

@@ -1,7 +1,6 @@
 package org.winnow.models;
 
-import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -25,9 +24,10 @@ import org.winnow.Tensor;
 import org.winnow.memory.TensorInfo;
 
 /**
- * A whole model with layers in the shapes of Qwen3-30B-A3B, 4.8 GB of experts, on a budget of 10 %,
- * in a JVM of its own: the peak of its memory, load included. Weights are random where they begin
- * and holes behind, routers and the embedding are random throughout.
+ * The peak memory of a model, loading included, with an expert budget of 10 %. The layers have the
+ * shapes of Qwen3-30B-A3B and 4.8 GB of experts. The model runs in a separate JVM. Of most weights
+ * only the first bytes are random and the rest is a hole in the file; routers, norms and the
+ * embedding are random throughout.
  */
 @Tag("slow")
 class PeakModelMemoryTest {
@@ -49,20 +49,21 @@ class PeakModelMemoryTest {
     long restBytes = write();
     Map<String, Long> tenth = run(10);
     Map<String, Long> third = run(33);
-    assertTrue(tenth.get("expertBytes") > 4L << 30, tenth::toString);
-    assertTrue(
-        tenth.get("peakBytes") <= restBytes + tenth.get("expertBytes") / 10 + (256 << 20),
-        tenth + ", rest " + restBytes);
-    assertTrue(
-        third.get("peakBytes") <= restBytes + third.get("expertBytes") / 3 + (256 << 20),
-        third + ", rest " + restBytes);
-    assertTrue(
-        tenth.get("bytesRead") > 2 * tenth.get("peakBytes"),
-        tenth::toString); // far more went through than was there at any time
-    assertEquals(tenth.get("output"), third.get("output"));
+    assertThat(tenth.get("expertBytes")).as(tenth.toString()).isGreaterThan(4L << 30);
+    assertThat(tenth.get("peakBytes"))
+        .as(tenth + ", rest " + restBytes)
+        .isLessThanOrEqualTo(restBytes + tenth.get("expertBytes") / 10 + (256 << 20));
+    assertThat(third.get("peakBytes"))
+        .as(third + ", rest " + restBytes)
+        .isLessThanOrEqualTo(restBytes + third.get("expertBytes") / 3 + (256 << 20));
+    // Far more bytes were read than were in memory at any time.
+    assertThat(tenth.get("bytesRead"))
+        .as(tenth.toString())
+        .isGreaterThan(2 * tenth.get("peakBytes"));
+    assertThat(third.get("output")).isEqualTo(tenth.get("output"));
   }
 
-  /** Returns the bytes of all that is not an expert. */
+  /** Writes the model and returns the bytes of everything except the experts. */
   private long write() throws IOException {
     Files.writeString(folder.resolve("config.json"), CONFIG);
     SafetensorsFile file =
@@ -124,8 +125,8 @@ class PeakModelMemoryTest {
             .redirectErrorStream(true)
             .start();
     List<String> lines = process.inputReader().lines().toList();
-    assertTrue(process.waitFor(300, TimeUnit.SECONDS));
-    assertEquals(0, process.exitValue(), String.join("\n", lines));
+    assertThat(process.waitFor(300, TimeUnit.SECONDS)).isTrue();
+    assertThat(process.exitValue()).as(String.join("\n", lines)).isZero();
     Map<String, Long> values = new HashMap<>();
     for (String line : lines) {
       int equals = line.indexOf('=');
@@ -135,7 +136,7 @@ class PeakModelMemoryTest {
     return values;
   }
 
-  /** The JVM of its own: logits of 64 tokens, then 4 tokens one by one. */
+  /** What the separate JVM runs: logits of 64 tokens, then 4 tokens one by one. */
   public static void main(String[] args) throws IOException {
     LoadOptions options =
         LoadOptions.defaults().withBudget(ExpertBudget.ofShare(Integer.parseInt(args[1]) / 100.0));

@@ -1,8 +1,8 @@
 package org.winnow.models;
 
-import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertThrows;
-import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -12,24 +12,22 @@ import org.junit.jupiter.api.Test;
 import org.winnow.Tensor;
 
 class PerplexityTest {
-  /** What the trained model's page says of the whole held-out text. */
+  /** The figures that the page of the trained model gives for the whole held-out text. */
   @Test
   @Tag("slow")
   void theTrainedModelPredictsHeldOutTextAsItsPageSays() throws IOException {
     try (LanguageModel model = LanguageModel.open(Goldens.kjvMoe(), LoadOptions.defaults())) {
       String text = Files.readString(Goldens.kjvMoe().resolve("heldout.txt"));
       int[] ids = model.tokenizer().encode(text, false);
-      assertEquals(27_340, ids.length);
+      assertThat(ids).hasSize(27_340);
       long bytes = Perplexity.textBytes(model, ids);
-      assertEquals(93_505, bytes);
+      assertThat(bytes).isEqualTo(93_505);
       Perplexity long1024 = Perplexity.of(model, ids, bytes, 1024, 512, (scored, total) -> {});
-      assertEquals(27_339, long1024.tokensScored());
-      assertEquals(18.075, long1024.perToken(), 0.0005);
-      assertEquals(1.2210, long1024.bitsPerByte(), 0.00005);
-      assertEquals(
-          18.649,
-          Perplexity.of(model, ids, bytes, 257, 256, (scored, total) -> {}).perToken(),
-          0.0005);
+      assertThat(long1024.tokensScored()).isEqualTo(27_339);
+      assertThat(long1024.perToken()).isCloseTo(18.075, within(0.0005));
+      assertThat(long1024.bitsPerByte()).isCloseTo(1.2210, within(0.00005));
+      assertThat(Perplexity.of(model, ids, bytes, 257, 256, (scored, total) -> {}).perToken())
+          .isCloseTo(18.649, within(0.0005));
     }
   }
 
@@ -53,17 +51,18 @@ class PerplexityTest {
               40,
               15,
               (scored, total) -> {
-                assertTrue(scored > last[0]);
+                assertThat(scored).isGreaterThan(last[0]);
                 last[0] = scored;
                 last[1] = total;
               });
-      assertEquals(149, found.tokensScored());
-      assertEquals(149, last[0]);
-      assertEquals(149, last[1]);
-      assertEquals(
-          expected, found.nats(), 1e-9 * expected); // the same logits, summed in another order
-      assertEquals(Math.exp(expected / 149), found.perToken(), 1e-9 * found.perToken());
-      assertEquals(expected / Math.log(2) / 600, found.bitsPerByte(), 1e-9);
+      assertThat(found.tokensScored()).isEqualTo(149);
+      assertThat(last[0]).isEqualTo(149);
+      assertThat(last[1]).isEqualTo(149);
+      // The same logits, summed in another order.
+      assertThat(found.nats()).isCloseTo(expected, within(1e-9 * expected));
+      assertThat(found.perToken())
+          .isCloseTo(Math.exp(expected / 149), within(1e-9 * found.perToken()));
+      assertThat(found.bitsPerByte()).isCloseTo(expected / Math.log(2) / 600, within(1e-9));
     }
   }
 
@@ -75,7 +74,7 @@ class PerplexityTest {
         new ForwardListener() {
           @Override
           public void onLogits(int firstPosition, Tensor logits) {
-            assertEquals(context.length - 1, firstPosition);
+            assertThat(firstPosition).isEqualTo(context.length - 1);
             float[] row = logits.toFloatArray();
             double sum = 0;
             for (float value : row) sum += Math.exp(value);
@@ -89,18 +88,14 @@ class PerplexityTest {
   void refusesWindowsThatCannotBe() {
     try (LanguageModel model =
         LanguageModel.open(Goldens.folder("llama"), LoadOptions.defaults())) {
-      assertThrows(
-          IllegalArgumentException.class,
-          () -> Perplexity.of(model, new int[1], 1, 8, 4, (scored, total) -> {}));
-      assertThrows(
-          IllegalArgumentException.class,
-          () -> Perplexity.of(model, new int[9], 1, 1, 1, (scored, total) -> {}));
-      assertThrows(
-          IllegalArgumentException.class,
-          () -> Perplexity.of(model, new int[9], 1, 8, 8, (scored, total) -> {}));
-      assertThrows(
-          IllegalArgumentException.class,
-          () -> Perplexity.of(model, new int[9], 1, 8, 0, (scored, total) -> {}));
+      assertThatThrownBy(() -> Perplexity.of(model, new int[1], 1, 8, 4, (scored, total) -> {}))
+          .isInstanceOf(IllegalArgumentException.class);
+      assertThatThrownBy(() -> Perplexity.of(model, new int[9], 1, 1, 1, (scored, total) -> {}))
+          .isInstanceOf(IllegalArgumentException.class);
+      assertThatThrownBy(() -> Perplexity.of(model, new int[9], 1, 8, 8, (scored, total) -> {}))
+          .isInstanceOf(IllegalArgumentException.class);
+      assertThatThrownBy(() -> Perplexity.of(model, new int[9], 1, 8, 0, (scored, total) -> {}))
+          .isInstanceOf(IllegalArgumentException.class);
     }
   }
 }

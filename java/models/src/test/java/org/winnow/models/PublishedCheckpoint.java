@@ -7,8 +7,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Writes checkpoints with the tensors of published ones: names, shapes, shards, index. The data are
- * holes, so hundreds of gigabytes take no space.
+ * Writes checkpoints with the names, shapes, shards and index of published ones. The data is a hole
+ * in each file, so hundreds of gigabytes take no disk space.
  */
 final class PublishedCheckpoint {
   private record Entry(String name, long[] shape) {}

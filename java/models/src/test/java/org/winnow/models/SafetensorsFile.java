@@ -10,8 +10,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 
 /**
- * Writes safetensors files for tests: right ones of any size (the data are a hole), and wrong ones
- * with any header.
+ * Writes safetensors files for tests: valid files of any size, whose data is a hole, and invalid
+ * files with any header.
  */
 final class SafetensorsFile {
   private final StringBuilder header = new StringBuilder("{");
@@ -46,7 +46,7 @@ final class SafetensorsFile {
     return header + "}";
   }
 
-  /** Writes a header that is right; nothing is allocated for the data. */
+  /** Writes a valid header. The data takes no disk space. */
   Path write(Path file) {
     return write(file, json(), dataBytes);
   }

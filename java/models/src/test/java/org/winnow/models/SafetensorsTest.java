@@ -55,7 +55,7 @@ class SafetensorsTest {
     try (Checkpoint checkpoint = Safetensors.open(file);
         Tensor a = checkpoint.read("a");
         Tensor b = checkpoint.read("b")) {
-      assertThat(checkpoint.names()).containsExactly("a", "b"); // by their place in the file
+      assertThat(checkpoint.names()).containsExactly("a", "b"); // ordered by offset
       assertThat(a.toFloatArray()).containsExactly(1, -2);
       assertThat(b.toFloatArray()).containsExactly(3, 10);
     }
@@ -141,7 +141,7 @@ class SafetensorsTest {
         .hasMessageContaining("a: expected the name of a safetensors file beside the index, found");
   }
 
-  /** Found by the fuzzer: the name came back whole in the message. */
+  /** The fuzzer found that messages repeated a long name in full. */
   @Test
   void refusesShardNamesOfAbsurdLength() throws IOException {
     index("{\"weight_map\":{\"a\":\"" + "x".repeat(5000) + ".safetensors\"}}");

@@ -1,8 +1,6 @@
 package org.winnow.models;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
-import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
 import java.util.List;
@@ -20,18 +18,16 @@ import org.winnow.cpu.InstructionSet;
 import org.winnow.memory.EvictionPolicy;
 
 /**
- * What a model computes does not depend on budget, policy, read-ahead, threads, on computing
- * unchosen experts too, or how a prompt is cut, to the bit.
+ * A model computes the same bits for every budget, policy, read-ahead setting and number of
+ * threads, whether or not it also computes experts that were not chosen, and however a prompt is
+ * divided into steps.
  */
 class SameBitsTest {
   private static final Path MODEL = Goldens.kjvMoe();
   private static final int[] PROMPT = new int[70];
   private static int[] expected;
 
-  /**
-   * Bits of all logits of a prompt, then of greedily chosen tokens and their logits in a second
-   * pass.
-   */
+  /** The bits of all logits of a sequence. */
   private static int[] logits(LanguageModel model, int[] ids) {
     int vocabulary = model.config().vocabularySize();
     int[] bits = new int[ids.length * vocabulary];
@@ -81,8 +77,9 @@ class SameBitsTest {
   @MethodSource("options")
   void whateverTheBudgetThePolicyTheReadAheadAndTheThreads(LoadOptions options) {
     try (LanguageModel model = LanguageModel.open(MODEL, options)) {
-      assertArrayEquals(expected, logits(model, PROMPT));
-      assertTrue(model.expertCounters().peakResidentBytes() <= model.expertBudgetBytes());
+      assertThat(logits(model, PROMPT)).isEqualTo(expected);
+      assertThat(model.expertCounters().peakResidentBytes())
+          .isLessThanOrEqualTo(model.expertBudgetBytes());
     }
   }
 
@@ -95,8 +92,8 @@ class SameBitsTest {
     try (LanguageModel model =
         LanguageModel.open(
             MODEL, LoadOptions.defaults().withBudget(ExpertBudget.ofBytes(oneExpert)))) {
-      assertArrayEquals(expected, logits(model, PROMPT));
-      assertEquals(oneExpert, model.expertCounters().peakResidentBytes());
+      assertThat(logits(model, PROMPT)).isEqualTo(expected);
+      assertThat(model.expertCounters().peakResidentBytes()).isEqualTo(oneExpert);
     }
   }
 
@@ -104,7 +101,7 @@ class SameBitsTest {
   @ValueSource(ints = {1, 7, 64, 69, 70})
   void howeverThePromptIsCutIntoSteps(int chunkTokens) {
     try (LanguageModel model = LanguageModel.open(MODEL, LoadOptions.defaults(), chunkTokens)) {
-      assertArrayEquals(expected, logits(model, PROMPT));
+      assertThat(logits(model, PROMPT)).isEqualTo(expected);
     }
   }
 
@@ -125,7 +122,7 @@ class SameBitsTest {
             .withThreads(2)
             .withReadAhead(true);
     try (LanguageModel model = LanguageModel.open(Goldens.folder(family), tenth, 1)) {
-      assertArrayEquals(whole, logits(model, ids));
+      assertThat(logits(model, ids)).isEqualTo(whole);
     }
   }
 
@@ -144,7 +141,7 @@ class SameBitsTest {
             bits[i] = logits(model, PROMPT);
           }
         }
-        assertArrayEquals(bits[0], bits[1], set.toString());
+        assertThat(bits[1]).as(set.toString()).isEqualTo(bits[0]);
       }
     }
   }
@@ -158,12 +155,11 @@ class SameBitsTest {
                 MODEL,
                 LoadOptions.defaults().withBudget(ExpertBudget.ofShare(0.1)).withReadAhead(true))) {
       int[] ids = full.generate("<|endoftext|>Psalm 151\n", options, TokenListener.NONE).ids();
-      assertArrayEquals(
-          ids, tenth.generate("<|endoftext|>Psalm 151\n", options, TokenListener.NONE).ids());
+      assertThat(tenth.generate("<|endoftext|>Psalm 151\n", options, TokenListener.NONE).ids())
+          .isEqualTo(ids);
       GenerateOptions other = GenerateOptions.sampling(30, 0.8, 12).withStopIds(Set.of());
-      assertTrue(
-          !java.util.Arrays.equals(
-              ids, full.generate("<|endoftext|>Psalm 151\n", other, TokenListener.NONE).ids()));
+      assertThat(full.generate("<|endoftext|>Psalm 151\n", other, TokenListener.NONE).ids())
+          .isNotEqualTo(ids);
     }
   }
 }

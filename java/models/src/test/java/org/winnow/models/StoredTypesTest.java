@@ -1,13 +1,13 @@
 package org.winnow.models;
 
-import static org.junit.jupiter.api.Assertions.assertArrayEquals;
-import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.function.Predicate;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -15,8 +15,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.winnow.Tensor;
 
 /**
- * Weights in 16 bits, in shards, under older names of the configuration's keys: the same model as
- * in f32 with the rounded values.
+ * A checkpoint with 16-bit weights, in shards, with older spellings in its configuration, computes
+ * the same as one with the same rounded values in f32.
  */
 class StoredTypesTest {
   private static final int[] IDS = {5, 77, 301, 12, 490, 3, 3, 260, 111, 9};
@@ -69,18 +69,18 @@ class StoredTypesTest {
     float largest = 0;
     for (float value : expected) largest = Math.max(largest, Math.abs(value));
     for (int i = 0; i < expected.length; i++) {
-      // Widening is exact, so only the order of sums may differ between kernels of two types: the
-      // goldens' tolerance.
-      assertTrue(
-          Math.abs(expected[i] - found[i]) <= 5e-6 * largest,
-          family + " logit " + i + ": " + expected[i] + " and " + found[i]);
+      // Widening is exact, so only the order of sums may differ between kernels of two types. The
+      // tolerance is that of the goldens.
+      assertThat((double) Math.abs(expected[i] - found[i]))
+          .as(family + " logit " + i + ": " + expected[i] + " and " + found[i])
+          .isLessThanOrEqualTo(5e-6 * largest);
     }
-    assertArrayEquals(greedy(thirtyTwo), greedy(sixteen));
+    assertThat(greedy(sixteen)).isEqualTo(greedy(thirtyTwo));
   }
 
   /**
-   * {@code rope_theta} and {@code rope_scaling} in place of {@code rope_parameters}, {@code
-   * num_experts} in place of {@code num_local_experts}.
+   * Replaces {@code rope_parameters} by {@code rope_theta} and {@code rope_scaling}, and {@code
+   * num_local_experts} by {@code num_experts}.
    */
   private static String oldSpelling(String config) {
     int begin = config.indexOf("\"rope_parameters\"");
@@ -116,15 +116,14 @@ class StoredTypesTest {
             }
           });
     }
-    assertTrue(parts.size() == 1);
+    assertThat(parts).hasSize(1);
     return parts.get(0);
   }
 
   private static int[] greedy(Path model) {
     try (LanguageModel opened = LanguageModel.open(model, LoadOptions.defaults())) {
       return opened
-          .generate(
-              IDS, GenerateOptions.greedy(8).withStopIds(java.util.Set.of()), TokenListener.NONE)
+          .generate(IDS, GenerateOptions.greedy(8).withStopIds(Set.of()), TokenListener.NONE)
           .ids();
     }
   }

@@ -18,7 +18,7 @@ import java.util.function.UnaryOperator;
 import org.winnow.Float16;
 import org.winnow.memory.TensorInfo;
 
-/** A small checkpoint in memory, to be changed and written back in one file or in shards. */
+/** A small checkpoint in memory that can be changed and written as one file or in shards. */
 final class TensorFile {
   /** One tensor as a file stores it. */
   record Stored(String type, long[] shape, byte[] bytes) {
@@ -83,8 +83,8 @@ final class TensorFile {
   }
 
   /**
-   * Writes {@code model-0000i-of-0000n.safetensors} and their index; neighbours go to different
-   * shards.
+   * Writes {@code model-0000i-of-0000n.safetensors} and an index. Consecutive tensors go to
+   * different shards.
    */
   void writeShards(Path folder, int numShards) {
     List<List<String>> shards = new ArrayList<>();

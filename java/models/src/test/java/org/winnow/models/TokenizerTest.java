@@ -41,7 +41,7 @@ class TokenizerTest {
   void encodesTheHeldOutTextAsItsReadmeSays() throws IOException {
     String text = Files.readString(Goldens.kjvMoe().resolve("heldout.txt"));
     int[] ids = tokenizer.encode(text, false);
-    assertThat(ids).hasSize(27_340); // longer than the model's context: nothing is cut
+    assertThat(ids).hasSize(27_340); // longer than the model's context, and not cut
     assertThat(Arrays.stream(ids).filter(id -> id == 0)).hasSize(13); // one marker per document
     assertThat(tokenizer.decode(ids, false)).isEqualTo(text);
     assertThat(tokenizer.decode(ids, true)).isEqualTo(text.replace("<|endoftext|>", ""));
@@ -134,8 +134,8 @@ class TokenizerTest {
   }
 
   /**
-   * Random ids give bytes that are no UTF-8 at all: nothing may be held back for ever, and the
-   * valid characters all appear.
+   * Random ids give bytes that are not UTF-8. The stream must not hold text back forever, and must
+   * return every valid character.
    */
   @Test
   void keepsUpWithBytesThatAreNoText() {
@@ -152,8 +152,8 @@ class TokenizerTest {
   }
 
   /**
-   * Llama's kind: words begin with a mark for the space before them, unknown characters are bytes,
-   * decoding drops one leading space.
+   * A tokenizer like Llama's: a mark for the preceding space begins each word, unknown characters
+   * become bytes, and decoding drops one leading space.
    */
   private Tokenizer sentencePiece() throws IOException {
     StringBuilder vocabulary = new StringBuilder("\"<unk>\":0,\"<s>\":1,\"</s>\":2");
@@ -199,7 +199,7 @@ class TokenizerTest {
     }
   }
 
-  /** As DeepSeek-V3's files: only the configuration says that a text begins with a token. */
+  /** Like the files of DeepSeek-V3: only the configuration says that a token begins every text. */
   @Test
   void beginsTextsAsTheConfigurationSays() throws IOException {
     Files.copy(Goldens.kjvMoe().resolve("tokenizer.json"), folder.resolve("tokenizer.json"));

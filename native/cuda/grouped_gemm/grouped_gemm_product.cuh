@@ -1,42 +1,63 @@
-// One grouped product as a kernel gets it, and how a block finds its expert on the device. The arrays are those of winnow/grouped_gemm.h, in device memory;
-// their contents are trusted.
+// One grouped product as blocks compute it, and how a block finds its expert on the device. The arrays are those of
+// winnow/grouped_gemm.h, in device memory; their contents are trusted.
 #pragma once
 
 #include <cstdint>
 
 #include "base/warp.cuh"
-#include "winnow/base/activation.h"
-#include "winnow/base/dtype.h"
+#include "base/weight_decoders.cuh"
+#include "grouped_gemm/grouped_gemm_launch.h"
+#include "winnow/grouped_gemm.h"
 
 namespace winnow {
 
-// A kernel argument: CudaGroupedGemm.java packs the same fields in the same order.
-struct GroupedGemmProblem {
-  const void* input;               // [num_tokens, input_size]
-  const int32_t* source_rows;      // [num_rows] or null
-  const uint64_t* expert_weights;  // [num_experts]
-  const uint64_t* up_weights;      // [num_experts] or null
-  const uint64_t* biases;          // [num_experts] or null
-  const uint64_t* up_biases;       // [num_experts] or null
-  const int32_t* expert_offsets;   // [num_experts + 1] or null
-  const int32_t*
-      active_experts;  // [num_active] or null; may end in -1, which has no rows: the host need not know how many are active
-  void* output;        // [num_rows, output_size]
-  int32_t num_rows;
-  int32_t num_active;
-  int32_t input_size;
-  int32_t output_size;
+// The lower half, read as such.
+__device__ __forceinline__ int32_t narrowed(const int64_t& value) {
+  int32_t low;
+  memcpy(&low, &value, sizeof(low));
+  return low;
+}
+
+// The arguments, sizes in 32 bits.
+struct Product {
+  const void* input;
+  const int32_t* source_rows;
+  const uint64_t* weights;
+  const uint64_t* up_weights;
+  const uint64_t* biases;
+  const uint64_t* up_biases;
+  const int32_t* expert_offsets;
+  const int32_t* active_experts;
+  void* output;
+  int32_t num_rows, num_experts, num_active, input_size, output_size;
   DType input_type;
-  DType weight_type;
+  WeightFormat weight_format;
   DType output_type;
   Activation activation;
-  int32_t num_blocks;       // of this problem in the launch (GEMV; 0: there is no such problem)
-  int32_t threads_per_dot;  // how many threads share one sum (GEMV): kWarpSize or the whole block
+
+  __device__ explicit Product(const winnow_grouped_gemm_arguments& arguments)
+      : input(arguments.input),
+        source_rows(arguments.source_rows),
+        weights(arguments.weights),
+        up_weights(arguments.up_weights),
+        biases(arguments.biases),
+        up_biases(arguments.up_biases),
+        expert_offsets(arguments.expert_offsets),
+        active_experts(arguments.active_experts),
+        output(arguments.output),
+        num_rows(narrowed(arguments.num_rows)),
+        num_experts(narrowed(arguments.num_experts)),
+        num_active(narrowed(arguments.num_active)),
+        input_size(narrowed(arguments.input_size)),
+        output_size(narrowed(arguments.output_size)),
+        input_type(static_cast<DType>(arguments.input_type)),
+        weight_format(static_cast<WeightFormat>(arguments.weight_format)),
+        output_type(static_cast<DType>(arguments.output_type)),
+        activation(static_cast<Activation>(arguments.activation)) {}
 
   __device__ bool is_gated() const { return up_weights != nullptr; }
   __device__ int64_t source_row(int row) const { return source_rows == nullptr ? row : source_rows[row]; }
 };
-static_assert(sizeof(GroupedGemmProblem) == 112, "packed so by CudaGroupedGemm.java");
 
 // What an output is set to where an active expert has no weights.
 constexpr float kNoWeights = __builtin_nanf("");
@@ -48,8 +69,8 @@ struct Expert {
   const float* bias;  // null: none
   const float* up_bias;
 
-  __device__ Expert(const GroupedGemmProblem& op, int expert)
-      : weight(reinterpret_cast<const void*>(op.expert_weights[expert])),
+  __device__ Expert(const Product& op, int expert)
+      : weight(reinterpret_cast<const void*>(op.weights[expert])),
         up(op.up_weights == nullptr ? nullptr : reinterpret_cast<const void*>(op.up_weights[expert])),
         bias(op.biases == nullptr ? nullptr : reinterpret_cast<const float*>(op.biases[expert])),
         up_bias(op.up_biases == nullptr ? nullptr : reinterpret_cast<const float*>(op.up_biases[expert])) {}
@@ -57,9 +78,19 @@ struct Expert {
   __device__ bool is_resident(bool gated) const { return weight != nullptr && (!gated || up != nullptr); }
 };
 
+// Of a row of an expert's matrix: `table` is weights or up_weights, whose planes have num_experts entries each.
+template <WeightFormat kFormat>
+__device__ __forceinline__ WeightDecoder<kFormat> row_decoder(const Product& op, const uint64_t* table, int expert,
+                                                              int row) {
+  if constexpr (WeightFormatTraits<kFormat>::kPlanes == 1)
+    return {};
+  else
+    return WeightDecoder<kFormat>(reinterpret_cast<const float*>(table[op.num_experts + expert])[row]);
+}
+
 // The active expert that has this row, or -1. By a whole warp: each lane looks at every 32nd expert, with no load waiting for the comparison before it as in
 // a binary search.
-__device__ __forceinline__ int find_expert(const GroupedGemmProblem& op, int row, int lane) {
+__device__ __forceinline__ int find_expert(const Product& op, int row, int lane) {
   if (op.expert_offsets == nullptr) return 0;
   int found = -1;
 #pragma unroll 4
@@ -80,7 +111,7 @@ struct RowTile {
 
 // The tile-th tile, when each active expert has as many as its rows need: at most one per expert is not full. By a whole warp.
 template <int kBlockM>
-__device__ __forceinline__ RowTile find_row_tile(const GroupedGemmProblem& op, int tile, int lane) {
+__device__ __forceinline__ RowTile find_row_tile(const Product& op, int tile, int lane) {
   if (op.expert_offsets == nullptr) {
     const int first_row = tile * kBlockM;
     return {0, first_row, min(kBlockM, op.num_rows - first_row)};

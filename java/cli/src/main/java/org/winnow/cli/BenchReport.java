@@ -1,0 +1,142 @@
+package org.winnow.cli;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.winnow.cpu.CpuBackend;
+import org.winnow.cpu.InstructionSet;
+import org.winnow.memory.DiskProbe;
+import org.winnow.workload.Limits;
+import org.winnow.workload.Measurement;
+
+/**
+ * What {@code winnow bench} found: as tables, as a chart, as JSON.
+ *
+ * @param results in the order in which they were measured
+ */
+record BenchReport(List<Measurement> results) {
+  static void printLimits(
+      PrintWriter out, CpuBackend backend, Limits limits, DiskProbe.Result disk) {
+    Table.ofFacts()
+        .row("backend", backend.description())
+        .row(
+            "memory, read",
+            Units.threeDigits(limits.readBytesPerSecond() / 1e9)
+                + " GB/s, huge pages where the system grants them")
+        .row(
+            "f32 arithmetic",
+            Units.threeDigits(limits.f32OperationsPerSecond() / 1e9) + " Gop/s, in registers")
+        .row(
+            "bf16 arithmetic",
+            Units.threeDigits(limits.bf16OperationsPerSecond() / 1e9) + " Gop/s, in registers")
+        .row(
+            "disk, read",
+            Units.threeDigits(disk.gigabytesPerSecond())
+                + " GB/s"
+                + (disk.direct()
+                    ? ", past the page cache"
+                    : ", through the page cache: may be memory"))
+        .print(out);
+    out.println();
+    out.flush();
+  }
+
+  void print(PrintWriter out) {
+    Table table =
+        Table.withHeading(
+            "operation", "shape", "type", "tokens", "time", "GB/s", "Gop/s", "limited by", "share");
+    for (Measurement result : results) {
+      table.row(
+          result.operation(),
+          result.shape(),
+          result.type().toString(),
+          Integer.toString(result.numTokens()),
+          Units.duration(Math.round(1e9 * result.seconds())),
+          rate(result.bytesPerSecond()),
+          rate(result.operationsPerSecond()),
+          result.limitedBy(),
+          Units.percent(result.share()));
+    }
+    table.print(out);
+    out.println();
+    Table means = Table.withHeading("MoE block, geometric mean", "tokens", "share");
+    moeBlocks()
+        .forEach(
+            (size, blocks) -> {
+              double logarithms =
+                  blocks.stream().mapToDouble(block -> Math.log(block.share())).sum();
+              means.row(
+                  blocks.get(0).type().toString(),
+                  Integer.toString(blocks.get(0).numTokens()),
+                  Units.percent(Math.exp(logarithms / blocks.size())));
+            });
+    means.print(out);
+  }
+
+  private static String rate(double perSecond) {
+    return Double.isNaN(perSecond) ? "-" : Units.threeDigits(perSecond / 1e9);
+  }
+
+  /** The layers of all models, by type and number of tokens as the chart's legend names them. */
+  private Map<String, List<Measurement>> moeBlocks() {
+    Map<String, List<Measurement>> blocks = new LinkedHashMap<>();
+    for (Measurement result : results) {
+      int tokens = result.numTokens();
+      String size = result.type() + ", " + tokens + (tokens == 1 ? " token" : " tokens");
+      if (result.operation().equals("MoE block"))
+        blocks.computeIfAbsent(size, key -> new ArrayList<>()).add(result);
+    }
+    return blocks;
+  }
+
+  void draw(CpuBackend backend, Path png) {
+    BarChart chart =
+        new BarChart(
+            "Mixture-of-experts layers: share of the machine's limit, " + backend.description(),
+            "% of the limit");
+    moeBlocks()
+        .forEach(
+            (size, blocks) ->
+                chart.add(
+                    size,
+                    blocks.stream().map(Measurement::shape).toList(),
+                    blocks.stream()
+                        .map(block -> (double) Math.round(1000 * block.share()) / 10)
+                        .toList()));
+    chart.write(png);
+  }
+
+  void write(JsonGenerator json, int threads, Limits limits, DiskProbe.Result disk)
+      throws IOException {
+    json.writeStartObject();
+    json.writeNumberField("threads", threads);
+    json.writeStringField("instruction_set", InstructionSet.best().toString());
+    json.writeNumberField("memory_read_bytes_per_second", limits.readBytesPerSecond());
+    json.writeNumberField("f32_operations_per_second", limits.f32OperationsPerSecond());
+    json.writeNumberField("bf16_operations_per_second", limits.bf16OperationsPerSecond());
+    json.writeNumberField("disk_read_bytes_per_second", disk.bytesRead() / disk.seconds());
+    json.writeBooleanField("disk_direct", disk.direct());
+    json.writeArrayFieldStart("results");
+    for (Measurement result : results) {
+      json.writeStartObject();
+      json.writeStringField("operation", result.operation());
+      json.writeStringField("shape", result.shape());
+      json.writeStringField("type", result.type().toString());
+      json.writeNumberField("tokens", result.numTokens());
+      json.writeNumberField("seconds", result.seconds());
+      if (result.work().isKnown()) {
+        json.writeNumberField("bytes_per_second", result.bytesPerSecond());
+        json.writeNumberField("operations_per_second", result.operationsPerSecond());
+        json.writeNumberField("share_of_limit", result.share());
+      }
+      json.writeEndObject();
+    }
+    json.writeEndArray();
+    json.writeEndObject();
+  }
+}

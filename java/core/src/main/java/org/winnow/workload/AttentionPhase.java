@@ -1,0 +1,25 @@
+package org.winnow.workload;
+
+/** How many tokens of how many positions attend, in a phase of generation. */
+public enum AttentionPhase {
+  PREFILL(512, 2048),
+  DECODE(1, 8192);
+
+  private final int numTokens;
+  private final int numPositions;
+
+  AttentionPhase(int numTokens, int numPositions) {
+    this.numTokens = numTokens;
+    this.numPositions = numPositions;
+  }
+
+  /** New tokens. */
+  public int numTokens() {
+    return numTokens;
+  }
+
+  /** All positions, no more than the model was made for. */
+  public int numPositions(AttentionShape shape) {
+    return Math.min(numPositions, shape.contextLimit());
+  }
+}

@@ -1,0 +1,122 @@
+package org.winnow.workload;
+
+import java.util.Random;
+import org.winnow.DType;
+import org.winnow.Tensor;
+import org.winnow.TensorMemory;
+import org.winnow.moe.ResidentExperts;
+
+/**
+ * Random weights of one type over more memory than caches hold, for layers of any shape: experts
+ * are cut from it at places of their own, so that runs on other places read from memory as a model
+ * with many layers does. Values are normal with a deviation of 0.03: sums over the width of a model
+ * are of the order of one, where activations bend. The same values each time.
+ */
+public final class WeightPool implements AutoCloseable {
+  /** 1.25 GiB, more than two of the largest last-level caches of today's processors. */
+  public static final long BEYOND_CACHES = 5L << 28;
+
+  private static final double DEVIATION = 0.03;
+
+  private final Tensor elements;
+
+  /** An expert's weights, views into the pool. */
+  public record Expert(Tensor gate, Tensor up, Tensor down) {}
+
+  /**
+   * @param memory where it lies: the backend's
+   * @param type f32, bf16 or f16
+   */
+  public WeightPool(TensorMemory memory, DType type, long sizeBytes) {
+    if (!type.isFloating())
+      throw new IllegalArgumentException("type must be f32, bf16 or f16, found " + type);
+    elements = Tensor.allocate(memory, type, sizeBytes / type.sizeBytes());
+    long written = Math.min(NormalValues.PERIOD, elements.size());
+    NormalValues.fill(elements.slice(0, written), new Random(42), DEVIATION);
+    while (written < elements.size()) {
+      long length = Math.min(written, elements.size() - written);
+      elements.slice(written, written + length).copyFrom(elements.slice(0, length));
+      written += length;
+    }
+  }
+
+  /** Of the weights. */
+  public DType type() {
+    return elements.dtype();
+  }
+
+  /** Of the hidden states that go with these weights: bf16 with bf16, f32 otherwise. */
+  public DType hiddenType() {
+    return type() == DType.BF16 ? DType.BF16 : DType.F32;
+  }
+
+  public TensorMemory memory() {
+    return elements.memory();
+  }
+
+  /**
+   * How many experts of this shape have places of their own.
+   *
+   * @throws IllegalArgumentException if there is no room for one
+   */
+  public int numPlaces(MoeShape shape) {
+    long places = elements.size() / shape.expertElements();
+    if (places == 0)
+      throw new IllegalArgumentException(
+          "the pool must hold an expert of "
+              + shape.model()
+              + ", "
+              + shape.expertElements()
+              + " elements, found "
+              + elements);
+    return Math.toIntExact(places);
+  }
+
+  /**
+   * The expert at a place.
+   *
+   * @param place in [0, {@link #numPlaces})
+   */
+  public Expert expert(MoeShape shape, int place) {
+    long begin = place * shape.expertElements();
+    int d = shape.hiddenSize();
+    int f = shape.intermediateSize();
+    return new Expert(
+        matrix(begin, f, d),
+        matrix(begin + shape.matrixElements(), f, d),
+        matrix(begin + 2 * shape.matrixElements(), d, f));
+  }
+
+  private Tensor matrix(long begin, int rows, int columns) {
+    return elements.slice(begin, begin + (long) rows * columns).reshape(rows, columns);
+  }
+
+  /**
+   * The experts of a layer. The caller closes them.
+   *
+   * @param places of each expert; several may share one
+   */
+  public ResidentExperts experts(MoeShape shape, int[] places) {
+    Tensor[] gate = new Tensor[places.length];
+    Tensor[] up = new Tensor[places.length];
+    Tensor[] down = new Tensor[places.length];
+    for (int e = 0; e < places.length; e++) {
+      Expert expert = expert(shape, places[e]);
+      gate[e] = expert.gate;
+      up[e] = expert.up;
+      down[e] = expert.down;
+    }
+    return new ResidentExperts(gate, up, down);
+  }
+
+  /** A router's matrix [numExperts, hiddenSize] of the same type, outside the pool. */
+  Tensor router(MoeShape shape) {
+    Tensor weight = Tensor.allocate(memory(), type(), shape.numExperts(), shape.hiddenSize());
+    return NormalValues.fill(weight, new Random(43), DEVIATION);
+  }
+
+  @Override
+  public void close() {
+    elements.close();
+  }
+}

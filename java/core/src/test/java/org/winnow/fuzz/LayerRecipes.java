@@ -1,0 +1,368 @@
+package org.winnow.fuzz;
+
+import static org.winnow.fuzz.Recipes.args;
+import static org.winnow.fuzz.Recipes.call;
+import static org.winnow.fuzz.Recipes.some;
+
+import org.winnow.DType;
+import org.winnow.Tensor;
+import org.winnow.op.KvCache;
+import org.winnow.attention.MlaAttention;
+import org.winnow.attention.MlaWorkspace;
+import org.winnow.op.Rope;
+import org.winnow.layer.FeedForward;
+import org.winnow.layer.Linear;
+import org.winnow.op.Activation;
+import org.winnow.op.ExpertMatrices;
+import org.winnow.moe.Experts;
+import org.winnow.moe.MoeLayer;
+import org.winnow.moe.ResidentExperts;
+import org.winnow.op.Routing;
+import org.winnow.op.TopKRouter;
+
+/** Layers, and the weights that they are made of. */
+final class LayerRecipes {
+  private LayerRecipes() {}
+
+  static void addTo() {
+    Recipes.object(Linear.class, w -> linear(w, w.size(), w.size()));
+    Recipes.object(FeedForward.class, w -> feedForward(w, w.size(), w.size()));
+    Recipes.object(ResidentExperts.class, w -> experts(w, w.size(), w.size(), w.size()));
+    Recipes.object(Experts.class, w -> experts(w, w.size(), w.size(), w.size()));
+    Recipes.model(Experts.class, w -> new Unheld(w.keep(experts(w, w.size(), w.size(), w.size()))));
+    Recipes.object(
+        MoeLayer.class,
+        w -> {
+          MoeLayer.Builder builder = moeBuilder(w);
+          MoeLayer layer = builder.build();
+          if (w.taint != null && w.taint.isMarked(builder)) w.taint.mark(layer);
+          return layer;
+        });
+    Recipes.object(MoeLayer.Builder.class, LayerRecipes::moeBuilder);
+    Recipes.object(MlaAttention.class, LayerRecipes::mla);
+    Recipes.object(MlaWorkspace.class, w -> new MlaWorkspace());
+    addLinear();
+    addExperts();
+    addMoeLayer();
+    addMla();
+  }
+
+  private static void addLinear() {
+    call(
+        "Linear.new(Tensor,Tensor)",
+        w -> {
+          int output = w.size();
+          Tensor bias = w.chance(0.5) ? null : w.tensor(w.floating(), output);
+          return args(w.tensor(w.floating(), output, w.size()), bias);
+        });
+    call(
+        "Linear.run(Backend,Tensor,Tensor)",
+        w -> {
+          Linear linear = some(Linear.class, w);
+          return inAndOut(w, linear, linear.inputSize(), linear.outputSize());
+        });
+    call(
+        "FeedForward.new(Linear,Linear,Linear,Activation)",
+        w -> {
+          int hidden = w.size();
+          int inner = w.size();
+          Linear gate = w.keep(linear(w, inner, hidden));
+          Linear up = w.keep(new Linear(w.tensor(gate.weight().plane(0).dtype(), inner, hidden), null));
+          return args(gate, up, w.keep(linear(w, hidden, inner)), OperationRecipes.activation(w));
+        });
+    call(
+        "FeedForward.run(Backend,Tensor,Tensor)",
+        w -> {
+          FeedForward block = some(FeedForward.class, w);
+          return inAndOut(w, block, block.hiddenSize(), block.hiddenSize());
+        });
+  }
+
+  private static Object[] inAndOut(World world, Object receiver, long input, long output) {
+    int rows = world.rows();
+    return args(
+        receiver,
+        world.backend(),
+        world.tensor(world.f32OrBf16(), rows, input),
+        world.tensor(world.f32OrBf16(), rows, output));
+  }
+
+  static Linear linear(World world, int outputSize, int inputSize) {
+    Tensor weight = world.tensor(world.floating(), outputSize, inputSize);
+    return new Linear(weight, world.chance(0.5) ? null : world.f32(outputSize));
+  }
+
+  private static FeedForward feedForward(World world, int hidden, int inner) {
+    DType dtype = world.floating();
+    Linear gate = world.keep(new Linear(world.tensor(dtype, inner, hidden), null));
+    Linear up = world.keep(new Linear(world.tensor(dtype, inner, hidden), null));
+    Linear down = world.keep(linear(world, hidden, inner));
+    return new FeedForward(gate, up, down, Activation.SILU);
+  }
+
+  private static void addExperts() {
+    call(
+        "ResidentExperts.stacked(Tensor,Tensor,Tensor)",
+        w -> {
+          DType dtype = w.floating();
+          int n = w.size();
+          int hidden = w.size();
+          int inner = w.size();
+          Tensor up = w.chance(0.3) ? null : w.tensor(dtype, n, inner, hidden);
+          return args(w.tensor(dtype, n, inner, hidden), up, w.tensor(dtype, n, hidden, inner));
+        });
+    call(
+        "ResidentExperts.new(Tensor[],Tensor[],Tensor[])",
+        w -> {
+          DType dtype = w.floating();
+          int n = w.size();
+          return args(
+              matrices(w, dtype, n, 3, 5),
+              matrices(w, dtype, n, 3, 5),
+              matrices(w, dtype, n, 5, 3));
+        });
+    call(
+        "ResidentExperts.new(Tensor[],Tensor[],Tensor[],Tensor[],Tensor[],Tensor[])",
+        w -> {
+          DType dtype = w.floating();
+          int n = w.size();
+          return args(
+              matrices(w, dtype, n, 3, 5),
+              matrices(w, dtype, n, 3, 5),
+              matrices(w, dtype, n, 5, 3),
+              matrices(w, DType.F32, n, 3),
+              matrices(w, DType.F32, n, 3),
+              matrices(w, DType.F32, n, 5));
+        });
+    call("ResidentExperts.acquire(int[],int)", w -> acquired(w, some(ResidentExperts.class, w)));
+    call("Experts.acquire(int[],int)", w -> acquired(w, some(Experts.class, w)));
+    call("Experts.hint(int[],int)", w -> acquired(w, some(Experts.class, w)));
+    call("Experts.isResident(int)", w -> args(some(Experts.class, w), w.below(4)));
+    call("ResidentExperts.isResident(int)", w -> args(some(ResidentExperts.class, w), w.below(4)));
+  }
+
+  /** Experts whose acquire and release do nothing: hostile code may forget to release. */
+  private record Unheld(ResidentExperts all) implements Experts {
+    @Override
+    public int numExperts() {
+      return all.numExperts();
+    }
+
+    @Override
+    public long hiddenSize() {
+      return all.hiddenSize();
+    }
+
+    @Override
+    public long intermediateSize() {
+      return all.intermediateSize();
+    }
+
+    @Override
+    public int maxPinned() {
+      return all.maxPinned();
+    }
+
+    @Override
+    public boolean isResident(int expert) {
+      return all.isResident(expert);
+    }
+
+    @Override
+    public void acquire(int[] expertIds, int count) {}
+
+    @Override
+    public ExpertMatrices gateUp() {
+      return all.gateUp();
+    }
+
+    @Override
+    public ExpertMatrices down() {
+      return all.down();
+    }
+
+    @Override
+    public void release() {}
+
+    @Override
+    public void hint(int[] expertIds, int count) {}
+  }
+
+  private static Object[] acquired(World world, Experts experts) {
+    int count = world.oneOf(0, 1, 1, 2, 3);
+    int[] ids = new int[count];
+    for (int i = 0; i < count; i++) ids[i] = i + world.below(2) * (i + 1 == count ? 1 : 0);
+    return args(experts, ids, count);
+  }
+
+  private static Tensor[] matrices(World world, DType dtype, int count, long... shape) {
+    Tensor[] matrices = new Tensor[count];
+    for (int i = 0; i < count; i++) matrices[i] = world.tensor(dtype, shape);
+    return matrices;
+  }
+
+  /** Some as large as what the system takes back at once when it is freed. */
+  static ResidentExperts experts(World world, int n, int hidden, int inner) {
+    DType dtype = world.floating();
+    if (world.chance(0.03)) {
+      n = 1;
+      hidden = 512;
+      inner = 1024;
+    }
+    Tensor up = world.chance(0.2) ? null : world.tensor(dtype, n, inner, hidden);
+    return world.keep(
+        ResidentExperts.stacked(
+            world.tensor(dtype, n, inner, hidden), up, world.tensor(dtype, n, hidden, inner)));
+  }
+
+  private static void addMoeLayer() {
+    call(
+        "MoeLayer.builder(Linear,TopKRouter,Experts)",
+        w -> {
+          Experts experts = some(Experts.class, w);
+          return args(
+              w.keep(linear(w, small(experts.numExperts()), small(experts.hiddenSize()))),
+              some(TopKRouter.class, w),
+              experts);
+        });
+    call(
+        "MoeLayer.Builder.shared(FeedForward)",
+        w -> args(moeBuilder(w), some(FeedForward.class, w)));
+    call(
+        "MoeLayer.Builder.sharedGate(Linear)",
+        w -> {
+          Experts experts = w.keep(experts(w, 1, w.size(), w.size()));
+          int hidden = (int) experts.hiddenSize();
+          MoeLayer.Builder builder =
+              MoeLayer.builder(
+                  w.keep(linear(w, 1, hidden)), TopKRouter.softmax(1).build(), experts);
+          if (w.chance(0.8)) builder.shared(w.keep(feedForward(w, hidden, w.size())));
+          return args(builder, w.keep(linear(w, 1, hidden)));
+        });
+    call("MoeLayer.forward(Backend,Tensor,Tensor)", LayerRecipes::forward);
+    call(
+        "MoeLayer.computeHeld(Backend,Tensor,Tensor)",
+        w -> {
+          if (!(w.held instanceof MoeLayer layer)) return forward(w);
+          Tensor hidden = w.heldInput == null ? hidden(w, layer, 1) : w.heldInput;
+          return args(layer, w.backend(), hidden, hidden(w, layer, (int) hidden.dim(0)));
+        });
+    call(
+        "MoeLayer.hold()",
+        w -> {
+          MoeLayer layer = some(MoeLayer.class, w);
+          if (w.held != null) return args(layer);
+          w.heldInput = hidden(w, layer, w.rows());
+          layer.choose(w.backend(), w.heldInput);
+          return args(layer);
+        });
+    call(
+        "MoeLayer.choose(Backend,Tensor)",
+        w -> {
+          MoeLayer layer = some(MoeLayer.class, w);
+          return args(layer, w.backend(), hidden(w, layer, w.rows()));
+        });
+    call(
+        "MoeLayer.route(Backend,Tensor,Routing)",
+        w -> {
+          MoeLayer layer = some(MoeLayer.class, w);
+          return args(layer, w.backend(), hidden(w, layer, w.rows()), some(Routing.class, w));
+        });
+  }
+
+  private static Object[] forward(World world) {
+    MoeLayer layer = some(MoeLayer.class, world);
+    int rows = world.rows();
+    return args(layer, world.backend(), hidden(world, layer, rows), hidden(world, layer, rows));
+  }
+
+  private static Tensor hidden(World world, MoeLayer layer, int rows) {
+    return world.tensor(world.f32OrBf16(), rows, small(layer.experts().hiddenSize()));
+  }
+
+  /** Hostile experts may say any size. */
+  private static int small(long size) {
+    return (int) Math.max(1, Math.min(size, 1024));
+  }
+
+  private static MoeLayer.Builder moeBuilder(World world) {
+    Experts experts = null;
+    boolean hostile = world.hostile != null && world.chance(0.1);
+    if (hostile) experts = (Experts) world.hostile.implement(Experts.class);
+    else if (world.chance(0.4)) experts = MemoryRecipes.cachedExperts(world);
+    if (experts == null)
+      experts = experts(world, world.oneOf(1, 2, 4, 4, 8), world.size(), world.size());
+    int hidden = small(experts.hiddenSize());
+    Linear router = world.keep(linear(world, small(experts.numExperts()), hidden));
+    TopKRouter rule =
+        world.chance(0.5) ? TopKRouter.softmax(1).build() : some(TopKRouter.class, world);
+    MoeLayer.Builder builder = MoeLayer.builder(router, rule, experts);
+    if (hostile) world.taint.mark(builder);
+    if (world.chance(0.3)) builder.shared(world.keep(feedForward(world, hidden, world.size())));
+    else if (world.chance(0.1)) builder.everyExpert(true);
+    return builder;
+  }
+
+  private static void addMla() {
+    call(
+        "MlaAttention.new(Geometry,Weights)",
+        w -> {
+          Parts parts = new Parts(w);
+          return args(parts.geometry, parts.weights);
+        });
+    call(
+        "MlaAttention.run(Backend,Tensor,KvCache,int,Tensor,Tensor,Form,MlaWorkspace,Tensor)",
+        w -> {
+          Parts parts = new Parts(w);
+          int tokens = w.rows();
+          KvCache cache =
+              w.keep(KvCache.ofLatents(1, Parts.LATENT, parts.geometry.ropeWidth(), 90));
+          return args(
+              w.keep(new MlaAttention(parts.geometry, parts.weights)),
+              w.backend(),
+              w.f32(tokens, Parts.HIDDEN),
+              cache,
+              0,
+              w.f32(tokens, parts.geometry.ropeWidth() / 2),
+              w.f32(tokens, parts.geometry.ropeWidth() / 2),
+              some(MlaWorkspace.class, w),
+              w.f32(tokens, Parts.HIDDEN));
+        });
+  }
+
+  private static MlaAttention mla(World world) {
+    Parts parts = new Parts(world);
+    return new MlaAttention(parts.geometry, parts.weights);
+  }
+
+  /** Weights that fit a geometry. */
+  private static final class Parts {
+    static final int HIDDEN = 8;
+    static final int LATENT = 4;
+    final MlaAttention.Geometry geometry;
+    final MlaAttention.Weights weights;
+
+    Parts(World world) {
+      int heads = world.oneOf(1, 2, 3);
+      int nope = world.oneOf(1, 2, 4);
+      int rope = world.oneOf(2, 4);
+      int value = world.oneOf(1, 2, 4);
+      geometry =
+          new MlaAttention.Geometry(
+              heads, nope, rope, value, 0.4f, 1e-5f, world.pick(Rope.Layout.values()));
+      boolean direct = world.chance(0.5);
+      int rank = 6;
+      weights =
+          new MlaAttention.Weights(
+              direct ? null : world.keep(linear(world, rank, HIDDEN)),
+              direct ? null : world.f32(rank),
+              world.keep(linear(world, heads * (nope + rope), direct ? HIDDEN : rank)),
+              world.keep(linear(world, LATENT + rope, HIDDEN)),
+              world.f32(LATENT),
+              world.tensor(world.floating(), heads * (nope + value), LATENT),
+              world.keep(linear(world, HIDDEN, heads * value)));
+      world.keep(geometry);
+      world.keep(weights);
+    }
+  }
+}

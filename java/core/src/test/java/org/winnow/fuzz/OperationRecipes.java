@@ -1,0 +1,459 @@
+package org.winnow.fuzz;
+
+import static org.winnow.fuzz.Recipes.args;
+import static org.winnow.fuzz.Recipes.call;
+import static org.winnow.fuzz.Recipes.some;
+
+import org.winnow.Backend;
+import org.winnow.Tensor;
+import org.winnow.op.AttentionOptions;
+import org.winnow.op.KvCache;
+import org.winnow.op.Rope;
+import org.winnow.attention.RopeFrequencies;
+import org.winnow.op.Sampler;
+import org.winnow.op.Activation;
+import org.winnow.op.ExpertMatrices;
+import org.winnow.op.ExpertPlan;
+import org.winnow.moe.Experts;
+import org.winnow.op.Routing;
+import org.winnow.op.TopKRouter;
+
+/** Leaf operations, and the objects that they work on. */
+final class OperationRecipes {
+  private OperationRecipes() {}
+
+  static void addTo() {
+    addElementwise();
+    addAttention();
+    addMoe();
+  }
+
+  private static void addElementwise() {
+    call("Add.run(Backend,Tensor,Tensor)", w -> twice(w, w.rows(), w.width()));
+    call("Clamp.run(Backend,Tensor,float)", w -> args(w.backend(), w.f32(w.rows(), w.width()), 2f));
+    call(
+        "Embedding.run(Backend,Tensor,Tensor,Tensor)",
+        w -> {
+          int vocabulary = w.size();
+          int tokens = w.rows();
+          int width = w.width();
+          return args(
+              w.backend(),
+              w.tensor(w.floating(), vocabulary, width),
+              w.indices(tokens, vocabulary),
+              w.f32(tokens, width));
+        });
+    call(
+        "LayerNorm.run(Backend,Tensor,Tensor,Tensor,Tensor,float)",
+        w -> {
+          int rows = w.rows();
+          int width = w.width();
+          Tensor input = w.f32(rows, width);
+          Tensor bias = w.chance(0.3) ? null : w.f32(width);
+          Tensor output = w.chance(0.3) ? input : w.f32(rows, width);
+          return args(w.backend(), input, w.f32(width), bias, output, 1e-5f);
+        });
+    call(
+        "RmsNorm.run(Backend,Tensor,Tensor,Tensor,float)",
+        w -> {
+          int rows = w.rows();
+          int width = w.width();
+          Tensor input = w.f32(rows, width);
+          Tensor output = w.chance(0.3) ? input : w.f32(rows, width);
+          return args(w.backend(), input, w.f32(width), output, 1e-5f);
+        });
+    call(
+        "StridedCopy.run(Backend,Tensor,long,long,long,Tensor,long,long,long,long,long,long)",
+        w -> {
+          long outer = w.size();
+          long inner = w.size();
+          long width = w.size();
+          return args(
+              w.backend(),
+              w.f32(outer, inner, width),
+              0L,
+              w.chance(0.2) ? 0 : inner * width,
+              width,
+              w.f32(outer * inner * width + 3),
+              (long) w.below(5),
+              inner * width,
+              width,
+              outer,
+              inner,
+              width);
+        });
+    Recipes.object(
+        Sampler.class,
+        w ->
+            new Sampler(
+                w.chance(0.3) ? 0 : 0.8,
+                w.oneOf(0, 1, 3, 100, Integer.MAX_VALUE),
+                w.chance(0.5) ? 1 : 0.7,
+                w.random.nextLong()));
+    call(
+        "Sampler.new(double,int,double,long)",
+        w -> args(w.chance(0.5) ? 0 : 1e-3, w.below(4), w.chance(0.5) ? 1 : 0.9, 1L));
+    call(
+        "Sampler.sample(Backend,Tensor)",
+        w -> args(some(Sampler.class, w), w.backend(), w.f32(w.width())));
+  }
+
+  private static Object[] twice(World world, int rows, int width) {
+    Tensor accumulator = world.f32(rows, width);
+    boolean same = world.chance(0.2);
+    return args(world.backend(), accumulator, same ? accumulator : world.f32(rows, width));
+  }
+
+  private static void addAttention() {
+    Recipes.object(KvCache.class, OperationRecipes::filledCache);
+    Recipes.object(
+        AttentionOptions.class, w -> new AttentionOptions(0.5f, w.oneOf(0, 0, 1, 7, 100), null));
+    Recipes.object(
+        RopeFrequencies.class, w -> RopeFrequencies.standard(2 * w.oneOf(1, 2, 4, 8), 10000));
+    Recipes.object(
+        RopeFrequencies.Yarn.class,
+        w -> new RopeFrequencies.Yarn(4, 4096, 32, 1, w.chance(0.5), null, null, null));
+    call(
+        "Rope.run(Backend,Tensor,Tensor,Tensor,int,Layout)",
+        w -> {
+          int tokens = w.rows();
+          int pairs = w.size();
+          int offset = w.below(3);
+          int width = offset + 2 * pairs + w.below(2);
+          return args(
+              w.backend(),
+              w.f32(tokens, w.size(), width),
+              w.f32(tokens, pairs),
+              w.f32(tokens, pairs),
+              offset,
+              w.pick(Rope.Layout.values()));
+        });
+    call(
+        "RopeFrequencies.angles(long,Tensor,Tensor)",
+        w -> {
+          RopeFrequencies frequencies = some(RopeFrequencies.class, w);
+          int tokens = w.rows();
+          return args(
+              frequencies,
+              w.chance(0.9) ? w.below(100) : Long.MAX_VALUE - w.below(3),
+              w.f32(tokens, frequencies.numPairs()),
+              w.f32(tokens, frequencies.numPairs()));
+        });
+    call("RopeFrequencies.standard(int,double)", w -> args(2 * w.size(), 10000.0));
+    call("RopeFrequencies.linear(int,double,double)", w -> args(2 * w.size(), 10000.0, 2.0));
+    call(
+        "RopeFrequencies.llama3(int,double,double,double,double,double)",
+        w -> args(2 * w.size(), 10000.0, 8.0, 1.0, 4.0, 8192.0));
+    call(
+        "RopeFrequencies.yarn(int,double,Yarn)",
+        w -> args(2 * w.size(), 10000.0, some(RopeFrequencies.Yarn.class, w)));
+    call(
+        "KvCache.new(int,int,int,int,int)",
+        w -> args(w.size(), w.size(), w.size(), w.size(), 1 + w.below(300)));
+    call(
+        "KvCache.ofLatents(int,int,int,int)",
+        w -> args(w.size(), w.size(), w.size(), 1 + w.below(300)));
+    call(
+        "KvCache.append(Backend,int,Tensor,Tensor)",
+        w -> {
+          KvCache cache = cache(w, false);
+          int tokens = w.oneOf(0, 1, 1, 2, 5, 70);
+          return args(
+              cache,
+              w.backend(),
+              w.below(cache.numLayers()),
+              w.f32(tokens, cache.numKvHeads(), cache.keyWidth()),
+              w.f32(tokens, cache.numKvHeads(), cache.valueWidth()));
+        });
+    call(
+        "KvCache.appendLatents(Backend,int,Tensor,Tensor)",
+        w -> {
+          KvCache cache = cache(w, true);
+          int tokens = w.oneOf(0, 1, 1, 2, 5, 70);
+          int ropeWidth = cache.keyWidth() - cache.valueWidth();
+          return args(
+              cache,
+              w.backend(),
+              w.below(cache.numLayers()),
+              w.f32(tokens, cache.valueWidth()),
+              w.f32(tokens, ropeWidth + w.below(3)));
+        });
+    call("KvCache.reserve(int)", w -> args(some(KvCache.class, w), w.oneOf(0, 1, 5, 70)));
+    call("KvCache.advance(int)", w -> args(some(KvCache.class, w), w.oneOf(0, 0, 1, 2, 5)));
+    call("KvCache.advanceCaptured(int)", w -> args(some(KvCache.class, w), w.oneOf(0, 1, 2, 5)));
+    call("KvCache.truncate(int)", w -> args(some(KvCache.class, w), w.oneOf(0, 0, 1, 3)));
+    call("KvCache.written(int)", w -> args(some(KvCache.class, w), w.below(2)));
+    call(
+        "Attention.run(Backend,Tensor,KvCache,int,long,AttentionOptions,Tensor)",
+        w -> {
+          KvCache cache = some(KvCache.class, w);
+          int layer = w.below(cache.numLayers());
+          long written = cache.written(layer);
+          if (written == 0) {
+            cache = filledCache(w);
+            layer = 0;
+            written = cache.written(0);
+          }
+          int tokens = (int) Math.min(written, w.oneOf(1, 1, 2, 5, 0));
+          int heads = cache.numKvHeads() * w.oneOf(1, 1, 2, 3);
+          AttentionOptions options =
+              w.chance(0.7)
+                  ? some(AttentionOptions.class, w)
+                  : new AttentionOptions(0.3f, w.oneOf(0, 3), w.f32(heads));
+          return args(
+              w.backend(),
+              w.f32(tokens, heads, cache.keyWidth()),
+              cache,
+              layer,
+              written - tokens,
+              options,
+              w.f32(tokens, heads, cache.valueWidth()));
+        });
+  }
+
+  /** With some tokens in every layer. */
+  static KvCache filledCache(World world) {
+    boolean latent = world.chance(0.4);
+    int layers = world.oneOf(1, 1, 2);
+    int heads = latent ? 1 : world.oneOf(1, 2, 3);
+    int keyWidth = world.oneOf(2, 4, 8, 16);
+    int valueWidth = world.oneOf(2, 4, 8, 3);
+    KvCache cache =
+        latent
+            ? KvCache.ofLatents(layers, keyWidth, valueWidth, 200)
+            : new KvCache(layers, heads, keyWidth, valueWidth, 200);
+    int tokens = world.oneOf(1, 3, 64, 70);
+    Backend backend = world.backend();
+    try (Tensor keys = Tensor.f32(tokens, heads, keyWidth);
+        Tensor values = Tensor.f32(tokens, heads, valueWidth)) {
+      for (int layer = 0; layer < layers; layer++) {
+        if (latent)
+          cache.appendLatents(
+              backend, layer, keys.reshape(tokens, keyWidth), values.reshape(tokens, valueWidth));
+        else cache.append(backend, layer, keys, values);
+      }
+    }
+    cache.advance(tokens);
+    return cache;
+  }
+
+  private static KvCache cache(World world, boolean latent) {
+    for (int i = 0; i < 6; i++) {
+      KvCache cache = some(KvCache.class, world);
+      if (cache.isLatent() == latent) return cache;
+    }
+    KvCache cache = latent ? KvCache.ofLatents(1, 4, 2, 100) : new KvCache(1, 2, 4, 4, 100);
+    return world.keep(cache);
+  }
+
+  private static void addMoe() {
+    Recipes.object(TopKRouter.Builder.class, OperationRecipes::routerBuilder);
+    Recipes.object(TopKRouter.class, w -> routerBuilder(w).build());
+    Recipes.object(Routing.class, w -> routed(w, w.rows(), 4));
+    Recipes.object(ExpertPlan.class, w -> planned(w, some(Routing.class, w), 4));
+    Recipes.object(
+        ExpertMatrices.class,
+        w -> {
+          Experts experts = LayerRecipes.experts(w, w.size(), w.size(), w.size());
+          return w.chance(0.5) ? experts.gateUp() : experts.down();
+        });
+    call("TopKRouter.softmax(int)", w -> args(1 + w.below(3)));
+    call("TopKRouter.sigmoid(int)", w -> args(1 + w.below(3)));
+    call("TopKRouter.threshold(Score,float)", w -> args(w.pick(TopKRouter.Score.values()), 0.1f));
+    call(
+        "TopKRouter.Builder.correctionBias(Tensor)",
+        w -> args(TopKRouter.sigmoid(1), w.f32(w.oneOf(4, 8))));
+    call("TopKRouter.Builder.groups(int,int,GroupScore)", OperationRecipes::groups);
+    call(
+        "TopKRouter.run(Backend,Tensor,Routing)",
+        w -> args(some(TopKRouter.class, w), w.backend(), logits(w), some(Routing.class, w)));
+    call(
+        "TopKRouter.run(Backend,Tensor,Routing,ExpertPlan)",
+        w ->
+            args(
+                some(TopKRouter.class, w),
+                w.backend(),
+                logits(w),
+                some(Routing.class, w),
+                some(ExpertPlan.class, w)));
+    call("Routing.set(int[],int[],float[])", OperationRecipes::setRouting);
+    call(
+        "Routing.distinctExperts(int[])",
+        w -> args(some(Routing.class, w), new int[w.oneOf(0, 1, 4, 8, 64)]));
+    call(
+        "ExpertPlan.build(Backend,Routing,int)",
+        w ->
+            args(
+                some(ExpertPlan.class, w),
+                w.backend(),
+                some(Routing.class, w),
+                w.oneOf(4, 4, 8, 1, 64)));
+    call("ExpertPlan.activeExpert(int)", w -> args(some(ExpertPlan.class, w), w.below(3)));
+    call(
+        "ExpertMatrices.new(DType,int,long,long,boolean,boolean)",
+        w ->
+            args(
+                w.floating(),
+                w.size(),
+                (long) w.size(),
+                (long) w.size(),
+                w.chance(0.5),
+                w.chance(0.5)));
+    call("ExpertMatrices.isResident(int)", w -> args(some(ExpertMatrices.class, w), w.below(4)));
+    call(
+        "GroupedGemm.run(Backend,Tensor,ExpertPlan,ExpertMatrices,Activation,Tensor)",
+        w -> {
+          Scene scene = new Scene(w);
+          Tensor output =
+              w.tensor(
+                  w.f32OrBf16(), scene.plan.numRows() + w.below(2), scene.matrices.outputSize());
+          return args(w.backend(), scene.input, scene.plan, scene.matrices, activation(w), output);
+        });
+    call(
+        "GroupedGemm.run(Backend,Tensor,Tensor,Tensor,Tensor,int,ExpertMatrices,Activation,Tensor)",
+        w -> {
+          Scene scene = new Scene(w);
+          ExpertPlan plan = scene.plan;
+          Tensor output =
+              w.tensor(w.f32OrBf16(), plan.numRows() + w.below(2), scene.matrices.outputSize());
+          return args(
+              w.backend(),
+              scene.input,
+              copy(w, plan.sourceRows()),
+              copy(w, plan.expertOffsets()),
+              copy(w, plan.activeExperts()),
+              plan.numActiveExperts(),
+              scene.matrices,
+              activation(w),
+              output);
+        });
+    call(
+        "GroupedGemm.runSingle(Backend,Tensor,ExpertMatrices,Activation,Tensor)",
+        w -> {
+          ExpertMatrices matrices = some(ExpertMatrices.class, w);
+          int rows = w.rows();
+          return args(
+              w.backend(),
+              w.tensor(w.f32OrBf16(), rows, matrices.inputSize()),
+              matrices,
+              activation(w),
+              w.tensor(w.f32OrBf16(), rows, matrices.outputSize()));
+        });
+    call(
+        "GroupedGemm.Product.new(Tensor,Tensor,Tensor,Tensor,int,ExpertMatrices,Activation,Tensor)",
+        w -> {
+          Scene scene = new Scene(w);
+          return args(
+              scene.input,
+              scene.plan.sourceRows(),
+              scene.plan.expertOffsets(),
+              scene.plan.activeExperts(),
+              scene.plan.numActiveExperts(),
+              scene.matrices,
+              activation(w),
+              w.f32(scene.plan.numRows(), scene.matrices.outputSize()));
+        });
+    call(
+        "MoeCombine.run(Backend,Tensor,Routing,ExpertPlan,Tensor,Tensor,Tensor)",
+        w -> {
+          Routing routing = some(Routing.class, w);
+          int tokens = routing.numTokens();
+          ExpertPlan plan =
+              w.chance(0.8) ? w.keep(planned(w, routing, 64)) : some(ExpertPlan.class, w);
+          int width = w.width();
+          Tensor shared = w.chance(0.5) ? null : w.f32(tokens, width);
+          return args(
+              w.backend(),
+              w.f32(routing.numRows() + w.below(2), width),
+              routing,
+              plan,
+              shared,
+              shared == null || w.chance(0.5) ? null : w.f32(tokens, 1),
+              w.tensor(w.f32OrBf16(), tokens, width));
+        });
+  }
+
+  /** A plan with input and matrices that fit it. */
+  private static final class Scene {
+    final ExpertPlan plan;
+    final ExpertMatrices matrices;
+    final Tensor input;
+
+    Scene(World world) {
+      matrices = some(ExpertMatrices.class, world);
+      int tokens = world.rows();
+      Routing routing = world.keep(routed(world, tokens, matrices.numExperts()));
+      plan = world.keep(planned(world, routing, matrices.numExperts()));
+      input = world.tensor(world.f32OrBf16(), tokens, matrices.inputSize());
+    }
+  }
+
+  private static Tensor copy(World world, Tensor source) {
+    if (world.chance(0.5)) return source;
+    Tensor copy = world.overlapping(source.dtype(), source.shape());
+    return copy == null ? source : copy.copyFrom(source.toIntArray());
+  }
+
+  static Activation activation(World world) {
+    return world.pick(Activation.values());
+  }
+
+  private static Tensor logits(World world) {
+    return world.f32(world.rows(), world.oneOf(4, 4, 4, 8, 1, 64, 0));
+  }
+
+  private static TopKRouter.Builder routerBuilder(World world) {
+    TopKRouter.Score score = world.pick(TopKRouter.Score.values());
+    TopKRouter.Builder builder =
+        switch (score) {
+          case SOFTMAX -> TopKRouter.softmax(1 + world.below(3));
+          case SIGMOID -> TopKRouter.sigmoid(1 + world.below(3));
+          case SPARSEMAX -> TopKRouter.sparsemax();
+          default -> TopKRouter.threshold(score, 0.1f);
+        };
+    if (world.chance(0.3)) builder.minExperts(world.oneOf(1, 2, 100));
+    if (world.chance(0.3)) builder.skipBelow(0.3f);
+    boolean plain = score == TopKRouter.Score.SOFTMAX || score == TopKRouter.Score.SIGMOID;
+    if (plain && world.chance(0.2)) builder.correctionBias(world.f32(4).fill(0.5f));
+    if (plain && world.chance(0.2))
+      builder.groups(2, 2, world.pick(TopKRouter.GroupScore.values()));
+    if (!plain && world.chance(0.3)) builder.maxExperts(1 + world.below(4));
+    return builder;
+  }
+
+  private static Object[] groups(World world) {
+    int groups = 1 + world.below(4);
+    return args(
+        TopKRouter.softmax(1),
+        groups,
+        1 + world.below(groups),
+        world.pick(TopKRouter.GroupScore.values()));
+  }
+
+  private static Object[] setRouting(World world) {
+    int tokens = world.below(5);
+    int perToken = world.below(3);
+    int[] offsets = new int[tokens + 1];
+    for (int t = 0; t <= tokens; t++) offsets[t] = t * perToken;
+    int[] experts = TensorRecipes.ints(world, tokens * perToken);
+    if (experts.length > 0 && world.chance(0.1)) experts[0] = world.hostileInt();
+    return args(some(Routing.class, world), offsets, experts, new float[experts.length]);
+  }
+
+  static Routing routed(World world, int tokens, int numExperts) {
+    Routing routing = new Routing();
+    int perToken = world.oneOf(1, 1, 2, 3);
+    int[] offsets = new int[tokens + 1];
+    for (int t = 0; t <= tokens; t++) offsets[t] = t * perToken;
+    int[] experts = new int[tokens * perToken];
+    for (int i = 0; i < experts.length; i++) experts[i] = world.below(numExperts);
+    routing.set(offsets, experts, new float[experts.length]);
+    return routing;
+  }
+
+  static ExpertPlan planned(World world, Routing routing, int numExperts) {
+    ExpertPlan plan = new ExpertPlan();
+    plan.build(world.backend(), routing, numExperts);
+    return plan;
+  }
+}

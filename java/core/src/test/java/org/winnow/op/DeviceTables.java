@@ -1,0 +1,36 @@
+package org.winnow.op;
+
+import org.winnow.DType;
+import org.winnow.Tensor;
+import org.winnow.internal.GroupedGemmArguments;
+import org.winnow.internal.Internals;
+import org.winnow.internal.NativeCall;
+
+/** Addresses that operations hand to kernels, for tests that look at what kernels do with them. */
+public final class DeviceTables {
+  private DeviceTables() {}
+
+  /** Address of the layer's keys, or keys and values, in one page of a cache of one layer. */
+  public static long keyPage(KvCache cache, int page) {
+    return cache.keyPages().getLong(page);
+  }
+
+  /** The same of its values. */
+  public static long valuePage(KvCache cache, int page) {
+    return cache.valuePages().getLong(page);
+  }
+
+  /** The first entry of the table of weights as kernels get it, which is brought there first. */
+  public static long firstWeight(ExpertMatrices weights) {
+    NativeCall call = NativeCall.enter();
+    try (Tensor read = Tensor.allocate(DType.I64, 1)) {
+      GroupedGemmArguments arguments = call.arguments().groupedGemm[0];
+      weights.describe(arguments);
+      Internals.raw(weights.memory())
+          .copyToHost(Internals.address(read), arguments.weights(), Long.BYTES);
+      return read.getLong(0);
+    } finally {
+      call.exit();
+    }
+  }
+}

@@ -1,0 +1,24 @@
+// What sampler_cuda.cu's launches need beside the arguments.
+#pragma once
+
+#include "base/device_launch.h"
+
+namespace winnow {
+
+constexpr int kSurveyThreads = 256;
+constexpr int kChooseThreads = 1024;
+
+// What one block of sampler_survey saw.
+struct Survey {
+  uint64_t best_key;
+  int64_t refused;  // the smallest index of a logit that is NaN or +infinity, vocabulary_size: none
+};
+
+struct SamplerExtras {
+  uint64_t* weights;   // [vocabulary_size]; not at temperature 0
+  Survey* surveys;     // [num_blocks]
+  int64_t* result;     // the token, or -1 - i where the contract refuses i
+  int64_t num_blocks;  // of sampler_survey
+};
+
+}  // namespace winnow

@@ -4,9 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Random;
@@ -97,7 +97,7 @@ class CachedFormatsTest {
     try {
       file.close();
     } catch (IOException e) {
-      throw new java.io.UncheckedIOException(e);
+      throw new UncheckedIOException(e);
     }
   }
 
@@ -274,11 +274,10 @@ class CachedFormatsTest {
       long largest = 0;
       for (int layer = 0; layer < NUM_LAYERS; layer++)
         largest = Math.max(largest, store.storedBytes(layer, 0));
-      int numPlanes = 12; // at most; each begins at a multiple of 256 bytes, in the host's memory
-      long blocks = backend.memory().isHost() ? 4 * 4096 : numPlanes * 256; // of a read's block
-      assertThat(store.slotBytes(backend.memory())).isBetween(largest, largest + blocks);
-      int[] all = {0, 1, 2, 3, 4, 5};
-      assertThat(Arrays.stream(all).mapToLong(e -> store.storedBytes(0, e)).distinct()).hasSize(1);
+      // in the host's memory 3 reads that begin and end inside a block; on a device the
+      // alignment of at most 3 matrices of 2 planes and 3 biases
+      long more = backend.memory().isHost() ? 3 * 2 * 4096 : 9 * 255;
+      assertThat(store.slotBytes(backend.memory())).isBetween(largest, largest + more);
     }
   }
 }

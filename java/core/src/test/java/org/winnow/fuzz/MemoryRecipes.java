@@ -34,7 +34,8 @@ final class MemoryRecipes {
     Recipes.object(RangeReader.Opener.class, w -> opener(w));
     Recipes.model(RangeReader.Opener.class, w -> opener(w));
     Recipes.model(IntFunction.class, w -> sources(w.below(3)));
-    Recipes.object(ExpertSource.class, w -> w.pick(sources(w.below(3)).apply(0).toArray(new ExpertSource[0])));
+    Recipes.object(
+        ExpertSource.class, w -> w.pick(sources(w.below(3)).apply(0).toArray(new ExpertSource[0])));
     call("Checkpoint.new(Collection)", w -> args(FuzzFiles.tensors(w)));
     call("Checkpoint.new(Collection,Opener)", w -> args(FuzzFiles.tensors(w), opener(w)));
     call("Checkpoint.read(String)", w -> args(some(Checkpoint.class, w), name(w)));
@@ -50,9 +51,7 @@ final class MemoryRecipes {
     call(
         "ExpertStore.Builder.addLayer(int,IntFunction)",
         w -> args(emptyBuilder(w), FuzzFiles.NUM_EXPERTS, sources(w.below(3))));
-    call(
-        "ExpertSource.of(ExpertRole,String)",
-        w -> args(w.pick(ExpertRole.values()), name(w)));
+    call("ExpertSource.of(ExpertRole,String)", w -> args(w.pick(ExpertRole.values()), name(w)));
     call(
         "ExpertStore.format(int,ExpertRole)",
         w -> args(some(ExpertStore.class, w), w.below(2), w.pick(ExpertRole.values())));

@@ -47,6 +47,8 @@ TEST(Memory, CopiesTransposed) {
       check_transposed<uint16_t>(rows, columns, 2, 1);
       check_transposed<uint16_t>(rows, columns, 3, 2);
       check_transposed<uint32_t>(rows, columns, 2, 0);
+      check_transposed<uint8_t>(rows, columns, 1, 0);
+      check_transposed<uint8_t>(rows, columns, 3, 1);
     }
   }
   EXPECT_THROW(memory_copy_transposed(nullptr, nullptr, 3, 0, 0, 0, 0, 0), std::invalid_argument);

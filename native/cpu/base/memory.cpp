@@ -147,8 +147,11 @@ void memory_copy_transposed(void* destination, const void* source, int64_t eleme
   } else if (element_bytes == 4) {
     copy_transposed(static_cast<uint32_t*>(destination), static_cast<const uint32_t*>(source), 0, num_rows, 0,
                     num_columns, source_row_stride, source_column_step, destination_row_stride);
+  } else if (element_bytes == 1) {
+    copy_transposed(static_cast<uint8_t*>(destination), static_cast<const uint8_t*>(source), 0, num_rows, 0,
+                    num_columns, source_row_stride, source_column_step, destination_row_stride);
   } else {
-    throw std::invalid_argument("element_bytes must be 2 or 4, found " + std::to_string(element_bytes));
+    throw std::invalid_argument("element_bytes must be 1, 2 or 4, found " + std::to_string(element_bytes));
   }
 }
 

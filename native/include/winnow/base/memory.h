@@ -17,7 +17,7 @@ void memory_free(void* address, int64_t size_bytes);
 
 void memory_copy(void* destination, const void* source, int64_t size_bytes);
 
-// destination[c, r] = source[r, c * source_column_step], for elements of 2 or 4 bytes. Strides count elements. Throws
+// destination[c, r] = source[r, c * source_column_step], for elements of 1, 2 or 4 bytes. Strides count elements. Throws
 // std::invalid_argument for other sizes.
 void memory_copy_transposed(void* destination, const void* source, int64_t element_bytes, int64_t num_rows,
                             int64_t num_columns, int64_t source_row_stride, int64_t source_column_step,

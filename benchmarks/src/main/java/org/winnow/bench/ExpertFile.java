@@ -13,6 +13,8 @@ import java.util.Random;
 import org.winnow.DType;
 import org.winnow.Float16;
 import org.winnow.memory.Checkpoint;
+import org.winnow.memory.ExpertRole;
+import org.winnow.memory.ExpertSource;
 import org.winnow.memory.ExpertStore;
 import org.winnow.memory.TensorInfo;
 import org.winnow.workload.MoeShape;
@@ -61,7 +63,12 @@ final class ExpertFile implements AutoCloseable {
     for (int i = 0; i < numLayers; i++) {
       int layer = i;
       builder.addLayer(
-          numExperts, e -> name(layer, e, 1), e -> name(layer, e, 2), e -> name(layer, e, 0));
+          numExperts,
+          e ->
+              List.of(
+                  ExpertSource.of(ExpertRole.GATE, name(layer, e, 1)),
+                  ExpertSource.of(ExpertRole.UP, name(layer, e, 2)),
+                  ExpertSource.of(ExpertRole.DOWN, name(layer, e, 0))));
     }
     store = builder.build();
   }

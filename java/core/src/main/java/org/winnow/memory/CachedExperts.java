@@ -1,10 +1,15 @@
 package org.winnow.memory;
 
-import java.util.function.ToLongFunction;
-import org.winnow.WeightFormat;
+import static org.winnow.memory.ExpertRole.DOWN;
+import static org.winnow.memory.ExpertRole.DOWN_BIAS;
+import static org.winnow.memory.ExpertRole.GATE;
+import static org.winnow.memory.ExpertRole.GATE_BIAS;
+import static org.winnow.memory.ExpertRole.UP;
+import static org.winnow.memory.ExpertRole.UP_BIAS;
+
+import java.util.Arrays;
 import org.winnow.internal.AddressTable;
 import org.winnow.internal.Resources;
-import org.winnow.memory.ExpertLayout.Role;
 import org.winnow.moe.Experts;
 import org.winnow.op.ExpertMatrices;
 
@@ -20,9 +25,8 @@ final class CachedExperts implements Experts, AutoCloseable {
   final ExpertMatrices down;
   private final AddressTable gateUpTable;
   private final AddressTable downTable;
-  private final long[] gateUpRow = new long[4];
-  private final long[] downRow = new long[4];
-  private final long[] nothing = new long[4];
+  private final long[] gateUpRow; // addresses of one expert, as the table takes them
+  private final long[] downRow;
   private final ExpertCache cache;
 
   // Guarded by the cache's lock. What is volatile is also read without it: a captured step, which
@@ -47,46 +51,55 @@ final class CachedExperts implements Experts, AutoCloseable {
     this.gateUp =
         new ExpertMatrices(
             cache.memory(),
-            WeightFormat.of(store.weightType()),
+            store.format(layer, GATE),
             numExperts,
             store.intermediateSize(),
             store.hiddenSize(),
-            true,
-            store.isBiased());
+            store.has(layer, UP),
+            store.has(layer, GATE_BIAS) || store.has(layer, UP_BIAS));
     try {
       this.down =
           new ExpertMatrices(
               cache.memory(),
-              WeightFormat.of(store.weightType()),
+              store.format(layer, DOWN),
               numExperts,
               store.hiddenSize(),
               store.intermediateSize(),
               false,
-              store.isBiased());
+              store.has(layer, DOWN_BIAS));
     } catch (RuntimeException | Error e) {
       gateUp.close();
       throw e;
     }
     gateUpTable = AddressTable.of(gateUp);
     downTable = AddressTable.of(down);
+    gateUpRow = new long[2 * gateUp.format().planes() + 2];
+    downRow = new long[2 * down.format().planes() + 2];
   }
 
-  /** Makes an expert resident at these addresses, or absent if all are 0. */
-  void publish(int expert, ToLongFunction<Role> address) {
-    gateUpRow[0] = address.applyAsLong(Role.GATE);
-    gateUpRow[1] = address.applyAsLong(Role.UP);
-    gateUpRow[2] = address.applyAsLong(Role.GATE_BIAS);
-    gateUpRow[3] = address.applyAsLong(Role.UP_BIAS);
+  /** Makes an expert resident, in a slot of the arena. */
+  void publish(int expert, ExpertLayout layout, ExpertArena arena, int slot) {
+    int planes = gateUp.format().planes();
+    for (int plane = 0; plane < planes; plane++) {
+      gateUpRow[plane] = arena.address(slot, layout, GATE, plane);
+      gateUpRow[planes + plane] = arena.address(slot, layout, UP, plane);
+    }
+    gateUpRow[2 * planes] = arena.address(slot, layout, GATE_BIAS, 0);
+    gateUpRow[2 * planes + 1] = arena.address(slot, layout, UP_BIAS, 0);
     gateUpTable.put(expert, gateUpRow);
-    downRow[0] = address.applyAsLong(Role.DOWN);
-    downRow[2] = address.applyAsLong(Role.DOWN_BIAS);
+    planes = down.format().planes();
+    for (int plane = 0; plane < planes; plane++)
+      downRow[plane] = arena.address(slot, layout, DOWN, plane);
+    downRow[2 * planes] = arena.address(slot, layout, DOWN_BIAS, 0);
     downTable.put(expert, downRow);
   }
 
   /** Makes an expert absent. No operation reads a table any more that a caller has closed. */
   void withdraw(int expert) {
-    withdraw(gateUpTable, expert, nothing);
-    withdraw(downTable, expert, nothing);
+    Arrays.fill(gateUpRow, 0);
+    withdraw(gateUpTable, expert, gateUpRow);
+    Arrays.fill(downRow, 0);
+    withdraw(downTable, expert, downRow);
   }
 
   private static void withdraw(AddressTable table, int expert, long[] nothing) {

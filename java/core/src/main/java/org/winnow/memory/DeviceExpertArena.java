@@ -10,38 +10,31 @@ import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
 import org.winnow.internal.TransferQueue;
-import org.winnow.memory.ExpertLayout.Role;
+import org.winnow.memory.ExpertLayout.Plane;
 
 /**
  * Slots in a device's memory. Files are read into page-locked host memory, and what the kernels
- * need of it is copied beside the operations that run: not one byte more than the matrices. Within
- * a slot every matrix begins at a multiple of {@link #ALIGNMENT_BYTES}, wherever it lies in its
- * file. A slot is overwritten only when the operations that read its last expert have run.
+ * need of it is copied beside the operations that run: not one byte more than the expert's planes.
+ * They follow each other in a slot, each at a multiple of {@link #ALIGNMENT_BYTES}, wherever they
+ * lie in their files. A slot is overwritten only when the operations that read its last expert have
+ * run.
  */
 final class DeviceExpertArena extends ExpertArena {
   /** Where 128-bit loads of a warp need the fewest sectors. */
   static final long ALIGNMENT_BYTES = 256;
-
-  private static final Role[] ROLES = Role.values();
 
   private final ExpertStore store;
   private final TransferQueue transfers;
   private final TensorMemory memory;
   private final long slotBytes;
   private final Tensor[] slots; // each taken when it is first used
-  private final long[] places = new long[ROLES.length];
   private final long[] lastUse; // by slot: the point that the operations reading it reach
   private final long loaderBytes;
   private final Queue<Long> staging = new ConcurrentLinkedQueue<>(); // that no load uses now
 
   DeviceExpertArena(ExpertStore store, TensorMemory memory, int numSlots) {
     this.store = store;
-    long end = 0;
-    for (Role role : ROLES) {
-      places[role.ordinal()] = end;
-      end += aligned(sizeBytes(store, role));
-    }
-    this.slotBytes = end;
+    this.slotBytes = slotBytes(store);
     this.loaderBytes = Checkpoint.roundUp(store.slotBytes(), RangeReader.DIRECT_ALIGNMENT_BYTES);
     this.lastUse = new long[numSlots];
     Arrays.fill(lastUse, UNKNOWN); // the zeros that a new tensor is filled with are an operation
@@ -50,10 +43,19 @@ final class DeviceExpertArena extends ExpertArena {
     this.transfers = Internals.raw(memory).openTransfers();
   }
 
-  /** Bytes of device memory that one expert takes. */
+  /** Bytes of device memory that one expert takes: the largest of any layer. */
   static long slotBytes(ExpertStore store) {
+    long largest = 0;
+    for (int layer = 0; layer < store.numLayers(); layer++) {
+      for (int expert = 0; expert < store.numExperts(layer); expert++)
+        largest = Math.max(largest, sizeBytes(store.layout(layer, expert)));
+    }
+    return largest;
+  }
+
+  private static long sizeBytes(ExpertLayout layout) {
     long total = 0;
-    for (Role role : ROLES) total += aligned(sizeBytes(store, role));
+    for (Plane plane : layout.planes()) total += aligned(plane.sizeBytes());
     return total;
   }
 
@@ -61,19 +63,14 @@ final class DeviceExpertArena extends ExpertArena {
     return Checkpoint.roundUp(sizeBytes, ALIGNMENT_BYTES);
   }
 
-  private static long sizeBytes(ExpertStore store, Role role) {
-    return switch (role) {
-      case GATE, UP, DOWN ->
-          store.hiddenSize() * store.intermediateSize() * store.weightType().sizeBytes();
-      case GATE_BIAS, UP_BIAS -> store.isBiased() ? store.intermediateSize() * Float.BYTES : 0;
-      case DOWN_BIAS -> store.isBiased() ? store.hiddenSize() * Float.BYTES : 0;
-    };
-  }
-
   @Override
-  long address(int slot, ExpertLayout layout, Role role) {
-    if (layout.place(role) < 0) return 0;
-    return Internals.address(slots[slot]) + places[role.ordinal()];
+  long address(int slot, ExpertLayout layout, ExpertRole role, int index) {
+    long address = Internals.address(slots[slot]);
+    for (Plane plane : layout.planes()) {
+      if (plane.role() == role && plane.plane() == index) return address;
+      address += aligned(plane.sizeBytes());
+    }
+    return 0;
   }
 
   @Override
@@ -103,17 +100,19 @@ final class DeviceExpertArena extends ExpertArena {
   }
 
   private void copy(ExpertLayout layout, int slot, long buffer) {
-    long[] to = new long[ROLES.length];
-    long[] from = new long[ROLES.length];
-    long[] sizes = new long[ROLES.length];
-    int numRanges = 0;
-    for (Role role : ROLES) {
-      if (layout.place(role) < 0) continue;
-      to[numRanges] = address(slot, layout, role);
-      from[numRanges] = buffer + layout.place(role);
-      sizes[numRanges++] = sizeBytes(store, role);
+    int numPlanes = layout.planes().size();
+    long[] to = new long[numPlanes];
+    long[] from = new long[numPlanes];
+    long[] sizes = new long[numPlanes];
+    long address = Internals.address(slots[slot]);
+    for (int i = 0; i < numPlanes; i++) {
+      Plane plane = layout.planes().get(i);
+      to[i] = address;
+      from[i] = buffer + plane.place();
+      sizes[i] = plane.sizeBytes();
+      address += aligned(plane.sizeBytes());
     }
-    transfers.copy(to, from, sizes, numRanges, lastUse[slot]);
+    transfers.copy(to, from, sizes, numPlanes, lastUse[slot]);
   }
 
   @Override

@@ -1,7 +1,6 @@
 package org.winnow.memory;
 
 import org.winnow.TensorMemory;
-import org.winnow.memory.ExpertLayout.Role;
 
 /**
  * The slots of a cache, in the host's memory or a device's: where an expert's matrices lie in its
@@ -16,8 +15,8 @@ abstract class ExpertArena implements AutoCloseable {
         : new DeviceExpertArena(store, memory, numSlots);
   }
 
-  /** Where a matrix of the expert in a slot lies, or 0 if the expert has none. */
-  abstract long address(int slot, ExpertLayout layout, Role role);
+  /** Where a plane of the expert in a slot lies, or 0 if the expert has none. */
+  abstract long address(int slot, ExpertLayout layout, ExpertRole role, int plane);
 
   /**
    * Brings an expert into a slot; operations issued afterwards may read it.

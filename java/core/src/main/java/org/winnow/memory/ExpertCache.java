@@ -23,9 +23,10 @@ import org.winnow.moe.Experts;
  * <p>The budget is divided into slots of {@link ExpertStore#slotBytes()} on huge pages, whose
  * memory is taken only when it is first used; the last of them may end up to 2 MiB before its huge
  * page does. Slots in a device's memory are filled through page-locked buffers of one expert per
- * reading thread, beside the operations that run. Rearranging layouts takes a buffer of about 4 MiB
- * per reading thread besides. Experts that are held ({@link Experts#acquire}) are never evicted. If
- * the read of an expert fails, its slot is free again, nothing is held, and the cache goes on.
+ * reading thread, beside the operations that run. Weights that are not stored as they are computed
+ * take a buffer of about 4 MiB per reading thread besides. Experts that are held ({@link
+ * Experts#acquire}) are never evicted. If the read of an expert fails, its slot is free again,
+ * nothing is held, and the cache goes on.
  *
  * <p>Once a layer's experts are all resident and the budget holds those of all layers, the device's
  * choices are no longer copied back, and hits of that layer are no longer counted there.
@@ -447,15 +448,12 @@ public final class ExpertCache implements AutoCloseable {
 
   private void unpublish(CachedExperts layer) {
     if (layer.published) return;
-    for (int i = 0; i < layer.numHeld; i++) {
-      layer.withdraw(layer.held[i]);
-    }
+    for (int i = 0; i < layer.numHeld; i++) layer.withdraw(layer.held[i]);
   }
 
   private void publish(CachedExperts layer, int expert) {
-    ExpertLayout layout = store.layout(layer.layer, expert);
     int slot = slots.slotOf[layer.firstExpert + expert];
-    layer.publish(expert, role -> arena.address(slot, layout, role));
+    layer.publish(expert, store.layout(layer.layer, expert), arena, slot);
   }
 
   private void evict(int slot) {

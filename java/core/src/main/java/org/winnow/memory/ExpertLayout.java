@@ -2,15 +2,16 @@ package org.winnow.memory;
 
 import java.nio.file.Path;
 import java.util.List;
-import org.winnow.DType;
+import org.winnow.WeightFormat;
 
 /**
  * How one expert gets from its files into a slot: what is read straight to its place, what is read
- * in parts and rearranged on the way, and where each matrix then lies.
+ * through a buffer and copied from there, and where each plane then lies.
  *
  * @param direct ranges read straight into the slot
- * @param rearranged ranges whose layout is not that of the slot
- * @param places offsets in the slot, by {@link Role}; -1 where the expert has none
+ * @param staged ranges read through a buffer
+ * @param planes the arrays that the expert consists of, ascending by role and plane
+ * @param formats of the parts, by {@link ExpertRole}; null where the expert has none
  * @param slotBytes bytes that the expert takes in its slot
  * @param storedBytes bytes of its weights in the files
  * @param readBytes bytes that are read for it: stored bytes, rounded outward to the blocks of
@@ -18,20 +19,14 @@ import org.winnow.DType;
  */
 record ExpertLayout(
     List<Range> direct,
-    List<Rearranged> rearranged,
-    long[] places,
+    List<Staged> staged,
+    List<Plane> planes,
+    WeightFormat[] formats,
     long slotBytes,
     long storedBytes,
     long readBytes) {
-  /** What an expert is made of. */
-  enum Role {
-    GATE,
-    UP,
-    DOWN,
-    GATE_BIAS,
-    UP_BIAS,
-    DOWN_BIAS
-  }
+  /** An array of the expert: a matrix or one of its planes, or a bias. */
+  record Plane(ExpertRole role, int plane, long place, long sizeBytes) {}
 
   /**
    * A range of a file: {@code sizeBytes} are asked for, {@code neededBytes} must be there.
@@ -51,39 +46,65 @@ record ExpertLayout(
   record Piece(String tensor, long offsetBytes, long sizeBytes) {}
 
   /**
-   * A matrix [numRows, numColumns] of a file that is read some rows at a time; parts of each row go
-   * to different places.
+   * Rows of a stored matrix that are read some at a time.
+   *
+   * @param offsetBytes of row 0 in the file
+   * @param firstRow the first that is read
+   * @param endRow the one after the last that is read
+   * @param copies what becomes of them
    */
-  record Rearranged(
+  record Staged(
       RangeReader reader,
-      Path file,
-      String tensor,
+      TensorInfo tensor,
       long offsetBytes,
-      DType dtype,
-      long numRows,
-      long numColumns,
-      List<Part> parts) {
+      Stored stored,
+      long firstRow,
+      long endRow,
+      List<Copy> copies) {}
+
+  /** The rows of a matrix as a file has them. */
+  record Stored(int elementBytes, long numColumns) {
     long rowBytes() {
-      return numColumns * dtype.sizeBytes();
+      return numColumns * elementBytes;
     }
   }
 
   /**
-   * Columns {@code firstColumn, firstColumn + columnStep, ...} of a rearranged matrix, and how they
-   * are written at {@code slotOffset}.
+   * Some elements of a stored matrix, and where they go.
+   *
+   * @param rows which rows, counted from row 0 of the matrix
+   * @param columns which columns of each
+   * @param slotOffset where the plane begins in the slot
    */
-  record Part(Form form, long firstColumn, long columnStep, long numColumns, long slotOffset) {}
+  record Copy(Span rows, Span columns, Transform transform, long slotOffset) {}
 
-  enum Form {
-    /** As they are: all columns. */
-    COPIED,
-    /** Column by column: [numColumns, numRows]. */
-    TRANSPOSED,
-    /** As f32, of a matrix of one row. */
+  /** {@code first, first + step, ...}, {@code count} of them. */
+  record Span(long first, long step, long count) {
+    /** One after the last. */
+    long end() {
+      return first + (count - 1) * step + 1;
+    }
+  }
+
+  enum Transform {
+    /** Row by row: [rows, columns]. */
+    COPY,
+    /** Column by column: [columns, rows]. */
+    TRANSPOSE,
+    /** As f32, of one column: [rows]. */
     TO_F32
   }
 
-  long place(Role role) {
-    return places[role.ordinal()];
+  /** Where a plane begins in a slot that files are read into; -1: the expert has no such plane. */
+  long place(ExpertRole role, int plane) {
+    for (Plane one : planes) {
+      if (one.role == role && one.plane == plane) return one.place;
+    }
+    return -1;
+  }
+
+  /** The format of a part, f32 for a bias; null: the expert has no such part. */
+  WeightFormat format(ExpertRole role) {
+    return formats[role.ordinal()];
   }
 }

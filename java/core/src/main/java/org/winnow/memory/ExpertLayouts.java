@@ -1,29 +1,25 @@
 package org.winnow.memory;
 
-import static org.winnow.memory.ExpertLayout.Form.COPIED;
-import static org.winnow.memory.ExpertLayout.Form.TO_F32;
-import static org.winnow.memory.ExpertLayout.Form.TRANSPOSED;
-
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Comparator;
+import java.util.EnumSet;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import org.winnow.CheckpointException;
 import org.winnow.DType;
 import org.winnow.UnsupportedFormatException;
-import org.winnow.memory.ExpertLayout.Part;
-import org.winnow.memory.ExpertLayout.Range;
-import org.winnow.memory.ExpertLayout.Rearranged;
-import org.winnow.memory.ExpertLayout.Role;
+import org.winnow.WeightFormat;
+import org.winnow.memory.ExpertLayout.Span;
+import org.winnow.memory.ExpertLayout.Stored;
+import org.winnow.memory.ExpertLayout.Transform;
+import org.winnow.memory.LayoutBuilder.Elements;
 
-/** Plans the layouts of a store's experts, each kind of checkpoint in one method. */
+/** Plans the layouts of a store's experts: what their sources name, checked against the tensors. */
 final class ExpertLayouts {
-  private static final long LINE_BYTES = 64;
-
   private final Checkpoint checkpoint;
   private final long hiddenSize;
   private final long intermediateSize;
-  private DType weightType; // that of the first matrix seen; all others must agree
 
   ExpertLayouts(Checkpoint checkpoint, long hiddenSize, long intermediateSize) {
     this.checkpoint = checkpoint;
@@ -31,214 +27,239 @@ final class ExpertLayouts {
     this.intermediateSize = intermediateSize;
   }
 
-  DType weightType() {
-    return weightType;
+  /**
+   * @param what the expert, for errors
+   * @param first the layout of the layer's first expert; null for that one itself
+   * @throws CheckpointException naming a tensor that is missing or does not fit
+   * @throws IllegalArgumentException if the sources are not all of an expert, or something twice
+   */
+  ExpertLayout plan(String what, List<ExpertSource> given, ExpertLayout first) {
+    List<ExpertSource> sources = List.copyOf(given);
+    requireDistinct(sources, what);
+    WeightFormat[] formats = new WeightFormat[ExpertRole.values().length];
+    LayoutBuilder layout = new LayoutBuilder(checkpoint, formats);
+    for (ExpertSource source : sources)
+      if (source.plane() == 0) formats[source.role().ordinal()] = format(source, formats, first);
+    for (ExpertSource source : sources) add(layout, source, formats[source.role().ordinal()], what);
+    requireWhole(layout, formats, what);
+    if (first != null && !roles(first.formats()).equals(roles(formats)))
+      throw new IllegalArgumentException(
+          what + " must have " + roles(first.formats()) + ", as others, found " + roles(formats));
+    return layout.finish();
   }
 
-  ExpertLayout separate(String gate, String up, String down) {
-    long size = hiddenSize * intermediateSize;
-    Plan plan = new Plan();
-    plan.stored(Role.GATE, matrix(gate, intermediateSize, hiddenSize), 0, size);
-    plan.stored(Role.UP, matrix(up, intermediateSize, hiddenSize), 0, size);
-    plan.stored(Role.DOWN, matrix(down, hiddenSize, intermediateSize), 0, size);
-    return plan.finish();
+  private static void requireDistinct(List<ExpertSource> sources, String what) {
+    Map<String, ExpertSource> byTarget = new HashMap<>();
+    for (ExpertSource source : sources) {
+      ExpertSource other = byTarget.putIfAbsent(source.target(), source);
+      if (other != null)
+        throw new IllegalArgumentException(
+            what
+                + ": sources must be 1 for "
+                + source.target()
+                + ", found 2: "
+                + other.tensor()
+                + " and "
+                + source.tensor());
+    }
   }
 
-  ExpertLayout fused(int numExperts, int expert, String gateUpName, String downName) {
-    TensorInfo gateUp = matrix(gateUpName, numExperts, 2 * intermediateSize, hiddenSize);
-    TensorInfo down = matrix(downName, numExperts, hiddenSize, intermediateSize);
-    long size = hiddenSize * intermediateSize;
-    Plan plan = new Plan();
-    plan.stored(Role.GATE, gateUp, 2 * expert * size, size);
-    plan.stored(Role.UP, gateUp, (2 * expert + 1) * size, size);
-    plan.stored(Role.DOWN, down, expert * size, size);
-    return plan.finish();
+  private WeightFormat format(ExpertSource source, WeightFormat[] others, ExpertLayout first) {
+    ExpertRole role = source.role();
+    TensorInfo tensor = checkpoint.require(source.tensor());
+    if (role.isBias()) return WeightFormat.F32;
+    WeightFormat format = source.format();
+    if (format == null) format = WeightFormat.of(floating(tensor));
+    WeightFormat gate = others[ExpertRole.GATE.ordinal()];
+    WeightFormat up = others[ExpertRole.UP.ordinal()];
+    if (first != null && first.format(role) != null)
+      requireFormat(tensor, format, first.format(role), "as the layer's other experts have");
+    if (role == ExpertRole.UP && gate != null)
+      requireFormat(tensor, format, gate, "as the gate has");
+    if (role == ExpertRole.GATE && up != null) requireFormat(tensor, format, up, "as up has");
+    return format;
   }
 
-  ExpertLayout interleaved(
-      int numExperts,
-      int expert,
-      String gateUpName,
-      String gateUpBiasName,
-      String downName,
-      String downBiasName) {
-    TensorInfo gateUp = matrix(gateUpName, numExperts, hiddenSize, 2 * intermediateSize);
-    TensorInfo down = matrix(downName, numExperts, intermediateSize, hiddenSize);
-    TensorInfo gateUpBias = floating(gateUpBiasName, numExperts, 2 * intermediateSize);
-    TensorInfo downBias = floating(downBiasName, numExperts, hiddenSize);
-    long size = hiddenSize * intermediateSize;
-    Plan plan = new Plan();
-    plan.rearranged(
-        gateUp,
-        2 * expert * size,
-        hiddenSize,
-        2 * intermediateSize,
-        plan.part(Role.GATE, TRANSPOSED, 0, 2, intermediateSize, size * weightType.sizeBytes()),
-        plan.part(Role.UP, TRANSPOSED, 1, 2, intermediateSize, size * weightType.sizeBytes()));
-    plan.rearranged(
-        gateUpBias,
-        2 * expert * intermediateSize,
-        1,
-        2 * intermediateSize,
-        plan.part(Role.GATE_BIAS, TO_F32, 0, 2, intermediateSize, intermediateSize * Float.BYTES),
-        plan.part(Role.UP_BIAS, TO_F32, 1, 2, intermediateSize, intermediateSize * Float.BYTES));
-    plan.rearranged(
-        down,
-        expert * size,
-        intermediateSize,
-        hiddenSize,
-        plan.part(Role.DOWN, TRANSPOSED, 0, 1, hiddenSize, size * weightType.sizeBytes()));
-    plan.rearranged(
-        downBias,
-        expert * hiddenSize,
-        1,
-        hiddenSize,
-        plan.part(Role.DOWN_BIAS, TO_F32, 0, 1, hiddenSize, hiddenSize * Float.BYTES));
-    return plan.finish();
+  private static void requireFormat(
+      TensorInfo tensor, WeightFormat format, WeightFormat expected, String reason) {
+    if (format != expected)
+      throw new CheckpointException(
+          tensor.file(), tensor.name(), "format " + expected + ", " + reason, format.toString());
   }
 
-  private TensorInfo matrix(String name, long... shape) {
-    TensorInfo tensor = floating(name, shape);
-    if (weightType == null) weightType = tensor.dtype();
-    if (tensor.dtype() != weightType) {
+  private void add(LayoutBuilder layout, ExpertSource source, WeightFormat format, String what) {
+    if (format == null)
+      throw new IllegalArgumentException(
+          what + " must have plane 0 of " + source.role() + ", found " + source);
+    if (source.plane() >= format.planes())
+      throw new IllegalArgumentException(
+          what + ": planes must be " + format.planes() + " for " + format + ", found " + source);
+    if (source.role().isBias() || source.plane() > 0) addVector(layout, source, what);
+    else addMatrix(layout, source, format, what);
+  }
+
+  private void addMatrix(
+      LayoutBuilder layout, ExpertSource source, WeightFormat format, String what) {
+    TensorInfo tensor = checkpoint.require(source.tensor());
+    long rows = rows(source.role());
+    long columns = source.role().yieldsHidden() ? intermediateSize : hiddenSize;
+    if (columns % format.blockElements() != 0)
       throw new CheckpointException(
           tensor.file(),
-          name,
-          "type " + weightType + ", as the other experts have",
-          tensor.dtype().toString());
-    }
-    return tensor;
+          tensor.name(),
+          "rows of a multiple of " + format.blockElements() + " elements for " + format,
+          columns + " elements");
+    int elementBytes = elementBytes(tensor, format);
+    if (!isOfElements(format) && (source.isTransposed() || source.columns().parts() > 1))
+      throw new IllegalArgumentException(
+          what + ": columns must be whole and in rows for " + format + ", found " + source);
+    long units = columns / format.blockElements();
+    long unitsPerBlock = format.blockBytes() / elementBytes;
+    columns = units > Long.MAX_VALUE / unitsPerBlock ? Long.MAX_VALUE : units * unitsPerBlock;
+    long rowCount = source.isTransposed() ? columns : rows;
+    long columnCount = source.isTransposed() ? rows : columns;
+    long storedRows = source.rows().extent(rowCount);
+    long storedColumns = source.columns().extent(columnCount);
+    requireShape(tensor, source, storedRows, storedColumns);
+    Span rowSpan = source.rows().span(rowCount);
+    Span columnSpan = source.columns().span(columnCount);
+    long first = source.expert() * storedRows * storedColumns;
+    Elements elements =
+        new Elements(tensor, first, new Stored(elementBytes, storedColumns), rowSpan, columnSpan);
+    layout.add(
+        source.role(),
+        source.plane(),
+        elements,
+        source.isTransposed() ? Transform.TRANSPOSE : Transform.COPY,
+        format.alignmentBytes());
   }
 
-  private TensorInfo floating(String name, long... shape) {
-    TensorInfo tensor = checkpoint.require(name);
+  /** A bias or row scales: a matrix of one column, f32 in memory. */
+  private void addVector(LayoutBuilder layout, ExpertSource source, String what) {
+    TensorInfo tensor = checkpoint.require(source.tensor());
+    if (source.format() != null || source.isTransposed() || source.columns().parts() > 1)
+      throw new IllegalArgumentException(
+          what + ": " + source + " must have no format of its own and rows only");
+    DType dtype = floating(tensor);
+    long count = rows(source.role());
+    long stored = source.rows().extent(count);
+    requireShape(tensor, source, stored);
+    boolean plain = source.plane() > 0 && dtype == DType.F32;
+    Elements elements =
+        new Elements(
+            tensor,
+            source.expert() * stored,
+            new Stored(dtype.sizeBytes(), 1),
+            source.rows().span(count),
+            new Span(0, 1, 1));
+    layout.add(
+        source.role(),
+        source.plane(),
+        elements,
+        plain ? Transform.COPY : Transform.TO_F32,
+        Float.BYTES);
+  }
+
+  private long rows(ExpertRole role) {
+    return role.yieldsHidden() ? hiddenSize : intermediateSize;
+  }
+
+  /** Whether columns can be moved one by one. */
+  private static boolean isOfElements(WeightFormat format) {
+    return format.blockElements() == 1;
+  }
+
+  /** Bytes that are moved together: an element of a plain type, or a byte of other formats. */
+  private static int elementBytes(TensorInfo tensor, WeightFormat format) {
+    DType plain = plainType(format);
+    if (plain != null) {
+      if (tensor.dtype() != plain)
+        throw new CheckpointException(
+            tensor.file(), tensor.name(), "type " + plain, tensor.storedType());
+      return plain.sizeBytes();
+    }
+    if (!isOfBytes(tensor))
+      throw new CheckpointException(
+          tensor.file(),
+          tensor.name(),
+          "a type of one byte, for the bytes of " + format,
+          tensor.storedType());
+    return 1;
+  }
+
+  private static boolean isOfBytes(TensorInfo tensor) {
+    if (tensor.dtype() != null) return tensor.dtype().sizeBytes() == 1;
+    try {
+      return tensor.sizeBytes() == tensor.size();
+    } catch (ArithmeticException e) {
+      return false; // more than any file has
+    }
+  }
+
+  private static DType plainType(WeightFormat format) {
+    for (DType type : DType.values())
+      if (type.isFloating() && WeightFormat.of(type) == format) return type;
+    return null;
+  }
+
+  private static DType floating(TensorInfo tensor) {
     if (tensor.dtype() == null)
       throw new UnsupportedFormatException(
-          tensor.file() + ": " + name + ": type " + tensor.storedType() + " is not supported yet");
+          tensor.file()
+              + ": "
+              + tensor.name()
+              + ": type "
+              + tensor.storedType()
+              + " is not supported yet");
     if (!tensor.dtype().isFloating())
       throw new CheckpointException(
-          tensor.file(), name, "type f32, bf16 or f16", tensor.storedType());
-    if (!Arrays.equals(tensor.shape(), shape)) {
-      throw new CheckpointException(
-          tensor.file(), name, "shape " + Arrays.toString(shape), Arrays.toString(tensor.shape()));
-    }
-    return tensor;
+          tensor.file(), tensor.name(), "type f32, bf16 or f16", tensor.storedType());
+    return tensor.dtype();
   }
 
-  /** One expert's layout in the making. */
-  private final class Plan {
-    /** A matrix to be read straight to its place. */
-    private record Piece(Role role, TensorInfo tensor, long offsetBytes, long sizeBytes) {}
-
-    private final List<Piece> pieces = new ArrayList<>();
-    private final List<Range> direct = new ArrayList<>();
-    private final List<Rearranged> rearranged = new ArrayList<>();
-    private final long[] places = new long[Role.values().length];
-    private long slotBytes;
-    private long storedBytes;
-    private long readBytes;
-
-    Plan() {
-      Arrays.fill(places, -1);
+  private static void requireShape(TensorInfo tensor, ExpertSource source, long... shape) {
+    long[] expected = shape;
+    if (source.isStacked()) {
+      expected = new long[shape.length + 1];
+      expected[0] = source.numExperts();
+      System.arraycopy(shape, 0, expected, 1, shape.length);
     }
+    if (!Arrays.equals(tensor.shape(), expected))
+      throw new CheckpointException(
+          tensor.file(),
+          tensor.name(),
+          "shape " + Arrays.toString(expected),
+          Arrays.toString(tensor.shape()));
+  }
 
-    /** Elements of a tensor that are laid out as they are computed. */
-    void stored(Role role, TensorInfo tensor, long firstElement, long numElements) {
-      int elementBytes = tensor.dtype().sizeBytes();
-      Piece piece =
-          new Piece(
-              role,
-              tensor,
-              tensor.offset() + firstElement * elementBytes,
-              numElements * elementBytes);
-      if (piece.offsetBytes % elementBytes == 0) {
-        pieces.add(piece);
-        storedBytes += piece.sizeBytes;
-      } else { // elements of an oddly placed tensor would stay misaligned in memory
-        rearranged(
-            tensor,
-            firstElement,
-            numElements / hiddenSize,
-            hiddenSize,
-            part(role, COPIED, 0, 1, hiddenSize, piece.sizeBytes));
-      }
+  private static void requireWhole(LayoutBuilder layout, WeightFormat[] formats, String what) {
+    Set<ExpertRole> roles = roles(formats);
+    for (ExpertRole role : List.of(ExpertRole.GATE, ExpertRole.DOWN))
+      if (!roles.contains(role))
+        throw new IllegalArgumentException(what + " must have " + role + ", found " + roles);
+    if (roles.contains(ExpertRole.UP_BIAS) && !roles.contains(ExpertRole.UP))
+      throw new IllegalArgumentException(what + " must have UP for UP_BIAS, found " + roles);
+    for (ExpertRole role : roles) {
+      int planes = formats[role.ordinal()].planes();
+      for (int plane = 0; plane < planes; plane++)
+        if (!layout.has(role, plane))
+          throw new IllegalArgumentException(
+              what
+                  + " must have "
+                  + planes
+                  + " planes of "
+                  + role
+                  + " in "
+                  + formats[role.ordinal()]
+                  + ", found no plane "
+                  + plane);
     }
+  }
 
-    Part part(
-        Role role,
-        ExpertLayout.Form form,
-        long firstColumn,
-        long columnStep,
-        long numColumns,
-        long sizeBytes) {
-      long place = reserve(LINE_BYTES, sizeBytes);
-      places[role.ordinal()] = place;
-      return new Part(form, firstColumn, columnStep, numColumns, place);
-    }
-
-    void rearranged(
-        TensorInfo tensor, long firstElement, long numRows, long numColumns, Part... parts) {
-      RangeReader reader = checkpoint.reader(tensor.file());
-      long offset = tensor.offset() + firstElement * tensor.dtype().sizeBytes();
-      Rearranged matrix =
-          new Rearranged(
-              reader,
-              tensor.file(),
-              tensor.name(),
-              offset,
-              tensor.dtype(),
-              numRows,
-              numColumns,
-              List.of(parts));
-      rearranged.add(matrix);
-      storedBytes += numRows * matrix.rowBytes();
-      readBytes += ExpertLoader.readBytes(matrix, checkpoint.fileSizeBytes(tensor.file()));
-    }
-
-    private long reserve(long alignment, long sizeBytes) {
-      long place = Checkpoint.roundUp(slotBytes, alignment);
-      slotBytes = place + sizeBytes;
-      return place;
-    }
-
-    /** Joins pieces that touch, or share a block of the disk, into one read. */
-    ExpertLayout finish() {
-      pieces.sort(
-          Comparator.<Piece, String>comparing(piece -> piece.tensor.file().toString())
-              .thenComparingLong(Piece::offsetBytes));
-      for (int first = 0; first < pieces.size(); ) {
-        TensorInfo tensor = pieces.get(first).tensor;
-        RangeReader reader = checkpoint.reader(tensor.file());
-        long alignment = reader.alignmentBytes();
-        long begin = pieces.get(first).offsetBytes / alignment * alignment;
-        long end = begin;
-        int next = first;
-        while (next < pieces.size()
-            && pieces.get(next).tensor.file().equals(tensor.file())
-            && (next == first
-                || pieces.get(next).offsetBytes / alignment * alignment
-                    <= Checkpoint.roundUp(end, alignment))) {
-          end = Math.max(end, pieces.get(next).offsetBytes + pieces.get(next).sizeBytes);
-          next++;
-        }
-        long sizeBytes = Checkpoint.roundUp(end, alignment) - begin;
-        long place = reserve(Math.max(alignment, LINE_BYTES), sizeBytes);
-        if (alignment == 1)
-          place += begin % LINE_BYTES; // elements as aligned in memory as in the file
-        if (alignment == 1) slotBytes += LINE_BYTES;
-        for (Piece piece : pieces.subList(first, next))
-          places[piece.role.ordinal()] = place + piece.offsetBytes - begin;
-        List<ExpertLayout.Piece> named =
-            pieces.subList(first, next).stream()
-                .map(p -> new ExpertLayout.Piece(p.tensor.name(), p.offsetBytes, p.sizeBytes))
-                .toList();
-        direct.add(new Range(reader, tensor.file(), begin, sizeBytes, end - begin, place, named));
-        readBytes += Math.min(sizeBytes, checkpoint.fileSizeBytes(tensor.file()) - begin);
-        first = next;
-      }
-      slotBytes = Checkpoint.roundUp(slotBytes, RangeReader.DIRECT_ALIGNMENT_BYTES);
-      return new ExpertLayout(
-          List.copyOf(direct), List.copyOf(rearranged), places, slotBytes, storedBytes, readBytes);
-    }
+  private static Set<ExpertRole> roles(WeightFormat[] formats) {
+    Set<ExpertRole> roles = EnumSet.noneOf(ExpertRole.class);
+    for (ExpertRole role : ExpertRole.values())
+      if (formats[role.ordinal()] != null) roles.add(role);
+    return roles;
   }
 }

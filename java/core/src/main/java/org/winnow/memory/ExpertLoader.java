@@ -3,12 +3,13 @@ package org.winnow.memory;
 import java.io.IOException;
 import org.winnow.ExpertReadException;
 import org.winnow.internal.NativeCpu;
-import org.winnow.memory.ExpertLayout.Part;
+import org.winnow.memory.ExpertLayout.Copy;
 import org.winnow.memory.ExpertLayout.Piece;
 import org.winnow.memory.ExpertLayout.Range;
-import org.winnow.memory.ExpertLayout.Rearranged;
+import org.winnow.memory.ExpertLayout.Staged;
+import org.winnow.memory.ExpertLayout.Stored;
 
-/** Reads one expert into its slot, rearranging on the way what is not stored as it is computed. */
+/** Reads one expert into its slot, through a buffer what is not stored as it is computed. */
 final class ExpertLoader {
   /**
    * Rows of about this many bytes are read at once: larger reads gain nothing, smaller ones cost up
@@ -20,7 +21,7 @@ final class ExpertLoader {
 
   /**
    * @param stagingAddress of {@link ExpertStore#stagingBytes()}, page-aligned; unused if nothing is
-   *     rearranged
+   *     staged
    * @param what the expert, for errors
    * @return bytes that were read from files
    * @throws ExpertReadException naming the tensor, if a read fails or comes up short
@@ -42,8 +43,7 @@ final class ExpertLoader {
         throw named(range, slotAddress, what, e);
       }
     }
-    for (Rearranged matrix : layout.rearranged())
-      readBytes += rearrange(matrix, slotAddress, stagingAddress, what);
+    for (Staged rows : layout.staged()) readBytes += load(rows, slotAddress, stagingAddress, what);
     return readBytes;
   }
 
@@ -73,74 +73,100 @@ final class ExpertLoader {
     return failure; // it passed
   }
 
-  private static long rearrange(
-      Rearranged matrix, long slotAddress, long stagingAddress, String what) {
+  private static long load(Staged rows, long slotAddress, long stagingAddress, String what) {
     long readBytes = 0;
-    long alignment = matrix.reader().alignmentBytes();
-    long rowsPerChunk = rowsPerChunk(matrix);
-    for (long row = 0; row < matrix.numRows(); row += rowsPerChunk) {
-      long numRows = Math.min(rowsPerChunk, matrix.numRows() - row);
-      long begin = matrix.offsetBytes() + row * matrix.rowBytes();
-      long end = begin + numRows * matrix.rowBytes();
+    long alignment = rows.reader().alignmentBytes();
+    long rowBytes = rows.stored().rowBytes();
+    long rowsPerChunk = rowsPerChunk(rows);
+    for (long row = rows.firstRow(); row < rows.endRow(); row += rowsPerChunk) {
+      long endRow = Math.min(row + rowsPerChunk, rows.endRow());
+      long begin = rows.offsetBytes() + row * rowBytes;
+      long end = rows.offsetBytes() + endRow * rowBytes;
       long block = begin / alignment * alignment;
       readBytes +=
           Checkpoint.readFully(
-              matrix.reader(),
-              matrix.file(),
-              what + ": " + matrix.tensor(),
+              rows.reader(),
+              rows.tensor().file(),
+              what + ": " + rows.tensor().name(),
               block,
               stagingAddress,
               Checkpoint.roundUp(end, alignment) - block,
               end - block);
-      for (Part part : matrix.parts())
-        place(
-            matrix,
-            part,
-            row,
-            numRows,
-            stagingAddress + begin - block,
-            slotAddress + part.slotOffset());
+      for (Copy copy : rows.copies())
+        copy(rows, copy, row, endRow, stagingAddress + begin - block, slotAddress);
     }
     return readBytes;
   }
 
-  private static void place(
-      Rearranged matrix, Part part, long row, long numRows, long source, long destination) {
-    int elementBytes = matrix.dtype().sizeBytes();
-    long from = source + part.firstColumn() * elementBytes;
-    switch (part.form()) {
-      case COPIED ->
-          NativeCpu.memory_copy(
-              destination + row * matrix.rowBytes(), source, numRows * matrix.rowBytes());
-      case TRANSPOSED ->
+  /** Copies what lies in rows [row, endRow), the first of which is in memory at {@code source}. */
+  private static void copy(
+      Staged staged, Copy copy, long row, long endRow, long source, long slotAddress) {
+    long firstRow = copy.rows().first();
+    long rowStep = copy.rows().step();
+    long done = Math.max(0, (row - firstRow + rowStep - 1) / rowStep); // of the copy's rows
+    long end = Math.min(copy.rows().count(), (endRow - firstRow + rowStep - 1) / rowStep);
+    if (done >= end) return;
+    int elementBytes = staged.stored().elementBytes();
+    long rowBytes = staged.stored().rowBytes();
+    long from =
+        source
+            + (firstRow + done * rowStep - row) * rowBytes
+            + copy.columns().first() * elementBytes;
+    long to = slotAddress + copy.slotOffset();
+    switch (copy.transform()) {
+      case COPY ->
+          copyRows(
+              staged.stored(),
+              copy,
+              end - done,
+              from,
+              to + done * copy.columns().count() * elementBytes);
+      case TRANSPOSE ->
           NativeCpu.memory_copy_transposed(
-              destination + row * elementBytes,
+              to + done * elementBytes,
               from,
               elementBytes,
-              numRows,
-              part.numColumns(),
-              matrix.numColumns(),
-              part.columnStep(),
-              matrix.numRows());
+              end - done,
+              copy.columns().count(),
+              rowStep * staged.stored().numColumns(),
+              copy.columns().step(),
+              copy.rows().count());
       case TO_F32 ->
           NativeCpu.memory_copy_to_f32(
-              destination, from, matrix.dtype().code(), part.numColumns(), part.columnStep());
-      default -> throw new IllegalStateException("no way to place a part " + part.form());
+              to + done * Float.BYTES,
+              from,
+              staged.tensor().dtype().code(),
+              end - done,
+              rowStep * staged.stored().numColumns());
+      default -> throw new IllegalStateException("no way to copy as " + copy.transform());
     }
   }
 
-  /**
-   * What {@link #load} reads for a matrix, in a file of this size: every chunk rounded outward to
-   * blocks.
-   */
-  static long readBytes(Rearranged matrix, long fileSizeBytes) {
+  private static void copyRows(Stored stored, Copy copy, long numRows, long from, long to) {
+    long numColumns = copy.columns().count();
+    int elementBytes = stored.elementBytes();
+    long rowStep = copy.rows().step() * stored.numColumns(); // in elements
+    if (copy.columns().step() != 1) { // transposing what is regarded as its transpose
+      NativeCpu.memory_copy_transposed(
+          to, from, elementBytes, numColumns, numRows, copy.columns().step(), rowStep, numColumns);
+    } else if (rowStep == numColumns) {
+      NativeCpu.memory_copy(to, from, numRows * numColumns * elementBytes);
+    } else {
+      long rowBytes = numColumns * elementBytes;
+      for (long i = 0; i < numRows; i++)
+        NativeCpu.memory_copy(to + i * rowBytes, from + i * rowStep * elementBytes, rowBytes);
+    }
+  }
+
+  /** What {@link #load} reads of rows, in a file of this size: every chunk rounded outward. */
+  static long readBytes(Staged rows, long fileSizeBytes) {
     long readBytes = 0;
-    long alignment = matrix.reader().alignmentBytes();
-    long rowsPerChunk = rowsPerChunk(matrix);
-    for (long row = 0; row < matrix.numRows(); row += rowsPerChunk) {
-      long begin = matrix.offsetBytes() + row * matrix.rowBytes();
-      long end =
-          matrix.offsetBytes() + Math.min(row + rowsPerChunk, matrix.numRows()) * matrix.rowBytes();
+    long alignment = rows.reader().alignmentBytes();
+    long rowBytes = rows.stored().rowBytes();
+    long rowsPerChunk = rowsPerChunk(rows);
+    for (long row = rows.firstRow(); row < rows.endRow(); row += rowsPerChunk) {
+      long begin = rows.offsetBytes() + row * rowBytes;
+      long end = rows.offsetBytes() + Math.min(row + rowsPerChunk, rows.endRow()) * rowBytes;
       readBytes +=
           Math.min(fileSizeBytes, Checkpoint.roundUp(end, alignment))
               - begin / alignment * alignment;
@@ -148,17 +174,15 @@ final class ExpertLoader {
     return readBytes;
   }
 
-  /**
-   * The buffer that {@link #load} needs for a matrix: a chunk and the blocks that it begins and
-   * ends in.
-   */
-  static long stagingBytes(Rearranged matrix) {
+  /** The buffer that {@link #load} needs: a chunk and the blocks that it begins and ends in. */
+  static long stagingBytes(Staged rows) {
     return Checkpoint.roundUp(
-            rowsPerChunk(matrix) * matrix.rowBytes(), RangeReader.DIRECT_ALIGNMENT_BYTES)
+            rowsPerChunk(rows) * rows.stored().rowBytes(), RangeReader.DIRECT_ALIGNMENT_BYTES)
         + RangeReader.DIRECT_ALIGNMENT_BYTES;
   }
 
-  private static long rowsPerChunk(Rearranged matrix) {
-    return Math.min(matrix.numRows(), Math.max(1, CHUNK_BYTES / matrix.rowBytes()));
+  private static long rowsPerChunk(Staged rows) {
+    return Math.min(
+        rows.endRow() - rows.firstRow(), Math.max(1, CHUNK_BYTES / rows.stored().rowBytes()));
   }
 }

@@ -6,17 +6,19 @@ import java.util.List;
 import java.util.Objects;
 import java.util.function.IntFunction;
 import org.winnow.CheckpointException;
-import org.winnow.DType;
 import org.winnow.TensorMemory;
+import org.winnow.UnsupportedFormatException;
+import org.winnow.WeightFormat;
 
 /**
  * Where each expert's weights lie in a checkpoint, in which layout, and what it takes in memory.
  * Making one reads nothing.
  *
  * <p>Whatever the layout in the files, an expert in memory is: gate and up [intermediateSize,
- * hiddenSize], down [hiddenSize, intermediateSize], row-major, in the type as stored, and biases in
- * f32. Experts stored that way are read straight into place; others are rearranged while they are
- * read. Layers are those that have experts, counted from 0.
+ * hiddenSize], down [hiddenSize, intermediateSize], row by row, in the format as stored, and biases
+ * in f32. What is stored that way is read straight into place; the rest is copied to its place
+ * while it is read. Layers are those that have experts, counted from 0. A format belongs to a part
+ * of a layer: layers may differ, and within one the down matrices from the others.
  */
 public final class ExpertStore {
   private final ExpertLayout[][] layouts; // [layer][expert]
@@ -24,16 +26,12 @@ public final class ExpertStore {
   private final int[] layerOf; // per expert in that numbering
   private final long hiddenSize;
   private final long intermediateSize;
-  private final DType weightType;
-  private final boolean biased;
   private final long slotBytes;
 
   private ExpertStore(Builder builder) {
     this.layouts = builder.layers.toArray(new ExpertLayout[0][]);
     this.hiddenSize = builder.hiddenSize;
     this.intermediateSize = builder.intermediateSize;
-    this.weightType = builder.weightType;
-    this.biased = builder.biased;
     this.firstExpert = new int[layouts.length + 1];
     long largest = 0;
     for (int layer = 0; layer < layouts.length; layer++) {
@@ -72,14 +70,26 @@ public final class ExpertStore {
     return intermediateSize;
   }
 
-  /** Type of the matrices, f32, bf16 or f16. */
-  public DType weightType() {
-    return weightType;
+  /**
+   * Whether the experts of a layer have a part.
+   *
+   * @throws IndexOutOfBoundsException if there is no such layer
+   */
+  public boolean has(int layer, ExpertRole role) {
+    return layout(layer, 0).format(role) != null;
   }
 
-  /** Whether experts have biases. */
-  public boolean isBiased() {
-    return biased;
+  /**
+   * The format of a part of a layer's experts; f32 for a bias.
+   *
+   * @throws IndexOutOfBoundsException if there is no such layer
+   * @throws IllegalArgumentException if its experts have no such part
+   */
+  public WeightFormat format(int layer, ExpertRole role) {
+    WeightFormat format = layout(layer, 0).format(role);
+    if (format == null)
+      throw new IllegalArgumentException("experts of layer " + layer + " have no " + role);
+    return format;
   }
 
   /**
@@ -147,8 +157,8 @@ public final class ExpertStore {
     long largest = 0;
     for (ExpertLayout[] layer : layouts) {
       for (ExpertLayout layout : layer) {
-        for (ExpertLayout.Rearranged matrix : layout.rearranged())
-          largest = Math.max(largest, ExpertLoader.stagingBytes(matrix));
+        for (ExpertLayout.Staged rows : layout.staged())
+          largest = Math.max(largest, ExpertLoader.stagingBytes(rows));
       }
     }
     return largest;
@@ -164,17 +174,12 @@ public final class ExpertStore {
     return new Builder(checkpoint, hiddenSize, intermediateSize);
   }
 
-  /**
-   * Collects layers in order. Every method throws {@link CheckpointException} naming a tensor that
-   * is missing or has the wrong shape or type.
-   */
+  /** Collects layers in order. */
   public static final class Builder {
     private final ExpertLayouts layouts;
     private final List<ExpertLayout[]> layers = new ArrayList<>();
     private final long hiddenSize;
     private final long intermediateSize;
-    private DType weightType;
-    private boolean biased;
 
     private Builder(Checkpoint checkpoint, long hiddenSize, long intermediateSize) {
       if (hiddenSize < 1)
@@ -188,61 +193,24 @@ public final class ExpertStore {
     }
 
     /**
-     * A layer with one tensor per expert and matrix (Mixtral, Qwen, OLMoE, DeepSeek).
+     * Adds a layer. Its experts all have the same parts, each in one format.
      *
-     * @param gate name of an expert's gate matrix [intermediateSize, hiddenSize]
-     * @param up name of its up matrix, the same shape
-     * @param down name of its down matrix [hiddenSize, intermediateSize]
+     * @param sources for an expert of [0, numExperts), where its parts lie: one source for every
+     *     plane of each. GATE and DOWN must be there; UP has the format of GATE
+     * @throws IllegalArgumentException if numExperts is below 1, or a part or plane is missing, is
+     *     given twice or cannot be taken from its source
+     * @throws CheckpointException naming a tensor that is missing or has the wrong shape, type or
+     *     format
+     * @throws UnsupportedFormatException naming a tensor of a type that is not supported
      */
-    public Builder addLayer(
-        int numExperts,
-        IntFunction<String> gate,
-        IntFunction<String> up,
-        IntFunction<String> down) {
-      return add(
-          numExperts,
-          false,
-          expert -> layouts.separate(gate.apply(expert), up.apply(expert), down.apply(expert)));
-    }
-
-    /**
-     * A layer with all experts in two tensors, output-major.
-     *
-     * @param gateUp name of [numExperts, 2 * intermediateSize, hiddenSize], each expert's gate rows
-     *     before its up rows
-     * @param down name of [numExperts, hiddenSize, intermediateSize]
-     */
-    public Builder addFusedLayer(int numExperts, String gateUp, String down) {
-      return add(numExperts, false, expert -> layouts.fused(numExperts, expert, gateUp, down));
-    }
-
-    /**
-     * A layer with all experts in two tensors, input-major, gate and up columns interleaved, with
-     * biases (gpt-oss).
-     *
-     * @param gateUp name of [numExperts, hiddenSize, 2 * intermediateSize], gate in even columns
-     *     and up in odd ones
-     * @param gateUpBias name of [numExperts, 2 * intermediateSize], interleaved likewise
-     * @param down name of [numExperts, intermediateSize, hiddenSize]
-     * @param downBias name of [numExperts, hiddenSize]
-     */
-    public Builder addInterleavedLayer(
-        int numExperts, String gateUp, String gateUpBias, String down, String downBias) {
-      return add(
-          numExperts,
-          true,
-          expert -> layouts.interleaved(numExperts, expert, gateUp, gateUpBias, down, downBias));
-    }
-
-    private Builder add(int numExperts, boolean hasBiases, IntFunction<ExpertLayout> layout) {
+    public Builder addLayer(int numExperts, IntFunction<List<ExpertSource>> sources) {
       if (numExperts < 1)
         throw new IllegalArgumentException("numExperts must be at least 1, found " + numExperts);
-      if (!layers.isEmpty() && biased != hasBiases)
-        throw new IllegalArgumentException("layers must all have biases or all have none");
-      biased = hasBiases;
       ExpertLayout[] layer = new ExpertLayout[numExperts];
-      for (int expert = 0; expert < numExperts; expert++) layer[expert] = layout.apply(expert);
-      weightType = layouts.weightType();
+      for (int expert = 0; expert < numExperts; expert++) {
+        String what = "layer " + layers.size() + ", expert " + expert;
+        layer[expert] = layouts.plan(what, sources.apply(expert), layer[0]);
+      }
       layers.add(layer);
       return this;
     }

@@ -5,7 +5,6 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.internal.Internals;
-import org.winnow.memory.ExpertLayout.Role;
 
 /** Slots on huge pages that files are read straight into; their memory is taken by first use. */
 final class HostExpertArena extends ExpertArena {
@@ -19,8 +18,8 @@ final class HostExpertArena extends ExpertArena {
   }
 
   @Override
-  long address(int slot, ExpertLayout layout, Role role) {
-    long place = layout.place(role);
+  long address(int slot, ExpertLayout layout, ExpertRole role, int plane) {
+    long place = layout.place(role, plane);
     return place < 0 ? 0 : address(slot) + place;
   }
 
@@ -30,7 +29,7 @@ final class HostExpertArena extends ExpertArena {
 
   @Override
   long load(ExpertLayout layout, int slot, String what) {
-    if (layout.rearranged().isEmpty()) return ExpertLoader.load(layout, address(slot), 0, what);
+    if (layout.staged().isEmpty()) return ExpertLoader.load(layout, address(slot), 0, what);
     Tensor buffer = buffers.poll();
     if (buffer == null) buffer = Tensor.allocate(DType.I8, store.stagingBytes());
     try {

@@ -5,10 +5,13 @@ import static org.winnow.fuzz.Recipes.call;
 import static org.winnow.fuzz.Recipes.some;
 
 import java.io.IOException;
+import java.util.List;
 import java.util.function.IntFunction;
 import org.winnow.memory.Checkpoint;
 import org.winnow.memory.EvictionPolicy;
 import org.winnow.memory.ExpertCache;
+import org.winnow.memory.ExpertRole;
+import org.winnow.memory.ExpertSource;
 import org.winnow.memory.ExpertStore;
 import org.winnow.memory.RangeReader;
 import org.winnow.memory.TensorInfo;
@@ -30,7 +33,9 @@ final class MemoryRecipes {
     Recipes.model(RangeReader.class, MemoryRecipes::reader);
     Recipes.object(RangeReader.Opener.class, w -> opener(w));
     Recipes.model(RangeReader.Opener.class, w -> opener(w));
-    Recipes.model(IntFunction.class, w -> (IntFunction<String>) e -> "gate." + e);
+    Recipes.model(IntFunction.class, w -> sources(w.below(3)));
+    Recipes.object(
+        ExpertSource.class, w -> w.pick(sources(w.below(3)).apply(0).toArray(new ExpertSource[0])));
     call("Checkpoint.new(Collection)", w -> args(FuzzFiles.tensors(w)));
     call("Checkpoint.new(Collection,Opener)", w -> args(FuzzFiles.tensors(w), opener(w)));
     call("Checkpoint.read(String)", w -> args(some(Checkpoint.class, w), name(w)));
@@ -44,23 +49,15 @@ final class MemoryRecipes {
                 (long) FuzzFiles.HIDDEN_SIZE,
                 (long) FuzzFiles.INTERMEDIATE_SIZE));
     call(
-        "ExpertStore.Builder.addLayer(int,IntFunction,IntFunction,IntFunction)",
-        w ->
-            args(
-                emptyBuilder(w), FuzzFiles.NUM_EXPERTS, named("gate"), named("up"), named("down")));
+        "ExpertStore.Builder.addLayer(int,IntFunction)",
+        w -> args(emptyBuilder(w), FuzzFiles.NUM_EXPERTS, sources(w.below(3))));
+    call("ExpertSource.of(ExpertRole,String)", w -> args(w.pick(ExpertRole.values()), name(w)));
     call(
-        "ExpertStore.Builder.addFusedLayer(int,String,String)",
-        w -> args(emptyBuilder(w), FuzzFiles.NUM_EXPERTS, "fused.gateUp", "fused.down"));
+        "ExpertStore.format(int,ExpertRole)",
+        w -> args(some(ExpertStore.class, w), w.below(2), w.pick(ExpertRole.values())));
     call(
-        "ExpertStore.Builder.addInterleavedLayer(int,String,String,String,String)",
-        w ->
-            args(
-                emptyBuilder(w),
-                FuzzFiles.NUM_EXPERTS,
-                "interleaved.gateUp",
-                "interleaved.gateUpBias",
-                "interleaved.down",
-                "interleaved.downBias"));
+        "ExpertStore.has(int,ExpertRole)",
+        w -> args(some(ExpertStore.class, w), w.below(2), w.pick(ExpertRole.values())));
     call("ExpertStore.numExperts(int)", w -> args(some(ExpertStore.class, w), w.below(2)));
     call(
         "ExpertStore.storedBytes(int,int)",
@@ -109,8 +106,35 @@ final class MemoryRecipes {
         });
   }
 
-  private static IntFunction<String> named(String kind) {
-    return expert -> kind + "." + expert;
+  /** The experts of one of the three kinds that the files hold. */
+  private static IntFunction<List<ExpertSource>> sources(int kind) {
+    return switch (kind) {
+      case 0 ->
+          e ->
+              List.of(
+                  ExpertSource.of(ExpertRole.GATE, "gate." + e),
+                  ExpertSource.of(ExpertRole.UP, "up." + e),
+                  ExpertSource.of(ExpertRole.DOWN, "down." + e));
+      case 1 ->
+          e ->
+              List.of(
+                  stacked(ExpertRole.GATE, "fused.gateUp", e).rowPart(0, 2),
+                  stacked(ExpertRole.UP, "fused.gateUp", e).rowPart(1, 2),
+                  stacked(ExpertRole.DOWN, "fused.down", e));
+      default ->
+          e ->
+              List.of(
+                  stacked(ExpertRole.GATE, "interleaved.gateUp", e).columns(0, 2).transposed(),
+                  stacked(ExpertRole.UP, "interleaved.gateUp", e).columns(1, 2).transposed(),
+                  stacked(ExpertRole.GATE_BIAS, "interleaved.gateUpBias", e).rows(0, 2),
+                  stacked(ExpertRole.UP_BIAS, "interleaved.gateUpBias", e).rows(1, 2),
+                  stacked(ExpertRole.DOWN, "interleaved.down", e).transposed(),
+                  stacked(ExpertRole.DOWN_BIAS, "interleaved.downBias", e));
+    };
+  }
+
+  private static ExpertSource stacked(ExpertRole role, String tensor, int expert) {
+    return ExpertSource.of(role, tensor).expert(expert, FuzzFiles.NUM_EXPERTS);
   }
 
   private static RangeReader.Opener opener(World world) {
@@ -171,20 +195,8 @@ final class MemoryRecipes {
   private static ExpertStore.Builder storeBuilder(World world) {
     ExpertStore.Builder builder = emptyBuilder(world);
     int kind = world.below(3);
-    for (int layer = 1 + world.below(2); layer > 0; layer--) {
-      switch (kind) {
-        case 0 ->
-            builder.addLayer(FuzzFiles.NUM_EXPERTS, named("gate"), named("up"), named("down"));
-        case 1 -> builder.addFusedLayer(FuzzFiles.NUM_EXPERTS, "fused.gateUp", "fused.down");
-        default ->
-            builder.addInterleavedLayer(
-                FuzzFiles.NUM_EXPERTS,
-                "interleaved.gateUp",
-                "interleaved.gateUpBias",
-                "interleaved.down",
-                "interleaved.downBias");
-      }
-    }
+    for (int layer = 1 + world.below(2); layer > 0; layer--)
+      builder.addLayer(FuzzFiles.NUM_EXPERTS, sources(kind));
     return builder;
   }
 

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.internal.AddressTable;
-import org.winnow.memory.ExpertLayout.Role;
 import org.winnow.moe.Experts;
 
 /** Compares what the tables of held experts point to with what the file was made of. */
@@ -18,13 +17,14 @@ final class ExpertContents {
     AddressTable gateUp = AddressTable.of(layer.gateUp());
     AddressTable down = AddressTable.of(layer.down());
     DType dtype = experts.dtype;
-    check(experts, gateUp.get(expert, 0), layerIndex, expert, Role.GATE, f, d, dtype);
-    check(experts, gateUp.get(expert, 1), layerIndex, expert, Role.UP, f, d, dtype);
-    check(experts, down.get(expert, 0), layerIndex, expert, Role.DOWN, d, f, dtype);
+    check(experts, gateUp.get(expert, 0), layerIndex, expert, ExpertRole.GATE, f, d, dtype);
+    check(experts, gateUp.get(expert, 1), layerIndex, expert, ExpertRole.UP, f, d, dtype);
+    check(experts, down.get(expert, 0), layerIndex, expert, ExpertRole.DOWN, d, f, dtype);
     if (experts.layout != SyntheticExperts.Layout.INTERLEAVED) return;
-    check(experts, gateUp.get(expert, 2), layerIndex, expert, Role.GATE_BIAS, 1, f, DType.F32);
-    check(experts, gateUp.get(expert, 3), layerIndex, expert, Role.UP_BIAS, 1, f, DType.F32);
-    check(experts, down.get(expert, 2), layerIndex, expert, Role.DOWN_BIAS, 1, d, DType.F32);
+    check(
+        experts, gateUp.get(expert, 2), layerIndex, expert, ExpertRole.GATE_BIAS, 1, f, DType.F32);
+    check(experts, gateUp.get(expert, 3), layerIndex, expert, ExpertRole.UP_BIAS, 1, f, DType.F32);
+    check(experts, down.get(expert, 2), layerIndex, expert, ExpertRole.DOWN_BIAS, 1, d, DType.F32);
   }
 
   private static void check(
@@ -32,7 +32,7 @@ final class ExpertContents {
       long address,
       int layerIndex,
       int expert,
-      Role role,
+      ExpertRole role,
       int rows,
       int columns,
       DType dtype) {

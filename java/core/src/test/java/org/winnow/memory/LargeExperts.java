@@ -84,9 +84,11 @@ public final class LargeExperts {
       int layer = i;
       builder.addLayer(
           NUM_EXPERTS,
-          e -> name(layer, e, "gate_proj"),
-          e -> name(layer, e, "up_proj"),
-          e -> name(layer, e, "down_proj"));
+          e ->
+              List.of(
+                  ExpertSource.of(ExpertRole.GATE, name(layer, e, "gate_proj")),
+                  ExpertSource.of(ExpertRole.UP, name(layer, e, "up_proj")),
+                  ExpertSource.of(ExpertRole.DOWN, name(layer, e, "down_proj"))));
     }
     return builder.build();
   }

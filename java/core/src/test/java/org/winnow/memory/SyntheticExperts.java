@@ -62,7 +62,7 @@ public final class SyntheticExperts {
    * Element [row, column] of a matrix (or [0, column] of a bias) of an expert, as any of the types
    * holds it exactly.
    */
-  public float expected(int layer, int expert, ExpertLayout.Role role, int row, int column) {
+  public float expected(int layer, int expert, ExpertRole role, int row, int column) {
     int hash = (((layer * 31 + expert) * 7 + role.ordinal()) * 131 + row) * 61 + column * 17;
     return ((hash ^ (hash >>> 11)) & 0xff) - 128;
   }
@@ -75,17 +75,36 @@ public final class SyntheticExperts {
     ExpertStore.Builder builder = ExpertStore.builder(checkpoint, hiddenSize, intermediateSize);
     for (int layer = 0; layer < numLayers; layer++) {
       String l = "layers." + layer + ".";
-      switch (layout) {
-        case SEPARATE ->
-            builder.addLayer(
-                numExperts, e -> l + e + ".gate", e -> l + e + ".up", e -> l + e + ".down");
-        case FUSED -> builder.addFusedLayer(numExperts, l + "gate_up", l + "down");
-        default ->
-            builder.addInterleavedLayer(
-                numExperts, l + "gate_up", l + "gate_up_bias", l + "down", l + "down_bias");
-      }
+      builder.addLayer(numExperts, e -> sources(l, e));
     }
     return builder.build();
+  }
+
+  private List<ExpertSource> sources(String l, int e) {
+    return switch (layout) {
+      case SEPARATE ->
+          List.of(
+              ExpertSource.of(ExpertRole.GATE, l + e + ".gate"),
+              ExpertSource.of(ExpertRole.UP, l + e + ".up"),
+              ExpertSource.of(ExpertRole.DOWN, l + e + ".down"));
+      case FUSED ->
+          List.of(
+              stacked(ExpertRole.GATE, l + "gate_up", e).rowPart(0, 2),
+              stacked(ExpertRole.UP, l + "gate_up", e).rowPart(1, 2),
+              stacked(ExpertRole.DOWN, l + "down", e));
+      case INTERLEAVED ->
+          List.of(
+              stacked(ExpertRole.GATE, l + "gate_up", e).columns(0, 2).transposed(),
+              stacked(ExpertRole.UP, l + "gate_up", e).columns(1, 2).transposed(),
+              stacked(ExpertRole.GATE_BIAS, l + "gate_up_bias", e).rows(0, 2),
+              stacked(ExpertRole.UP_BIAS, l + "gate_up_bias", e).rows(1, 2),
+              stacked(ExpertRole.DOWN, l + "down", e).transposed(),
+              stacked(ExpertRole.DOWN_BIAS, l + "down_bias", e));
+    };
+  }
+
+  private ExpertSource stacked(ExpertRole role, String tensor, int expert) {
+    return ExpertSource.of(role, tensor).expert(expert, numExperts);
   }
 
   private void writeLayer(RandomAccessFile out, int layer) throws IOException {
@@ -100,17 +119,17 @@ public final class SyntheticExperts {
               out,
               l + e + ".down",
               new long[] {d, f},
-              i -> expected(layer, expert, ExpertLayout.Role.DOWN, (int) i / f, (int) i % f));
+              i -> expected(layer, expert, ExpertRole.DOWN, (int) i / f, (int) i % f));
           write(
               out,
               l + e + ".gate",
               new long[] {f, d},
-              i -> expected(layer, expert, ExpertLayout.Role.GATE, (int) i / d, (int) i % d));
+              i -> expected(layer, expert, ExpertRole.GATE, (int) i / d, (int) i % d));
           write(
               out,
               l + e + ".up",
               new long[] {f, d},
-              i -> expected(layer, expert, ExpertLayout.Role.UP, (int) i / d, (int) i % d));
+              i -> expected(layer, expert, ExpertRole.UP, (int) i / d, (int) i % d));
         }
       }
       case FUSED -> {
@@ -120,11 +139,7 @@ public final class SyntheticExperts {
             new long[] {numExperts, d, f},
             i ->
                 expected(
-                    layer,
-                    (int) (i / (d * f)),
-                    ExpertLayout.Role.DOWN,
-                    (int) (i / f % d),
-                    (int) (i % f)));
+                    layer, (int) (i / (d * f)), ExpertRole.DOWN, (int) (i / f % d), (int) (i % f)));
         write(
             out,
             l + "gate_up",
@@ -134,7 +149,7 @@ public final class SyntheticExperts {
               return expected(
                   layer,
                   (int) (i / (2 * d * f)),
-                  row < f ? ExpertLayout.Role.GATE : ExpertLayout.Role.UP,
+                  row < f ? ExpertRole.GATE : ExpertRole.UP,
                   row % f,
                   (int) (i % d));
             });
@@ -146,24 +161,19 @@ public final class SyntheticExperts {
             new long[] {numExperts, f, d},
             i ->
                 expected(
-                    layer,
-                    (int) (i / (d * f)),
-                    ExpertLayout.Role.DOWN,
-                    (int) (i % d),
-                    (int) (i / d % f)));
+                    layer, (int) (i / (d * f)), ExpertRole.DOWN, (int) (i % d), (int) (i / d % f)));
         write(
             out,
             l + "down_bias",
             new long[] {numExperts, d},
-            i -> expected(layer, (int) (i / d), ExpertLayout.Role.DOWN_BIAS, 0, (int) (i % d)));
+            i -> expected(layer, (int) (i / d), ExpertRole.DOWN_BIAS, 0, (int) (i % d)));
         write(
             out,
             l + "gate_up",
             new long[] {numExperts, d, 2 * f},
             i -> {
               int column = (int) (i % (2 * f));
-              ExpertLayout.Role role =
-                  column % 2 == 0 ? ExpertLayout.Role.GATE : ExpertLayout.Role.UP;
+              ExpertRole role = column % 2 == 0 ? ExpertRole.GATE : ExpertRole.UP;
               return expected(
                   layer, (int) (i / (2 * d * f)), role, column / 2, (int) (i / (2 * f) % d));
             });
@@ -173,8 +183,7 @@ public final class SyntheticExperts {
             new long[] {numExperts, 2 * f},
             i -> {
               int column = (int) (i % (2 * f));
-              ExpertLayout.Role role =
-                  column % 2 == 0 ? ExpertLayout.Role.GATE_BIAS : ExpertLayout.Role.UP_BIAS;
+              ExpertRole role = column % 2 == 0 ? ExpertRole.GATE_BIAS : ExpertRole.UP_BIAS;
               return expected(layer, (int) (i / (2 * f)), role, 0, column / 2);
             });
       }

@@ -10,6 +10,8 @@ import org.jspecify.annotations.Nullable;
 import org.winnow.TensorMemory;
 import org.winnow.attention.RopeFrequencies;
 import org.winnow.memory.Checkpoint;
+import org.winnow.memory.ExpertRole;
+import org.winnow.memory.ExpertSource;
 import org.winnow.memory.ExpertStore;
 import org.winnow.op.Activation;
 import org.winnow.op.KvCache;
@@ -199,7 +201,8 @@ record DecoderSpec(
   sealed interface ExpertTensors {
     void forEachName(int numExperts, Consumer<String> action);
 
-    void addTo(ExpertStore.Builder store, int numExperts);
+    /** Where the parts of one expert lie. */
+    List<ExpertSource> sources(int expert, int numExperts);
   }
 
   /** One tensor per expert and matrix. */
@@ -215,14 +218,17 @@ record DecoderSpec(
     }
 
     @Override
-    public void addTo(ExpertStore.Builder store, int numExperts) {
-      store.addLayer(numExperts, gate, up, down);
+    public List<ExpertSource> sources(int expert, int numExperts) {
+      return List.of(
+          ExpertSource.of(ExpertRole.GATE, gate.apply(expert)),
+          ExpertSource.of(ExpertRole.UP, up.apply(expert)),
+          ExpertSource.of(ExpertRole.DOWN, down.apply(expert)));
     }
   }
 
   /**
-   * One tensor per matrix with all experts of a layer. Matrices are stored input-major, with the
-   * columns of gate and up interleaved.
+   * One tensor per matrix with all experts of a layer, and biases. Matrices are stored input-major.
+   * Gate is in the even columns of {@code gateUp} and up in the odd ones.
    */
   record InterleavedExperts(String gateUp, String gateUpBias, String down, String downBias)
       implements ExpertTensors {
@@ -232,8 +238,20 @@ record DecoderSpec(
     }
 
     @Override
-    public void addTo(ExpertStore.Builder store, int numExperts) {
-      store.addInterleavedLayer(numExperts, gateUp, gateUpBias, down, downBias);
+    public List<ExpertSource> sources(int expert, int numExperts) {
+      return List.of(
+          ExpertSource.of(ExpertRole.GATE, gateUp)
+              .expert(expert, numExperts)
+              .columns(0, 2)
+              .transposed(),
+          ExpertSource.of(ExpertRole.UP, gateUp)
+              .expert(expert, numExperts)
+              .columns(1, 2)
+              .transposed(),
+          ExpertSource.of(ExpertRole.GATE_BIAS, gateUpBias).expert(expert, numExperts).rows(0, 2),
+          ExpertSource.of(ExpertRole.UP_BIAS, gateUpBias).expert(expert, numExperts).rows(1, 2),
+          ExpertSource.of(ExpertRole.DOWN, down).expert(expert, numExperts).transposed(),
+          ExpertSource.of(ExpertRole.DOWN_BIAS, downBias).expert(expert, numExperts));
     }
   }
 
@@ -248,7 +266,8 @@ record DecoderSpec(
       if (!(layer.mlp() instanceof ExpertMlp experts)) continue;
       if (builder == null)
         builder = ExpertStore.builder(checkpoint, hiddenSize, experts.intermediateSize());
-      experts.experts().addTo(builder, experts.numExperts());
+      int numExperts = experts.numExperts();
+      builder.addLayer(numExperts, expert -> experts.experts().sources(expert, numExperts));
     }
     return builder == null ? null : builder.build();
   }

@@ -1,0 +1,230 @@
+package org.winnow.memory;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import org.winnow.WeightFormat;
+import org.winnow.memory.ExpertLayout.Copy;
+import org.winnow.memory.ExpertLayout.Piece;
+import org.winnow.memory.ExpertLayout.Plane;
+import org.winnow.memory.ExpertLayout.Range;
+import org.winnow.memory.ExpertLayout.Span;
+import org.winnow.memory.ExpertLayout.Staged;
+import org.winnow.memory.ExpertLayout.Stored;
+import org.winnow.memory.ExpertLayout.Transform;
+
+/** One expert's layout in the making: gives every plane its place in the slot, and joins reads. */
+final class LayoutBuilder {
+  private static final long LINE_BYTES = 64;
+
+  private final Checkpoint checkpoint;
+  private final WeightFormat[] formats;
+  private final List<Target> targets = new ArrayList<>();
+  private final List<Target> straight = new ArrayList<>(); // those that are read to their places
+  private final List<StagedRows> staged = new ArrayList<>();
+  private long slotBytes;
+  private long storedBytes;
+
+  /**
+   * Elements of a tensor: some rows and columns of the matrix that begins at {@code firstElement}.
+   */
+  record Elements(TensorInfo tensor, long firstElement, Stored stored, Span rows, Span columns) {
+    long matrixOffset() {
+      return tensor.offset() + firstElement * stored.elementBytes();
+    }
+
+    long beginBytes() {
+      return matrixOffset() + rows.first() * stored.rowBytes();
+    }
+
+    long number() {
+      return rows.count() * columns.count();
+    }
+
+    long sizeBytes() {
+      return number() * stored.elementBytes();
+    }
+
+    boolean isContiguous() {
+      return rows.step() == 1 && columns.count() == stored.numColumns();
+    }
+  }
+
+  /** A plane and where it comes from. */
+  private static final class Target {
+    final ExpertRole role;
+    final int plane;
+    final Elements elements;
+    final long sizeBytes;
+    long place;
+
+    Target(ExpertRole role, int plane, Elements elements, long sizeBytes) {
+      this.role = role;
+      this.plane = plane;
+      this.elements = elements;
+      this.sizeBytes = sizeBytes;
+    }
+  }
+
+  /** Rows that are read once for all copies from them. */
+  private static final class StagedRows {
+    final TensorInfo tensor;
+    final long matrixOffset;
+    final Stored stored;
+    long firstRow;
+    long endRow;
+    final List<Copy> copies = new ArrayList<>();
+
+    StagedRows(Elements elements) {
+      tensor = elements.tensor;
+      matrixOffset = elements.matrixOffset();
+      stored = elements.stored;
+      firstRow = elements.rows.first();
+      endRow = elements.rows.end();
+    }
+
+    boolean overlaps(Elements elements) {
+      return tensor == elements.tensor
+          && matrixOffset == elements.matrixOffset()
+          && stored.equals(elements.stored)
+          && elements.rows.first() < endRow
+          && firstRow < elements.rows.end();
+    }
+
+    void extendTo(Elements elements) {
+      firstRow = Math.min(firstRow, elements.rows.first());
+      endRow = Math.max(endRow, elements.rows.end());
+    }
+  }
+
+  /**
+   * @param formats by role, complete when {@link #finish} is called
+   */
+  LayoutBuilder(Checkpoint checkpoint, WeightFormat[] formats) {
+    this.checkpoint = checkpoint;
+    this.formats = formats;
+  }
+
+  /** Whether a plane has been added. */
+  boolean has(ExpertRole role, int plane) {
+    for (Target target : targets) if (target.role == role && target.plane == plane) return true;
+    return false;
+  }
+
+  /**
+   * Adds a plane.
+   *
+   * @param alignmentBytes what the plane's address must be a multiple of
+   */
+  void add(
+      ExpertRole role, int plane, Elements elements, Transform transform, long alignmentBytes) {
+    long sizeBytes =
+        transform == Transform.TO_F32 ? elements.number() * Float.BYTES : elements.sizeBytes();
+    Target target = new Target(role, plane, elements, sizeBytes);
+    targets.add(target);
+    storedBytes += elements.sizeBytes();
+    boolean asWanted = transform == Transform.COPY && elements.isContiguous();
+    // a plane that is read to its place is as aligned in memory as in the file
+    if (asWanted && elements.beginBytes() % alignmentBytes == 0) {
+      straight.add(target);
+      return;
+    }
+    target.place = reserve(LINE_BYTES, sizeBytes);
+    stage(elements).copies.add(new Copy(elements.rows, elements.columns, transform, target.place));
+  }
+
+  private StagedRows stage(Elements elements) {
+    for (StagedRows rows : staged) {
+      if (!rows.overlaps(elements)) continue;
+      rows.extendTo(elements);
+      return rows;
+    }
+    StagedRows rows = new StagedRows(elements);
+    staged.add(rows);
+    return rows;
+  }
+
+  private long reserve(long alignment, long sizeBytes) {
+    long place = Checkpoint.roundUp(slotBytes, alignment);
+    slotBytes = place + sizeBytes;
+    return place;
+  }
+
+  ExpertLayout finish() {
+    long readBytes = 0;
+    List<Staged> reads = new ArrayList<>();
+    for (StagedRows rows : staged) {
+      Staged read =
+          new Staged(
+              checkpoint.reader(rows.tensor.file()),
+              rows.tensor,
+              rows.matrixOffset,
+              rows.stored,
+              rows.firstRow,
+              rows.endRow,
+              List.copyOf(rows.copies));
+      reads.add(read);
+      readBytes += ExpertLoader.readBytes(read, checkpoint.fileSizeBytes(rows.tensor.file()));
+    }
+    List<Range> ranges = join();
+    for (Range range : ranges)
+      readBytes +=
+          Math.min(range.sizeBytes(), checkpoint.fileSizeBytes(range.file()) - range.offsetBytes());
+    List<Plane> planes =
+        targets.stream()
+            .map(target -> new Plane(target.role, target.plane, target.place, target.sizeBytes))
+            .sorted(Comparator.comparing(Plane::role).thenComparing(Plane::plane))
+            .toList();
+    return new ExpertLayout(
+        ranges,
+        List.copyOf(reads),
+        planes,
+        formats,
+        Checkpoint.roundUp(slotBytes, RangeReader.DIRECT_ALIGNMENT_BYTES),
+        storedBytes,
+        readBytes);
+  }
+
+  /** One read for planes that touch, or share a block of the disk. */
+  private List<Range> join() {
+    straight.sort(
+        Comparator.<Target, String>comparing(target -> target.elements.tensor.file().toString())
+            .thenComparingLong(target -> target.elements.beginBytes()));
+    List<Range> ranges = new ArrayList<>();
+    for (int first = 0; first < straight.size(); ) {
+      TensorInfo tensor = straight.get(first).elements.tensor;
+      RangeReader reader = checkpoint.reader(tensor.file());
+      long alignment = reader.alignmentBytes();
+      long begin = straight.get(first).elements.beginBytes() / alignment * alignment;
+      long end = begin;
+      int next = first;
+      while (next < straight.size()
+          && straight.get(next).elements.tensor.file().equals(tensor.file())
+          && (next == first
+              || straight.get(next).elements.beginBytes() / alignment * alignment
+                  <= Checkpoint.roundUp(end, alignment))) {
+        Elements elements = straight.get(next).elements;
+        end = Math.max(end, elements.beginBytes() + elements.sizeBytes());
+        next++;
+      }
+      long sizeBytes = Checkpoint.roundUp(end, alignment) - begin;
+      long place = reserve(Math.max(alignment, LINE_BYTES), sizeBytes);
+      if (alignment == 1) place += begin % LINE_BYTES; // as aligned in memory as in the file
+      if (alignment == 1) slotBytes += LINE_BYTES;
+      List<Piece> pieces = new ArrayList<>();
+      for (Target target : straight.subList(first, next)) {
+        target.place = place + target.elements.beginBytes() - begin;
+        pieces.add(
+            new Piece(
+                target.elements.tensor.name(),
+                target.elements.beginBytes(),
+                target.elements.sizeBytes()));
+      }
+      ranges.add(
+          new Range(
+              reader, tensor.file(), begin, sizeBytes, end - begin, place, List.copyOf(pieces)));
+      first = next;
+    }
+    return ranges;
+  }
+}

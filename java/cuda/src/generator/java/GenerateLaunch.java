@@ -67,8 +67,7 @@ final class GenerateLaunch {
     Map<String, String> bodies = new TreeMap<>();
     headers.forEach((stem, text) -> bodies.put(stem, members(stem, text)));
     lists.forEach((stem, text) -> bodies.merge(stem, kernels(stem, text), String::concat));
-    for (Map.Entry<String, String> body : bodies.entrySet())
-      write(body.getKey(), body.getValue());
+    for (Map.Entry<String, String> body : bodies.entrySet()) write(body.getKey(), body.getValue());
   }
 
   /** By the stem before the suffix; comments of headers are left out. */
@@ -126,8 +125,7 @@ final class GenerateLaunch {
       String line = declaration.strip().replaceAll("\\s+", " ");
       int space = Math.max(line.lastIndexOf(' '), line.lastIndexOf('*'));
       Field field = new Field(line.substring(0, space + 1).strip(), line.substring(space + 1));
-      require(
-          field.isWide() || field.type.equals("int32_t"), "no Java type for " + field.type);
+      require(field.isWide() || field.type.equals("int32_t"), "no Java type for " + field.type);
       fields.add(field);
     }
     return fields;

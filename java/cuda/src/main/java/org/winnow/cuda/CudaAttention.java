@@ -140,7 +140,8 @@ final class CudaAttention {
     long maxBytes =
         Math.max(
             MAX_PARTS_BYTES,
-            AttentionLaunch.partsBytes((long) splits(contextLimit, 1, slidingWindow) * numHeads, valueWidth));
+            AttentionLaunch.partsBytes(
+                (long) splits(contextLimit, 1, slidingWindow) * numHeads, valueWidth));
     long allRows = (long) numTokens * numHeads;
     int splits = splits(contextLimit, numTokens, slidingWindow);
     if (AttentionLaunch.partsBytes(splits * allRows, valueWidth) > maxBytes)
@@ -153,7 +154,9 @@ final class CudaAttention {
     int all = ceilDiv(length, AttentionLaunch.KEYS_PER_SPLIT);
     if (slidingWindow == 0) return all;
     long seen = (long) slidingWindow + numTokens - 1; // at any place among the splits
-    return (int) Math.min(all, (seen + AttentionLaunch.KEYS_PER_SPLIT - 2) / AttentionLaunch.KEYS_PER_SPLIT + 1);
+    return (int)
+        Math.min(
+            all, (seen + AttentionLaunch.KEYS_PER_SPLIT - 2) / AttentionLaunch.KEYS_PER_SPLIT + 1);
   }
 
   private static int ceilDiv(int a, int b) {

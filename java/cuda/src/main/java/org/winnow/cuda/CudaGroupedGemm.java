@@ -70,10 +70,7 @@ final class CudaGroupedGemm {
     requireF32OrBf16("output type", product.outputType());
     if (product.weightFormat() < 0 || product.weightFormat() >= FORMATS.length)
       throw new IllegalArgumentException(
-          "weight format must lie in [0, "
-              + FORMATS.length
-              + "), found "
-              + product.weightFormat());
+          "weight format must lie in [0, " + FORMATS.length + "), found " + product.weightFormat());
   }
 
   private static void requireF32OrBf16(String what, int dtype) {
@@ -109,8 +106,7 @@ final class CudaGroupedGemm {
     int rows = Math.toIntExact(product.numRows());
     kernel.launch(
         stream,
-        maxRowTiles(
-            rows, product.expertOffsets() == 0 ? 1 : Math.toIntExact(product.numActive())),
+        maxRowTiles(rows, product.expertOffsets() == 0 ? 1 : Math.toIntExact(product.numActive())),
         Math.toIntExact(ceilDiv(product.outputSize(), columns)),
         1,
         GroupedGemmLaunch.TILE_THREADS,

@@ -62,7 +62,8 @@ final class CudaMemory implements RawMemory {
       int status = cuMemAlloc(address, Math.max(1, sizeBytes));
       if (status == CudaError.OUT_OF_MEMORY)
         throw CudaError.outOfMemory(
-            "device " + context.name() + " has no memory for " + sizeBytes + " bytes", "cuMemAlloc");
+            "device " + context.name() + " has no memory for " + sizeBytes + " bytes",
+            "cuMemAlloc");
       context.check(status, "cuMemAlloc");
       zero(entry.stream(), address[0], sizeBytes);
       live.put(address[0], sizeBytes);

@@ -40,7 +40,8 @@ final class CudaTopKRouter {
     }
     requireCapturable(arguments);
     int warpBytes = warpScratchBytes(arguments);
-    int warps = Math.min(ROUTING_WARPS, Math.max(1, (TopKRouterLaunch.MAX_ROUTING_BYTES / 2) / warpBytes));
+    int warps =
+        Math.min(ROUTING_WARPS, Math.max(1, (TopKRouterLaunch.MAX_ROUTING_BYTES / 2) / warpBytes));
     requireShared(arguments, (long) warps * warpBytes);
     if (choosesFixedNumber(arguments)) {
       KernelArguments packed =
@@ -78,9 +79,9 @@ final class CudaTopKRouter {
     requireCapturable(arguments);
     // four warps at least: they share the loops over experts and pairs
     int warps =
-        (int)
-            Math.max(4, Math.min(arguments.numTokens(), TopKRouterLaunch.MAX_PLANNING_WARPS));
-    while (warps > 1 && planBytes(arguments, warps) > TopKRouterLaunch.MAX_ROUTING_BYTES) warps /= 2;
+        (int) Math.max(4, Math.min(arguments.numTokens(), TopKRouterLaunch.MAX_PLANNING_WARPS));
+    while (warps > 1 && planBytes(arguments, warps) > TopKRouterLaunch.MAX_ROUTING_BYTES)
+      warps /= 2;
     KernelArguments packed =
         TopKRouterLaunch.routerExtras(
             stream.arguments().of(arguments).struct(target),
@@ -97,10 +98,7 @@ final class CudaTopKRouter {
     boolean isShare =
         arguments.score() == NativeCodes.ROUTER_SCORE_SOFTMAX
             || arguments.score() == NativeCodes.ROUTER_SCORE_SIGMOID;
-    return isShare
-        && arguments.topP() == 0
-        && arguments.minP() == 0
-        && arguments.skipBelow() == 0;
+    return isShare && arguments.topP() == 0 && arguments.minP() == 0 && arguments.skipBelow() == 0;
   }
 
   private void requireCapturable(TopKRouterArguments arguments) {

@@ -11,9 +11,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.op.Add;
 import org.winnow.moe.MoeLayer;
 import org.winnow.moe.MoeLayerProblem;
+import org.winnow.op.Add;
 
 /** A step that fails, whatever it throws and whoever waits for it, ends the capture. */
 @Timeout(value = 60, unit = TimeUnit.SECONDS, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)

@@ -10,9 +10,9 @@ import org.winnow.CapturedStep;
 import org.winnow.DType;
 import org.winnow.InvalidLogitsException;
 import org.winnow.Tensor;
-import org.winnow.op.Sampler;
 import org.winnow.moe.MoeLayer;
 import org.winnow.moe.MoeLayerProblem;
+import org.winnow.op.Sampler;
 import org.winnow.op.TopKRouter;
 
 /** A MoE layer as a captured step: the same bits, and what cannot be captured. */

@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.winnow.CapturedStep;
-import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.WeightFormat;
 import org.winnow.internal.AddressTable;

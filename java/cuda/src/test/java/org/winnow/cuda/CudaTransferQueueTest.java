@@ -12,8 +12,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.winnow.DType;
 import org.winnow.Tensor;
-import org.winnow.internal.TransferQueue;
 import org.winnow.internal.Internals;
+import org.winnow.internal.TransferQueue;
 import org.winnow.op.Add;
 
 /** The stand-in runs what is queued as late as it may, streams in an order that the seed gives. */
@@ -47,7 +47,11 @@ class CudaTransferQueueTest {
   private void copy(float value, long afterMark) {
     staged.fill(value);
     transfers.copy(
-        new long[] {Internals.address(slot)}, new long[] {staging}, new long[] {BYTES}, 1, afterMark);
+        new long[] {Internals.address(slot)},
+        new long[] {staging},
+        new long[] {BYTES},
+        1,
+        afterMark);
   }
 
   /** On the operations' own stream all of them would have to run first. */

@@ -13,7 +13,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.winnow.DType;
-import org.winnow.Tensor;
 import org.winnow.WeightFormat;
 import org.winnow.internal.AddressTable;
 import org.winnow.memory.Checkpoint;

@@ -90,8 +90,7 @@ class GroupedGemmCountersTest {
   /** So no expert has more than one tile that is not full. */
   @ParameterizedTest
   @MethodSource("tiles")
-  void tilesRequestWeightsOncePerTileAndMultiplyNoMoreThanTheTiles(
-      GroupedGemmLaunch.Variant tile) {
+  void tilesRequestWeightsOncePerTileAndMultiplyNoMoreThanTheTiles(GroupedGemmLaunch.Variant tile) {
     DType inputType = DType.values()[tile.inputType()];
     WeightFormat format = WeightFormat.values()[tile.weightFormat()];
     boolean gated = tile.gated() == 1;
@@ -124,7 +123,8 @@ class GroupedGemmCountersTest {
     for (boolean gated : new boolean[] {false, true}) {
       try (CudaBackend backend = open(GroupedGemmPath.TILES);
           GroupedGemmLayer layer =
-              new GroupedGemmLayer(backend, inputType, WeightFormat.BF16, gated, 256, 136, rows, 0, 3)) {
+              new GroupedGemmLayer(
+                  backend, inputType, WeightFormat.BF16, gated, 256, 136, rows, 0, 3)) {
         Launch launch = layer.launch();
         assertThat((double) launch.counter("shared_wavefronts"))
             .isLessThanOrEqualTo(1.02 * launch.counter("shared_ideal_wavefronts"));
@@ -143,7 +143,8 @@ class GroupedGemmCountersTest {
   private static String kernel(GroupedGemmPath path, int... rowsPerExpert) {
     try (CudaBackend backend = open(path);
         GroupedGemmLayer layer =
-            new GroupedGemmLayer(backend, DType.BF16, WeightFormat.BF16, false, 32, 8, rowsPerExpert)) {
+            new GroupedGemmLayer(
+                backend, DType.BF16, WeightFormat.BF16, false, 32, 8, rowsPerExpert)) {
       return layer.launch().kernel();
     }
   }

@@ -14,12 +14,12 @@ import org.winnow.DType;
 import org.winnow.Matrix;
 import org.winnow.Tensor;
 import org.winnow.WeightFormat;
-import org.winnow.op.Attention;
-import org.winnow.op.AttentionOptions;
-import org.winnow.op.KvCache;
 import org.winnow.cuda.GpuReport.Launch;
 import org.winnow.internal.Internals;
+import org.winnow.op.Attention;
+import org.winnow.op.AttentionOptions;
 import org.winnow.op.DeviceTables;
+import org.winnow.op.KvCache;
 import org.winnow.op.RmsNorm;
 
 /** The table of counts in docs/cuda.md is what the stand-in counts. */
@@ -87,9 +87,7 @@ class KernelCountsTest {
       output.toFloatArray();
       int numPages = (numPositions + KvCache.PAGE_TOKENS - 1) / KvCache.PAGE_TOKENS;
       List<Long> pages =
-          IntStream.range(0, numPages)
-              .mapToObj(page -> DeviceTables.keyPage(cache, page))
-              .toList();
+          IntStream.range(0, numPages).mapToObj(page -> DeviceTables.keyPage(cache, page)).toList();
       String tokens = numTokens == 1 ? "1 token" : numTokens + " tokens";
       row(
           tokens + " behind " + (numPositions - numTokens) + "; 32 heads of 4, 128 wide",

@@ -11,9 +11,9 @@ import org.winnow.CapturedStep;
 import org.winnow.InvalidLogitsException;
 import org.winnow.Tensor;
 import org.winnow.op.Embedding;
-import org.winnow.op.Sampler;
 import org.winnow.op.ExpertPlan;
 import org.winnow.op.Routing;
+import org.winnow.op.Sampler;
 import org.winnow.op.TopKRouter;
 
 /** What nobody waited for is reported once, at the next sampled token, and changes nothing else. */

@@ -16,7 +16,8 @@ final class PoisonMain {
     GpuSim.isLoaded();
     var backend = new CudaBackend();
     Tensor good = backend.f32(1, 4);
-    Tensor bad = Tensor.wrap(backend.memory(), Internals.address(good) + (1L << 40), DType.F32, 1, 4);
+    Tensor bad =
+        Tensor.wrap(backend.memory(), Internals.address(good) + (1L << 40), DType.F32, 1, 4);
     Add.run(backend, bad, good);
     print(good::toFloatArray);
     print(() -> Add.run(backend, good, good));

@@ -6,12 +6,12 @@ import java.util.Set;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.internal.Internals;
-import org.winnow.op.Add;
 import org.winnow.models.GenerateOptions;
 import org.winnow.models.LanguageModel;
 import org.winnow.models.LoadOptions;
 import org.winnow.models.Session;
 import org.winnow.models.TokenListener;
+import org.winnow.op.Add;
 
 /**
  * Run in a process of its own by {@link CudaBackendTest}: an error on the device that nobody has
@@ -31,7 +31,8 @@ final class PoisonedModelMain {
     List<Session> sessions = List.of(model.newSession(), model.newSession()); // left open
     sessions.forEach(PoisonedModelMain::generate);
     Tensor good = backend.f32(1, 4);
-    Tensor bad = Tensor.wrap(backend.memory(), Internals.address(good) + (1L << 40), DType.F32, 1, 4);
+    Tensor bad =
+        Tensor.wrap(backend.memory(), Internals.address(good) + (1L << 40), DType.F32, 1, 4);
     Add.run(backend, bad, good);
     print(model::close);
     print(model::close);

@@ -11,7 +11,8 @@ import org.winnow.internal.Internals;
 class ScratchTest {
   private final CudaBackend backend = new CudaBackend();
   private final CudaContext context = backend.context();
-  private final Scratch scratch = new Scratch(context, (CudaMemory) Internals.raw(backend.memory()));
+  private final Scratch scratch =
+      new Scratch(context, (CudaMemory) Internals.raw(backend.memory()));
   private final long own = backend.usedBytes();
 
   @AfterEach

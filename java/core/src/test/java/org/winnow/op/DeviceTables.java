@@ -2,9 +2,11 @@ package org.winnow.op;
 
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.internal.GroupedGemmArguments;
 import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
+import org.winnow.internal.RawMemory;
 
 /** Addresses that operations hand to kernels, for tests that look at what kernels do with them. */
 public final class DeviceTables {
@@ -22,15 +24,17 @@ public final class DeviceTables {
 
   /** The first entry of the table of weights as kernels get it, which is brought there first. */
   public static long firstWeight(ExpertMatrices weights) {
+    RawMemory host = Internals.raw(TensorMemory.host()); // of which nothing is awaited
+    long read = host.allocate(Long.BYTES);
     NativeCall call = NativeCall.enter();
-    try (Tensor read = Tensor.allocate(DType.I64, 1)) {
+    try {
       GroupedGemmArguments arguments = call.arguments().groupedGemm[0];
       weights.describe(arguments);
-      Internals.raw(weights.memory())
-          .copyToHost(Internals.address(read), arguments.weights(), Long.BYTES);
-      return read.getLong(0);
+      Internals.raw(weights.memory()).copyToHost(read, arguments.weights(), Long.BYTES);
+      return Tensor.wrap(read, DType.I64, 1).getLong(0);
     } finally {
       call.exit();
+      host.free(read, Long.BYTES);
     }
   }
 }

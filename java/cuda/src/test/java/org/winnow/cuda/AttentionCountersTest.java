@@ -2,10 +2,12 @@ package org.winnow.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.winnow.Tensor;
 import org.winnow.op.Attention;
 import org.winnow.op.AttentionOptions;
@@ -53,24 +55,29 @@ class AttentionCountersTest {
     }
   }
 
+  static List<AttentionLaunch.Variant> forms() {
+    return AttentionLaunch.KERNELS;
+  }
+
   /**
    * Every form, in whole sectors and without bank conflicts: a tile of rows requests the keys and
-   * values that its last row sees, once.
+   * values that its last row sees, once. The largest forms of their kind take two tiles here.
    */
   @ParameterizedTest
-  @CsvSource({
-    "1, 8, 64, attention_4",
-    "1, 16, 64, attention_8",
-    "2, 16, 64, attention_16",
-    "9, 16, 64, attention_48",
-    "2, 16, 192, attention_wide_16",
-    "9, 16, 192, attention_wide_32"
-  })
-  void readsKeysAndValuesOncePerGroupAndTile(int numTokens, int heads, int width, String kernel) {
+  @MethodSource("forms")
+  void readsKeysAndValuesOncePerGroupAndTile(AttentionLaunch.Variant form) {
     int positions = 640;
-    int groupSize = heads / KV_HEADS;
-    int rowsPerTile = Integer.parseInt(kernel.replaceAll("\\D", ""));
-    int rows = numTokens * groupSize;
+    int rowsPerTile = form.rowLanes() * form.rowsPerLane();
+    boolean isWide = form.columnBlocks() > forms().get(0).columnBlocks();
+    boolean isLargest =
+        forms().stream()
+            .filter(other -> other.columnBlocks() == form.columnBlocks())
+            .allMatch(other -> other.rowLanes() * other.rowsPerLane() <= rowsPerTile);
+    int rows = isLargest ? rowsPerTile + rowsPerTile / 2 : rowsPerTile;
+    int groupSize = Math.min(8, rows);
+    int numTokens = rows / groupSize;
+    int heads = KV_HEADS * groupSize;
+    int width = isWide ? 192 : 64;
     long expected = 0;
     for (int end = rowsPerTile; end < rows + rowsPerTile; end += rowsPerTile) {
       int lastToken = (Math.min(end, rows) - 1) / groupSize;
@@ -78,7 +85,7 @@ class AttentionCountersTest {
     }
     try (KvCache cache = filled(positions, width)) {
       GpuReport report = attend(cache, numTokens, 0, heads);
-      assertThat(report.launches().get(0).kernel()).isEqualTo(kernel);
+      assertThat(report.launches().get(0).kernel()).isEqualTo(form.name());
       long bytes = 0;
       long sectors = 0;
       for (int page = 0; page * KvCache.PAGE_TOKENS < positions; page++) {

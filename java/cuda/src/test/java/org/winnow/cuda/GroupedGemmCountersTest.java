@@ -2,12 +2,16 @@ package org.winnow.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.winnow.DType;
+import org.winnow.Matrix;
 import org.winnow.Tensor;
+import org.winnow.WeightFormat;
 import org.winnow.cuda.GpuReport.Launch;
 import org.winnow.internal.Internals;
 
@@ -30,7 +34,8 @@ class GroupedGemmCountersTest {
   }
 
   /** That many times all of it, in sectors that are used whole. */
-  private static void assertRead(Launch launch, Tensor weight, long times) {
+  private static void assertRead(Launch launch, Matrix matrix, long times) {
+    Tensor weight = matrix.plane(0);
     assertThat(bytes(launch, weight, "load_bytes")).isEqualTo(times * sizeBytes(weight));
     assertThat(bytes(launch, weight, "distinct_load_bytes"))
         .isEqualTo(times == 0 ? 0 : sizeBytes(weight));
@@ -48,10 +53,10 @@ class GroupedGemmCountersTest {
     "BF16, F16, 2048"
   })
   void atOneRowPerExpertEachWeightIsRequestedOnceAndOnlyOfThoseChosen(
-      DType inputType, DType weightType, int inputSize) {
+      DType inputType, WeightFormat format, int inputSize) {
     try (CudaBackend backend = open(GroupedGemmPath.AUTOMATIC);
         GroupedGemmLayer layer =
-            new GroupedGemmLayer(backend, inputType, weightType, true, inputSize, 21, 1, 0, 1, 1)) {
+            new GroupedGemmLayer(backend, inputType, format, true, inputSize, 21, 1, 0, 1, 1)) {
       Launch launch = layer.launch();
       assertThat(launch.kernel()).isEqualTo("grouped_gemm_gemv");
       assertThat(launch.counter("atomics")).isZero();
@@ -68,7 +73,7 @@ class GroupedGemmCountersTest {
     int[] rows = {3, 0, 2, 1};
     try (CudaBackend backend = open(GroupedGemmPath.AUTOMATIC);
         GroupedGemmLayer layer =
-            new GroupedGemmLayer(backend, DType.BF16, DType.BF16, true, 256, 21, rows)) {
+            new GroupedGemmLayer(backend, DType.BF16, WeightFormat.BF16, true, 256, 21, rows)) {
       Launch launch = layer.launch();
       assertThat(launch.kernel()).isEqualTo("grouped_gemm_gemv");
       for (int e = 0; e < 4; e++) {
@@ -78,37 +83,37 @@ class GroupedGemmCountersTest {
     }
   }
 
+  static List<GroupedGemmLaunch.Variant> tiles() {
+    return GroupedGemmLaunch.KERNELS;
+  }
+
   /** So no expert has more than one tile that is not full. */
   @ParameterizedTest
-  @CsvSource({
-    "F32, BF16, tensor_f32_bf16, 3",
-    "BF16, BF16, tensor_bf16_bf16, 1",
-    "F32, F32, scalar_f32_f32, 0",
-    "BF16, F16, scalar_bf16_f16, 0"
-  })
-  void tilesRequestWeightsOncePerTileAndMultiplyNoMoreThanTheTiles(
-      DType inputType, DType weightType, String kernel, int productsPerStep) {
+  @MethodSource("tiles")
+  void tilesRequestWeightsOncePerTileAndMultiplyNoMoreThanTheTiles(GroupedGemmLaunch.Variant tile) {
+    DType inputType = DType.values()[tile.inputType()];
+    WeightFormat format = WeightFormat.values()[tile.weightFormat()];
+    boolean gated = tile.gated() == 1;
+    int productsPerStep = tile.products().equals("scalar") ? 0 : inputType == DType.F32 ? 3 : 1;
     int inputSize = 96;
     int outputSize = 136;
-    for (boolean gated : new boolean[] {false, true}) {
-      try (CudaBackend backend = open(GroupedGemmPath.TILES);
-          GroupedGemmLayer layer =
-              new GroupedGemmLayer(
-                  backend, inputType, weightType, gated, inputSize, outputSize, 65, 0, 64, 1)) {
-        Launch launch = layer.launch();
-        assertThat(launch.kernel()).isEqualTo("grouped_gemm_" + kernel + (gated ? "_gated" : ""));
-        assertThat(launch.counter("atomics")).isZero();
-        int[] tiles = {2, 0, 1, 1}; // of 64 rows
-        for (int e = 0; e < 4; e++) {
-          assertRead(launch, layer.gates[e], tiles[e]);
-          if (gated) assertRead(launch, layer.ups[e], tiles[e]);
-        }
-        int columnTiles = gated ? 3 : 2; // of 64 and of 128 columns
-        int steps = inputSize / 16;
-        int perStep = 64 / 16 * (128 / 8); // products of 16 by 8 in a tile
-        assertThat(launch.counter("mma"))
-            .isEqualTo((long) productsPerStep * 4 * columnTiles * steps * perStep);
+    try (CudaBackend backend = open(GroupedGemmPath.TILES);
+        GroupedGemmLayer layer =
+            new GroupedGemmLayer(
+                backend, inputType, format, gated, inputSize, outputSize, 65, 0, 64, 1)) {
+      Launch launch = layer.launch();
+      assertThat(launch.kernel()).isEqualTo(tile.name());
+      assertThat(launch.counter("atomics")).isZero();
+      int[] tiles = {2, 0, 1, 1}; // of 64 rows
+      for (int e = 0; e < 4; e++) {
+        assertRead(launch, layer.gates[e], tiles[e]);
+        if (gated) assertRead(launch, layer.ups[e], tiles[e]);
       }
+      int columnTiles = gated ? 3 : 2; // of 64 and of 128 columns
+      int steps = inputSize / 16;
+      int perStep = 64 / 16 * (128 / 8); // products of 16 by 8 in a tile
+      assertThat(launch.counter("mma"))
+          .isEqualTo((long) productsPerStep * 4 * columnTiles * steps * perStep);
     }
   }
 
@@ -118,7 +123,8 @@ class GroupedGemmCountersTest {
     for (boolean gated : new boolean[] {false, true}) {
       try (CudaBackend backend = open(GroupedGemmPath.TILES);
           GroupedGemmLayer layer =
-              new GroupedGemmLayer(backend, inputType, DType.BF16, gated, 256, 136, rows, 0, 3)) {
+              new GroupedGemmLayer(
+                  backend, inputType, WeightFormat.BF16, gated, 256, 136, rows, 0, 3)) {
         Launch launch = layer.launch();
         assertThat((double) launch.counter("shared_wavefronts"))
             .isLessThanOrEqualTo(1.02 * launch.counter("shared_ideal_wavefronts"));
@@ -137,7 +143,8 @@ class GroupedGemmCountersTest {
   private static String kernel(GroupedGemmPath path, int... rowsPerExpert) {
     try (CudaBackend backend = open(path);
         GroupedGemmLayer layer =
-            new GroupedGemmLayer(backend, DType.BF16, DType.BF16, false, 32, 8, rowsPerExpert)) {
+            new GroupedGemmLayer(
+                backend, DType.BF16, WeightFormat.BF16, false, 32, 8, rowsPerExpert)) {
       return layer.launch().kernel();
     }
   }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import org.junit.jupiter.api.Test;
 import org.winnow.DType;
+import org.winnow.WeightFormat;
 import org.winnow.op.GroupedGemm;
 
 /** Products that do not need each other. */
@@ -13,13 +14,13 @@ class GroupedGemmIndependentProductsTest {
   void ofFewRowsShareALaunchAndKeepTheirBits() {
     try (CudaBackend backend = new CudaBackend();
         GroupedGemmLayer router =
-            new GroupedGemmLayer(backend, DType.BF16, DType.F32, false, 1024, 40, 1);
+            new GroupedGemmLayer(backend, DType.BF16, WeightFormat.F32, false, 1024, 40, 1);
         GroupedGemmLayer shared =
-            new GroupedGemmLayer(backend, DType.BF16, DType.BF16, true, 1024, 24, 1);
+            new GroupedGemmLayer(backend, DType.BF16, WeightFormat.BF16, true, 1024, 24, 1);
         GroupedGemmLayer gate =
-            new GroupedGemmLayer(backend, DType.BF16, DType.F16, false, 1024, 1, 1);
+            new GroupedGemmLayer(backend, DType.BF16, WeightFormat.F16, false, 1024, 1, 1);
         GroupedGemmLayer routed =
-            new GroupedGemmLayer(backend, DType.F32, DType.BF16, false, 48, 24, 1, 0, 1)) {
+            new GroupedGemmLayer(backend, DType.F32, WeightFormat.BF16, false, 48, 24, 1, 0, 1)) {
       GroupedGemmLayer[] layers = {router, shared, gate, routed};
       float[][] alone = new float[layers.length][];
       for (int i = 0; i < layers.length; i++) {

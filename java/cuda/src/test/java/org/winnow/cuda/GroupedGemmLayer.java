@@ -10,6 +10,7 @@ import org.winnow.WeightFormat;
 import org.winnow.op.Activation;
 import org.winnow.op.ExpertMatrices;
 import org.winnow.op.GroupedGemm;
+import org.winnow.op.WeightCodec;
 
 /** A layer whose experts all have weights, and rows for some of them. */
 final class GroupedGemmLayer implements AutoCloseable {
@@ -19,15 +20,15 @@ final class GroupedGemmLayer implements AutoCloseable {
   final Tensor sourceRows;
   final Tensor offsets;
   final Tensor active;
-  final Tensor[] gates;
-  final Tensor[] ups;
+  final Matrix[] gates;
+  final Matrix[] ups;
   final ExpertMatrices weights;
   final Tensor output;
 
   GroupedGemmLayer(
       CudaBackend backend,
       DType inputType,
-      DType weightType,
+      WeightFormat format,
       boolean gated,
       int inputSize,
       int outputSize,
@@ -49,27 +50,29 @@ final class GroupedGemmLayer implements AutoCloseable {
     active = backend.of(every, numExperts);
     weights =
         new ExpertMatrices(
-            backend.memory(),
-            WeightFormat.of(weightType),
-            numExperts,
-            outputSize,
-            inputSize,
-            gated,
-            false);
-    gates = new Tensor[numExperts];
-    ups = new Tensor[numExperts];
+            backend.memory(), format, numExperts, outputSize, inputSize, gated, false);
+    gates = new Matrix[numExperts];
+    ups = new Matrix[numExperts];
     for (int e = 0; e < numExperts; e++) {
-      gates[e] = random(random, weightType, outputSize, inputSize);
-      if (gated) ups[e] = random(random, weightType, outputSize, inputSize);
-      weights.set(e, Matrix.of(gates[e]), gated ? Matrix.of(ups[e]) : null, null, null);
+      gates[e] = random(random, format, outputSize, inputSize);
+      if (gated) ups[e] = random(random, format, outputSize, inputSize);
+      weights.set(e, gates[e], ups[e], null, null);
     }
     output = backend.f32(numRows, outputSize).fill(Float.NaN);
   }
 
   private Tensor random(Random random, DType type, int rows, int columns) {
-    float[] values = new float[rows * columns];
-    for (int i = 0; i < values.length; i++) values[i] = (float) random.nextGaussian();
-    return backend.allocate(type, rows, columns).copyFrom(values);
+    return backend.allocate(type, rows, columns).copyFrom(gaussian(random, rows * columns));
+  }
+
+  private Matrix random(Random random, WeightFormat format, int rows, int columns) {
+    return WeightCodec.encode(backend, format, gaussian(random, rows * columns), rows, columns);
+  }
+
+  private static float[] gaussian(Random random, int size) {
+    float[] values = new float[size];
+    for (int i = 0; i < size; i++) values[i] = (float) random.nextGaussian();
+    return values;
   }
 
   /** The products, in an output that the first call writes. */
@@ -109,9 +112,11 @@ final class GroupedGemmLayer implements AutoCloseable {
   public void close() {
     weights.close();
     for (Tensor t : new Tensor[] {input, sourceRows, offsets, active, output}) t.close();
-    for (Tensor t : gates) t.close();
-    for (Tensor t : ups) {
-      if (t != null) t.close();
-    }
+    for (Matrix matrix : gates) close(matrix);
+    for (Matrix matrix : ups) if (matrix != null) close(matrix);
+  }
+
+  private static void close(Matrix matrix) {
+    for (int i = 0; i < matrix.format().planes(); i++) matrix.plane(i).close();
   }
 }

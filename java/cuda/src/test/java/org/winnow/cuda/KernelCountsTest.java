@@ -11,7 +11,9 @@ import java.util.Random;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.winnow.DType;
+import org.winnow.Matrix;
 import org.winnow.Tensor;
+import org.winnow.WeightFormat;
 import org.winnow.cuda.GpuReport.Launch;
 import org.winnow.internal.Internals;
 import org.winnow.op.Attention;
@@ -58,10 +60,10 @@ class KernelCountsTest {
     try (CudaBackend backend = new CudaBackend(0, Long.MAX_VALUE, path);
         GroupedGemmLayer layer =
             new GroupedGemmLayer(
-                backend, inputType, DType.BF16, true, inputSize, outputSize, rows)) {
+                backend, inputType, WeightFormat.BF16, true, inputSize, outputSize, rows)) {
       List<Long> weights = new ArrayList<>();
-      for (Tensor gate : layer.gates) weights.add(Internals.address(gate));
-      for (Tensor up : layer.ups) weights.add(Internals.address(up));
+      for (Matrix gate : layer.gates) weights.add(Internals.address(gate.plane(0)));
+      for (Matrix up : layer.ups) weights.add(Internals.address(up.plane(0)));
       Launch launch = layer.launch();
       row(what + "; " + inputSize + " to " + outputSize, "weights", List.of(launch), weights);
     }

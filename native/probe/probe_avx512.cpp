@@ -21,7 +21,7 @@ double multiply_add(int64_t num_rounds) {
   return total;
 }
 
-// Prefetching 4 KiB ahead: the hardware prefetcher stops at page boundaries.
+// Prefetches 4 KiB ahead, because the hardware prefetcher stops at page boundaries.
 uint64_t read(const void* memory, int64_t size_bytes) {
   const auto* from = static_cast<const char*>(memory);
   __m512i sums[4] = {};

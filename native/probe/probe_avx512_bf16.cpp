@@ -25,7 +25,7 @@ double multiply_add(int64_t num_rounds) {
 
 }  // namespace
 
-// Reading is that of avx512.
+// Reads with avx512's loop.
 ProbeLoops probe_loops_avx512_bf16() { return {multiply_add, kChains * 32 * 2, probe_loops_avx512().read}; }
 
 }  // namespace winnow

@@ -1,7 +1,7 @@
-// A unit is up to 128 rows (tokens and the heads of a group, which read the same keys) of one kv head. With units
-// enough for all threads each folds its splits one after the other; otherwise (decoding) splits are units of their own,
-// kept, and merged in the same order: the same bits.
-// Scratch belongs to the calling thread and grows: no allocation in steady state.
+// A unit is up to 128 rows of one kv head. Its rows are tokens and the query heads of a group, which read the same
+// keys. If there are enough units for all threads, each unit processes its splits one after the other. Otherwise, as in
+// decoding, splits are processed in parallel and merged in the same order, which gives the same bits. The calling
+// thread keeps the scratch memory, so repeated calls of one size do not allocate.
 #include <algorithm>
 #include <atomic>
 #include <limits>
@@ -46,7 +46,7 @@ int64_t state_size(int64_t num_rows, int64_t value_width) { return num_rows * (v
 
 AttentionState state_at(float* memory, int64_t num_rows) { return {memory, memory + num_rows, memory + 2 * num_rows}; }
 
-// The softmax over no key: only the sink, if there is one.
+// The state before the first key, which contains only the sink, if there is one.
 void begin(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_t num_rows, AttentionState total) {
   for (int64_t r = 0; r < num_rows; ++r) {
     int64_t head = call.flat(kv_head, row_begin + r) % call.num_heads;
@@ -56,7 +56,7 @@ void begin(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_
   std::fill(total.values, total.values + num_rows * call.value_width, 0.0f);
 }
 
-// Calls body(item, scratch) for all items; an item runs on one thread, which has scratch_size floats to itself.
+// Calls body(item, scratch) for all items. Each item runs on one thread, with scratch_size floats of its own.
 template <typename Body>
 void for_each(Cpu& cpu, int64_t num_items, float* scratch, int64_t scratch_size, const Body& body) {
   std::atomic<int64_t> next{0};  // relaxed: claims items, carries no data

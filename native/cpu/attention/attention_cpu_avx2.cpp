@@ -34,7 +34,7 @@ struct Lanes256 {
     return _mm256_andnot_ps(_mm256_cmp_ps(x, _mm256_set1_ps(limit), _CMP_LT_OQ), v);
   }
 
-  // Lane i: all lanes of v[i] folded, every v[i] in the same tree.
+  // Lane i of the result combines all lanes of v[i], in the same tree for every v[i].
   template <typename Fold>
   static V fold_each(const V (&v)[8], const Fold& fold) {
     V halves[4], pairs[2];

@@ -29,7 +29,7 @@ struct Lanes512 {
     return _mm512_mask_mov_ps(v, _mm512_cmp_ps_mask(x, _mm512_set1_ps(limit), _CMP_LT_OQ), _mm512_setzero_ps());
   }
 
-  // Lane i: all lanes of v[i] folded, every v[i] in the same tree.
+  // Lane i of the result combines all lanes of v[i], in the same tree for every v[i].
   template <typename Fold>
   static V fold_each(const V (&v)[16], const Fold& fold) {
     V halves[8], quarters[4], pairs[2];

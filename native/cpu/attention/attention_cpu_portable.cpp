@@ -1,4 +1,4 @@
-// Plain x86-64: SSE2, a product and a sum are rounded one after the other.
+// Plain x86-64 with SSE2. A product and a sum are rounded separately.
 #include <emmintrin.h>
 
 #include "attention_rows.h"
@@ -37,7 +37,7 @@ struct Lanes128 {
   }
   static V zero_where_below(V x, float limit, V v) { return _mm_andnot_ps(_mm_cmplt_ps(x, _mm_set1_ps(limit)), v); }
 
-  // Lane i: all lanes of v[i] folded, every v[i] in the same tree.
+  // Lane i of the result combines all lanes of v[i], in the same tree for every v[i].
   template <typename Fold>
   static V fold_each(const V (&v)[4], const Fold& fold) {
     V pairs[2];

@@ -1,12 +1,12 @@
-// The inner part of attention over any width of vector. Lanes is a type local to the including file: the code of two
+// The inner loops of attention for any vector width. Lanes is a type local to the including file, because code of two
 // instruction sets must not share symbols.
 //
-// Per block of keys: K is transposed once for all rows of the unit (4 % of the work of 128 rows, and hidden behind DRAM
-// for few), so that a vector holds the scores of kLanes keys and no score needs a sum over lanes; then scores of all
-// rows, weights of kLanes rows at once, and weighted values, for which V is read as it lies.
-// Order: a score adds its products along d; the sum of a row's weights goes lane by lane over the block, then through
-// one tree; a weighted value adds keys in ascending order from 0 per block and then joins the running sum. Tiles, rows
-// in flight and threads change none of it.
+// For each block of keys, K is transposed once for all rows of the unit. A vector then holds the scores of kLanes keys,
+// so no score needs a sum over lanes. Transposing is 4 % of the work for 128 rows, and DRAM reads hide it for few rows.
+// Next come the scores of all rows, the weights of kLanes rows at once, and the weighted values. V is read in its
+// stored layout. Order: a score adds its products in ascending order of d. The sum of a row's weights adds lane by lane
+// over the block, then the lanes in one tree. A weighted value adds the keys of a block in ascending order, starting
+// from 0, and is then added to the running sum. Tiles, the number of rows at once and threads do not change this order.
 #pragma once
 
 #include <algorithm>
@@ -24,9 +24,9 @@ struct AttentionRows {
   static constexpr int kLanes = Lanes::kLanes;
   static constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
-  // e^x for x <= 0, 0 below the smallest normal number: x = n ln 2 + r with |r| <= ln 2 / 2, Taylor polynomial of
-  // degree 7 (truncation 5e-9, under a tenth of an ulp). NaN stays NaN: comparisons with it are false, maximum returns
-  // its second operand.
+  // e^x for x <= 0; results below the smallest normal number become 0. x = n ln 2 + r with |r| <= ln 2 / 2, and a
+  // Taylor polynomial of degree 7 (truncation 5e-9, under a tenth of an ulp). NaN stays NaN, because comparisons with
+  // it are false and maximum returns its second operand.
   static V exponential(V x) {
     V clamped = Lanes::maximum(Lanes::broadcast(-88.0f), x);
     V n = Lanes::round(Lanes::multiply(clamped, Lanes::broadcast(1.44269504f)));
@@ -41,7 +41,7 @@ struct AttentionRows {
 
   static float exponential(float x) { return Lanes::first(exponential(Lanes::broadcast(x))); }
 
-  // packed[d, j] = key j of the block, element d; behind the last of count keys it is repeated.
+  // packed[d, j] = element d of key j of the block. The last of count keys is repeated to fill the block.
   static void pack(const float* key, int64_t width, int64_t count, float* packed) {
     for (int64_t j = 0; j < count; j += kLanes) {
       for (int64_t d = 0; d < width; d += kLanes) {
@@ -57,8 +57,8 @@ struct AttentionRows {
     }
   }
 
-  // Products of elements [begin, end) of ROWS queries and VECTORS * kLanes keys: starts the scores or, from begin > 0
-  // on, continues them.
+  // Adds products of elements [begin, end) to the scores of ROWS queries and VECTORS * kLanes keys. begin = 0 starts
+  // the scores.
   template <int ROWS, int VECTORS>
   static void score(const float* const* queries, const float* packed, int64_t begin, int64_t end, float scale,
                     float* scores) {
@@ -83,8 +83,8 @@ struct AttentionRows {
     }
   }
 
-  // Turns up to kLanes rows of scores into weights under their new maxima; keep: what the rows' sums so far are
-  // multiplied by.
+  // Turns up to kLanes rows of scores into weights relative to their new maxima. keep receives the factors of the rows'
+  // earlier sums.
   static void weigh(int64_t num_rows, float* scores, float* max, float* sum, float* keep) {
     V gathered[kLanes];
     for (V& row : gathered) row = Lanes::zero();
@@ -112,7 +112,7 @@ struct AttentionRows {
     Lanes::store_part(sum, num_rows, Lanes::add(kept, Lanes::fold_each(gathered, Lanes::add)));
   }
 
-  // values[r] = values[r] * keep[r] + sum_j weights[r, j] * value_j over COLUMNS vectors; the last of them has `last`
+  // values[r] = values[r] * keep[r] + sum_j weights[r, j] * value_j over COLUMNS vectors, of which the last has `last`
   // elements.
   template <int ROWS, int COLUMNS>
   static void accumulate(const float* value, int64_t stride, int64_t count, const float* weights, const float* keep,
@@ -159,7 +159,7 @@ struct AttentionRows {
     }
   }
 
-  // One block for rows [first, last) of the unit, which see the same keys [begin, end) of it.
+  // Processes one block for rows [first, last) of the unit, which all see keys [begin, end) of the block.
   static void attend_block(const AttentionCall& call, int64_t kv_head, int64_t unit_row, int64_t first, int64_t last,
                            int64_t block, int64_t begin, int64_t end, const float* packed, AttentionState part,
                            float* scores) {
@@ -193,7 +193,7 @@ struct AttentionRows {
     });
   }
 
-  // Calls body(number of rows, row) with as many rows at once as the tile takes.
+  // Calls body(number of rows, row) with up to one tile of rows at a time.
   template <typename Body>
   static void for_rows(int64_t first, int64_t last, const Body& body) {
     int64_t r = first;

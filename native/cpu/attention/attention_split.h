@@ -1,5 +1,5 @@
-// What the driver and the microkernels of attention share. Rows are the queries of one kv head: row r is token r /
-// group_size and the head r % group_size of the group.
+// Types shared by the driver and the inner loops of attention. Rows are the queries of one kv head: row r is token r /
+// group_size and head r % group_size of the group.
 #pragma once
 
 #include <cstdint>
@@ -39,21 +39,22 @@ struct AttentionCall : winnow_attention_arguments {
   }
 };
 
-// An online softmax in progress, per row: largest exponent, sum of weights, weighted sum of values [value_width].
+// The state of an online softmax. Each row has its largest exponent, its sum of weights and its weighted sum of values
+// [value_width].
 struct AttentionState {
   float* max;
   float* sum;
   float* values;
 };
 
-// One instruction set's inner part.
+// The inner loops of one instruction set.
 struct AttentionKernels {
-  // The softmax over the keys of one split for rows [row_begin, row_begin + num_rows) of a kv head, num_rows <=
-  // kRowsPerUnit; rows without a key there end with max = -infinity. scratch: kKeysPerBlock * (key_width + num_rows)
-  // floats.
+  // Computes the softmax over the keys of one split for rows [row_begin, row_begin + num_rows) of a kv head, with
+  // num_rows <= kRowsPerUnit. Rows without a key in the split get max = -infinity. scratch: kKeysPerBlock * (key_width
+  // + num_rows) floats.
   void (*attend)(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_t num_rows, int64_t split,
                  AttentionState part, float* scratch);
-  // total <- the softmax over the keys of both.
+  // Merges part into total.
   void (*merge)(AttentionState total, AttentionState part, int64_t num_rows, int64_t value_width);
   // output = values / sum
   void (*finish)(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_t num_rows, AttentionState total);

@@ -12,8 +12,9 @@ namespace winnow {
 
 namespace {
 
-// About 20 microseconds: longer than the gap between two ops of a decode step, shorter than a scheduling quantum, so
-// that on a shared machine a waiting thread soon gives its core away (a spinning team was 100 times slower there).
+// About 20 microseconds. This is longer than the gap between two operations of a decode step and shorter than a
+// scheduling quantum, so a waiting thread soon yields its core on a shared machine (there, a spinning team was 100
+// times slower).
 constexpr int kNumSpins = 400;
 
 bool supports_avx512() {

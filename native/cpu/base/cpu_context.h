@@ -13,12 +13,12 @@
 
 // winnow::Cpu
 struct winnow_cpu {
-  // Throws std::runtime_error where the system refuses a thread.
+  // Throws std::runtime_error if the system cannot start a thread.
   winnow_cpu(winnow::InstructionSet instruction_set, int32_t num_threads);
   ~winnow_cpu();
 
-  // Calls body(begin, end) for ranges that cover [0, num_items), each at most grain items long, on all threads; ranges
-  // are claimed one by one, so that uneven work keeps all threads busy. Returns when all are done. body must not throw.
+  // Calls body(begin, end) on all threads for ranges of at most grain items that cover [0, num_items). Threads claim
+  // ranges one by one, which balances uneven work. Returns after all ranges. body must not throw.
   template <typename Body>
   void parallel_for(int64_t num_items, int64_t grain, const Body& body) {
     if (num_items <= 0) return;

@@ -1,4 +1,4 @@
-// How a kernel in C++ becomes an operation of the C interface: exceptions turn into statuses here, and nowhere else.
+// Makes a C++ kernel an operation of the C interface. Only this file converts exceptions to statuses.
 #pragma once
 
 #include <stdexcept>
@@ -8,13 +8,13 @@
 
 namespace winnow {
 
-// How a kernel that does not throw ended; kernels without a number to tell return void.
+// Result of a kernel that does not throw. Kernels that return no number return void.
 struct Outcome {
   winnow_status status = WINNOW_DONE;
   int64_t detail = 0;
 };
 
-// Inside a catch block: the status of the exception, whose text winnow_last_error() returns from now on.
+// Called in a catch block: returns the status of the exception and keeps its text for winnow_last_error().
 winnow_status status_of_current_exception() noexcept;
 
 // The body of an entry point: kKernel is `void or Outcome <op>_cpu(const winnow_<op>_arguments&, winnow_cpu&)`.

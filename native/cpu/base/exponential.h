@@ -1,5 +1,5 @@
-// exp in f64 for results that are rounded to f32: the same bits on every machine, which the C library's, chosen by
-// processor, does not promise.
+// exp in f64, for results that are rounded to f32. It gives the same bits on every machine, unlike the C library's exp,
+// which depends on the processor.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 namespace winnow {
 
 // exp(x), relative error below 3e-11 (the polynomial's truncation), for x clamped to [-708, 708].
-// x = n * ln 2 + r, |r| <= ln 2 / 2; exp(r) by its Taylor polynomial of degree 9. No branch, no table: compilers
-// vectorise the loops that call it.
+// x = n * ln 2 + r, |r| <= ln 2 / 2; exp(r) is its Taylor polynomial of degree 9. There is no branch and no table, so
+// compilers vectorise the loops that call it.
 inline double exponential(double x) {
   constexpr double kRound = 6755399441055744.0;  // 1.5 * 2^52: adding it leaves the nearest integer in the low bits
   x = x < -708.0 ? -708.0 : x;

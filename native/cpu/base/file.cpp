@@ -18,7 +18,7 @@ namespace {
 
 [[noreturn]] void fail(const char* call) { throw std::system_error(errno, std::generic_category(), call); }
 
-// Once it has no O_DIRECT the descriptor reads anything at any alignment, so threads may do this at the same time.
+// Without O_DIRECT, the descriptor reads at any alignment, so several threads may do this at the same time.
 void make_buffered(File* file) {
   int flags = fcntl(file->descriptor, F_GETFL);
   if (flags < 0 || fcntl(file->descriptor, F_SETFL, flags & ~O_DIRECT) < 0) fail("fcntl");
@@ -48,7 +48,7 @@ int64_t file_read(File* file, int64_t offset_bytes, void* address, int64_t size_
     ssize_t count = pread(file->descriptor, static_cast<char*>(address) + done, size_bytes - done, offset_bytes + done);
     if (count > 0) {
       done += count;
-      // A direct read stops inside a block only where the file ends; going on from there would be refused as unaligned.
+      // A direct read stops inside a block only at the end of the file. Continuing there would fail as unaligned.
       if (done % kDirectAlignmentBytes != 0 && file->direct.load(std::memory_order_relaxed)) return done;
     } else if (count == 0) {
       return done;

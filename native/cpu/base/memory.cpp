@@ -21,7 +21,7 @@ int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1
 
 constexpr int64_t kTile = 8;  // elements of 2 bytes in a vector
 
-// Rows and columns from (row_begin, column_begin) on, element by element.
+// Copies the rows and columns from (row_begin, column_begin) on, element by element.
 template <typename Element>
 void copy_transposed(Element* destination, const Element* source, int64_t row_begin, int64_t row_end,
                      int64_t column_begin, int64_t column_end, int64_t source_row_stride, int64_t source_column_step,
@@ -33,7 +33,7 @@ void copy_transposed(Element* destination, const Element* source, int64_t row_be
   }
 }
 
-// 8 elements of a row, next to each other or every other one; the latter reads one element more than it needs.
+// Loads 8 elements of a row, either adjacent or every other one. The latter reads one element more than it needs.
 __m128i load_tile_row(const uint16_t* row, bool every_other) {
   __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(row));
   if (!every_other) return low;
@@ -62,8 +62,8 @@ void transpose_tile(uint16_t* destination, const uint16_t* source, int64_t sourc
     _mm_storeu_si128(reinterpret_cast<__m128i*>(destination + c * destination_row_stride), b[c]);
 }
 
-// Tiles of 8 x 8 down two columns of tiles at a time: their part of a row is one 64-byte line (gpt-oss's gate and up
-// share it), and the 16 lines being written stay in L1 until they are full.
+// Copies tiles of 8 x 8, down two columns of tiles at a time. Their part of a row is one 64-byte line, which gpt-oss's
+// gate and up share, and the 16 lines being written stay in L1 until they are full.
 void copy_transposed_in_tiles(uint16_t* destination, const uint16_t* source, int64_t num_rows, int64_t num_columns,
                               int64_t source_row_stride, bool every_other, int64_t destination_row_stride) {
   int64_t step = every_other ? 2 : 1;

@@ -1,4 +1,4 @@
-// One token per work item: the rows are far apart, each is read once.
+// One token per work item. The rows are far apart, and each is read once.
 #include <cstring>
 #include <stdexcept>
 #include <string>

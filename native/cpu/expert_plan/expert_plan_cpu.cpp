@@ -1,5 +1,5 @@
-// Three passes: count, prefix sum, place. Sequential: 4096 pairs take about 10 microseconds, less than waking a team
-// for each pass gains.
+// Three passes: count, prefix sum, place. Sequential: 4096 pairs take about 10 microseconds, so waking a team for each
+// pass would cost more than it saves.
 #include <algorithm>
 #include <cstring>
 
@@ -39,7 +39,7 @@ Outcome expert_plan_cpu(const winnow_expert_plan_arguments& arguments, Cpu&) {
       arguments.assignment_rows[p] = row;
     }
   }
-  // Placing moved each begin to its end, which is the next expert's begin.
+  // Placing has moved each expert's begin to its end, which is the next expert's begin.
   std::memmove(expert_offsets + 1, expert_offsets, num_experts * sizeof(int32_t));
   expert_offsets[0] = 0;
   return {WINNOW_DONE, num_active};

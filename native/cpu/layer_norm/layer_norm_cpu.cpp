@@ -1,6 +1,6 @@
-// One row per work item; 8 partial sums, lane by lane along the row, let the compiler vectorise without changing the
-// order of addition.
-// Two passes over the row, which stays in L1: the variance of differences loses nothing to cancellation.
+// One row per work item. 8 partial sums, lane by lane along the row, let the compiler vectorise without changing the
+// order of addition. Two passes over the row, which stays in L1. The variance sums squared differences from the mean,
+// so nothing is lost to cancellation.
 #include <cmath>
 
 #include "base/cpu_context.h"

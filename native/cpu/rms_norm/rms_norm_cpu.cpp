@@ -1,4 +1,4 @@
-// One row per work item; 8 partial sums, lane by lane along the row, let the compiler vectorise without changing the
+// One row per work item. 8 partial sums, lane by lane along the row, let the compiler vectorise without changing the
 // order of addition.
 #include <cmath>
 

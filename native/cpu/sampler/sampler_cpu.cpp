@@ -1,5 +1,5 @@
-// One thread: a vocabulary is small beside the matrix that made its logits. Nothing is sorted as a whole: top-p takes
-// from a heap as many of the largest as the mass needs.
+// One thread: reading the logits is cheap compared with the matrix product that computed them. Nothing is fully sorted:
+// top-p takes the largest logits from a heap until it has the required mass.
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -15,7 +15,7 @@ namespace {
 
 constexpr int kNumLanes = 16;  // without a dependence from one logit to the next compilers vectorise both loops
 
-// The first logit that is NaN or +infinity, or size.
+// Index of the first logit that is NaN or +infinity, or size.
 int64_t first_refused(const float* logits, int64_t size) {
   int32_t refused = 0;
   for (int64_t i = 0; i < size; ++i) refused |= logits[i] < INFINITY ? 0 : 1;
@@ -35,14 +35,14 @@ float largest(const float* logits, int64_t size) {
   return *std::max_element(lanes, lanes + kNumLanes);
 }
 
-// 2^s of the contract.
+// The contract's 2^s.
 double weight_scale(int64_t vocabulary_size) {
   int64_t scale = int64_t{1} << 62;
   for (int64_t size = 1; size < vocabulary_size; size *= 2) scale /= 2;
   return static_cast<double>(scale);
 }
 
-// Grows once per thread and vocabulary.
+// Each thread keeps one. It grows to the largest vocabulary.
 struct Candidates {
   std::vector<uint64_t> weights;  // by token
   std::vector<int32_t> tokens;    // ascending
@@ -68,8 +68,8 @@ void keep_top_p(double top_p, const Before& before, Candidates* candidates) {
   const auto& weights = candidates->weights;
   const auto total = static_cast<double>(mass(*candidates));
   const auto needed = static_cast<uint64_t>(std::ceil(top_p * total));
-  // Tokens lighter than an even share of half the mass to be left out cannot all together tip the balance: they are
-  // not even looked at.
+  // Tokens lighter than an even share of half the excluded mass are skipped: all of them together cannot change which
+  // tokens are kept.
   const auto negligible = static_cast<uint64_t>((1 - top_p) * 0.5 * total / static_cast<double>(tokens.size()));
   tokens.erase(std::remove_if(tokens.begin(), tokens.end(), [&](int32_t i) { return weights[i] < negligible; }),
                tokens.end());
@@ -102,7 +102,7 @@ Outcome sampler_cpu(const winnow_sampler_arguments& arguments, Cpu&) {
   const double scale = weight_scale(vocabulary_size);
   const double max = logits[best];
   for (int64_t i = 0; i < vocabulary_size; ++i) {
-    // -infinity: the exponential stops at e^-708, far below 2^-62
+    // For -infinity the exponential gives e^-708, far below 2^-62.
     candidates.weights[i] = static_cast<int64_t>(exponential((logits[i] - max) / temperature) * scale);
     candidates.tokens[i] = static_cast<int32_t>(i);
   }

@@ -1,6 +1,6 @@
-// One token per work item. A token's choices are inserted, sorted, into its stretch of the outputs while its selection
-// values are scanned once; token t has the stretch [t * top_k, (t + 1) * top_k), closed up at the end where tokens
-// chose fewer.
+// One token per work item. Token t has elements [t * top_k, (t + 1) * top_k) of the outputs. One scan over its
+// selection values inserts the choices there in sorted order. If tokens chose fewer experts, the gaps are closed at the
+// end.
 #include <algorithm>
 #include <atomic>
 #include <cstring>
@@ -22,16 +22,16 @@ constexpr double kSigmoidEpsilon = 1e-20;
 struct Router : winnow_top_k_router_arguments {
   explicit Router(const winnow_top_k_router_arguments& arguments) : winnow_top_k_router_arguments(arguments) {}
 
-  // The order of softmax's probabilities is that of the logits, and logits that differ never tie.
+  // Softmax probabilities have the order of the logits. Comparing logits also avoids ties that rounding would create.
   bool selects_logits() const { return score == WINNOW_ROUTER_SCORE_SOFTMAX && correction_bias == nullptr; }
 
-  // A sum of two probabilities has another order than a sum of logits.
+  // Sums of two probabilities can have another order than sums of two logits.
   bool needs_scores() const {
     return !selects_logits() || (num_expert_groups > 1 && group_score == WINNOW_GROUP_SCORE_SUM_OF_TOP_TWO);
   }
 };
 
-// What one thread works in.
+// Working memory of one thread.
 struct Scratch {
   std::vector<double> gates;         // [top_k] weights of the choices before they are normalised
   std::vector<float> selection;      // [num_experts]
@@ -47,7 +47,8 @@ struct Scratch {
   }
 };
 
-// The best `capacity` of the candidates offered in ascending order of id: larger value first, then smaller id.
+// Keeps the best `capacity` candidates: larger value first, then smaller id. Candidates must be offered in ascending
+// order of id.
 struct BestFirst {
   float* values;
   int32_t* ids;
@@ -99,7 +100,7 @@ double sum_of_exponentials(const float* logits, double largest, int64_t num_expe
 
 float sigmoid(float z) { return static_cast<float>(1 / (1 + exponential(-static_cast<double>(z)))); }
 
-// Scores, corrected: what groups are chosen by and, but for the case above, experts.
+// The scores plus correction bias. They rank groups and, unless selects_logits(), experts.
 const float* selection_values(const Router& op, const float* logits, double largest, Scratch& scratch) {
   if (!op.needs_scores()) return logits;
   float* values = scratch.selection.data();
@@ -140,15 +141,15 @@ void choose_eligible(const Router& op, const float* logits, const float* values,
   }
 }
 
-// Logits above origin + bound, a sum that could round.
+// Chooses logits above origin + bound, without computing that sum, which could round.
 void choose_above(const Router& op, const float* logits, double origin, double bound, BestFirst& best) {
   for (int64_t e = 0; e < op.num_experts; ++e) {
     if (logits[e] - origin > bound) best.offer(logits[e], e);
   }
 }
 
-// Of the sorted candidates u, shifted so that u_0 = 0, the support is the longest prefix r with 1 + r * u_r > sum_{j <=
-// r} u_j. For the top_k largest alone it is the same prefix, cut off at top_k.
+// The candidates u are sorted and shifted so that u_0 = 0. The support is the longest prefix r with 1 + r * u_r >
+// sum_{j<=r} u_j. For the top_k largest candidates alone, it is the same prefix, limited to top_k.
 void solve_sparsemax(double largest, double* gates, BestFirst& best) {
   double sum = 0, tau = -1;
   int64_t support = 0;
@@ -162,12 +163,13 @@ void solve_sparsemax(double largest, double* gates, BestFirst& best) {
   for (int64_t i = 0; i < support; ++i) gates[i] = best.values[i] - largest - tau;
 }
 
-// Fills gates with the choices' weights, softmax's without their denominator, which is returned where a rule needs it.
+// Fills gates with the weights of the choices. Softmax weights are not yet divided by their denominator, which is
+// returned if a rule needs it.
 double weigh(const Router& op, const float* logits, double largest, double* gates, BestFirst& best) {
   switch (op.score) {
     case WINNOW_ROUTER_SCORE_SOFTMAX: {
-      // Far below the largest logit all kept exponentials could underflow: what is only renormalised is shifted by the
-      // largest that is kept.
+      // All kept exponentials could underflow if the kept logits are far below the largest one. Weights that are only
+      // renormalised are therefore shifted by the largest kept logit.
       const bool whole = !op.renormalise || op.top_p > 0;
       double shift = largest;
       if (!whole) {
@@ -193,7 +195,7 @@ double weigh(const Router& op, const float* logits, double largest, double* gate
   return 1;
 }
 
-// Adaptive K: closes the choices up over those that a rule drops; the first min_experts stay.
+// Removes the choices that an adaptive rule drops. The first min_experts stay.
 void trim(const Router& op, double denominator, double* gates, BestFirst& best) {
   if (op.top_p > 0) {
     double sum = 0;
@@ -211,7 +213,7 @@ void trim(const Router& op, double denominator, double* gates, BestFirst& best) 
   best.count = kept;
 }
 
-// What the weights are divided by, after trimming.
+// The divisor of the weights, after trimming.
 double divisor(const Router& op, double denominator, const double* gates, int64_t count) {
   if (!op.renormalise) return denominator;
   double sum = op.score == WINNOW_ROUTER_SCORE_SIGMOID ? kSigmoidEpsilon : 0;
@@ -219,7 +221,7 @@ double divisor(const Router& op, double denominator, const double* gates, int64_
   return sum;
 }
 
-// Returns false for a token whose logits are refused.
+// Returns false if the token's logits are refused.
 bool route_token(const Router& op, int64_t token, Scratch& scratch) {
   const float* logits = op.logits + token * op.num_experts;
   const float largest = maximum(logits, op.num_experts);
@@ -245,7 +247,7 @@ bool route_token(const Router& op, int64_t token, Scratch& scratch) {
   return true;
 }
 
-// Turns counts into offsets and closes the stretches up; choices only move towards the front.
+// Turns counts into offsets and closes the gaps between tokens. Choices only move towards the front.
 void close_up(const Router& op) {
   op.token_offsets[0] = 0;
   for (int64_t t = 0; t < op.num_tokens; ++t) {
@@ -263,7 +265,7 @@ void close_up(const Router& op) {
 Outcome top_k_router_cpu(const winnow_top_k_router_arguments& arguments, Cpu& cpu) {
   const Router op(arguments);
   const int64_t num_tokens = op.num_tokens;
-  // Ranges of at least about 20 microseconds, at most four per thread; each has a scratch of its own.
+  // Ranges of at least about 20 microseconds, at most four per thread. Each range has its own scratch memory.
   const int64_t num_ranges = 4 * cpu.num_threads;
   const int64_t grain = std::max(1 + (int64_t{1} << 12) / op.num_experts, (num_tokens + num_ranges - 1) / num_ranges);
   std::vector<Scratch> scratch(num_tokens <= grain ? 1 : (num_tokens + grain - 1) / grain, Scratch(op));

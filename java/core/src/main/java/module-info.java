@@ -18,5 +18,4 @@ module org.winnow.core {
   exports org.winnow.layer;
   exports org.winnow.memory;
   exports org.winnow.moe;
-  exports org.winnow.workload;
 }

@@ -3,6 +3,7 @@ package org.winnow;
 import static org.winnow.Tensor.ANY;
 
 import java.util.Arrays;
+import java.util.Objects;
 
 /**
  * A weight matrix [rows, columns] in a storage format. The format defines one or more planes, which
@@ -85,9 +86,13 @@ public final class Matrix {
     return columns;
   }
 
-  /** One of the {@link WeightFormat#planes()} arrays. */
+  /**
+   * One of the {@link WeightFormat#planes()} arrays.
+   *
+   * @throws IndexOutOfBoundsException if there is no such plane
+   */
   public Tensor plane(int index) {
-    return planes[index];
+    return planes[Objects.checkIndex(index, planes.length)];
   }
 
   /** The memory that holds the planes. */

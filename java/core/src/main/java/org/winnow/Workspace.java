@@ -58,7 +58,8 @@ public final class Workspace implements AutoCloseable {
    */
   public Tensor atLeast(DType dtype, long numElements) {
     if (all != null && all.dtype() == dtype && all.size() >= numElements) return all;
-    long grown = all == null ? numElements : grown(all.size(), numElements);
+    boolean grows = all != null && all.dtype() == dtype;
+    long grown = grows ? grown(all.size(), numElements) : numElements;
     close();
     all = Tensor.allocate(memory, dtype, Math.max(1, grown));
     return all;

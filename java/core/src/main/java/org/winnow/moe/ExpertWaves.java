@@ -31,9 +31,12 @@ final class ExpertWaves implements AutoCloseable {
    */
   ExpertWaves(Experts source, TensorMemory memory) {
     this.source = source;
-    pending = new int[source.numExperts()];
-    wave = new int[source.numExperts()];
-    list = new MirroredTensor(memory, DType.I32, source.numExperts());
+    int experts = source.numExperts();
+    if (experts < 1)
+      throw new IllegalArgumentException("experts must be at least 1, found " + experts);
+    pending = new int[experts];
+    wave = new int[experts];
+    list = new MirroredTensor(memory, DType.I32, experts);
   }
 
   void begin(ExpertPlan plan) {

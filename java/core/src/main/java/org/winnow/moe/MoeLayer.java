@@ -5,7 +5,6 @@ import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
 
 import java.util.Arrays;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.Tensor;
@@ -453,7 +452,10 @@ public final class MoeLayer implements AutoCloseable {
 
   /** The result that an earlier part of the same call has put there. */
   private static Tensor last(Workspace workspace) {
-    return Objects.requireNonNull(workspace.last());
+    Tensor last = workspace.last();
+    if (last == null)
+      throw new IllegalStateException("MoE layer has chosen no experts: call choose() first");
+    return last;
   }
 
   /** Computes the products that are not null, in one launch if the backend supports that. */

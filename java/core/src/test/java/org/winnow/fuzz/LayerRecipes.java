@@ -5,6 +5,8 @@ import static org.winnow.fuzz.Recipes.call;
 import static org.winnow.fuzz.Recipes.some;
 
 import org.winnow.DType;
+import org.winnow.Matrix;
+import org.winnow.WeightFormat;
 import org.winnow.Tensor;
 import org.winnow.attention.MlaAttention;
 import org.winnow.attention.MlaWorkspace;
@@ -54,6 +56,28 @@ final class LayerRecipes {
           int output = w.size();
           Tensor bias = w.chance(0.5) ? null : w.tensor(w.floating(), output);
           return args(w.tensor(w.floating(), output, w.size()), bias);
+        });
+    call(
+        "Linear.new(Matrix,Tensor)",
+        w -> {
+          int output = w.size();
+          Tensor bias = w.chance(0.5) ? null : w.tensor(w.floating(), output);
+          return args(w.matrix(w.pick(WeightFormat.values()), output, w.size()), bias);
+        });
+    call(
+        "ResidentExperts.new(Matrix[],Matrix[],Matrix[],Tensor[],Tensor[],Tensor[])",
+        w -> {
+          int count = 1 + w.below(3);
+          int hidden = w.size();
+          int inner = w.size();
+          WeightFormat format = w.pick(WeightFormat.values());
+          return args(
+              matrices(w, count, format, inner, hidden),
+              w.chance(0.5) ? null : matrices(w, count, format, inner, hidden),
+              matrices(w, count, w.pick(WeightFormat.values()), hidden, inner),
+              null,
+              null,
+              null);
         });
     call(
         "Linear.run(Backend,Tensor,Tensor)",
@@ -189,6 +213,13 @@ final class LayerRecipes {
     public void hint(int[] expertIds, int count) {}
   }
 
+  private static Matrix[] matrices(
+      World world, int count, WeightFormat format, int rows, int columns) {
+    Matrix[] matrices = new Matrix[count];
+    for (int i = 0; i < count; i++) matrices[i] = world.matrix(format, rows, columns);
+    return matrices;
+  }
+
   private static Object[] acquired(World world, Experts experts) {
     int count = world.oneOf(0, 1, 1, 2, 3);
     int[] ids = new int[count];
@@ -312,7 +343,7 @@ final class LayerRecipes {
           return args(parts.geometry, parts.weights);
         });
     call(
-        "MlaAttention.run(Backend,Tensor,KvCache,int,Tensor,Tensor,Form,MlaWorkspace,Tensor)",
+        "MlaAttention.run(Backend,Tensor,KvCache,int,Tensor,Tensor,MlaWorkspace,Tensor)",
         w -> {
           Parts parts = new Parts(w);
           int tokens = w.rows();

@@ -7,6 +7,7 @@ import static org.winnow.fuzz.Recipes.some;
 import java.io.IOException;
 import java.util.List;
 import java.util.function.IntFunction;
+import org.winnow.DType;
 import org.winnow.memory.Checkpoint;
 import org.winnow.memory.EvictionPolicy;
 import org.winnow.memory.ExpertCache;
@@ -75,13 +76,12 @@ final class MemoryRecipes {
     call("EvictionPolicy.used(int,long)", w -> args(begun(w), w.below(8), (long) w.below(100)));
     call("EvictionPolicy.rank(int)", w -> args(begun(w), w.below(8)));
     call(
-        "RangeReader.read(long,long,long)",
+        "RangeReader.read(long,Tensor)",
         w ->
             args(
                 reader(w),
                 4096L * w.oneOf(0, 1, 1000, 1024, 1025, 1 << 20),
-                TensorRecipes.pageAddress(),
-                4096L * w.below(3)));
+                w.tensor(DType.I8, w.oneOf(0, 1, 2) * 4096L)));
     call("RangeReader.Opener.open(Path)", w -> args(opener(w), FuzzFiles.any(w)));
     call("DiskProbe.read(Path,long,int)", MemoryRecipes::probed);
     call("DiskProbe.readIntoNewMemory(Path,long,int)", MemoryRecipes::probed);

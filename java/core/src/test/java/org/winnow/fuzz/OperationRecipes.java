@@ -6,6 +6,7 @@ import static org.winnow.fuzz.Recipes.some;
 
 import org.winnow.Backend;
 import org.winnow.Tensor;
+import org.winnow.WeightFormat;
 import org.winnow.attention.RopeFrequencies;
 import org.winnow.moe.Experts;
 import org.winnow.op.Activation;
@@ -290,15 +291,33 @@ final class OperationRecipes {
                 w.oneOf(4, 4, 8, 1, 64)));
     call("ExpertPlan.activeExpert(int)", w -> args(some(ExpertPlan.class, w), w.below(3)));
     call(
-        "ExpertMatrices.new(DType,int,long,long,boolean,boolean)",
+        "ExpertMatrices.new(WeightFormat,int,long,long,boolean,boolean)",
         w ->
             args(
-                w.floating(),
+                w.pick(WeightFormat.values()),
                 w.size(),
                 (long) w.size(),
                 (long) w.size(),
                 w.chance(0.5),
                 w.chance(0.5)));
+    call(
+        "ExpertMatrices.set(int,Matrix,Matrix,Tensor,Tensor)",
+        w -> {
+          WeightFormat format = w.pick(WeightFormat.values());
+          int output = w.size();
+          int input = w.size();
+          boolean gated = w.chance(0.5);
+          boolean biased = w.chance(0.5);
+          ExpertMatrices matrices =
+              w.keep(new ExpertMatrices(format, 3, output, input, gated, biased));
+          return args(
+              matrices,
+              w.below(3),
+              w.matrix(format, output, input),
+              gated ? w.matrix(format, output, input) : null,
+              biased && w.chance(0.5) ? w.f32(output) : null,
+              biased && gated && w.chance(0.5) ? w.f32(output) : null);
+        });
     call("ExpertMatrices.isResident(int)", w -> args(some(ExpertMatrices.class, w), w.below(4)));
     call(
         "GroupedGemm.run(Backend,Tensor,ExpertPlan,ExpertMatrices,Activation,Tensor)",

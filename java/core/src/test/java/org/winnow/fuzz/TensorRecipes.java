@@ -6,6 +6,8 @@ import static org.winnow.fuzz.Recipes.call;
 import java.nio.ByteBuffer;
 import org.winnow.Backend;
 import org.winnow.DType;
+import org.winnow.Matrix;
+import org.winnow.WeightFormat;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.cpu.CpuBackend;
@@ -26,6 +28,21 @@ final class TensorRecipes {
     Recipes.object(Tensor.class, TensorRecipes::open);
     Recipes.model(
         org.winnow.BackendProvider.class, world -> new org.winnow.cpu.CpuBackendProvider());
+    Recipes.object(Matrix.class, w -> w.matrix(w.pick(WeightFormat.values()), w.size(), w.size()));
+    call(
+        "Matrix.new(WeightFormat,long,long,Tensor[])",
+        w -> {
+          Matrix like = w.matrix(w.pick(WeightFormat.values()), w.size(), w.size());
+          Tensor[] planes = new Tensor[like.format().planes()];
+          for (int p = 0; p < planes.length; p++) planes[p] = like.plane(p);
+          return args(like.format(), like.rows(), like.columns(), planes);
+        });
+    call(
+        "Matrix.require(String,WeightFormat,long,long)",
+        w -> {
+          Matrix matrix = w.matrix(w.pick(WeightFormat.values()), w.size(), w.size());
+          return args(matrix, "m", matrix.format(), matrix.rows(), matrix.columns());
+        });
     call(
         "CpuBackend.new(InstructionSet,int)",
         w -> args(w.pick(InstructionSet.values()), w.oneOf(1, 1, 2, 2, 0, -1, 1025, 1 << 30)));

@@ -6,6 +6,8 @@ import java.util.Random;
 import org.winnow.AnotherMemory;
 import org.winnow.Backend;
 import org.winnow.DType;
+import org.winnow.Matrix;
+import org.winnow.WeightFormat;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.cpu.CpuBackend;
@@ -52,6 +54,14 @@ final class World {
 
   int oneOf(int... values) {
     return values[random.nextInt(values.length)];
+  }
+
+  /** In any format, over new tensors of zeros. */
+  Matrix matrix(WeightFormat format, int rows, int columns) {
+    Tensor[] planes = new Tensor[format.planes()];
+    planes[0] = tensor(DType.I8, format.planeBytes(0, rows, columns));
+    for (int p = 1; p < planes.length; p++) planes[p] = f32(rows);
+    return new Matrix(format, rows, columns, planes);
   }
 
   <T> T pick(T[] values) {

@@ -34,7 +34,8 @@ public class RoutingTest {
       assertThat(Arrays.copyOf(ids, 5)).containsExactly(0, 2, 4, 1, 3);
       routing.set(new int[] {0, 1}, new int[] {8}, new float[1]);
       assertThatThrownBy(() -> routing.distinctExperts(ids))
-          .isInstanceOf(ArrayIndexOutOfBoundsException.class);
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("ids must have an entry per expert, found 8 and expert 8");
     }
   }
 

@@ -25,14 +25,14 @@ class CpuGroupedGemmTest {
     try (var p = problem(2)) {
       p.activeExperts().setInt(0, 1);
       assertThatThrownBy(p::run)
-          .hasMessageContaining("active_experts must lie below num_experts, found 1");
+          .hasMessageContaining("activeExperts must lie below numExperts, found 1");
       p.activeExperts().setInt(0, -2);
       assertThatThrownBy(p::run)
-          .hasMessageContaining("active_experts must lie below num_experts, found -2");
+          .hasMessageContaining("activeExperts must lie below numExperts, found -2");
       p.activeExperts().setInt(0, 0);
       p.sourceRows().setInt(1, 2);
       assertThatThrownBy(p::run)
-          .hasMessageContaining("source_rows must lie below num_tokens, found 2");
+          .hasMessageContaining("sourceRows must lie below numTokens, found 2");
       assertThat(p.output().toFloatArray()).containsOnly(Float.NaN);
     }
   }

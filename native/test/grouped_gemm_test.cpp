@@ -66,7 +66,7 @@ const Format kFormats[] = {
     {WINNOW_WEIGHT_FORMAT_F16, 2, store_plain<WeightFormat::f16>},
 };
 
-// Tables of the planes of some experts' matrices, each in a buffer of its own.
+// Tables of the planes of several experts' matrices. Each plane has its own buffer.
 struct Matrices {
   int64_t num_experts, rows, columns;
   std::vector<std::vector<int>> values;  // by expert

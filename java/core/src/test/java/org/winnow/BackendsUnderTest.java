@@ -41,7 +41,7 @@ public abstract class BackendsUnderTest {
     }
   }
 
-  /** What users get who ask for nothing. */
+  /** The backend with default settings. */
   protected abstract Variant standardVariant();
 
   /** Every way of computing that a test can force for all operations, at least one. */

@@ -110,10 +110,7 @@ public final class GroupedGemmProblem implements AutoCloseable {
     this.inputValues = input.toFloatArray();
   }
 
-  /**
-   * Values in [-4, 4]: sums are exact in f32 whatever their order, while 16 * inputSize stays below
-   * 2^24.
-   */
+  /** Values in [-4, 4]. Sums are exact in f32 in any order if 16 * inputSize is below 2^24. */
   public static GroupedGemmProblem smallIntegers(
       Backend backend,
       Form form,

@@ -9,7 +9,7 @@ import org.winnow.Tensor;
  * the keys of one token.
  */
 public final class AttentionProblem implements AutoCloseable {
-  /** Sizes; the last {@code numTokens} of {@code numPositions} are the queries. */
+  /** The sizes. The last {@code numTokens} of {@code numPositions} are the queries. */
   public record Shape(
       int numTokens,
       int numPositions,

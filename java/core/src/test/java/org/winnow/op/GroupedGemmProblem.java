@@ -185,12 +185,12 @@ public final class GroupedGemmProblem implements AutoCloseable {
     return output;
   }
 
-  /** On the backend in whose memory it lies. */
+  /** Runs on the backend whose memory holds the problem. */
   public GroupedGemmProblem run() {
     return run(backend);
   }
 
-  /** On another backend of the same memory. */
+  /** Runs on another backend with the same memory. */
   public GroupedGemmProblem run(Backend other) {
     GroupedGemm.run(
         other,

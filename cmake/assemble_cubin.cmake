@@ -1,6 +1,7 @@
-# cmake -DPTXAS= -DARCHITECTURE=sm_90 -DPTX=<op>_cuda.ptx -DOUTPUT=<.cubin> -DLIMITS=<limits.txt> -P assemble_cubin.cmake: assembles, and holds what
-# ptxas reports of each kernel to the limits: no spills; registers, bytes of stack and of static shared memory at most as limits.txt says, and the lists of
-# kernels <op>/<op>_kernels.inc beside it.
+# cmake -DPTXAS= -DARCHITECTURE=sm_90 -DPTX=<op>_cuda.ptx -DOUTPUT=<.cubin> -DLIMITS=<limits.txt> -P assemble_cubin.cmake:
+# assembles a PTX file and compares what ptxas reports of each kernel with its limits. Spills are an error. So are more
+# registers, bytes of stack or bytes of static shared memory than limits.txt and the lists of kernels
+# <op>/<op>_kernels.inc beside it allow.
 execute_process(COMMAND ${PTXAS} -v -O3 -arch=${ARCHITECTURE} ${PTX} -o ${OUTPUT} RESULT_VARIABLE status OUTPUT_VARIABLE report ERROR_VARIABLE report)
 if(NOT status EQUAL 0)
   message(FATAL_ERROR "ptxas refuses ${PTX} for ${ARCHITECTURE}:\n${report}")

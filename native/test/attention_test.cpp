@@ -12,8 +12,8 @@ namespace {
 
 constexpr int64_t kPageSize = 64;
 
-// Every value is 3: whatever the weights, the answer is 3. Keys and values behind the last position are NaN and must
-// not be read.
+// Every value is 3, so the result is 3 for any weights. Keys and values after the last position are NaN and must not be
+// read.
 void run(winnow_instruction_set instruction_set, int64_t num_tokens, int64_t first_position, int64_t group_size,
          int64_t key_width, int64_t value_width, int64_t sliding_window) {
   constexpr int64_t kNumKvHeads = 2;

@@ -77,7 +77,7 @@ const Format kFormats[] = {
     {WINNOW_WEIGHT_FORMAT_I8_ROW, 1, store_i8_row},
 };
 
-// Tables of the planes of some experts' matrices, each in a buffer of its own.
+// Tables of the planes of several experts' matrices. Each plane has its own buffer.
 struct Matrices {
   int64_t num_experts, rows, columns;
   std::vector<std::vector<int>> values;  // by expert

@@ -1,6 +1,6 @@
 // accumulator[i] += addend[i], see winnow/add.h.
 //
-// Layout   flat; float4 while both addresses are multiples of 16: the rest goes one by one.
+// Layout   flat; float4 if both addresses are multiples of 16, except for the last elements.
 // Grid     x: as many blocks as fill the device, each thread strides over the grid.
 // Block    any number of threads.
 // Memory   reads 8 and writes 4 bytes per element.

@@ -1,24 +1,38 @@
-// output[t, h] = sum_j e^(z[t, h, j] - m) * value[g, j] / (e^(sinks[h] - m) + sum_j e^(z[t, h, j] - m)), z[t, h, j] = scale * query[t, h] . key[g, j] over
-// the keys j <= p = *cache_length + position_offset + t of a paged cache, with a window those after p - sliding_window: see winnow/attention.h. Online
-// softmax: Dao et al. 2022, arXiv:2205.14135, algorithm 1; splits and their merge as in Flash-Decoding; sinks: Xiao et al. 2023, arXiv:2309.17453.
+// Causal attention over a paged key-value cache, see winnow/attention.h:
 //
-// A row is a query of a kv head: row r is token r / group_size and the head r % group_size of the group. A block takes a tile of rows, so keys are read once
-// for all heads of a group, and goes over its keys in blocks of 64: scores from pieces of 32 elements of the 64 keys, online softmax in registers, weighted
-// values from pieces of 32 values by 64 columns. Pieces of keys and of values pass through one ring of buffers, copied ahead by cp.async. attention_kernels.inc lists the tiles.
+//   z[t, h, j]   = scale * query[t, h] . key[g, j]
+//   output[t, h] = sum_j e^(z[t, h, j] - m) * value[g, j] / (e^(sinks[h] - m) + sum_j e^(z[t, h, j] - m))
+//                  over j <= p = *cache_length + position_offset + t; with a window, j > p - sliding_window
 //
-// Layout   query, output row-major; pages as in the contract, addresses multiples of 16. Buffered keys are 36 floats apart: eight keys read as float4 then
-//          touch 32 different banks. Weights of odd rows have their 16-key halves swapped, for the two rows that a warp writes at once.
-// Grid     x: tile of rows, the longest first. y: kv head, and within it groups of COLUMN_BLOCKS * 64 value columns (scores are computed again for each).
-//          z: splits of 256 keys, taken in turn. The position lies in device memory, and nothing of a captured launch's grid depends on it.
-// Block    16 * ROW_LANES threads; 16 neighbouring threads share ROWS_PER_LANE rows: scores of keys lane, lane + 16, ... and columns 4 * lane, ... each.
-// Memory   per tile and key block reads the keys and values that a row of the tile sees, no other; shared: see AttentionTile.
-// Order    f32. A score is one chain of fused products along the elements; a row's weights are added per lane, then by a butterfly; a block's weighted values
-//          are one chain along the keys and then join the running sum; the splits of a row, at fixed absolute positions, are merged in ascending order:
-//          by the tile itself, through output, when it takes them all (parts null), else by attention_merge. Every form does the same operations
-//          on an element, so a row's bits depend on its own query, keys and values only: not on the form, the other rows, the grid. No atomics.
-//          Splits are half as long as on a CPU: a short context needs blocks more than it minds merges.
-// Needs    sizes >= 1; positions below 2^30, num_tokens * num_heads below 2^31; page_size a multiple of 64; page tables in device memory, their
-//          contents are trusted.
+// Online softmax: Dao et al. 2022, arXiv:2205.14135, algorithm 1; splits and their merge as in Flash-Decoding; sinks:
+// Xiao et al. 2023, arXiv:2309.17453.
+//
+// A row is a query of a kv head: row r is token r / group_size and head r % group_size of the group. A block processes
+// a tile of rows, so keys are read once for all heads of a group. It goes over its keys in blocks of 64. For each block
+// it computes scores from pieces of 32 elements of the 64 keys, the online softmax in registers, and weighted values
+// from pieces of 32 values by 64 columns. Pieces of keys and of values pass through one ring of buffers, which cp.async
+// fills ahead. attention_kernels.inc lists the tiles.
+//
+// Layout   query, output row-major; pages as in the contract, addresses multiples of 16. Buffered keys are 36 floats
+//          apart, so eight keys read as float4 touch 32 different banks. Weights of odd rows have their 16-key halves
+//          swapped, because a warp writes two rows at once.
+// Grid     x: tile of rows, the longest first. y: kv head, and within it groups of COLUMN_BLOCKS * 64 value columns
+//          (each group computes the scores again). z: splits of 256 keys, taken in turn. The position lies in device
+//          memory, and the grid of a captured launch does not depend on it.
+// Block    16 * ROW_LANES threads. 16 neighbouring threads share ROWS_PER_LANE rows: each computes the scores of keys
+//          lane, lane + 16, ... and the columns 4 * lane, ...
+// Memory   per tile and key block, reads only the keys and values that a row of the tile sees; shared: see
+//          AttentionTile.
+// Order    f32. A score is one chain of fused products along the elements. A row's weights are added per lane, then by
+//          a butterfly. A block's weighted values are one chain along the keys and are then added to the running sum.
+//          Splits lie at fixed absolute positions and are merged in ascending order: by the tile itself, through
+//          output, if it computes all splits (parts null), otherwise by attention_merge. Every tile shape does the same
+//          operations on an element, so a row's bits depend only on its own query, keys and values: not on the tile
+//          shape, other rows or the grid. No atomics.
+//          Splits are half as long as on a CPU, because short contexts gain more from additional blocks than merging
+//          costs.
+// Needs    sizes >= 1; positions below 2^30, num_tokens * num_heads below 2^31; page_size a multiple of 64; page tables
+//          in device memory, whose contents are trusted.
 #include <cstdint>
 
 #include "attention/attention_launch.h"
@@ -39,8 +53,8 @@ constexpr float kMinusInfinity = -INFINITY;
 
 namespace {
 
-// The arguments, sizes in 32 bits. They are read where they are used, from constant memory: as members they would take
-// registers, and two of the tiles have none left.
+// The arguments with sizes in 32 bits. They stay in constant memory and are read where they are used. As members they
+// would take registers, and two of the tiles have no registers left.
 struct AttentionCall {
   const winnow_attention_arguments& arguments;
   const AttentionExtras& extras;
@@ -59,7 +73,7 @@ struct AttentionCall {
   __device__ float2* part_softmax() const { return reinterpret_cast<float2*>(extras.part_softmax); }
 };
 
-// What a row sees: [begin, end).
+// The keys [begin, end) that a row sees.
 struct Keys {
   int begin, end;
 
@@ -71,20 +85,20 @@ struct Keys {
   __device__ int last_split() const { return (end - 1) / (kKeysPerBlock * kBlocksPerSplit); }
 };
 
-// A softmax in progress: largest exponent and sum of weights, at first that of no key.
+// The state of an online softmax: largest exponent and sum of weights. It starts without any key.
 struct Softmax {
   float max = kMinusInfinity, sum = 0.0f;
 
-  // Only the sink, if there is one.
+  // The state with only the sink, if there is one.
   __device__ static Softmax of_sink(const float* sinks, int head) {
     Softmax result;
     if (sinks != nullptr) result = {sinks[head], 1.0f};
     return result;
   }
-  // Exponents are taken relative to this: the maximum, but for rows of -infinity alone.
+  // Exponents are relative to this value: the maximum, or 0 for rows that contain only -infinity.
   __device__ static float shift(float max) { return max == kMinusInfinity ? 0.0f : max; }
 
-  // Takes in the keys of `part`; old values are to be multiplied by x, the part's by y.
+  // Adds the keys of `part`. The caller must multiply the old values by x and those of the part by y.
   __device__ float2 merge(Softmax part) {
     const float larger = fmaxf(max, part.max), base = shift(larger);
     const float keep = exponential(max - base), join = exponential(part.max - base);
@@ -108,7 +122,7 @@ __device__ __forceinline__ float4 divided(float4 v, float divisor) {
                      __fdiv_rn(v.w, divisor));
 }
 
-// Copies ROWS x WIDTH floats of which rows [begin, end) and the first `width` columns exist; zeros elsewhere.
+// Copies ROWS x WIDTH floats. Only rows [begin, end) and the first `width` columns exist; the rest becomes zero.
 template <int ROWS, int WIDTH, int THREADS>
 __device__ __forceinline__ void copy_rows(float* shared, int shared_stride, const float* source, int64_t stride,
                                           int begin, int end, int width, bool aligned) {
@@ -137,7 +151,7 @@ struct AttentionTile {
   static constexpr int THREADS = kRowThreads * ROW_LANES;
   static constexpr int ROWS = ROW_LANES * ROWS_PER_LANE;
 
-  // Dynamic shared memory, f32, as attention_launch.h has it: the queries, the weights, the ring.
+  // Dynamic shared memory, f32, sized by attention_launch.h: the queries, the weights, the ring of buffers.
   const AttentionCall& call;
   float* const queries;
   float* const weights;
@@ -154,7 +168,7 @@ struct AttentionTile {
   const Keys first_keys = keys_of(first_row), last_keys = keys_of(first_row + ROWS - 1);  // of the tile's rows
   const int last_block = (last_keys.end - 1) / kKeysPerBlock;
 
-  // Where the ring is filled next: a key block, its first key and value, and the piece of it.
+  // The next piece to copy into the ring: a block of keys, its first key and value, and the piece within it.
   struct Source {
     int block;
     const float* key;
@@ -174,7 +188,7 @@ struct AttentionTile {
         ring(weights + weight_floats(ROWS)) {}
 
   __device__ int row(int r) const { return first_row + row_lane * ROWS_PER_LANE + r; }
-  // Rows behind the last are the last once more, and are not stored.
+  // Rows after the last one repeat it and are not stored.
   __device__ int existing(int row) const { return row < num_rows ? row : num_rows - 1; }
   __device__ Keys keys_of(int row) const {
     return Keys::of(first_position + existing(row) / group_size, call.sliding_window());
@@ -204,7 +218,7 @@ struct AttentionTile {
     return block + 1 + (split_ends ? static_cast<int>(gridDim.z - 1) * kBlocksPerSplit : 0);
   }
 
-  // Starts to fill a buffer with the next piece of keys or values, if there is one; a group of copies in any case.
+  // Starts to fill a buffer with the next piece of keys or values, if there is one. Always commits a group of copies.
   __device__ void fill(float* buffer) {
     if (next.block <= last_block) {
       const int block_begin = next.block * kKeysPerBlock;
@@ -227,7 +241,7 @@ struct AttentionTile {
     commit_copies();
   }
 
-  // The next piece, once it is there for all threads; the buffer of the one before is filled again meanwhile.
+  // Waits until all threads can read the next piece, and starts to refill the buffer of the piece before it.
   __device__ const float* take() {
     wait_copies<STAGES - 2>();
     __syncthreads();
@@ -268,11 +282,11 @@ struct AttentionTile {
     }
   }
 
-  // What a row sees of a block.
+  // The part of a block that a row sees.
   struct Range {
     int begin, end;
   };
-  // Most blocks are seen whole by all rows of the tile: only in the others (`masked`) rows are told apart.
+  // In most blocks, all rows of the tile see all keys. Only the other blocks, called masked, handle rows separately.
   __device__ bool is_masked(int block) const {
     return last_keys.begin > block * kKeysPerBlock || first_keys.end < (block + 1) * kKeysPerBlock;
   }
@@ -283,12 +297,12 @@ struct AttentionTile {
     return {min(max(keys.begin - first, 0), kKeysPerBlock), min(max(keys.end - first, 0), kKeysPerBlock)};
   }
 
-  // The weights of the lane's first row: of the first 16 keys of 32, or of the others. See Layout.
+  // The weights of the lane's first row for the first or the second 16 of 32 keys. See Layout.
   __device__ float* sixteen_weights(int which) const {
     return weights + row_lane * ROWS_PER_LANE * kKeysPerBlock + (which ^ (row_lane & 1)) * 16;
   }
 
-  // Writes the weights of one row, takes them into its softmax; returns what the row's values so far are multiplied by.
+  // Writes the weights of one row and adds them to its softmax. Returns the factor for the row's earlier values.
   __device__ float weigh(int r, int block, bool masked, const float (&scores)[kKeysPerThread]) {
     const Range seen = seen_of(r, block, masked);
     float exponents[kKeysPerThread], largest = kMinusInfinity, sum = 0.0f;
@@ -329,7 +343,7 @@ struct AttentionTile {
     }
   }
 
-  // The same where rows see different keys: those that a row does not see are left out, for their values may be anything.
+  // As add_values, for masked blocks. Keys that a row does not see are skipped, because their values are undefined.
   __device__ void add_seen_values(const float* piece, int first_value, int block, float4 (&sums)[ROWS_PER_LANE]) const {
 #pragma unroll
     for (int r = 0; r < ROWS_PER_LANE; ++r) {
@@ -370,7 +384,7 @@ struct AttentionTile {
     }
   }
 
-  // values[c] = values[c] * keep + sums. The index must be known at compile time for values to stay in registers.
+  // values[c] = values[c] * keep + sums. The index must be a compile-time constant so that values stay in registers.
   __device__ void join(int column_block, int block, bool masked, const float (&keep)[ROWS_PER_LANE],
                        const float4 (&sums)[ROWS_PER_LANE]) {
 #pragma unroll
@@ -384,7 +398,7 @@ struct AttentionTile {
     }
   }
 
-  // The row's split is complete: kept for attention_merge, or merged into what output holds of the splits before.
+  // Ends a row's split: stores it for attention_merge, or merges it into output, which holds the earlier splits.
   __device__ void finish_split(int index, int r) {
     const int row = this->row(r);
     const Keys keys = keys_of(row);
@@ -459,7 +473,7 @@ struct AttentionTile {
 // output = the splits of a row merged in ascending order.
 //
 // Grid     x: row of output.
-// Block    any number of threads: a thread takes every so many pieces of four columns.
+// Block    any number of threads; each strides over pieces of four columns.
 // Memory   reads value_width + 2 floats per split, writes value_width.
 extern "C" __global__ void attention_merge(const winnow_attention_arguments arguments,
                                            const winnow::AttentionExtras extras) {

@@ -1,4 +1,4 @@
-// Shapes of attention's tiles, and the memory they take: attention_cuda.cu. attention_kernels.inc has the forms.
+// Shapes of the tiles in attention_cuda.cu and their memory. attention_kernels.inc lists the tiles.
 #pragma once
 
 #include "base/device_launch.h"
@@ -27,7 +27,7 @@ WINNOW_DEVICE constexpr int64_t tile_bytes(int64_t rows, int64_t stages, int64_t
   return 4 * (query_floats(rows, key_width) + weight_floats(rows) + stages * kBufferFloats);
 }
 
-// What splits leave for attention_merge: the softmax of each part, and from a multiple of 16 bytes on the values.
+// The memory that attention_merge reads: the softmax of each part, then the values at a multiple of 16 bytes.
 WINNOW_DEVICE constexpr int64_t softmax_bytes(int64_t parts) { return (8 * parts + 15) / 16 * 16; }
 
 WINNOW_DEVICE constexpr int64_t parts_bytes(int64_t parts, int64_t value_width) {

@@ -1,5 +1,6 @@
-// What winnow/base/activation.h defines. The activation is an argument at run time: it is applied once per output element, after a sum over a whole row of
-// weights, and a kernel per activation would multiply the kernels by six.
+// The activations of winnow/base/activation.h. The activation is a run-time argument, because it is applied only once
+// per output element, after a sum over a whole row of weights. One kernel per activation would make six times as many
+// kernels.
 #pragma once
 
 #include "base/exponential.cuh"

@@ -1,5 +1,5 @@
-// Elements of f32, bf16 and f16 as f32 values and back, for types known at compile time and at run time. The 16-bit types are raw bits here: kernels move
-// them far more often than they compute with them.
+// Converts elements of f32, bf16 and f16 to f32 and back, for types known at compile time or at run time. The 16-bit
+// types are raw bits, because kernels move them far more often than they compute with them.
 #pragma once
 
 #include <cstdint>
@@ -95,13 +95,12 @@ __device__ __forceinline__ void unpack(float* values, uint4 vector, float) {
   values[2] = __uint_as_float(vector.z), values[3] = __uint_as_float(vector.w);
 }
 
-// What an element's type known at run time may be here. The launch refuses others; one that came here all the same ends
-// the kernel with an error.
+// Checks a type known at run time. The launch refuses other types; if one gets here, the kernel ends with an error.
 __device__ __forceinline__ void require_f32_or_bf16(DType type) {
   if (type != DType::f32 && type != DType::bf16) __trap();
 }
 
-// One element of an array of a type that require_f32_or_bf16 has let pass.
+// One element of an array whose type require_f32_or_bf16 has accepted.
 __device__ __forceinline__ float load_element(const void* array, DType type, int64_t index) {
   return type == DType::f32 ? static_cast<const float*>(array)[index] : to_f32(static_cast<const bf16*>(array)[index]);
 }

@@ -1,12 +1,12 @@
-// e^x without approximate instructions: the bits are the same on every device and in an interpreter.
+// e^x without approximate instructions, so every device gives the same bits.
 #pragma once
 
 #include <cstdint>
 
 namespace winnow {
 
-// Within 2 ulp: x = n ln 2 + r with |r| <= ln 2 / 2, degree 7 Taylor in r (remainder 5e-9), then scaled by 2^n in two steps so that subnormal results are
-// right. Saturates to 0 and to infinity; NaN stays NaN.
+// Within 2 ulp: x = n ln 2 + r with |r| <= ln 2 / 2, degree 7 Taylor in r (remainder 5e-9), then scaled by 2^n in two
+// steps, which gives correct subnormal results. Saturates to 0 and to infinity; NaN stays NaN.
 __device__ __forceinline__ float exponential(float x) {
   const float clamped = x < -104.0f ? -104.0f : x > 89.0f ? 89.0f : x;  // comparisons with NaN are false
   constexpr float kShift = 12582912.0f;                                 // 1.5 * 2^23: adding it rounds to an integer

@@ -1,5 +1,5 @@
-// exp and the logistic function in f64, operation by operation those of cpu/base/exponential.h: the same bits as on the CPU. The intrinsics keep
-// the compiler from contracting a product and a sum into one rounding.
+// exp and the logistic function in f64. They do the same operations as cpu/base/exponential.h, so they give the CPU's
+// bits. Intrinsics keep the compiler from contracting a product and a sum.
 #pragma once
 
 namespace winnow {

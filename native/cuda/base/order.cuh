@@ -1,4 +1,4 @@
-// Floats as unsigned integers of the same order, in which -0 equals +0; no float that is a number or an infinity becomes 0.
+// Maps floats to unsigned integers in the same order. -0 and +0 map to the same integer. Only NaN may map to 0.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// A row of f32 that one block reads in pieces of four, and sums over it. Pieces are the same whether they are moved as one float4 or one by one, and so are
-// the bits of a sum.
+// Reads a row of f32 with one block in pieces of four, and computes sums over it. A piece is moved as one float4 or
+// element by element; the bits of a sum are the same.
 #pragma once
 
 #include <cstdint>
@@ -8,14 +8,15 @@
 
 namespace winnow {
 
-// Whether rows can be moved as float4. Addresses of all operands are or-ed, and so are the sizes of rows and strides.
+// Whether rows can be moved as float4. The arguments are the bitwise or of all addresses, and of all row sizes and
+// strides.
 __device__ __forceinline__ bool rows_aligned(uint64_t addresses, int64_t sizes) {
   return addresses % sizeof(float4) == 0 && sizes % 4 == 0;
 }
 
 __device__ __forceinline__ uint64_t address_of(const void* pointer) { return reinterpret_cast<uint64_t>(pointer); }
 
-// Elements 4 * piece and the three after it; 0 behind the row's end.
+// Elements 4 * piece to 4 * piece + 3; 0 after the row's end.
 __device__ __forceinline__ float4 load_piece(const float* row, int64_t piece, int64_t size, bool aligned) {
   if (aligned) return reinterpret_cast<const float4*>(row)[piece];
   const int64_t i = 4 * piece;
@@ -35,8 +36,8 @@ __device__ __forceinline__ void store_piece(float* row, int64_t piece, int64_t s
   if (i + 3 < size) row[i + 3] = value.w;
 }
 
-// The sum over the threads of the block, in each of them: inside the warps, then warp by warp. `parts` holds a value per warp; all threads call, and may not
-// call again with the same memory before a barrier.
+// Returns the sum over the block's threads to each of them, first inside each warp, then warp by warp. All threads must
+// call. `parts` has one value per warp; a barrier must come before the next call with the same memory.
 __device__ __forceinline__ double block_sum(double value, double* parts) {
   for (int distance = kWarpSize / 2; distance > 0; distance /= 2) value += __shfl_xor_sync(kAllLanes, value, distance);
   if (threadIdx.x % kWarpSize == 0) parts[threadIdx.x / kWarpSize] = value;

@@ -1,4 +1,4 @@
-// What the 32 lanes of a warp compute together; all of them call.
+// Computations by the 32 lanes of a warp. All lanes must call.
 #pragma once
 
 #include <cstdint>
@@ -9,13 +9,13 @@ namespace winnow {
 
 constexpr uint32_t kAllLanes = 0xffffffffu;
 
-// In every lane: a butterfly, so every lane adds the same pairs and holds the same bits.
+// The sum, in every lane. A butterfly adds the same pairs in every lane, so all lanes get the same bits.
 __device__ __forceinline__ float warp_sum(float value) {
   for (int distance = kWarpSize / 2; distance > 0; distance /= 2) value += __shfl_xor_sync(kAllLanes, value, distance);
   return value;
 }
 
-// In every lane; a NaN is passed over.
+// The maximum, in every lane. NaN is ignored.
 __device__ __forceinline__ float warp_max(float value) {
   for (int distance = kWarpSize / 2; distance > 0; distance /= 2)
     value = fmaxf(value, __shfl_xor_sync(kAllLanes, value, distance));

@@ -1,6 +1,6 @@
 // values[i] = min(max(values[i], -limit), limit), NaN stays NaN, see winnow/clamp.h.
 //
-// Layout   flat; float4 while the address is a multiple of 16: the rest goes one by one.
+// Layout   flat; float4 if the address is a multiple of 16, except for the last elements.
 // Grid     x: as many blocks as fill the device, each thread strides over the grid.
 // Block    any number of threads.
 // Memory   reads and writes 4 bytes per element.

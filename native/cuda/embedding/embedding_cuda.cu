@@ -1,14 +1,16 @@
 // output[t, i] = table[token_ids[t], i], widened to f32, see winnow/embedding.h.
 //
-// embedding_check finds the first token id outside the table; embedding_<type>, of embedding_kernels.inc, gathers, and writes nothing if there is one. Few ids are checked
-// by every gathering block itself (check_here): one launch.
+// embedding_check finds the first token id outside the table. embedding_<type> (listed in embedding_kernels.inc) copies
+// the rows, but writes nothing if there is such an id. For few ids, every block of embedding_<type> checks all of them
+// itself (check_here), which saves a launch.
 //
-// Layout   row-major. Where rows begin at multiples of 16 bytes, a thread reads 16 bytes at once; else one element.
+// Layout   row-major. A thread reads 16 bytes at once if rows begin at multiples of 16 bytes, else one element.
 // Grid     embedding_check: one block. embedding_<type>: x: token; y: columns, each thread strides over the row.
 // Block    any multiple of 32 threads.
 // Memory   reads each chosen row once, writes 4 bytes per element.
 // Order    no arithmetic; the only atomic is an integer maximum: the same result on every run.
-// Needs    num_tokens >= 1, below 2^31; refused[0] is 0 before the first launch, and again after a wrong id was reported.
+// Needs    num_tokens >= 1, below 2^31; refused[0] must be 0 before the first launch; the host clears it after
+//          reporting a wrong id.
 #include <cstdint>
 
 #include "base/element.cuh"
@@ -19,7 +21,7 @@ namespace winnow {
 
 namespace {
 
-// The smallest of the tokens that this thread looks at whose id is wrong.
+// The first token with a wrong id among those that this thread checks.
 __device__ int32_t first_wrong_of_thread(const winnow_embedding_arguments& arguments) {
   for (int64_t t = threadIdx.x; t < arguments.num_tokens; t += blockDim.x) {
     if (arguments.token_ids[t] < 0 || arguments.token_ids[t] >= arguments.vocabulary_size)

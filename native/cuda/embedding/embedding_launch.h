@@ -1,4 +1,4 @@
-// What embedding_cuda.cu's launches need beside the arguments.
+// Arguments of the kernels in embedding_cuda.cu beside those of the contract.
 #pragma once
 
 #include "base/device_launch.h"

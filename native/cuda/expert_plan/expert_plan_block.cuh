@@ -1,7 +1,8 @@
-// One block sorts a small batch of token-expert pairs by expert, stably: what expert_plan_small and top_k_router_plan share.
+// Sorts a small batch of token-expert pairs by expert with one block, stably. expert_plan_small and top_k_router_plan
+// use it.
 //
-// Order  a warp takes 32 pairs at a time in order: the lanes of one expert are found by match, ranked by lane, and the first of them raises the
-//        expert's count. Nothing depends on the order of atomics: there are none.
+// Order  a warp takes 32 pairs at a time, in order. Match finds the lanes of one expert, which are ranked by lane, and
+//        the first of them raises the expert's count. There are no atomics.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +13,7 @@ namespace winnow {
 
 __device__ inline uint32_t lanes_below() { return (1u << (threadIdx.x & 31)) - 1; }
 
-// What plan_block works in and what it writes.
+// Working memory and outputs of plan_block.
 struct BlockPlan {
   const int32_t* pair_experts;  // shared [num_rows], each below num_experts
   const int32_t* pair_tokens;   // shared [num_rows]
@@ -25,7 +26,7 @@ struct BlockPlan {
   int32_t num_rows, num_experts;
 };
 
-// Called by the whole block, after a barrier that follows what it reads in shared memory.
+// The whole block must call this. A barrier must come between writing its inputs in shared memory and the call.
 __device__ inline void plan_block(const BlockPlan& plan) {
   const int lane = threadIdx.x & 31;
   if (threadIdx.x < 32) {

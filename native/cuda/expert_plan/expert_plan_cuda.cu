@@ -1,16 +1,19 @@
-// Sorts token-expert pairs by expert, stably: winnow/expert_plan.h. Two ways in:
+// Sorts token-expert pairs by expert, stably: winnow/expert_plan.h. There are two variants:
 //
 //   expert_plan_small    one block: at most kMaxSmallPairs pairs, one launch
-//   expert_plan_count    a block counts the experts of its pairs; then expert_plan_offsets, one block, makes of the counts each block's first row per
-//                        expert; then expert_plan_place, the grid of count, writes the rows
+//   expert_plan_count    each block counts the experts of its pairs. expert_plan_offsets, one block, turns the counts
+//                        into each block's first row per expert. expert_plan_place, with the grid of count, writes
+//                        the rows
 //
-// Layout   block_counts [num_experts, num_blocks]: the exclusive sum along it is in the order of the rows; then [num_blocks]: whether the block of
-//          count has refused something, for place, which looks at nothing of earlier launches. A block has pairs_per_block pairs; each
-//          warp a consecutive part of them, so that ranks are in the order of the pairs.
+// Layout   block_counts [num_experts, num_blocks]: the exclusive sum along it is in the order of the rows; then
+//          [num_blocks]: whether each block of count has refused a pair, so that place ignores refusals of earlier
+//          launches. A block has pairs_per_block pairs; each warp a consecutive part of them, so that ranks are in the
+//          order of the pairs.
 // Grid     count, place: x: pairs in blocks. small, offsets: one block.
 // Block    multiples of 32 threads; at most kOffsetsThreads, which offsets has.
 // Memory   dynamic shared: count num_experts i32; place the same per warp; small 3 * num_rows + num_experts i32.
-// Order    ranks by match and lane, sums of integers; atomics only on integers, in an order that does not matter: the same on every run.
+// Order    ranks by match and lane, sums of integers; atomics only on integers, in an order that does not matter: the
+//          same on every run.
 // Needs    num_experts >= 1; *refused is 0 before the first launch, and again after it was reported.
 #include <cstdint>
 
@@ -22,7 +25,7 @@ namespace winnow {
 
 namespace {
 
-// What the kernels compute with: the arguments, sizes in 32 bits.
+// The arguments with sizes in 32 bits.
 struct Plan : winnow_expert_plan_arguments, ExpertPlanExtras {
   int32_t num_rows, num_experts;
 
@@ -35,7 +38,7 @@ struct Plan : winnow_expert_plan_arguments, ExpertPlanExtras {
 
 extern __shared__ int32_t dynamic_shared[];
 
-// The grid looks at all offsets.
+// The grid as a whole checks all offsets.
 __device__ bool offsets_wrong(const Plan& op) {
   bool wrong = op.token_offsets[0] != 0 || op.token_offsets[op.num_tokens] != op.num_rows;
   for (int64_t t = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; t < op.num_tokens;
@@ -45,7 +48,7 @@ __device__ bool offsets_wrong(const Plan& op) {
   return wrong;
 }
 
-// The token that the pair belongs to: the last whose offset is not above it.
+// The token of a pair: the last token whose offset is not above the pair.
 __device__ int32_t token_of(const Plan& op, int64_t pair) {
   int64_t low = 0, high = op.num_tokens;  // offsets[low] <= pair < offsets[high]
   while (high - low > 1) {
@@ -113,7 +116,7 @@ extern "C" __global__ void expert_plan_count(const winnow_expert_plan_arguments 
   if (threadIdx.x == 0) op.block_counts[int64_t{op.num_experts} * op.num_blocks + blockIdx.x] = any_wrong;
 }
 
-// block_counts become their exclusive sum; expert_offsets and active_experts follow from it.
+// Turns block_counts into its exclusive sum, then writes expert_offsets and active_experts.
 extern "C" __global__ void __launch_bounds__(winnow::kOffsetsThreads)
     expert_plan_offsets(const winnow_expert_plan_arguments arguments, const winnow::ExpertPlanExtras extras) {
   const winnow::Plan op(arguments, extras);

@@ -1,4 +1,4 @@
-// What expert_plan_cuda.cu's launches need beside the arguments.
+// Arguments of the kernels in expert_plan_cuda.cu beside those of the contract.
 #pragma once
 
 #include "base/device_launch.h"
@@ -16,7 +16,7 @@ WINNOW_DEVICE constexpr int64_t small_plan_bytes(int64_t num_rows, int64_t num_e
   return 4 * (3 * num_rows + num_experts);
 }
 
-// Of expert_plan_count, and of each warp of expert_plan_place: a count per expert.
+// Dynamic shared memory of expert_plan_count, and of each warp of expert_plan_place: a count per expert.
 WINNOW_DEVICE constexpr int64_t counts_bytes(int64_t num_experts) { return 4 * num_experts; }
 
 // block_counts.
@@ -24,7 +24,8 @@ WINNOW_DEVICE constexpr int64_t block_counts_bytes(int64_t num_experts, int64_t 
   return 4 * (num_experts + 1) * num_blocks;
 }
 
-// What a cell of refusals holds: 0, this, or this - 1 - p for the first pair p whose expert is wrong.
+// Values of the cell of refusals: 0 for none, this for wrong offsets, this - 1 - p if p is the first pair with a wrong
+// expert.
 constexpr int kOffsetsWrong = 0x7fffffff;
 
 struct ExpertPlanExtras {

@@ -1,13 +1,14 @@
 // Row p = *cache_length + t of head h in the pages gets columns of source row (t, h), see winnow/kv_append.h.
 //
 // Layout   neighbouring threads move neighbouring columns. kv_append_f32x4 moves four at once.
-// Grid     x: as many blocks as hold a thread per element, at most what fills the device: each thread strides over the grid. It does not depend on the
-//          position, which lies in device memory: a captured launch can be replayed at the next one.
+// Grid     x: as many blocks as hold a thread per element, at most what fills the device: each thread strides over the
+//          grid. It does not depend on the position, which lies in device memory: a captured launch can be replayed at
+//          the next one.
 // Block    any number of threads.
 // Memory   reads and writes 4 bytes per element, and a page address per row.
 // Order    no arithmetic.
-// Needs    num_tokens, num_heads, width >= 1; page addresses in device memory, all pages present; for x4 a source at a multiple of 16 bytes,
-//          and strides, column and width that are multiples of 4.
+// Needs    num_tokens, num_heads, width >= 1; page addresses in device memory, all pages present; for x4 a source at a
+//          multiple of 16 bytes, and strides, column and width that are multiples of 4.
 #include <cstdint>
 
 #include "winnow/kv_append.h"

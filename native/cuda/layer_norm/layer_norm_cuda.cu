@@ -1,12 +1,15 @@
-// output[r, i] = weight[i] * (input[r, i] - mean_r) / sqrt(variance_r + epsilon) + bias[i], see winnow/layer_norm.h; Ba, Kiros and Hinton 2016,
-// arXiv:1607.06450, eq. (3) and (4).
+// output[r, i] = weight[i] * (input[r, i] - mean_r) / sqrt(variance_r + epsilon) + bias[i], see winnow/layer_norm.h;
+// Ba, Kiros and Hinton 2016, arXiv:1607.06450, eq. (3) and (4).
 //
-// Layout   row-major, rows read and written in pieces of four: as float4 while all addresses are multiples of 16 and hidden_size of 4.
+// Layout   row-major; rows are read and written in pieces of four, as float4 if all addresses are multiples of 16 and
+//          hidden_size of 4.
 // Grid     x: row.
-// Block    a multiple of 32 threads, at most 1024; chosen by hidden_size alone, for the order of the sums depends on it.
-// Memory   reads 20 bytes per element, 8 of them from L1 (three passes over the row: differences from the mean lose nothing to cancellation), writes 4; 512
-//          bytes shared.
-// Order    sums in f64: per thread along the row, inside each warp by a butterfly, then warp by warp. No atomics: the same bits on every run.
+// Block    a multiple of 32 threads, at most 1024; it depends only on hidden_size, because it determines the order of
+//          the sums.
+// Memory   reads 20 bytes per element, 8 of them from L1 (three passes over the row: differences from the mean lose
+//          nothing to cancellation), writes 4; 512 bytes shared.
+// Order    sums in f64: per thread along the row, inside each warp by a butterfly, then warp by warp. No atomics: the
+//          same bits on every run.
 // Needs    hidden_size >= 1. output may be input itself; bias may be null.
 #include <cstdint>
 

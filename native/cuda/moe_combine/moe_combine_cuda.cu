@@ -1,11 +1,14 @@
-// output[t, i] = sum_p routing_weights[p] * expert_output[assignment_rows[p], i] + sigmoid(shared_gate_logits[t]) * shared[t, i] over the pairs
-// p of token t, see winnow/moe_combine.h.
+// output[t, i] = sum_p routing_weights[p] * expert_output[assignment_rows[p], i]
+//                + sigmoid(shared_gate_logits[t]) * shared[t, i]
+// over the pairs p of token t, see winnow/moe_combine.h.
 //
-// Layout   row-major. Where hidden_size is a multiple of 4 and all rows are aligned to 16 bytes, a thread has four columns; else one.
+// Layout   row-major. A thread has four columns if hidden_size is a multiple of 4 and all rows are aligned to 16 bytes,
+//          else one.
 // Grid     x: token; y: columns, each thread strides over the row.
 // Block    any number of threads.
 // Memory   reads every expert row and the shared row once with 128-bit loads, writes the output once.
-// Order    slot order, the shared part last, each product and sum rounded (never contracted), no atomics: the CPU's bits.
+// Order    ascending order of p, the shared term last. Each product and sum is rounded, never contracted. No atomics.
+//          The bits are those of the CPU.
 // Needs    num_tokens and hidden_size >= 1, num_tokens below 2^31. Contents of the indices are trusted.
 #include <cstdint>
 

@@ -1,11 +1,14 @@
-// output[r, i] = weight[i] * input[r, i] / sqrt(mean_i(input[r, i]^2) + epsilon), see winnow/rms_norm.h; Zhang and Sennrich 2019, arXiv:1910.07467, eq. (4).
+// output[r, i] = weight[i] * input[r, i] / sqrt(mean_i(input[r, i]^2) + epsilon), see winnow/rms_norm.h; Zhang and
+// Sennrich 2019, arXiv:1910.07467, eq. (4).
 //
-// Layout   rows of row_stride elements, read and written in pieces of four: as float4 while all addresses are multiples of 16 and hidden_size and row_stride
-//          of 4.
+// Layout   rows of row_stride elements are read and written in pieces of four, as float4 if all addresses are multiples
+//          of 16 and hidden_size and row_stride of 4.
 // Grid     x: row.
-// Block    a multiple of 32 threads, at most 1024; chosen by hidden_size alone, for the order of the sum depends on it.
+// Block    a multiple of 32 threads, at most 1024; it depends only on hidden_size, because it determines the order of
+//          the sum.
 // Memory   reads 8 bytes per element, the second time from L1, and writes 4; 256 bytes shared.
-// Order    squares are added in f64: per thread along the row, inside each warp by a butterfly, then warp by warp. No atomics: the same bits on every run.
+// Order    squares are added in f64: per thread along the row, inside each warp by a butterfly, then warp by warp. No
+//          atomics: the same bits on every run.
 // Needs    hidden_size >= 1. output may be input itself.
 #include <cstdint>
 

@@ -1,8 +1,10 @@
-// Turns pair i of a head's rotary part by the angle of its token, see winnow/rope.h; Su et al. 2021, arXiv:2104.09864, eq. (34).
+// Rotates pair i of each head's rotary part by the angle of its token, see winnow/rope.h; Su et al. 2021,
+// arXiv:2104.09864, eq. (34).
 //
-// Layout   row-major; neighbouring threads have neighbouring pairs, of the interleaved layout as float2 while `values` is a multiple of 8 and head_dim and
-//          rotary_offset are even.
-// Grid     x: as many blocks as hold a thread per pair, at most what fills the device: each thread strides over the grid.
+// Layout   row-major; neighbouring threads have neighbouring pairs. Interleaved pairs are moved as float2 if `values`
+//          is a multiple of 8 and head_dim and rotary_offset are even.
+// Grid     x: as many blocks as hold a thread per pair, at most what fills the device: each thread strides over the
+//          grid.
 // Block    any number of threads.
 // Memory   reads 16 and writes 8 bytes per pair; the angles of a token stay in L1 for its heads.
 // Order    every product is rounded to f32 before the sum: the same bits as on a CPU.

@@ -1,14 +1,17 @@
-// Chooses the next token: winnow/sampler.h. sampler_survey finds the best logit, sampler_weigh (not at temperature 0) turns logits into integer
-// weights, sampler_choose finds the token.
+// Chooses the next token: winnow/sampler.h. sampler_survey finds the best logit, sampler_weigh (not at temperature 0)
+// turns logits into integer weights, sampler_choose finds the token.
 //
-// A logit's key orders it among all, the index included: [its order as a float : 32][2^32 - 1 - index : 32], larger first. What top_k and top_p
-// leave is then all keys from some cutoff on, found digit by digit (8 bits) from histograms of the keys that share the digits so far.
+// Each logit has a unique 64-bit key, [its order as a float : 32][2^32 - 1 - index : 32]; larger keys come first. top_k
+// and top_p keep all keys from some cutoff on. The cutoff is found digit by digit (8 bits), from histograms of the keys
+// that share the digits found so far.
 //
-// Grid     survey, weigh: x: blocks that stride over the logits, at most 1024. choose: one block: after the exponentials what is left is a few passes
-//          over 12 bytes per logit in L2.
+// Grid     survey, weigh: x: blocks that stride over the logits, at most 1024. choose: one block, because after
+//          the exponentials only a few passes over 12 bytes per logit in L2 remain.
 // Block    survey, weigh: kSurveyThreads; choose: kChooseThreads.
-// Memory   survey reads 4 bytes per logit, weigh reads 4 and writes 8, choose reads 12 in each of up to 7 passes per limit and 3 more.
-// Order    weights and sums are integers: exact, so the order of additions and atomics does not matter: the CPU's token on every run.
+// Memory   survey reads 4 bytes per logit, weigh reads 4 and writes 8, choose reads 12 in each of up to 7 passes per
+//          limit and 3 more.
+// Order    weights and sums are integers and exact, so the order of additions and atomics does not matter. Every run
+//          gives the CPU's token.
 // Needs    1 <= vocabulary_size < 2^31.
 #include <cstdint>
 
@@ -47,7 +50,7 @@ struct Plus {
   __device__ uint64_t operator()(uint64_t a, uint64_t b) const { return a + b; }
 };
 
-// The values of all threads, combined; every thread gets the result. kThreads: of the block.
+// Combines the values of all threads and returns the result to every thread. kThreads: threads of the block.
 template <int32_t kThreads, typename Combine>
 __device__ uint64_t combine_block(uint64_t value, const Combine& combine) {
   __shared__ uint64_t of_warps[kThreads / 32];
@@ -68,7 +71,7 @@ __device__ uint64_t best_of_surveys(const Sampler& op) {
   return combine_block<kThreads>(best, Max());
 }
 
-// Of 256 digits, and what the block found.
+// A histogram over 256 digits, and the block's results.
 struct Histogram {
   unsigned long long amounts[256];
   uint32_t counts[256];
@@ -76,7 +79,8 @@ struct Histogram {
   bool complete;
 };
 
-// The first warp: the largest digit down to which the amounts reach what remains; lane 0 takes those above off.
+// For the first warp: finds the largest digit from which on the amounts reach `remaining`. Lane 0 subtracts the amounts
+// above it.
 __device__ void take_digit(Histogram* histogram, int32_t shift) {
   const int lane = threadIdx.x;
   const int32_t top = 255 - 8 * lane;  // this lane has the digits top - 7 to top
@@ -94,7 +98,8 @@ __device__ void take_digit(Histogram* histogram, int32_t shift) {
   histogram->complete = left == histogram->amounts[digit] || histogram->counts[digit] == 1;
 }
 
-// The largest cutoff such that the amounts of all keys from it on reach `needed`, of the keys from `lowest` on. Amount: 1 or the weight.
+// Among the keys from `lowest` on: the largest cutoff such that the amounts of all keys from it on reach `needed`. An
+// amount is 1 or the weight.
 template <bool kWeighs>
 __device__ uint64_t cutoff_for(const Sampler& op, uint64_t needed, uint64_t lowest, Histogram* histogram) {
   if (threadIdx.x == 0) {

@@ -1,4 +1,4 @@
-// What sampler_cuda.cu's launches need beside the arguments.
+// Arguments of the kernels in sampler_cuda.cu beside those of the contract.
 #pragma once
 
 #include "base/device_launch.h"
@@ -8,7 +8,7 @@ namespace winnow {
 constexpr int kSurveyThreads = 256;
 constexpr int kChooseThreads = 1024;
 
-// What one block of sampler_survey saw.
+// Result of one block of sampler_survey.
 struct Survey {
   uint64_t best_key;
   int64_t refused;  // the smallest index of a logit that is NaN or +infinity, vocabulary_size: none

@@ -1,12 +1,14 @@
-// destination[i * destination_outer + j * destination_inner + c] = source[i * source_outer + j * source_inner + c], see winnow/strided_copy.h.
+// destination[i * destination_outer + j * destination_inner + c] = source[i * source_outer + j * source_inner + c], see
+// winnow/strided_copy.h.
 //
 // Layout   neighbouring threads move neighbouring elements. strided_copy_f32x4 moves four at once.
-// Grid     x: as many blocks as hold a thread per element, at most what fills the device: each thread strides over the grid.
+// Grid     x: as many blocks as hold a thread per element, at most what fills the device: each thread strides over the
+//          grid.
 // Block    any number of threads.
 // Memory   reads and writes 4 bytes per element.
 // Order    no arithmetic.
-// Needs    outer_size, inner_size, width >= 1; for x4 addresses that are multiples of 16, and strides and width that are
-//          multiples of 4.
+// Needs    outer_size, inner_size, width >= 1; for x4 addresses that are multiples of 16, and strides and width that
+//          are multiples of 4.
 #include <cstdint>
 
 #include "winnow/strided_copy.h"

@@ -1,8 +1,10 @@
-// One warp routes one token: the rules of winnow/top_k_router.h, step by step those of cpu/top_k_router/top_k_router_cpu.cpp.
+// Routes one token with one warp by the rules of winnow/top_k_router.h, in the steps of
+// cpu/top_k_router/top_k_router_cpu.cpp.
 //
-// Order  values are computed by lane, f64 sums are taken in the CPU's order (eight partial sums over the experts; one after the other over the
-//        choices) without contraction: the CPU's choices and bits. Choosing: every lane has its own best of its experts; the largest of these is
-//        taken by two redux instructions, and only the lane that lost its best looks at its experts again.
+// Order  values are computed by lane. f64 sums use the CPU's order (eight partial sums over the experts; one after the
+//        other over the choices) without contraction, so choices and bits are the CPU's. Each lane knows the best of
+//        its experts. Two redux instructions take the largest of these, and only the lane that lost its best searches
+//        its experts again.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +17,7 @@
 
 namespace winnow {
 
-// What a warp computes with: the arguments, sizes in 32 bits.
+// The arguments with sizes in 32 bits.
 struct Router {
   const float* logits;
   const float* correction_bias;
@@ -50,7 +52,7 @@ struct Router {
   }
 };
 
-// Shared memory of one warp: what warp_scratch_bytes says.
+// Shared memory of one warp, of warp_scratch_bytes.
 struct WarpScratch {
   double* gates;         // weights of the choices before they are normalised
   uint32_t* keys;        // by expert: the value it is chosen by, in order; 0: not eligible, or taken
@@ -90,8 +92,8 @@ __device__ inline float selection_value(const Router& op, float logit, int32_t e
   return op.correction_bias == nullptr ? value : __fadd_rn(value, op.correction_bias[expert]);
 }
 
-// Takes the best `capacity` of keys [size]: larger key first, then smaller index. Their keys become 0. Returns how many there were. The lanes see
-// each other's keys and ids after the next __syncwarp.
+// Takes the best `capacity` of keys [size], larger keys first, then smaller indices. Sets their keys to 0 and returns
+// their number. Lanes see each other's keys and ids after the next __syncwarp.
 __device__ inline int32_t take_best(uint32_t* keys, int32_t size, int32_t capacity, int32_t* ids) {
   const int lane = threadIdx.x & 31;
   uint32_t best = 0;
@@ -119,7 +121,7 @@ __device__ inline int32_t take_best(uint32_t* keys, int32_t size, int32_t capaci
   return capacity;
 }
 
-// Leaves only experts of the best groups; keys hold what groups are chosen by.
+// Keeps only experts of the best groups. The keys must hold the values that rank groups.
 __device__ inline void choose_groups(const Router& op, const WarpScratch& scratch) {
   const int lane = threadIdx.x & 31;
   const int32_t group_size = op.num_experts / op.num_expert_groups;
@@ -138,7 +140,7 @@ __device__ inline void choose_groups(const Router& op, const WarpScratch& scratc
   __syncwarp();  // a group that was taken has key 0
 }
 
-// Fills keys: what experts are chosen by.
+// Fills keys with the values that rank experts.
 __device__ inline void fill_keys(const Router& op, const float* logits, double largest, const WarpScratch& scratch) {
   const int lane = threadIdx.x & 31;
   if (op.score >= WINNOW_ROUTER_SCORE_SPARSEMAX) {
@@ -149,8 +151,8 @@ __device__ inline void fill_keys(const Router& op, const float* logits, double l
       scratch.keys[e] = __dsub_rn(logits[e], origin) > bound ? ordered(logits[e]) : 0;
     return;
   }
-  // The order of softmax's probabilities is that of the logits, and logits that differ never tie; but a sum of two
-  // probabilities has another order than a sum of logits.
+  // Softmax probabilities have the order of the logits. Comparing logits also avoids ties that rounding would create.
+  // But sums of two probabilities can have another order than sums of two logits.
   const bool selects_logits = op.score == WINNOW_ROUTER_SCORE_SOFTMAX && op.correction_bias == nullptr;
   const bool grouped = op.num_expert_groups > 1;
   const bool needs_scores = !selects_logits || (grouped && op.group_score == WINNOW_GROUP_SCORE_SUM_OF_TOP_TWO);
@@ -171,8 +173,8 @@ __device__ inline void fill_keys(const Router& op, const float* logits, double l
   }
 }
 
-// Of the sorted candidates u, shifted so that u_0 = 0, the support is the longest prefix r with 1 + r * u_r > sum_{j <=
-// r} u_j. Returns its size; tau for it.
+// The candidates u are sorted and shifted so that u_0 = 0. The support is the longest prefix r with 1 + r * u_r >
+// sum_{j<=r} u_j. Returns its size and sets its tau.
 __device__ inline int32_t solve_sparsemax(const float* logits, double largest, const int32_t* ids, int32_t count,
                                           double* tau) {
   double sum = 0;
@@ -186,15 +188,16 @@ __device__ inline int32_t solve_sparsemax(const float* logits, double largest, c
   return support;
 }
 
-// Fills gates with the choices' weights, softmax's without their denominator, which is set where a rule needs it. Returns how many choices are left.
+// Fills gates with the weights of the choices. Softmax weights are not yet divided by their denominator, which is set
+// if a rule needs it. Returns the number of choices left.
 __device__ inline int32_t weigh(const Router& op, const float* logits, double largest, const WarpScratch& scratch,
                                 int32_t count, double* denominator) {
   const int lane = threadIdx.x & 31;
   *denominator = 1;
   double shift = op.score == WINNOW_ROUTER_SCORE_SHIFTED_THRESHOLD ? op.threshold : 0, tau = 0;
   if (op.score == WINNOW_ROUTER_SCORE_SOFTMAX) {
-    // Far below the largest logit all kept exponentials could underflow: what is only renormalised is shifted by the
-    // largest that is kept.
+    // All kept exponentials could underflow if the kept logits are far below the largest one. Weights that are only
+    // renormalised are therefore shifted by the largest kept logit.
     shift = largest;
     if (!op.renormalise || op.top_p > 0) {
       *denominator = sum_of_exponentials(logits, largest, op.num_experts);
@@ -225,7 +228,7 @@ __device__ inline int32_t weigh(const Router& op, const float* logits, double la
   return count;
 }
 
-// Adaptive K: closes the choices up over those that a rule drops; the first min_experts stay. Returns how many are left.
+// Removes the choices that an adaptive rule drops. The first min_experts stay. Returns the number of choices left.
 __device__ inline int32_t trim(const Router& op, double denominator, const WarpScratch& scratch, int32_t count) {
   if (op.top_p > 0) {
     const double needed = __dmul_rn(op.top_p, denominator);
@@ -249,7 +252,8 @@ __device__ inline int32_t trim(const Router& op, double denominator, const WarpS
   return __shfl_sync(kAllLanes, kept, 0);
 }
 
-// Writes the token's choices to expert_ids and routing_weights [top_k], best first, and returns their number; -1 if its logits are refused.
+// Writes the token's choices to expert_ids and routing_weights [top_k], best first, and returns their number; -1 if its
+// logits are refused.
 __device__ inline int32_t route_token(const Router& op, int64_t token, const WarpScratch& scratch, int32_t* expert_ids,
                                       float* routing_weights) {
   const int lane = threadIdx.x & 31;

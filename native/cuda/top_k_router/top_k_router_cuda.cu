@@ -1,15 +1,19 @@
-// Which experts each token goes to, and with which weights: winnow/top_k_router.h. Four ways in:
+// Chooses experts and their weights for each token: winnow/top_k_router.h. There are four variants:
 //
 //   top_k_router_fixed    rules by which every token has top_k choices: one launch
-//   top_k_router_ragged   the other rules: choices of token t from t * top_k on in choice_ids, their numbers in token_offsets, then
-//                         top_k_router_offsets makes offsets of them and top_k_router_close_up copies the choices together
-//   top_k_router_plan     at most kMaxPlannedTokens tokens and kMaxPlannedPairs choices, any rule: routed, closed up and sorted by expert (winnow/expert_plan.h) in one launch
+//   top_k_router_ragged   the other rules. The choices of token t begin at t * top_k in choice_ids; token_offsets gets
+//                         their numbers. top_k_router_offsets turns these into offsets, and top_k_router_close_up
+//                         removes the gaps between tokens
+//   top_k_router_plan     at most kMaxPlannedTokens tokens and kMaxPlannedPairs choices, any rule: routed, closed up
+//                         and sorted by expert (winnow/expert_plan.h) in one launch
 //
 // Grid     fixed, ragged: x: as many blocks as hold num_tokens warps. close_up: the same. offsets, plan: one block.
 // Block    multiples of 32 threads; a warp routes a token. offsets: kRouterOffsetsThreads.
-// Memory   logits are read once per use from cache; dynamic shared memory: warp_scratch_bytes per warp, and for plan plan_scratch_bytes.
+// Memory   logits are read once per use from cache; dynamic shared memory: warp_scratch_bytes per warp, and for plan
+//          plan_scratch_bytes.
 // Order    that of route_token.cuh; the only atomic is an integer maximum. The same bits on every run and on the CPU.
-// Needs    num_tokens >= 1, below 2^31 / top_k; status->refused is 0 before the first launch, and again after it was reported.
+// Needs    num_tokens >= 1, below 2^31 / top_k; status->refused is 0 before the first launch, and again after it was
+//          reported.
 #include <cstdint>
 
 #include "expert_plan/expert_plan_block.cuh"
@@ -29,7 +33,8 @@ __device__ WarpScratch scratch_of_warp(const Router& op) {
   return WarpScratch(op, reinterpret_cast<char*>(dynamic_shared) + threadIdx.x / 32 * op.scratch_bytes());
 }
 
-// Reports a token, and gives it top_k choices with weight NaN: a captured step goes on with them until the host waits. Returns top_k.
+// Records a refused token and gives it top_k choices with weight NaN. A captured step continues with these until the
+// host waits. Returns top_k.
 __device__ int32_t refuse(const Router& op, const RouterExtras& extras, int64_t token, int32_t* ids, float* weights) {
   if (threadIdx.x % 32 == 0) atomicMax(&extras.status->refused, static_cast<int32_t>(INT32_MAX - token));
   for (int32_t i = threadIdx.x % 32; i < op.top_k; i += 32) {
@@ -39,7 +44,7 @@ __device__ int32_t refuse(const Router& op, const RouterExtras& extras, int64_t 
   return op.top_k;
 }
 
-// Returns how many choices the token of this warp has, in its stretch of ids and weights.
+// Routes the token of this warp into its top_k elements of ids and weights, and returns the number of choices.
 __device__ int32_t route_to_stretch(const Router& op, const RouterExtras& extras, int64_t token) {
   int32_t* const ids = extras.choice_ids + token * op.top_k;
   float* const weights = extras.choice_weights + token * op.top_k;
@@ -73,7 +78,7 @@ __device__ PlanScratch plan_scratch(const Router& op) {
   return s;
 }
 
-// Routes every token into its stretch; offsets[t + 1] gets its count.
+// Routes every token t into its top_k elements; offsets[t + 1] gets its number of choices.
 __device__ void route_block(const Router& op, const RouterExtras& extras, const PlanScratch& s) {
   for (int32_t token = threadIdx.x / 32; token < op.num_tokens; token += blockDim.x / 32) {
     int32_t* const ids = s.ids + token * op.top_k;
@@ -84,7 +89,7 @@ __device__ void route_block(const Router& op, const RouterExtras& extras, const 
   }
 }
 
-// The first warp turns counts into offsets, in shared memory and for the caller.
+// The first warp turns counts into offsets, in shared memory and in the output.
 __device__ void offsets_of_block(const Router& op, const Arguments& out, const RouterExtras& extras,
                                  const PlanScratch& s) {
   const int lane = threadIdx.x;
@@ -131,7 +136,7 @@ extern "C" __global__ void top_k_router_ragged(const winnow_top_k_router_argumen
   if (threadIdx.x % 32 == 0) arguments.token_offsets[token + 1] = count;
 }
 
-// token_offsets[t + 1] holds the number of choices of token t: becomes their inclusive sum.
+// Turns token_offsets[t + 1], the number of choices of token t, into the inclusive sum of these numbers.
 extern "C" __global__ void __launch_bounds__(winnow::kRouterOffsetsThreads)
     top_k_router_offsets(const winnow_top_k_router_arguments arguments, const winnow::RouterExtras extras) {
   __shared__ int32_t warp_sums[32];

@@ -1,4 +1,4 @@
-// What top_k_router_cuda.cu's launches need beside the arguments.
+// Arguments of the kernels in top_k_router_cuda.cu beside those of the contract.
 #pragma once
 
 #include "base/device_launch.h"
@@ -7,10 +7,10 @@ namespace winnow {
 
 constexpr int kRouterOffsetsThreads = 1024;
 
-// Dynamic shared memory that routing takes at most.
+// Maximum dynamic shared memory of routing.
 constexpr int kMaxRoutingBytes = 96 << 10;
 
-// What top_k_router_plan takes: its first warp makes the offsets, and ranks 32 pairs at a time.
+// Limits of top_k_router_plan. Its first warp computes the offsets and ranks 32 pairs at a time.
 constexpr int kMaxPlannedTokens = kWarpSize;
 constexpr int kMaxPlannedPairs = 1024;
 constexpr int kMaxPlanningWarps = 8;
@@ -22,12 +22,13 @@ WINNOW_DEVICE constexpr int64_t warp_scratch_bytes(int64_t num_experts, int64_t 
   return (8 * top_k + 4 * (num_experts + num_expert_groups + (top_k > top_k_groups ? top_k : top_k_groups)) + 7) & -8;
 }
 
-// Of top_k_router_plan, behind its warps' scratch: five arrays by pair, a count per expert, an offset per token.
+// Dynamic shared memory of top_k_router_plan after its warps' scratch: five arrays by pair, a count per expert, an
+// offset per token.
 WINNOW_DEVICE constexpr int64_t plan_scratch_bytes(int64_t num_pairs, int64_t num_experts) {
   return 4 * (5 * num_pairs + num_experts + kMaxPlannedTokens + 1);
 }
 
-// What the host reads back.
+// The result that the host reads.
 struct RouterStatus {
   int32_t refused;  // INT32_MAX - t for the first token t whose logits are refused; 0: none
   int32_t num_rows;

@@ -5,8 +5,8 @@ import org.winnow.internal.RawMemory;
 import org.winnow.internal.TransferQueue;
 
 /**
- * Memory that no backend computes in and nobody may look into, like a device's: its addresses are
- * not the host's, so a read that does not go through a copy ends the JVM.
+ * Memory that no backend uses and Java cannot read, like a device's. Its addresses are not host
+ * addresses, so a read that bypasses the copy calls ends the JVM.
  */
 public final class AnotherMemory implements RawMemory {
   private static final long DISTANCE = 1L << 60; // outside of any address space

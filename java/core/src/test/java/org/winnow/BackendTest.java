@@ -91,7 +91,7 @@ class BackendTest {
     }
   }
 
-  /** Preferred to the CPU, and never available. */
+  /** A provider that is preferred to the CPU and never available. */
   private static final class Broken implements BackendProvider {
     @Override
     public String name() {

@@ -6,8 +6,8 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
 
 /**
- * What contract tests run on: the backends that the module under test provides as a service of this
- * class, in core those of the CPU.
+ * The backends that contract tests use. The module under test provides them as a service of this
+ * class; in core these are CPU backends.
  */
 public abstract class BackendsUnderTest {
   /** For {@code @MethodSource}: one argument, a {@link Variant}. */
@@ -20,7 +20,7 @@ public abstract class BackendsUnderTest {
   /**
    * One way in which a backend computes.
    *
-   * @param name for the test's report; unlike the others'
+   * @param name unique name for the test's report
    * @param opener opens a backend that the test closes
    * @param sameBits openers of backends whose results have the same bits: other numbers of threads
    * @param rowsAreIndependent whether a row has the same bits in a batch of any size
@@ -41,18 +41,18 @@ public abstract class BackendsUnderTest {
     }
   }
 
-  /** What users get who ask for nothing. */
+  /** The backend with default settings. */
   protected abstract Variant standardVariant();
 
-  /** Every way of computing that a test can force for all operations, at least one. */
+  /** All variants that a test can force for all operations, at least one. */
   protected abstract List<Variant> allVariants();
 
-  /** Those that differ in products with matrices, where there are more. */
+  /** The variants for products with matrices, of which there may be more. */
   protected List<Variant> allMatrixVariants() {
     return allVariants();
   }
 
-  /** Whether tests take the sizes of the large tier. */
+  /** Whether tests use the sizes of the large tier. */
   protected abstract boolean isLargeTier();
 
   /** The runs of every contract test class, in this order; a test's report numbers them from 1. */
@@ -90,14 +90,16 @@ public abstract class BackendsUnderTest {
   }
 
   /**
-   * The sizes of the tier: both have the same edges; a class takes seconds in the small one on an
-   * interpreter of 200 million instructions a second.
+   * Selects the sizes of the current tier. Both tiers test the same edge cases. In the small tier,
+   * a class takes seconds on a simulator that runs 200 million instructions per second.
    */
   public static <T> T sized(T small, T large) {
     return PROVIDED.isLargeTier() ? large : small;
   }
 
-  /** The same with a third size where host memory is computed on: an interpreter takes no such. */
+  /**
+   * The same, with a third size for backends in host memory, which is too large for a simulator.
+   */
   public static <T> T sized(T small, T large, T largeOnHost) {
     return sized(small, shared().memory().isHost() ? largeOnHost : large);
   }

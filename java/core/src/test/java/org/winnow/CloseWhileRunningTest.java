@@ -17,10 +17,10 @@ import org.winnow.op.Routing;
 import org.winnow.op.TopKRouter;
 
 /**
- * One thread uses things over and over while another closes one of them: the user gets
- * IllegalStateException, never a crash, and close() returns only when nothing reads the memory any
- * more. In host memory tensors are of 2 MiB and more, which are unmapped at once: a read after that
- * would end this JVM.
+ * One thread uses objects repeatedly while another closes one of them. The user must get
+ * IllegalStateException, never a crash, and close() must return only after the last read of the
+ * memory. Tensors in host memory have 2 MiB or more, so freeing unmaps them at once and a later
+ * read would end this JVM.
  */
 @ContractTest
 public class CloseWhileRunningTest {
@@ -32,8 +32,8 @@ public class CloseWhileRunningTest {
   private final Random random = new Random(17);
 
   /**
-   * What is used in one round, and which of it is closed meanwhile. Everything is closed in the
-   * end, a second time for what was.
+   * The objects used in one round and the one that is closed at the same time. All objects are
+   * closed at the end, so that one is closed twice.
    */
   private record Scene(Runnable use, AutoCloseable closed, List<AutoCloseable> all) {}
 

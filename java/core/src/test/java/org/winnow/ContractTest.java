@@ -9,9 +9,9 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.extension.ExtendWith;
 
 /**
- * A test of what every backend promises: it names none, takes {@link BackendsUnderTest} and
- * allocates in their memory. A backend's module runs all classes of this tag, each as often as
- * {@link BackendsUnderTest#runs} says.
+ * A test of the contract that every backend must keep. It names no backend: it uses {@link
+ * BackendsUnderTest} and allocates in their memory. A backend's module runs all classes with this
+ * tag, once for each of {@link BackendsUnderTest#runs}.
  */
 @Target(ElementType.TYPE)
 @Retention(RetentionPolicy.RUNTIME)

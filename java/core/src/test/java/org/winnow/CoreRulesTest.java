@@ -29,7 +29,10 @@ import java.util.stream.Stream;
 import org.bytedeco.javacpp.Pointer;
 import org.junit.jupiter.api.Test;
 
-/** What core may use, and what of it may show. Each rule is also held to a class that breaks it. */
+/**
+ * Rules for the dependencies and the public API of core. Each rule is also tested on a class that
+ * violates it.
+ */
 class CoreRulesTest {
   private static final JavaClasses CORE =
       new ClassFileImporter()

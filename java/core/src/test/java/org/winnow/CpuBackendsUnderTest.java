@@ -7,7 +7,8 @@ import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
 
 /**
- * Each instruction set that this machine runs, on two threads; one and three give the same bits.
+ * Each instruction set that this machine supports, on two threads. One and three threads must give
+ * the same bits.
  */
 final class CpuBackendsUnderTest extends BackendsUnderTest {
   @Override

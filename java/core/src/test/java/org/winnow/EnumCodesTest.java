@@ -14,7 +14,7 @@ import org.winnow.internal.NativeCodes;
 import org.winnow.op.Activation;
 import org.winnow.op.TopKRouter;
 
-/** Java's enums have the numbers and the names that the contracts give them, all of them. */
+/** All constants of Java's enums have the numbers and names of the contracts. */
 class EnumCodesTest {
   static List<Arguments> enums() {
     return List.of(

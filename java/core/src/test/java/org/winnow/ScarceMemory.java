@@ -6,7 +6,9 @@ import org.winnow.internal.Internals;
 import org.winnow.internal.RawMemory;
 import org.winnow.internal.TransferQueue;
 
-/** {@link AnotherMemory} that runs out when told to, refuses copies, and knows what is left. */
+/**
+ * An {@link AnotherMemory} that can run out on demand, refuses copies, and counts allocated bytes.
+ */
 public final class ScarceMemory implements RawMemory {
   private final RawMemory elsewhere = new AnotherMemory();
   private final TensorMemory memory = Internals.memory("scarce", this);
@@ -17,12 +19,12 @@ public final class ScarceMemory implements RawMemory {
   public boolean refusesCopies;
   public boolean refusesReleases;
 
-  /** What tensors are allocated in. */
+  /** The memory for tensors. */
   public TensorMemory memory() {
     return memory;
   }
 
-  /** Bytes that are allocated now. */
+  /** Number of bytes allocated now. */
   public synchronized long usedBytes() {
     return live.values().stream().mapToLong(bytes -> bytes).sum();
   }

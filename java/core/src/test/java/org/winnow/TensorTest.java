@@ -108,7 +108,7 @@ class TensorTest {
         .hasMessage("tensor f32[1125899906842624]: no memory for 4503599627370496 bytes");
   }
 
-  /** Untouched memory takes none. */
+  /** Memory that was never written is not resident. */
   @Test
   void reachesBeyondTwoGibibytesAndRefusesABufferOfThem() {
     try (Tensor large = Tensor.allocate(DType.I8, 3L << 30)) {

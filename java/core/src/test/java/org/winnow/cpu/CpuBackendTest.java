@@ -6,7 +6,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class CpuBackendTest {
-  /** A million threads once ended the process: those that had started were never joined. */
+  /**
+   * A request for a million threads must fail without ending the process: started threads must be
+   * joined.
+   */
   @ParameterizedTest
   @ValueSource(ints = {Integer.MIN_VALUE, -1, 0, 1025, 1_000_000})
   void refusesNumbersOfThreadsThatNoMachineHas(int numThreads) {

@@ -8,7 +8,7 @@ import org.winnow.DType;
 import org.winnow.Tensor;
 
 class ProbeTest {
-  /** Bounds that every machine keeps and that a wrong unit or a loop that was dropped breaks. */
+  /** Bounds that hold on every machine and that a wrong unit or an eliminated loop violates. */
   @Test
   void measuresWhatMachinesDo() {
     for (InstructionSet set : InstructionSet.values()) {

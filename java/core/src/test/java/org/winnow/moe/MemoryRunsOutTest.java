@@ -30,8 +30,8 @@ import org.winnow.op.Routing;
 import org.winnow.op.TopKRouter;
 
 /**
- * What is made of several pieces of memory leaves none behind if one of them cannot be had, and
- * what grows can be used as before if it cannot.
+ * Tests that an object with several allocations leaks none if one of them fails, and that an object
+ * which fails to grow stays usable.
  */
 class MemoryRunsOutTest {
   private final ScarceMemory scarce = new ScarceMemory();
@@ -48,7 +48,7 @@ class MemoryRunsOutTest {
     assertThat(scarce.usedBytes()).isZero();
   }
 
-  /** Makes it with room for no allocation, for one and so on until there is enough. */
+  /** Creates the object with room for no allocation, then for one, and so on until it succeeds. */
   private void assertLeavesNothing(int minAllocations, Supplier<? extends AutoCloseable> made)
       throws Exception {
     long before = scarce.usedBytes();

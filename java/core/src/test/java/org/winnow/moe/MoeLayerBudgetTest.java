@@ -148,7 +148,7 @@ class MoeLayerBudgetTest {
     return List.of(EvictionPolicy::lru, EvictionPolicy::lfu, EvictionPolicy::lfru);
   }
 
-  /** Of two layers, one after the other, for the whole batch and then for its first tokens. */
+  /** Runs two layers in sequence, for the whole batch and then for its first tokens. */
   private float[][] outputs(int slots, EvictionPolicy policy) {
     try (ExpertCache cache = cache(slots, policy);
         MoeLayer first = layer(cache, 0);

@@ -230,7 +230,9 @@ public final class MoeLayerProblem implements AutoCloseable {
     return product(inner, innerBound, downWeight);
   }
 
-  /** weight x, with inputs that are off by inputBound, from the last element to the first. */
+  /**
+   * weight * x for inputs with an error of inputBound, summed from the last element to the first.
+   */
   private static Exact[] product(double[] x, double[] inputBound, Tensor weight) {
     int columns = x.length;
     float[] weights = weight.toFloatArray();

@@ -365,8 +365,8 @@ public class MoeLayerTest {
   }
 
   /**
-   * Real experts behind a limit on how many are pinned; what was pinned last counts as resident.
-   * Fails the n-th acquire when told to.
+   * Real experts with a limit on how many can be acquired at once. Those acquired last count as
+   * resident. The n-th acquire fails on demand.
    */
   private static final class LimitedExperts implements Experts {
     final List<List<Integer>> waves = new ArrayList<>();

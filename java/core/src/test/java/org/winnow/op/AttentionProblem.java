@@ -9,7 +9,7 @@ import org.winnow.Tensor;
  * the keys of one token.
  */
 public final class AttentionProblem implements AutoCloseable {
-  /** Sizes; the last {@code numTokens} of {@code numPositions} are the queries. */
+  /** The sizes. The last {@code numTokens} of {@code numPositions} are the queries. */
   public record Shape(
       int numTokens,
       int numPositions,
@@ -64,7 +64,7 @@ public final class AttentionProblem implements AutoCloseable {
     output = backend.f32(shape.numTokens(), shape.numHeads(), shape.valueWidth());
   }
 
-  /** Normal values; sinks where asked for. */
+  /** Normally distributed values, with sinks if requested. */
   public static AttentionProblem random(
       Backend backend, Random random, Shape shape, int slidingWindow, boolean sinks) {
     float[] query = gaussian(random, shape.numTokens() * shape.numHeads() * shape.keyWidth());

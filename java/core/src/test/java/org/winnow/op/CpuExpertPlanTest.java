@@ -7,7 +7,7 @@ import org.junit.jupiter.api.Test;
 import org.winnow.Backend;
 import org.winnow.cpu.CpuBackend;
 
-/** What only the CPU backend promises: it checks the contents of a routing. */
+/** Only the CPU backend checks the contents of a routing. */
 class CpuExpertPlanTest {
   @Test
   void refusesContentsThatDoNotFit() {

@@ -11,7 +11,7 @@ import org.winnow.ExpertNotResidentException;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.op.GroupedGemmProblem.Form;
 
-/** What only the CPU backend promises: it checks the contents of indices. */
+/** Only the CPU backend checks the contents of indices. */
 class CpuGroupedGemmTest {
   private final Backend backend = new CpuBackend();
 

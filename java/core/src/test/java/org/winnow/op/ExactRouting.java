@@ -6,8 +6,8 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /**
- * What a router must choose for one token, in double precision: every expert is sorted, sparsemax
- * is found by bisection.
+ * The choices that a router must make for one token, in double precision: sorts all experts and
+ * finds sparsemax by bisection.
  */
 record ExactRouting(List<Integer> experts, List<Double> weights) {
   private static final double SIGMOID_EPSILON = 1e-20;

@@ -110,10 +110,7 @@ public final class GroupedGemmProblem implements AutoCloseable {
     this.inputValues = input.toFloatArray();
   }
 
-  /**
-   * Values in [-4, 4]: sums are exact in f32 whatever their order, while 16 * inputSize stays below
-   * 2^24.
-   */
+  /** Values in [-4, 4]. Sums are exact in f32 in any order if 16 * inputSize is below 2^24. */
   public static GroupedGemmProblem smallIntegers(
       Backend backend,
       Form form,
@@ -188,12 +185,12 @@ public final class GroupedGemmProblem implements AutoCloseable {
     return output;
   }
 
-  /** On the backend in whose memory it lies. */
+  /** Runs on the backend whose memory holds the problem. */
   public GroupedGemmProblem run() {
     return run(backend);
   }
 
-  /** On another backend of the same memory. */
+  /** Runs on another backend with the same memory. */
   public GroupedGemmProblem run(Backend other) {
     GroupedGemm.run(
         other,

@@ -17,7 +17,9 @@ import org.winnow.attention.RopeFrequencies;
 public class RopeTest {
   private final Backend backend = BackendsUnderTest.shared();
 
-  /** Against complex numbers in double precision: a pair is x + iy, turned by e^(i angle). */
+  /**
+   * Compares with complex numbers in double precision: a pair is x + iy, multiplied by e^(i angle).
+   */
   @ParameterizedTest
   @CsvSource({
     "HALF_SPLIT, 64, 64, 0",

@@ -9,7 +9,7 @@ import org.winnow.BudgetException;
 import org.winnow.ScarceMemory;
 import org.winnow.Tensor;
 
-/** What a routing and a plan do where memory runs out. */
+/** Behaviour of a routing and a plan when memory runs out. */
 class RoutingMemoryTest {
   private final ScarceMemory memory = new ScarceMemory();
 

@@ -9,7 +9,7 @@ import org.winnow.Backend;
 import org.winnow.BackendsUnderTest;
 import org.winnow.ContractTest;
 
-/** Choices as a whole; how they are made is in TopKRouterTest. */
+/** Tests of choices as a whole. TopKRouterTest tests how they are made. */
 @ContractTest
 public class RoutingTest {
   private final Backend backend = BackendsUnderTest.shared();

@@ -27,7 +27,7 @@ public class SamplerTest {
     assertThat(sample(Sampler.greedy(), Float.NEGATIVE_INFINITY, -1e30f)).isEqualTo(1);
   }
 
-  /** Against a sort of all tokens and a linear walk. */
+  /** Compares with a sort of all tokens and a linear walk. */
   @ParameterizedTest
   @CsvSource({
     "1, 0, 1",
@@ -85,8 +85,8 @@ public class SamplerTest {
   }
 
   /**
-   * The generator is part of the promise: published SplitMix64 outputs for seed 1234567, upper 53
-   * bits.
+   * The generator is part of the contract. Expected values are the published SplitMix64 outputs for
+   * seed 1234567, upper 53 bits.
    */
   @Test
   void generatorIsSplitMix64() {

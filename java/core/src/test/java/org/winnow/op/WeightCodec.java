@@ -7,15 +7,15 @@ import org.winnow.Tensor;
 import org.winnow.WeightFormat;
 
 /**
- * Matrices of every format from f32 values, and back: the definition that kernels are judged by,
- * one element at a time.
+ * Converts f32 values to matrices of every format and back, one element at a time. This is the
+ * reference for kernels.
  */
 public final class WeightCodec {
   private WeightCodec() {}
 
   /**
-   * The nearest that the format can hold. Small integers are held exactly by every format: row
-   * scales are powers of two.
+   * Rounds to the nearest values of the format. Every format holds small integers exactly, because
+   * row scales are powers of two.
    *
    * @return a matrix whose planes are new tensors in the backend's memory
    */

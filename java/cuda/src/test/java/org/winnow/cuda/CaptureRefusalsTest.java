@@ -15,7 +15,7 @@ import org.winnow.moe.MoeLayer;
 import org.winnow.moe.MoeLayerProblem;
 import org.winnow.op.Add;
 
-/** A step that fails, whatever it throws and whoever waits for it, ends the capture. */
+/** A step that fails ends the capture, with any exception and any waiting thread. */
 @Timeout(value = 60, unit = TimeUnit.SECONDS, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class CaptureRefusalsTest {
   private final CudaBackend backend = new CudaBackend();
@@ -59,7 +59,8 @@ class CaptureRefusalsTest {
             new MoeLayerProblem(backend, new Random(1), 1, 8, 2, 32, 24, DType.BF16, DType.F32);
         MoeLayer layer = p.layer(p.experts).build()) {
       String refusal =
-          " is in use by another thread; a thread that captures a step or holds experts cannot wait for it";
+          " is in use by another thread; a thread that captures a step or holds experts cannot wait"
+              + " for it";
       Runnable forward = () -> layer.forward(backend, p.hidden, p.output);
       forward.run();
       assertRefused(forward, forward, "MoE layer" + refusal);

@@ -107,7 +107,10 @@ class CudaBackendTest {
     }
   }
 
-  /** In a process of its own: on a GPU an illegal address takes the context of the process away. */
+  /**
+   * Runs in a separate process, because an illegal address on a GPU destroys the context of the
+   * process.
+   */
   @Test
   void anErrorThatLosesTheContextPoisonsTheBackend() throws Exception {
     List<String> lines = run(PoisonMain.class);
@@ -131,7 +134,7 @@ class CudaBackendTest {
         .containsExactly("done", "session is closed", "session is closed", "0 readers");
   }
 
-  /** In a process of its own: other devices are another driver's. */
+  /** Runs in a separate process, because other devices need another driver. */
   @Test
   void devicesAreEnumerated() throws Exception {
     assumeTrue(GpuSim.isLoaded(), GpuSim::cause);

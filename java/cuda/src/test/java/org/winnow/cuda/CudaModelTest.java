@@ -81,8 +81,8 @@ class CudaModelTest {
   }
 
   /**
-   * Every expert gets a slot of its own, so that what was copied to the slots and what kernels have
-   * read of them is that of the experts chosen: not a byte less, not a byte more.
+   * Every expert has its own slot. So the bytes copied to slots and the bytes that kernels read
+   * from them must be exactly those of the chosen experts.
    */
   @Test
   void bytesOfExpertsThatNoTokenChoseAreNeitherCopiedNorRead() {

@@ -31,7 +31,10 @@ class DeviceExpertsTest {
 
   @TempDir Path directory;
 
-  /** Who releases experts waits for the step; the step does not wait for the cache meanwhile. */
+  /**
+   * A thread that releases experts waits for the step. The step must not wait for the cache at that
+   * time.
+   */
   @Test
   @Timeout(value = 60, unit = TimeUnit.SECONDS, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
   void expertsAreReleasedWhileAStepIsCaptured() throws Exception {

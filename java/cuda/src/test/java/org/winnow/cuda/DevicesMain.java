@@ -5,8 +5,9 @@ import org.winnow.Tensor;
 import org.winnow.op.Add;
 
 /**
- * Run in a process of its own by {@link CudaBackendTest}, on a stand-in with two small devices:
- * prints what there is of them, and what a tensor of one is told on the other.
+ * {@link CudaBackendTest} runs this in a separate process, on a simulated GPU with two small
+ * devices. It prints the devices, and the message for a tensor of one device that is used on the
+ * other.
  */
 final class DevicesMain {
   private static final long MIB = 1L << 20;

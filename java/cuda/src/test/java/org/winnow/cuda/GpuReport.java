@@ -53,7 +53,7 @@ record GpuReport(
   }
 
   /**
-   * That report, whatever it says.
+   * That report, with any result.
    *
    * @throws IllegalArgumentException if a part is missing
    */

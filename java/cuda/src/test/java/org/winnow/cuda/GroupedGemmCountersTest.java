@@ -67,7 +67,7 @@ class GroupedGemmCountersTest {
     }
   }
 
-  /** A row is a tile of its own there. */
+  /** For dot products, each row counts as a tile. */
   @Test
   void dotProductsRequestWeightsOncePerRow() {
     int[] rows = {3, 0, 2, 1};

@@ -6,8 +6,8 @@ import org.winnow.internal.Internals;
 import org.winnow.op.Add;
 
 /**
- * Run in a process of its own by {@link CudaBackendTest}: has a kernel write where no tensor is,
- * prints what the calls after it throw, closes.
+ * {@link CudaBackendTest} runs this in a separate process. It makes a kernel write outside of all
+ * tensors, prints what later calls throw, and closes the backend.
  */
 final class PoisonMain {
   private PoisonMain() {}

@@ -14,11 +14,11 @@ import org.winnow.models.TokenListener;
 import org.winnow.op.Add;
 
 /**
- * Run in a process of its own by {@link CudaBackendTest}: an error on the device that nobody has
- * found yet when a model with two sequences is closed, twice. Prints what each close throws, and
- * what the sequences say then.
+ * {@link CudaBackendTest} runs this in a separate process. It closes a model with two sequences
+ * twice, after an error on the device that no call has detected yet. It prints what each close
+ * throws and what the sequences answer afterwards.
  *
- * <p>Argument: the model.
+ * <p>Argument: path of the model.
  */
 final class PoisonedModelMain {
   private PoisonedModelMain() {}

@@ -3,7 +3,9 @@ package org.winnow.cuda;
 import org.winnow.Backend;
 import org.winnow.BackendUnavailableException;
 
-/** Run in a process of its own by {@link CudaDriverTest}: prints why there is no CUDA backend. */
+/**
+ * {@link CudaDriverTest} runs this in a separate process. It prints why there is no CUDA backend.
+ */
 final class ProbeMain {
   private ProbeMain() {}
 

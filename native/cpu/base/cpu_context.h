@@ -18,7 +18,8 @@ struct winnow_cpu {
   ~winnow_cpu();
 
   // Calls body(begin, end) for ranges that cover [0, num_items), each at most grain items long, on all threads; ranges
-  // are claimed one by one, so that uneven work keeps all threads busy. Returns when all are done. body must not throw.
+  // are claimed one by one, so that uneven work keeps all threads busy. Returns when all are done, without waiting for
+  // threads that have not begun: a thread that the system does not run delays nobody. body must not throw.
   template <typename Body>
   void parallel_for(int64_t num_items, int64_t grain, const Body& body) {
     if (num_items <= 0) return;
@@ -40,17 +41,21 @@ struct winnow_cpu {
   void run(int64_t num_items, int64_t grain, RangeFunction function, const void* body);
   void work();
   void worker();
+  bool has_work(uint64_t gate, uint64_t seen) const;
   void stop();  // ends the workers and joins them
+
+  // Of gate_: the number of the region, whether workers may still enter it, and how many of them are in it.
+  static constexpr uint64_t kWorkers = 0xffff, kOpen = uint64_t{1} << 16, kRegion = uint64_t{1} << 17;
 
   std::mutex call_mutex_;  // one region at a time; callers queue here
   std::mutex mutex_;
   std::condition_variable wake_, done_;
-  std::atomic<int64_t> generation_{0};  // release by run, acquire by worker: publishes the four fields below
+  std::atomic<uint64_t> gate_{0};  // opening releases the four fields below, leaving releases a worker's output
+  std::atomic<int32_t> sleepers_{0};    // workers that wait for wake_, or are about to
   std::atomic<int64_t> next_{0};        // relaxed: claims ranges, carries no data
-  std::atomic<int32_t> active_{0};      // release by workers, acquire by run: publishes their output
   int64_t num_items_ = 0, grain_ = 1;
   RangeFunction function_ = nullptr;
   const void* body_ = nullptr;
-  bool stop_ = false;
+  std::atomic<bool> stop_{false};
   std::vector<std::thread> workers_;
 };

@@ -50,9 +50,9 @@ struct winnow_cpu {
   std::mutex call_mutex_;  // one region at a time; callers queue here
   std::mutex mutex_;
   std::condition_variable wake_, done_;
-  std::atomic<uint64_t> gate_{0};  // opening releases the four fields below, leaving releases a worker's output
-  std::atomic<int32_t> sleepers_{0};    // workers that wait for wake_, or are about to
-  std::atomic<int64_t> next_{0};        // relaxed: claims ranges, carries no data
+  std::atomic<uint64_t> gate_{0};     // opening releases the four fields below, leaving releases a worker's output
+  std::atomic<int32_t> sleepers_{0};  // workers that wait for wake_, or are about to
+  std::atomic<int64_t> next_{0};      // relaxed: claims ranges, carries no data
   int64_t num_items_ = 0, grain_ = 1;
   RangeFunction function_ = nullptr;
   const void* body_ = nullptr;

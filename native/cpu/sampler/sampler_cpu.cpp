@@ -1,9 +1,5 @@
 // One thread: a vocabulary is small beside the matrix that made its logits. Nothing is sorted as a whole: top-p takes
 // from a heap as many of the largest as the mass needs.
-// No exception flag of the processor is looked at: without that, compilers take the limits in exponential() for branches
-// and do not vectorise its loop.
-#pragma GCC optimize("no-trapping-math")
-
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -11,7 +7,7 @@
 
 #include "base/cpu_context.h"
 #include "base/entry.h"
-#include "base/exponential.h"
+#include "sampler/sampler_weights.h"
 #include "winnow/sampler.h"
 
 namespace winnow {
@@ -59,17 +55,15 @@ uint64_t mass(const Candidates& candidates) {
   return sum;
 }
 
-// The weights of all tokens. In two loops: compilers vectorise the first, while SSE2 has no vector of 64-bit integers from
-// doubles.
-void weigh(const float* logits, int64_t size, double max, double temperature, uint64_t* weights) {
-  constexpr int64_t kBlock = 256;
-  const double scale = weight_scale(size);
-  double scaled[kBlock];
-  for (int64_t begin = 0; begin < size; begin += kBlock) {
-    const int64_t count = size - begin < kBlock ? size - begin : kBlock;
-    // -infinity: the exponential stops at e^-708, far below 2^-62
-    for (int64_t i = 0; i < count; ++i) scaled[i] = exponential((logits[begin + i] - max) / temperature) * scale;
-    for (int64_t i = 0; i < count; ++i) weights[begin + i] = static_cast<int64_t>(scaled[i]);
+// Every instruction set gives the same bits, so the machine's widest one is taken whatever the team's is.
+SamplerWeights widest() {
+  switch (static_cast<InstructionSet>(winnow_cpu_best_instruction_set())) {
+    case InstructionSet::portable:
+      return sampler_weights_portable;
+    case InstructionSet::avx2:
+      return sampler_weights_avx2;
+    default:
+      return sampler_weights_avx512;
   }
 }
 
@@ -127,7 +121,8 @@ Outcome sampler_cpu(const winnow_sampler_arguments& arguments, Cpu&) {
   if (temperature == 0) return {WINNOW_DONE, best};
   thread_local Candidates candidates;
   candidates.weights.resize(vocabulary_size);
-  weigh(logits, vocabulary_size, logits[best], temperature, candidates.weights.data());
+  static const SamplerWeights weigh = widest();
+  weigh(logits, vocabulary_size, logits[best], temperature, weight_scale(vocabulary_size), candidates.weights.data());
   if ((top_k == 0 || top_k >= vocabulary_size) && top_p >= 1) return draw(candidates.weights, uniform);
   candidates.tokens.resize(vocabulary_size);
   std::iota(candidates.tokens.begin(), candidates.tokens.end(), 0);

@@ -45,7 +45,7 @@ struct winnow_cpu {
   void stop();  // ends the workers and joins them
 
   // Of gate_: the number of the region, whether workers may still enter it, and how many of them are in it.
-  static constexpr uint64_t kWorkers = 0xffff, kOpen = uint64_t{1} << 16, kRegion = uint64_t{1} << 17;
+  static constexpr uint64_t kWorkers = 0xffffffff, kOpen = kWorkers + 1, kRegion = 2 * kOpen;
 
   std::mutex call_mutex_;  // one region at a time; callers queue here
   std::mutex mutex_;

@@ -170,7 +170,7 @@ class BlockKernel {
       int64_t rows = num_rows_ - tile < kRows ? num_rows_ - tile : kRows;
       for (int64_t i = 0; i < rows; ++i) {
         int64_t row = block_.row_begin + tile + i;
-        int64_t source = block_.product.source_rows == nullptr ? row : block_.product.source_rows[row];
+        int64_t source = block_.source_rows == nullptr ? row : block_.source_rows[row];
         const auto* from = static_cast<const Input*>(block_.product.input) + source * input_size_;
         Packed* to = packed + tile * num_steps_ * kStep + i * kLanes;
         int64_t full = input_size_ / kStep;
@@ -199,7 +199,7 @@ class BlockKernel {
     constexpr int64_t kLineElements = 64 * Format::kBlockElements;
     int64_t lines_per_step = (kColumns / 2 * kStep * Format::kBlockBytes + kLineElements - 1) / kLineElements;
     int64_t rate = (256 * lines_per_step + tiles - 1) / tiles;
-    const int64_t panel_bytes = kColumns * input_size_ * Format::kBlockBytes / Format::kBlockElements;
+    const int64_t panel_bytes = kColumns * input_size_ * Format::kBlockBytes / Format::kBlockElements + (input_size_ == 0);
     const int64_t ahead = (kAheadBytes + panel_bytes - 1) / panel_bytes * width;
     Planes planes{}, up_planes{};
     for (int p = 0; p < Format::kPlanes; ++p) {
@@ -232,7 +232,7 @@ class BlockKernel {
     int64_t tiles = (num_rows_ + kRows - 1) / kRows;
     bool panel = tiles > Decoder::kMaxDirectTiles;
     const auto* packed = static_cast<const Packed*>(scratch_.packed);
-    int64_t blocks = tiles == 1 ? 1 : (num_steps_ * kStep + kBlockElements - 1) / kBlockElements;
+    int64_t blocks = tiles == 1 || num_steps_ == 0 ? 1 : (num_steps_ * kStep + kBlockElements - 1) / kBlockElements;
     for (int64_t b = 0; b < blocks; ++b) {
       int64_t begin = num_steps_ * b / blocks, end = num_steps_ * (b + 1) / blocks;
       if (panel) fill_panel(rows, begin, end);

@@ -7,6 +7,7 @@
 
 #include "base/cpu_context.h"
 #include "base/entry.h"
+#include "base/read_once.h"
 #include "sampler/sampler_weights.h"
 #include "winnow/sampler.h"
 
@@ -45,6 +46,7 @@ double weight_scale(int64_t vocabulary_size) {
 
 // Grows once per thread and vocabulary.
 struct Candidates {
+  std::vector<float> logits;      // by token; a copy: an order that changes meanwhile leads sorting out of its range
   std::vector<uint64_t> weights;  // by token
   std::vector<int32_t> tokens;    // ascending
 };
@@ -116,14 +118,26 @@ Outcome sampler_cpu(const winnow_sampler_arguments& arguments, Cpu&) {
   const double temperature = arguments.temperature, top_p = arguments.top_p;
   const int64_t refused = first_refused(logits, vocabulary_size);
   if (refused < vocabulary_size) return {WINNOW_REFUSED, refused};
-  const int64_t best = std::find(logits, logits + vocabulary_size, largest(logits, vocabulary_size)) - logits;
-  if (logits[best] == -INFINITY) return {WINNOW_REFUSED, vocabulary_size};
+  const float max = largest(logits, vocabulary_size);
+  if (max == -INFINITY) return {WINNOW_REFUSED, vocabulary_size};
+  // The last one if it is not found any more: another thread wrote to the logits.
+  const int64_t best = std::min<int64_t>(std::find(logits, logits + vocabulary_size, max) - logits, vocabulary_size - 1);
+  if (!(max < INFINITY)) return {WINNOW_REFUSED, best};
   if (temperature == 0) return {WINNOW_DONE, best};
   thread_local Candidates candidates;
   candidates.weights.resize(vocabulary_size);
   static const SamplerWeights weigh = widest();
-  weigh(logits, vocabulary_size, logits[best], temperature, weight_scale(vocabulary_size), candidates.weights.data());
-  if ((top_k == 0 || top_k >= vocabulary_size) && top_p >= 1) return draw(candidates.weights, uniform);
+  const bool all = (top_k == 0 || top_k >= vocabulary_size) && top_p >= 1;
+  if (!all) {
+    candidates.logits.resize(vocabulary_size);
+    for (int64_t i = 0; i < vocabulary_size; ++i) {
+      const float logit = read_once(logits[i]);
+      candidates.logits[i] = logit <= max ? logit : -INFINITY;  // also for NaN, which has no order
+    }
+    logits = candidates.logits.data();
+  }
+  weigh(logits, vocabulary_size, max, temperature, weight_scale(vocabulary_size), candidates.weights.data());
+  if (all) return {WINNOW_DONE, draw(candidates.weights, arguments.uniform)};
   candidates.tokens.resize(vocabulary_size);
   std::iota(candidates.tokens.begin(), candidates.tokens.end(), 0);
   auto before = [logits](int32_t a, int32_t b) { return logits[a] > logits[b] || (logits[a] == logits[b] && a < b); };
@@ -135,7 +149,7 @@ Outcome sampler_cpu(const winnow_sampler_arguments& arguments, Cpu&) {
     sum += candidates.weights[i];
     if (sum > target) return {WINNOW_DONE, i};
   }
-  return {WINNOW_DONE, best};  // not reached: uniform is below 1, so target is below the mass
+  return {WINNOW_DONE, best};  // no mass is left: another thread wrote to the logits
 }
 
 }  // namespace winnow

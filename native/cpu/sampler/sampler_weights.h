@@ -31,7 +31,10 @@ inline void weigh(const float* logits, int64_t size, double max, double temperat
   for (int64_t begin = 0; begin < size; begin += kBlock) {
     const int64_t count = size - begin < kBlock ? size - begin : kBlock;
     // -infinity: the exponential stops at e^-708, far below 2^-62
-    for (int64_t i = 0; i < count; ++i) scaled[i] = exponential((logits[begin + i] - max) / temperature) * scale;
+    for (int64_t i = 0; i < count; ++i) {
+      const double exponent = (logits[begin + i] - max) / temperature;
+      scaled[i] = exponential(exponent < 0 ? exponent : 0) * scale;  // above 0 or NaN: a logit that changed meanwhile
+    }
     for (int64_t i = 0; i < count; ++i) weights[begin + i] = static_cast<uint64_t>(static_cast<int64_t>(scaled[i]));
   }
 }

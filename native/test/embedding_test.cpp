@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "flipped.h"
 #include "guarded_buffer.h"
 #include "operation_call.h"
 
@@ -66,6 +67,29 @@ TEST(Embedding, RefusesTypesThatAreNotFloating) {
     EXPECT_EQ(winnow_last_error(), "table_type must be f32, bf16 or f16, found type " + std::to_string(type));
   }
   EXPECT_EQ(output[0], -1.0f);
+}
+
+TEST(Embedding, StaysInsideItsTableWhileIdsChange) {
+  const OwnedCpu cpu = open_cpu(2);
+  GuardedBuffer<float> table(40), output(32);
+  GuardedBuffer<int32_t> ids(8);
+  for (int64_t i = 0; i < 40; ++i) table[i] = 1;
+  for (int64_t t = 0; t < 8; ++t) ids[t] = static_cast<int32_t>(t);
+  winnow_embedding_arguments arguments{};
+  arguments.table = table.data();
+  arguments.token_ids = ids.data();
+  arguments.output = output.data();
+  arguments.num_tokens = 8;
+  arguments.vocabulary_size = 10;
+  arguments.hidden_size = 4;
+  arguments.table_type = WINNOW_DTYPE_F32;
+  const Flipped<int32_t> flipped(&ids[7], 7, 1 << 30);
+  for (int i = 0; i < 100 * kFlippedCalls; ++i) {
+    const Ended ended = call(winnow_embedding, arguments, cpu);
+    ASSERT_TRUE(ended == kDone || ended == (Ended{WINNOW_REFUSED, 7})) << ended;
+    if (ended == kDone) ASSERT_EQ(output[31], 1);
+  }
+  output.expect_guards_intact();
 }
 
 }  // namespace winnow

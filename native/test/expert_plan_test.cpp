@@ -1,5 +1,6 @@
 #include "winnow/expert_plan.h"
 
+#include "flipped.h"
 #include "guarded_buffer.h"
 #include "operation_call.h"
 
@@ -72,6 +73,19 @@ TEST(ExpertPlan, WritesNothingOutsideForContentsThatDoNotFit) {
   p.token_offsets[2] = 4;
   p.token_offsets[3] = 6;
   EXPECT_EQ(p.run(), (Ended{WINNOW_REFUSED, 5}));
+  p.expect_guards_intact();
+}
+
+TEST(ExpertPlan, WritesNothingOutsideWhileItsTensorsChange) {
+  Problem p;
+  ASSERT_EQ(p.run(), (Ended{WINNOW_DONE, 3}));
+  for (int32_t* index : {&p.expert_ids[2], &p.token_offsets[2], &p.token_offsets[3], &p.expert_offsets[1]}) {
+    const Flipped<int32_t> flipped(index, *index, 1 << 28);
+    for (int i = 0; i < 100 * kFlippedCalls; ++i) {
+      const winnow_status status = p.run().status;
+      ASSERT_TRUE(status == WINNOW_DONE || status == WINNOW_REFUSED) << status;
+    }
+  }
   p.expect_guards_intact();
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "flipped.h"
 #include "guarded_buffer.h"
 #include "operation_call.h"
 
@@ -408,6 +409,40 @@ TEST(GroupedGemm, RefusesTypesFormatsAndActivationsThatItDoesNotName) {
   p.arguments.activation = WINNOW_ACTIVATION_CLAMPED_SWIGLU;
   expect_refused("clamped_swiglu needs up_weights");
   p.expect_untouched();
+}
+
+TEST(GroupedGemm, StaysInsideItsBuffersWhileIndicesAndAddressesChange) {
+  const OwnedCpu cpu = open_cpu(2);
+  Problem p(kFormats[0], 140, 33, 50);
+  auto run = [&] {
+    for (int i = 0; i < kFlippedCalls; ++i) {
+      const winnow_status status = call(winnow_grouped_gemm, p.arguments, cpu).status;
+      ASSERT_TRUE(status == WINNOW_DONE || status == WINNOW_REFUSED || status == WINNOW_OUT_OF_RANGE) << status;
+    }
+    p.expect_guards_intact();
+  };
+  constexpr int32_t kFar = 1 << 30;
+  for (int32_t* index : {&p.source_rows[70], &p.offsets[2], &p.offsets[3], &p.active[1]}) {
+    const Flipped<int32_t> flipped(index, *index, kFar);
+    run();
+  }
+  for (uint64_t* address : {&p.gate.table[2], &p.up.table[2], &p.biases[2]}) {
+    const Flipped<uint64_t> flipped(address, *address, 0);
+    run();
+  }
+  p.clear();
+  ASSERT_EQ(call(winnow_grouped_gemm, p.arguments, cpu), kDone);
+  p.expect_exact();
+}
+
+TEST(GroupedGemm, AddsNothingForInputsWithoutColumns) {
+  for_each_instruction_set([](const OwnedCpu& cpu) {
+    for (const Format& format : kFormats) {
+      Problem p(format, 5, 0, 3);
+      ASSERT_EQ(call(winnow_grouped_gemm, p.arguments, cpu), kDone);
+      for (int64_t i = 0; i < p.output.size(); ++i) ASSERT_EQ(p.output[i], p.bias[i % 3] * p.bias[i % 3]);
+    }
+  });
 }
 
 }  // namespace winnow

@@ -1,5 +1,6 @@
 #include "winnow/moe_combine.h"
 
+#include "flipped.h"
 #include "guarded_buffer.h"
 #include "operation_call.h"
 
@@ -81,6 +82,31 @@ TEST(MoeCombine, RefusesRowsOutsideAndOtherTypes) {
   }
   arguments.output_type = WINNOW_DTYPE_F32;
   EXPECT_EQ(call(winnow_moe_combine, arguments, cpu), kDone);
+}
+
+TEST(MoeCombine, StaysInsideItsBuffersWhileOffsetsAndRowsChange) {
+  const OwnedCpu cpu = open_cpu(2);
+  GuardedBuffer<float> experts(2 * 17), weights(2), output(2 * 17);
+  GuardedBuffer<int32_t> offsets(3), rows(2);
+  for (int64_t i = 0; i < experts.size(); ++i) experts[i] = 1;
+  for (int32_t i = 0; i < 3; ++i) offsets[i] = i;
+  for (int32_t i = 0; i < 2; ++i) rows[i] = i, weights[i] = 1;
+  winnow_moe_combine_arguments arguments{};
+  arguments.expert_output = experts.data();
+  arguments.token_offsets = offsets.data();
+  arguments.assignment_rows = rows.data();
+  arguments.routing_weights = weights.data();
+  arguments.output = output.data();
+  arguments.num_tokens = arguments.num_rows = 2;
+  arguments.hidden_size = 17;
+  for (int32_t* index : {&rows[1], &offsets[1], &offsets[2]}) {
+    const Flipped<int32_t> flipped(index, *index, index == &rows[1] ? -(1 << 30) : 1 << 30);
+    for (int i = 0; i < 100 * kFlippedCalls; ++i) {
+      const winnow_status status = call(winnow_moe_combine, arguments, cpu).status;
+      ASSERT_TRUE(status == WINNOW_DONE || status == WINNOW_OUT_OF_RANGE) << status;
+    }
+  }
+  output.expect_guards_intact();
 }
 
 }  // namespace winnow

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "flipped.h"
 #include "guarded_buffer.h"
 #include "operation_call.h"
 
@@ -51,6 +52,27 @@ TEST(Sampler, NamesTheLogitThatIsNoNumber) {
   EXPECT_EQ(sample(logits, 3, 1, 0, 1, 0), (Ended{WINNOW_REFUSED, 3}));
   logits[2] = 0;
   EXPECT_EQ(sample(logits, 3, 0, 0, 1, 0), (Ended{WINNOW_DONE, 2}));
+}
+
+TEST(Sampler, ChoosesATokenOfTheVocabularyWhileLogitsChange) {
+  const OwnedCpu cpu = open_cpu(1);
+  GuardedBuffer<float> logits(1000);
+  for (int64_t i = 0; i < logits.size(); ++i) logits[i] = static_cast<float>(i * 37 % 101) / 50;
+  for (float wrong : {__builtin_nanf(""), __builtin_inff(), -__builtin_inff(), 1e30f}) {
+    const Flipped<float> flipped(&logits[500], 3.0f, wrong);
+    for (int i = 0; i < 4 * kFlippedCalls; ++i) {
+      winnow_sampler_arguments arguments{};
+      arguments.logits = logits.data();
+      arguments.vocabulary_size = logits.size();
+      arguments.top_k = i % 2 * 50;
+      arguments.temperature = i % 5 == 0 ? 0 : 0.7;
+      arguments.top_p = i % 3 == 0 ? 0.9 : 1;
+      arguments.uniform = 0.5;
+      const Ended ended = call(winnow_sampler, arguments, cpu);
+      ASSERT_TRUE(ended.status == WINNOW_REFUSED || ended.status == WINNOW_DONE) << ended;
+      ASSERT_TRUE(ended.detail >= 0 && ended.detail < logits.size()) << ended;
+    }
+  }
 }
 
 }  // namespace winnow

@@ -2,8 +2,10 @@
 
 #include <cmath>
 #include <limits>
+#include <string>
 
 #include "base/exponential.h"
+#include "flipped.h"
 #include "guarded_buffer.h"
 #include "operation_call.h"
 
@@ -103,6 +105,39 @@ TEST(Exponential, AgreesWithLongDouble) {
   }
   EXPECT_EQ(exponential(0), 1);
   EXPECT_EQ(exponential(-1e9), exponential(-708));
+}
+
+TEST(TopKRouter, ReadsNothingOutsideWhileItsTensorsChange) {
+  const OwnedCpu cpu = open_cpu(2);
+  Problem p(130, 4, 0);
+  auto run = [&] {
+    for (winnow_router_score score = 0; score <= WINNOW_ROUTER_SCORE_SHIFTED_THRESHOLD; ++score) {
+      for (int i = 0; i < kFlippedCalls; ++i) {
+        const winnow_status status = p.run(score, false, 1, cpu).status;
+        ASSERT_TRUE(status == WINNOW_DONE || status == WINNOW_REFUSED) << status;
+      }
+    }
+  };
+  {
+    const Flipped<float> flipped(&p.logits[7], p.logits[7], __builtin_nanf(""));
+    run();
+  }
+  for (int32_t* index : {&p.ids[1], &p.offsets[2]}) {
+    const Flipped<int32_t> flipped(index, 0, 1 << 30);
+    run();
+  }
+  p.weights.expect_guards_intact();
+  p.offsets.expect_guards_intact();
+  p.ids.expect_guards_intact();
+}
+
+TEST(TopKRouter, RefusesScoresThatItDoesNotName) {
+  const OwnedCpu cpu = open_cpu(1);
+  Problem p(5, 2, 0);
+  for (winnow_router_score score : {-1, 5}) {
+    EXPECT_EQ(p.run(score, false, 1, cpu), (Ended{WINNOW_INVALID_ARGUMENT, 0}));
+    EXPECT_EQ(winnow_last_error(), "score must be a winnow_router_score, found " + std::to_string(score));
+  }
 }
 
 }  // namespace winnow

@@ -165,6 +165,7 @@ struct AttentionRows {
                            float* scores) {
     const int64_t skipped = begin - block, count = end - begin, width = call.value_width;
     const float* value = call.value(kv_head, begin);
+    if (value == nullptr) return;
     for (int64_t d = 0; d < call.key_width; d += kElementsPerPass) {
       const int64_t d_end = std::min(d + kElementsPerPass, call.key_width);
       const float scale = d_end == call.key_width ? call.scale : 1.0f;
@@ -214,7 +215,9 @@ struct AttentionRows {
     int64_t begin = std::max(split * kKeysPerSplit, call.first_key(row_begin) / kKeysPerBlock * kKeysPerBlock);
     int64_t end = std::min((split + 1) * kKeysPerSplit, call.position(row_begin + num_rows - 1) + 1);
     for (int64_t block = begin; block < end; block += kKeysPerBlock) {
-      pack(call.key(kv_head, block), call.key_width, std::min(kKeysPerBlock, end - block), packed);
+      const float* keys = call.key(kv_head, block);
+      if (keys == nullptr) continue;
+      pack(keys, call.key_width, std::min(kKeysPerBlock, end - block), packed);
       auto first_key = [&](int64_t r) { return std::max(block, call.first_key(row_begin + r)); };
       auto last_key = [&](int64_t r) { return std::min(block + kKeysPerBlock, call.position(row_begin + r) + 1); };
       for (int64_t r = 0; r < num_rows;) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "base/read_once.h"
 #include "winnow/attention.h"
 
 namespace winnow {
@@ -29,9 +30,10 @@ struct AttentionCall : winnow_attention_arguments {
   const float* value(int64_t kv_head, int64_t position) const {
     return row(value_pages, kv_head, position, value_row_stride);
   }
+  // Null where the page was cleared meanwhile.
   const float* row(const uint64_t* pages, int64_t kv_head, int64_t position, int64_t stride) const {
-    return reinterpret_cast<const float*>(pages[position / page_size]) +
-           (kv_head * page_size + position % page_size) * stride;
+    const auto* page = reinterpret_cast<const float*>(read_once(pages[position / page_size]));
+    return page == nullptr ? nullptr : page + (kv_head * page_size + position % page_size) * stride;
   }
   // Index of a row among all tokens and heads.
   int64_t flat(int64_t kv_head, int64_t row) const {

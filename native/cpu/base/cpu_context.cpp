@@ -17,6 +17,10 @@ namespace {
 // times slower).
 constexpr int kNumSpins = 400;
 
+// About 60 microseconds: longer than the gap between two tokens of a small model, while the text is put together. To wake
+// a thread that sleeps takes its caller about as long.
+constexpr int kNumIdleSpins = 1200;
+
 bool supports_avx512() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
@@ -90,12 +94,11 @@ winnow_cpu::winnow_cpu(winnow::InstructionSet set, int32_t threads) : instructio
 winnow_cpu::~winnow_cpu() { stop(); }
 
 void winnow_cpu::stop() {
+  stop_.store(true);
   {
     std::lock_guard lock(mutex_);
-    stop_ = true;
-    generation_.fetch_add(1, std::memory_order_release);
+    wake_.notify_all();
   }
-  wake_.notify_all();
   for (auto& thread : workers_) thread.join();
 }
 
@@ -106,19 +109,20 @@ void winnow_cpu::run(int64_t num_items, int64_t grain, RangeFunction function, c
   function_ = function;
   body_ = body;
   next_.store(0, std::memory_order_relaxed);
-  active_.store(static_cast<int32_t>(workers_.size()), std::memory_order_relaxed);
-  {
+  // Nobody is inside. Sequentially consistent, as in worker(): either we see the sleeper or it sees the open gate.
+  gate_.store((gate_.load(std::memory_order_relaxed) & ~(kWorkers | kOpen)) + kRegion + kOpen);
+  if (sleepers_.load() > 0) {
     std::lock_guard lock(mutex_);
-    generation_.fetch_add(1, std::memory_order_release);
+    wake_.notify_all();
   }
-  wake_.notify_all();
   work();
+  if ((gate_.fetch_and(~kOpen, std::memory_order_acq_rel) & kWorkers) == 0) return;
   for (int spin = 0; spin < winnow::kNumSpins; ++spin) {
-    if (active_.load(std::memory_order_acquire) == 0) return;
+    if ((gate_.load(std::memory_order_acquire) & kWorkers) == 0) return;
     _mm_pause();
   }
   std::unique_lock lock(mutex_);
-  done_.wait(lock, [this] { return active_.load(std::memory_order_acquire) == 0; });
+  done_.wait(lock, [this] { return (gate_.load(std::memory_order_acquire) & kWorkers) == 0; });
 }
 
 void winnow_cpu::work() {
@@ -129,19 +133,32 @@ void winnow_cpu::work() {
   }
 }
 
+bool winnow_cpu::has_work(uint64_t gate, uint64_t seen) const { return (gate & kOpen) != 0 && gate / kRegion != seen; }
+
 void winnow_cpu::worker() {
-  int64_t seen = 0;
+  uint64_t seen = 0;
   for (;;) {
-    for (int spin = 0; spin < winnow::kNumSpins && generation_.load(std::memory_order_acquire) == seen; ++spin)
+    uint64_t gate = gate_.load(std::memory_order_acquire);
+    for (int spin = 0; spin < winnow::kNumIdleSpins && !has_work(gate, seen) && !stop_.load(std::memory_order_relaxed);
+         ++spin) {
       _mm_pause();
-    if (generation_.load(std::memory_order_acquire) == seen) {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [&] { return generation_.load(std::memory_order_acquire) != seen; });
+      gate = gate_.load(std::memory_order_acquire);
     }
-    ++seen;  // run() waits for every worker, so generations are never skipped
-    if (stop_) return;
+    if (!has_work(gate, seen)) {
+      std::unique_lock lock(mutex_);
+      sleepers_.fetch_add(1);
+      wake_.wait(lock, [&] {
+        gate = gate_.load();
+        return has_work(gate, seen) || stop_.load();
+      });
+      sleepers_.fetch_sub(1);
+    }
+    if (stop_.load()) return;  // no region is open then
+    if (!gate_.compare_exchange_strong(gate, gate + 1, std::memory_order_acq_rel)) continue;
+    seen = gate / kRegion;
     work();
-    if (active_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    uint64_t left = gate_.fetch_sub(1, std::memory_order_acq_rel);
+    if ((left & kWorkers) == 1 && (left & kOpen) == 0) {
       std::lock_guard lock(mutex_);
       done_.notify_one();
     }

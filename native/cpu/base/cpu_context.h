@@ -18,7 +18,8 @@ struct winnow_cpu {
   ~winnow_cpu();
 
   // Calls body(begin, end) on all threads for ranges of at most grain items that cover [0, num_items). Threads claim
-  // ranges one by one, which balances uneven work. Returns after all ranges. body must not throw.
+  // ranges one by one, which balances uneven work. Returns when all ranges are done. It does not wait for threads that
+  // have not begun: a thread that the system does not run delays nobody. body must not throw.
   template <typename Body>
   void parallel_for(int64_t num_items, int64_t grain, const Body& body) {
     if (num_items <= 0) return;
@@ -40,17 +41,21 @@ struct winnow_cpu {
   void run(int64_t num_items, int64_t grain, RangeFunction function, const void* body);
   void work();
   void worker();
+  bool has_work(uint64_t gate, uint64_t seen) const;
   void stop();  // ends the workers and joins them
+
+  // Of gate_: the number of the region, whether workers may still enter it, and how many of them are in it.
+  static constexpr uint64_t kWorkers = 0xffffffff, kOpen = kWorkers + 1, kRegion = 2 * kOpen;
 
   std::mutex call_mutex_;  // one region at a time; callers queue here
   std::mutex mutex_;
   std::condition_variable wake_, done_;
-  std::atomic<int64_t> generation_{0};  // release by run, acquire by worker: publishes the four fields below
-  std::atomic<int64_t> next_{0};        // relaxed: claims ranges, carries no data
-  std::atomic<int32_t> active_{0};      // release by workers, acquire by run: publishes their output
+  std::atomic<uint64_t> gate_{0};     // opening releases the four fields below, leaving releases a worker's output
+  std::atomic<int32_t> sleepers_{0};  // workers that wait for wake_, or are about to
+  std::atomic<int64_t> next_{0};      // relaxed: claims ranges, carries no data
   int64_t num_items_ = 0, grain_ = 1;
   RangeFunction function_ = nullptr;
   const void* body_ = nullptr;
-  bool stop_ = false;
+  std::atomic<bool> stop_{false};
   std::vector<std::thread> workers_;
 };

@@ -9,8 +9,9 @@ namespace winnow {
 
 // exp(x), relative error below 3e-11 (the polynomial's truncation), for x clamped to [-708, 708].
 // x = n * ln 2 + r, |r| <= ln 2 / 2; exp(r) is its Taylor polynomial of degree 9. There is no branch and no table, so
-// compilers vectorise the loops that call it.
-inline double exponential(double x) {
+// compilers vectorise the loops that call it. Local to each file: the code of two instruction sets must not share a
+// symbol.
+static inline double exponential(double x) {
   constexpr double kRound = 6755399441055744.0;  // 1.5 * 2^52: adding it leaves the nearest integer in the low bits
   x = x < -708.0 ? -708.0 : x;
   x = x > 708.0 ? 708.0 : x;

@@ -1,10 +1,12 @@
 // One token per work item. The rows are far apart, and each is read once.
+#include <algorithm>
 #include <cstring>
 #include <stdexcept>
 #include <string>
 
 #include "base/cpu_context.h"
 #include "base/entry.h"
+#include "base/read_once.h"
 #include "winnow/embedding.h"
 
 namespace winnow {
@@ -37,7 +39,9 @@ void gather(const winnow_embedding_arguments& arguments, Cpu& cpu) {
   int64_t grain = 1 + (int64_t{1} << 14) / (hidden_size + 1);
   cpu.parallel_for(arguments.num_tokens, grain, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      const auto* row = static_cast<const Element*>(arguments.table) + arguments.token_ids[t] * hidden_size;
+      // Checked before, and perhaps changed since.
+      const auto id = std::clamp<int64_t>(read_once(arguments.token_ids[t]), 0, arguments.vocabulary_size - 1);
+      const auto* row = static_cast<const Element*>(arguments.table) + id * hidden_size;
       float* to = arguments.output + t * hidden_size;
       for (int64_t i = 0; i < hidden_size; ++i) to[i] = widen(row[i]);
     }
@@ -64,7 +68,7 @@ Gather gather_of(winnow_dtype table_type) {
 Outcome embedding_cpu(const winnow_embedding_arguments& arguments, Cpu& cpu) {
   Gather gather = gather_of(arguments.table_type);
   for (int64_t t = 0; t < arguments.num_tokens; ++t) {
-    const int32_t id = arguments.token_ids[t];
+    const int32_t id = read_once(arguments.token_ids[t]);
     if (id < 0 || id >= arguments.vocabulary_size) return {WINNOW_REFUSED, t};
   }
   gather(arguments, cpu);

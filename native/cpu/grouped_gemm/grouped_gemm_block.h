@@ -8,23 +8,40 @@
 
 namespace winnow {
 
+constexpr int kMaxWeightPlanes = [] {
+  int most = 1;
+#define WINNOW_WEIGHT_FORMAT(name, ...)                                                      \
+  most = most < static_cast<int>(WeightFormatTraits<WeightFormat::name>::kPlanes)            \
+             ? static_cast<int>(WeightFormatTraits<WeightFormat::name>::kPlanes)             \
+             : most;
+#include "winnow/base/weight_formats.inc"
+#undef WINNOW_WEIGHT_FORMAT
+  return most;
+}();
+
+// What a call needs of one active expert, copied when it was checked: whoever writes to the tables meanwhile changes
+// nothing here.
+struct ActiveExpert {
+  int64_t row_begin, row_end;
+  int64_t first_block, end_block;  // of blocks of rows among those of the product
+  const void* weights[kMaxWeightPlanes];
+  const void* up_weights[kMaxWeightPlanes];
+  const float* bias;     // or null
+  const float* up_bias;  // or null
+};
+
 // Rows and columns of one expert's output, at most block_rows() and kMaxBlockColumns.
 struct GroupedGemmBlock {
   const winnow_grouped_gemm_arguments& product;
-  int64_t expert;
+  const ActiveExpert& expert;
+  const int32_t* source_rows;  // [num_rows], checked; null: row r reads row r
   int64_t row_begin, row_end, column_begin, column_end;
 
   bool gated() const { return product.up_weights != nullptr; }
-  const float* bias() const { return entry<float>(product.biases); }        // or null
-  const float* up_bias() const { return entry<float>(product.up_biases); }  // or null
-  const void* weight(int plane) const { return entry<void>(product.weights, plane); }
-  const void* up_weight(int plane) const { return entry<void>(product.up_weights, plane); }
-
- private:
-  template <typename T>
-  const T* entry(const uint64_t* table, int plane = 0) const {
-    return table == nullptr ? nullptr : reinterpret_cast<const T*>(table[plane * product.num_experts + expert]);
-  }
+  const float* bias() const { return expert.bias; }
+  const float* up_bias() const { return expert.up_bias; }
+  const void* weight(int plane) const { return expert.weights[plane]; }
+  const void* up_weight(int plane) const { return expert.up_weights[plane]; }
 };
 
 // 1 MiB of packed rows: half of the L2 cache of a recent server core, all of an older one's.
@@ -34,6 +51,7 @@ constexpr int64_t kMinBlockRows = 32;
 constexpr int64_t kMaxBlockColumns = 192;
 
 inline int64_t block_rows(int64_t input_size) {
+  if (input_size < 1) return kMaxBlockRows;
   int64_t rows = kPackedBytes / (input_size * int64_t{sizeof(float)}) / 4 * 4;
   return rows < kMinBlockRows ? kMinBlockRows : rows > kMaxBlockRows ? kMaxBlockRows : rows;
 }

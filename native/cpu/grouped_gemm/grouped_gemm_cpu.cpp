@@ -12,6 +12,7 @@
 
 #include "base/cpu_context.h"
 #include "base/entry.h"
+#include "base/read_once.h"
 #include "grouped_gemm_block.h"
 #include "winnow/base/memory.h"
 #include "winnow/grouped_gemm.h"
@@ -22,6 +23,9 @@ namespace {
 
 // Weights per unit: about 15 microseconds of DRAM reads, against well under 1 for claiming it.
 constexpr int64_t kUnitBytes = 512 << 10;
+
+// Below that a thread more costs what it saves: 1.3 microseconds of L3 reads.
+constexpr int64_t kMinUnitBytes = 32 << 10;
 
 constexpr int64_t kHugePageBytes = 2 << 20;
 
@@ -78,8 +82,9 @@ class ThreadScratch {
 
 thread_local ThreadScratch thread_scratch;
 
-// Of the calling thread: per product, the exclusive prefix sum of blocks of rows per active expert.
-thread_local std::vector<int64_t> row_block_offsets;
+// Of the calling thread: what its call copies from tables and indices, product after product. They grow.
+thread_local std::vector<ActiveExpert> call_experts;
+thread_local std::vector<int32_t> call_source_rows;
 
 GroupedGemmKernel choose(InstructionSet instruction_set, DType input_type, WeightFormat weight_format) {
   switch (instruction_set) {
@@ -114,6 +119,19 @@ Storage storage_of(winnow_weight_format format, int64_t row_size) {
   throw std::invalid_argument("weight_format must be one of weight_formats.inc, found " + std::to_string(format));
 }
 
+// Columns per unit, at most as many as given, so that threads get about the same: of a small product two units each,
+// where they are not too small, of one block of rows as many units each.
+int64_t shared_columns(int64_t output_size, int64_t columns, int64_t bytes_per_column, int64_t row_blocks,
+                       const Cpu& cpu) {
+  int64_t threads = cpu.num_threads, blocks = (output_size + columns - 1) / columns;
+  if (blocks == 0 || row_blocks == 0 || row_blocks * blocks >= 8 * threads) return columns;
+  int64_t most = output_size * bytes_per_column / kMinUnitBytes, wanted = (2 * threads + row_blocks - 1) / row_blocks;
+  if (wanted > most) wanted = most;
+  if (wanted > blocks) blocks = wanted;
+  if (row_blocks == 1 && blocks > threads) blocks = (blocks + threads - 1) / threads * threads;
+  return ((output_size + blocks - 1) / blocks + 11) / 12 * 12;
+}
+
 void require(bool holds, const char* what, int64_t found) {
   if (!holds) throw std::out_of_range(std::string(what) + ", found " + std::to_string(found));
 }
@@ -131,23 +149,23 @@ struct Product {
   int64_t absent;                               // the first active expert that has rows and no weights, or -1
   int64_t scratch_rows;                         // the most rows of a block
   int64_t columns, column_blocks;               // of a block, and per block of rows
-  int64_t first_offset;                         // in row_block_offsets, num_active + 1 entries
+  int64_t num_row_blocks = 0;
+  int64_t first_expert, first_source_row;       // in call_experts, num_active entries; in call_source_rows
   int64_t first_row_block = 0, first_unit = 0;  // among those of the call
-  const int64_t* row_blocks = nullptr;
+  const ActiveExpert* experts = nullptr;
+  const int32_t* source_rows = nullptr;  // by row, of rows of active experts only; null: row r reads row r
 
-  int64_t expert(int64_t i) const {
-    return arguments->active_experts == nullptr ? i : int64_t{arguments->active_experts[i]};
-  }
-  int64_t begin(int64_t e) const {
-    return arguments->expert_offsets == nullptr ? 0 : int64_t{arguments->expert_offsets[e]};
-  }
-  int64_t end(int64_t e) const {
-    return arguments->expert_offsets == nullptr ? arguments->num_rows : int64_t{arguments->expert_offsets[e + 1]};
+  static const void* address(const uint64_t* table, int64_t entry) {
+    return table == nullptr ? nullptr : reinterpret_cast<const void*>(read_once(table[entry]));
   }
 
-  // Throws for arguments that the contract refuses; appends to offsets.
-  Product(const winnow_grouped_gemm_arguments& a, InstructionSet instruction_set, std::vector<int64_t>& offsets)
-      : arguments(&a), first_offset(static_cast<int64_t>(offsets.size())) {
+  // Throws for arguments that the contract refuses. Every index and address is read once, checked, and appended to
+  // experts and rows.
+  Product(const winnow_grouped_gemm_arguments& a, const Cpu& cpu, std::vector<ActiveExpert>& experts_of_call,
+          std::vector<int32_t>& rows_of_call, int64_t& num_source_rows)
+      : arguments(&a),
+        first_expert(static_cast<int64_t>(experts_of_call.size())),
+        first_source_row(num_source_rows) {
     require_type("input_type", a.input_type);
     require_type("output_type", a.output_type);
     if (a.activation < WINNOW_ACTIVATION_NONE || a.activation > WINNOW_ACTIVATION_CLAMPED_SWIGLU)
@@ -156,52 +174,67 @@ struct Product {
       throw std::invalid_argument("clamped_swiglu needs up_weights");
     const Storage storage = storage_of(a.weight_format, a.input_size);
     const int64_t bytes_per_column = storage.row_bytes * (a.up_weights == nullptr ? 1 : 2);
-    kernel = choose(instruction_set, static_cast<DType>(a.input_type), static_cast<WeightFormat>(a.weight_format));
+    kernel = choose(cpu.instruction_set, static_cast<DType>(a.input_type), static_cast<WeightFormat>(a.weight_format));
     const int64_t max_rows = block_rows(a.input_size);
     scratch_rows = 1;
     absent = -1;
-    offsets.push_back(0);
+    if (a.source_rows != nullptr) num_source_rows += a.num_rows;
+    if (static_cast<int64_t>(rows_of_call.size()) < num_source_rows) rows_of_call.resize(num_source_rows);
+    int32_t* copied_rows = rows_of_call.data() + first_source_row;
     for (num_active = 0; num_active < a.num_active; ++num_active) {
-      const int64_t e = expert(num_active);
+      const int64_t e = a.active_experts == nullptr ? num_active : int64_t{read_once(a.active_experts[num_active])};
       if (e == -1) break;  // as expert_plan ends its list
       require(e >= 0 && e < a.num_experts, "active_experts must lie below num_experts", e);
-      const int64_t row_begin = begin(e), row_end = end(e), rows = row_end - row_begin;
+      const int64_t row_begin = a.expert_offsets == nullptr ? 0 : int64_t{read_once(a.expert_offsets[e])};
+      const int64_t row_end = a.expert_offsets == nullptr ? a.num_rows : int64_t{read_once(a.expert_offsets[e + 1])};
+      const int64_t rows = row_end - row_begin;
       require(row_begin >= 0 && row_begin <= row_end && row_end <= a.num_rows,
               "expert_offsets must ascend and stay within num_rows", row_begin > row_end ? row_begin : row_end);
       for (int64_t r = row_begin; r < row_end; ++r) {
-        const int64_t source = a.source_rows == nullptr ? r : a.source_rows[r];
+        const int64_t source = a.source_rows == nullptr ? r : read_once(a.source_rows[r]);
         require(source >= 0 && source < a.num_tokens, "source_rows must lie below num_tokens", source);
+        if (a.source_rows != nullptr) copied_rows[r] = static_cast<int32_t>(source);
       }
+      const int64_t blocks = (rows + max_rows - 1) / max_rows;
+      ActiveExpert expert{row_begin, row_end, num_row_blocks, num_row_blocks + blocks, {}, {}, nullptr, nullptr};
       bool resident = true;
       for (int64_t p = 0; p < storage.num_planes; ++p) {
-        const int64_t entry = p * a.num_experts + e;
-        resident &= a.weights[entry] != 0 && (a.up_weights == nullptr || a.up_weights[entry] != 0);
+        expert.weights[p] = address(a.weights, p * a.num_experts + e);
+        expert.up_weights[p] = address(a.up_weights, p * a.num_experts + e);
+        resident &= expert.weights[p] != nullptr && (a.up_weights == nullptr || expert.up_weights[p] != nullptr);
       }
+      expert.bias = static_cast<const float*>(address(a.biases, e));
+      expert.up_bias = static_cast<const float*>(address(a.up_biases, e));
       if (absent < 0 && !resident && rows > 0) absent = e;
       if (rows > scratch_rows) scratch_rows = rows;
-      offsets.push_back(offsets.back() + (rows + max_rows - 1) / max_rows);
+      num_row_blocks += blocks;
+      experts_of_call.push_back(expert);
     }
     if (scratch_rows > max_rows) scratch_rows = max_rows;
-    columns = kUnitBytes / bytes_per_column / 12 * 12;  // 12: whole panels of every instruction set
+    columns = kUnitBytes / std::max<int64_t>(bytes_per_column, 1) / 12 * 12;  // 12: whole panels of every instruction set
     columns = columns < 12 ? 12 : columns > kMaxBlockColumns ? kMaxBlockColumns : columns;
+    if (cpu.num_threads > 1) columns = shared_columns(a.output_size, columns, bytes_per_column, num_row_blocks, cpu);
     column_blocks = (a.output_size + columns - 1) / columns;
   }
 
-  int64_t num_row_blocks() const { return row_blocks[num_active]; }
-  int64_t num_units() const { return num_row_blocks() * column_blocks; }
+  int64_t num_units() const { return num_row_blocks * column_blocks; }
 
   // A unit of this product, the i-th active expert's; i ascends with the units.
   GroupedGemmBlock block(int64_t unit, int64_t& i) const {
     const int64_t row_block = unit / column_blocks, column_begin = unit % column_blocks * columns;
-    while (row_blocks[i + 1] <= row_block) ++i;
-    const int64_t e = expert(i), rows_end = end(e), blocks = row_blocks[i + 1] - row_blocks[i];
+    while (experts[i].end_block <= row_block) ++i;
+    const ActiveExpert& expert = experts[i];
+    const int64_t rows = expert.row_end - expert.row_begin, blocks = expert.end_block - expert.first_block;
     // Blocks of one height: a last one of a few rows would wait for all weights again.
-    const int64_t height = ((rows_end - begin(e) + blocks - 1) / blocks + 3) / 4 * 4;
-    const int64_t row_begin = begin(e) + (row_block - row_blocks[i]) * height;
-    const int64_t row_end = row_begin + height, column_end = column_begin + columns, last = arguments->output_size;
-    return {*arguments,   e,
-            row_begin,    row_end < rows_end ? row_end : rows_end,
-            column_begin, column_end < last ? column_end : last};
+    const int64_t height = ((rows + blocks - 1) / blocks + 3) / 4 * 4;
+    const int64_t row_begin = expert.row_begin + (row_block - expert.first_block) * height;
+    return {*arguments,
+            expert,
+            source_rows,
+            row_begin,
+            std::min(row_begin + height, expert.row_end),
+            column_begin,
+            std::min(column_begin + columns, arguments->output_size)};
   }
 };
 
@@ -210,22 +243,25 @@ struct Product {
 Outcome grouped_gemm_cpu(const winnow_grouped_gemm_arguments& arguments, Cpu& cpu) {
   std::optional<Product> products[WINNOW_GROUPED_GEMM_MAX_PRODUCTS];
   int num_products = 0;
-  auto& offsets = row_block_offsets;
-  offsets.clear();
+  auto& experts = call_experts;
+  auto& source_rows = call_source_rows;
+  int64_t num_source_rows = 0;
+  experts.clear();
   for (const auto* next = &arguments; next != nullptr; next = next->next) {
     if (num_products == WINNOW_GROUPED_GEMM_MAX_PRODUCTS)
       throw std::invalid_argument("a call has at most " + std::to_string(num_products) + " products");
-    products[num_products++].emplace(*next, cpu.instruction_set, offsets);
+    products[num_products++].emplace(*next, cpu, experts, source_rows, num_source_rows);
   }
   int64_t num_units = 0, num_row_blocks = 0;
   for (int p = 0; p < num_products; ++p) {
     Product& product = *products[p];
     if (product.absent >= 0) return {WINNOW_REFUSED, product.absent};
-    product.row_blocks = offsets.data() + product.first_offset;
+    product.experts = experts.data() + product.first_expert;
+    if (product.arguments->source_rows != nullptr) product.source_rows = source_rows.data() + product.first_source_row;
     product.first_unit = num_units;
     product.first_row_block = num_row_blocks;
     num_units += product.num_units();
-    num_row_blocks += product.num_row_blocks();
+    num_row_blocks += product.num_row_blocks;
   }
   const int64_t call = next_call.fetch_add(1, std::memory_order_relaxed);
   std::atomic<bool> out_of_memory{false};  // relaxed: read after the region has ended

@@ -2,6 +2,7 @@
 
 #include "base/cpu_context.h"
 #include "base/entry.h"
+#include "base/read_once.h"
 #include "winnow/kv_append.h"
 
 namespace winnow {
@@ -12,7 +13,8 @@ void kv_append_cpu(const winnow_kv_append_arguments& arguments, Cpu& cpu) {
   cpu.parallel_for(a.num_tokens * a.num_heads, grain, [&a](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       int64_t token = row / a.num_heads, head = row % a.num_heads, position = a.first_position + token;
-      auto* page = reinterpret_cast<float*>(a.pages[position / a.page_size]);
+      auto* page = reinterpret_cast<float*>(read_once(a.pages[position / a.page_size]));
+      if (page == nullptr) continue;  // cleared meanwhile
       std::memcpy(page + (head * a.page_size + position % a.page_size) * a.row_stride + a.column,
                   a.source + token * a.token_stride + head * a.head_stride, a.width * sizeof(float));
     }

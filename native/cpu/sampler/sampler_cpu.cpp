@@ -2,11 +2,13 @@
 // top-p takes the largest logits from a heap until it has the required mass.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "base/cpu_context.h"
 #include "base/entry.h"
-#include "base/exponential.h"
+#include "base/read_once.h"
+#include "sampler/sampler_weights.h"
 #include "winnow/sampler.h"
 
 namespace winnow {
@@ -44,6 +46,7 @@ double weight_scale(int64_t vocabulary_size) {
 
 // Each thread keeps one. It grows to the largest vocabulary.
 struct Candidates {
+  std::vector<float> logits;      // by token; a copy: an order that changes meanwhile leads sorting out of its range
   std::vector<uint64_t> weights;  // by token
   std::vector<int32_t> tokens;    // ascending
 };
@@ -52,6 +55,28 @@ uint64_t mass(const Candidates& candidates) {
   uint64_t sum = 0;
   for (int32_t i : candidates.tokens) sum += candidates.weights[i];
   return sum;
+}
+
+// Every instruction set gives the same bits, so the machine's widest one is taken whatever the team's is.
+SamplerWeights widest() {
+  switch (static_cast<InstructionSet>(winnow_cpu_best_instruction_set())) {
+    case InstructionSet::portable:
+      return sampler_weights_portable;
+    case InstructionSet::avx2:
+      return sampler_weights_avx2;
+    default:
+      return sampler_weights_avx512;
+  }
+}
+
+// Among all tokens.
+int64_t draw(const std::vector<uint64_t>& weights, double uniform) {
+  const uint64_t total = std::accumulate(weights.begin(), weights.end(), uint64_t{0});
+  const auto target = static_cast<uint64_t>(uniform * static_cast<double>(total));
+  uint64_t sum = 0;
+  size_t i = 0;
+  while (i + 1 < weights.size() && (sum += weights[i]) <= target) ++i;
+  return static_cast<int64_t>(i);
 }
 
 template <typename Before>
@@ -93,19 +118,28 @@ Outcome sampler_cpu(const winnow_sampler_arguments& arguments, Cpu&) {
   const double temperature = arguments.temperature, top_p = arguments.top_p;
   const int64_t refused = first_refused(logits, vocabulary_size);
   if (refused < vocabulary_size) return {WINNOW_REFUSED, refused};
-  const int64_t best = std::find(logits, logits + vocabulary_size, largest(logits, vocabulary_size)) - logits;
-  if (logits[best] == -INFINITY) return {WINNOW_REFUSED, vocabulary_size};
+  const float max = largest(logits, vocabulary_size);
+  if (max == -INFINITY) return {WINNOW_REFUSED, vocabulary_size};
+  // The last one if it is not found any more: another thread wrote to the logits.
+  const int64_t best = std::min<int64_t>(std::find(logits, logits + vocabulary_size, max) - logits, vocabulary_size - 1);
+  if (!(max < INFINITY)) return {WINNOW_REFUSED, best};
   if (temperature == 0) return {WINNOW_DONE, best};
   thread_local Candidates candidates;
   candidates.weights.resize(vocabulary_size);
-  candidates.tokens.resize(vocabulary_size);
-  const double scale = weight_scale(vocabulary_size);
-  const double max = logits[best];
-  for (int64_t i = 0; i < vocabulary_size; ++i) {
-    // For -infinity the exponential gives e^-708, far below 2^-62.
-    candidates.weights[i] = static_cast<int64_t>(exponential((logits[i] - max) / temperature) * scale);
-    candidates.tokens[i] = static_cast<int32_t>(i);
+  static const SamplerWeights weigh = widest();
+  const bool all = (top_k == 0 || top_k >= vocabulary_size) && top_p >= 1;
+  if (!all) {
+    candidates.logits.resize(vocabulary_size);
+    for (int64_t i = 0; i < vocabulary_size; ++i) {
+      const float logit = read_once(logits[i]);
+      candidates.logits[i] = logit <= max ? logit : -INFINITY;  // also for NaN, which has no order
+    }
+    logits = candidates.logits.data();
   }
+  weigh(logits, vocabulary_size, max, temperature, weight_scale(vocabulary_size), candidates.weights.data());
+  if (all) return {WINNOW_DONE, draw(candidates.weights, arguments.uniform)};
+  candidates.tokens.resize(vocabulary_size);
+  std::iota(candidates.tokens.begin(), candidates.tokens.end(), 0);
   auto before = [logits](int32_t a, int32_t b) { return logits[a] > logits[b] || (logits[a] == logits[b] && a < b); };
   if (top_k > 0 && top_k < vocabulary_size) keep_top_k(top_k, before, &candidates);
   if (top_p < 1) keep_top_p(top_p, before, &candidates);
@@ -115,7 +149,7 @@ Outcome sampler_cpu(const winnow_sampler_arguments& arguments, Cpu&) {
     sum += candidates.weights[i];
     if (sum > target) return {WINNOW_DONE, i};
   }
-  return {WINNOW_DONE, best};  // not reached: uniform is below 1, so target is below the mass
+  return {WINNOW_DONE, best};  // no mass is left: another thread wrote to the logits
 }
 
 }  // namespace winnow

@@ -1,10 +1,12 @@
-// One token per work item. Token t has elements [t * top_k, (t + 1) * top_k) of the outputs. One scan over its
-// selection values inserts the choices there in sorted order. If tokens chose fewer experts, the gaps are closed at the
-// end.
+// One token per work item. One scan over a token's selection values inserts its choices, sorted, in memory of the range.
+// They are then copied to elements [t * top_k, (t + 1) * top_k) of the outputs. If tokens chose fewer experts, the gaps
+// are closed at the end. Outputs are not read before that: another thread may write to them.
 #include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <limits>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "base/cpu_context.h"
@@ -33,13 +35,19 @@ struct Router : winnow_top_k_router_arguments {
 
 // Working memory of one thread.
 struct Scratch {
+  std::vector<float> values;         // [top_k] of the choices
+  std::vector<int32_t> ids;          // [top_k]
   std::vector<double> gates;         // [top_k] weights of the choices before they are normalised
   std::vector<float> selection;      // [num_experts]
   std::vector<float> group_values;   // [top_k_groups]
   std::vector<int32_t> group_ids;    // [top_k_groups]
   std::vector<char> group_eligible;  // [num_expert_groups]
 
-  explicit Scratch(const Router& op) : gates(op.top_k), selection(op.needs_scores() ? op.num_experts : 0) {
+  void fit(const Router& op) {
+    values.resize(op.top_k);
+    ids.resize(op.top_k);
+    gates.resize(op.top_k);
+    if (op.needs_scores()) selection.resize(op.num_experts);
     if (op.num_expert_groups == 1) return;
     group_values.resize(op.top_k_groups);
     group_ids.resize(op.top_k_groups);
@@ -222,11 +230,11 @@ double divisor(const Router& op, double denominator, const double* gates, int64_
 }
 
 // Returns false if the token's logits are refused.
-bool route_token(const Router& op, int64_t token, Scratch& scratch) {
+bool route_token(const Router& op, int64_t token, Scratch& scratch, int32_t* count) {
   const float* logits = op.logits + token * op.num_experts;
   const float largest = maximum(logits, op.num_experts);
   if (!(largest - largest == 0)) return false;  // NaN or infinite
-  BestFirst best{op.routing_weights + token * op.top_k, op.expert_ids + token * op.top_k, op.top_k};
+  BestFirst best{scratch.values.data(), scratch.ids.data(), op.top_k};
   if (op.score == WINNOW_ROUTER_SCORE_HARD_THRESHOLD || op.score == WINNOW_ROUTER_SCORE_SHIFTED_THRESHOLD) {
     choose_above(op, logits, 0, op.threshold, best);
   } else if (op.score == WINNOW_ROUTER_SCORE_SPARSEMAX) {
@@ -241,38 +249,57 @@ bool route_token(const Router& op, int64_t token, Scratch& scratch) {
     const double factor = op.scaling_factor / divisor(op, denominator, gates, best.count);
     for (int64_t i = 0; i < best.count; ++i) best.values[i] = static_cast<float>(gates[i] * factor);
   } else if (op.fallback_top1) {
-    best.offer(op.scaling_factor, std::find(logits, logits + op.num_experts, largest) - logits);
+    const int64_t found = std::find(logits, logits + op.num_experts, largest) - logits;
+    best.offer(op.scaling_factor, std::min(found, op.num_experts - 1));  // not found: it changed meanwhile
   }
-  op.token_offsets[token + 1] = static_cast<int32_t>(best.count);
+  std::copy_n(best.values, best.count, op.routing_weights + token * op.top_k);
+  std::copy_n(best.ids, best.count, op.expert_ids + token * op.top_k);
+  *count = static_cast<int32_t>(best.count);
   return true;
 }
 
-// Turns counts into offsets and closes the gaps between tokens. Choices only move towards the front.
-void close_up(const Router& op) {
+// Turns counts into offsets and closes the gaps between tokens. Choices only move towards the front. Returns the last
+// offset.
+int64_t close_up(const Router& op, const int32_t* counts) {
   op.token_offsets[0] = 0;
+  int64_t to = 0;
   for (int64_t t = 0; t < op.num_tokens; ++t) {
-    const int64_t from = t * op.top_k, to = op.token_offsets[t], count = op.token_offsets[t + 1];
+    const int64_t from = t * op.top_k, count = counts[t];
     if (from != to) {
       std::memmove(op.expert_ids + to, op.expert_ids + from, count * sizeof(int32_t));
       std::memmove(op.routing_weights + to, op.routing_weights + from, count * sizeof(float));
     }
-    op.token_offsets[t + 1] = static_cast<int32_t>(to + count);
+    to += count;
+    op.token_offsets[t + 1] = static_cast<int32_t>(to);
   }
+  return to;
 }
 
 }  // namespace
 
 Outcome top_k_router_cpu(const winnow_top_k_router_arguments& arguments, Cpu& cpu) {
   const Router op(arguments);
+  if (op.score < WINNOW_ROUTER_SCORE_SOFTMAX || op.score > WINNOW_ROUTER_SCORE_SHIFTED_THRESHOLD)
+    throw std::invalid_argument("score must be a winnow_router_score, found " + std::to_string(op.score));
+  if (op.group_score < WINNOW_GROUP_SCORE_MAX || op.group_score > WINNOW_GROUP_SCORE_SUM_OF_TOP_TWO)
+    throw std::invalid_argument("group_score must be a winnow_group_score, found " + std::to_string(op.group_score));
   const int64_t num_tokens = op.num_tokens;
   // Ranges of at least about 20 microseconds, at most four per thread. Each range has its own scratch memory.
   const int64_t num_ranges = 4 * cpu.num_threads;
   const int64_t grain = std::max(1 + (int64_t{1} << 12) / op.num_experts, (num_tokens + num_ranges - 1) / num_ranges);
-  std::vector<Scratch> scratch(num_tokens <= grain ? 1 : (num_tokens + grain - 1) / grain, Scratch(op));
+  const size_t ranges = num_tokens <= grain ? 1 : (num_tokens + grain - 1) / grain;
+  // Of the calling thread; they grow.
+  thread_local std::vector<Scratch> kept_scratch;
+  thread_local std::vector<int32_t> kept_counts;
+  if (kept_scratch.size() < ranges) kept_scratch.resize(ranges);
+  kept_counts.resize(num_tokens);
+  for (size_t i = 0; i < ranges; ++i) kept_scratch[i].fit(op);
+  Scratch* scratch = kept_scratch.data();
+  int32_t* counts = kept_counts.data();
   std::atomic<int64_t> first_refused{num_tokens};  // relaxed: the end of the region publishes it
   cpu.parallel_for(num_tokens, grain, [&](int64_t begin, int64_t end) {
     for (int64_t token = begin; token < end; ++token) {
-      if (route_token(op, token, scratch[begin / grain])) continue;
+      if (route_token(op, token, scratch[begin / grain], counts + token)) continue;
       int64_t first = first_refused.load(std::memory_order_relaxed);
       while (token < first && !first_refused.compare_exchange_weak(first, token, std::memory_order_relaxed)) {
       }
@@ -280,8 +307,7 @@ Outcome top_k_router_cpu(const winnow_top_k_router_arguments& arguments, Cpu& cp
     }
   });
   if (first_refused < num_tokens) return {WINNOW_REFUSED, first_refused};
-  close_up(op);
-  return {WINNOW_DONE, op.token_offsets[num_tokens]};
+  return {WINNOW_DONE, close_up(op, counts)};
 }
 
 }  // namespace winnow

@@ -33,7 +33,7 @@
 //   skip_below         drop choices whose weight is below skip_below * (weight of the first choice); 0: off
 //
 // WINNOW_DONE with token_offsets[num_tokens]. WINNOW_REFUSED with the first token whose logits hold a NaN or have no
-// finite maximum; the outputs are undefined then.
+// finite maximum; the outputs are undefined then. WINNOW_INVALID_ARGUMENT for a score or group_score not named here.
 //
 // Sources: Shazeer et al. 2017, arXiv:1701.06538, eq. (3)-(5), with softmax before or after the choice; DeepSeek-V3,
 // arXiv:2412.19437, eq. (13)-(16), with the group limit of its reference code; Martins and Astudillo 2016,

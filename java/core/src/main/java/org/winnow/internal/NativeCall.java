@@ -30,6 +30,7 @@ public final class NativeCall {
   private static final AtomicLong CLOSINGS = new AtomicLong();
 
   private int depth;
+  private int holds; // layers whose experts this thread holds without being in a call
   private int ticket; // the epoch that counts the outermost entry
   private @Nullable ThreadArguments arguments;
 
@@ -55,6 +56,24 @@ public final class NativeCall {
     @Nullable ThreadArguments present = arguments;
     if (present == null) arguments = present = new ThreadArguments();
     return present;
+  }
+
+  /**
+   * This thread holds experts until {@link #holdEnds}, outside any call. Others may wait for them.
+   */
+  public static void holdBegins() {
+    OF_THREAD.get().holds++;
+  }
+
+  /** Ends what {@link #holdBegins} began, on the same thread. */
+  public static void holdEnds() {
+    OF_THREAD.get().holds--;
+  }
+
+  /** Whether others may be waiting for this thread, so that it must not wait for them. */
+  static boolean mustNotWait() {
+    NativeCall call = OF_THREAD.get();
+    return call.depth > 0 || call.holds > 0;
   }
 
   /** Whether this thread is inside a call. It must not wait for a closing thread then. */

@@ -1,6 +1,5 @@
 package org.winnow.internal;
 
-import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URL;
@@ -87,11 +86,7 @@ public final class NativeLoader {
               : unloadable(holder, e),
           e);
     }
-    if (directory != null
-        && !new File(found)
-            .getAbsoluteFile()
-            .toPath()
-            .startsWith(Path.of(directory).toAbsolutePath())) {
+    if (directory != null && !normal(Path.of(found)).startsWith(normal(Path.of(directory)))) {
       throw link(
           "winnow.native.path is "
               + directory
@@ -113,6 +108,11 @@ public final class NativeLoader {
           null);
     }
     return found;
+  }
+
+  /** Absolute, without {@code .} and {@code ..}. */
+  private static Path normal(Path path) {
+    return path.toAbsolutePath().normalize();
   }
 
   /** Makes JavaCPP search that directory before the jars. */

@@ -25,7 +25,7 @@ public final class TurnLock extends ReentrantLock {
   @Override
   public void lock() {
     if (tryLock()) return;
-    if (NativeCall.isInside())
+    if (NativeCall.mustNotWait())
       throw new IllegalStateException(
           name
               + " is in use by another thread; a thread that captures a step or holds experts"

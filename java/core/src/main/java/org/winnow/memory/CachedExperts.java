@@ -9,6 +9,7 @@ import static org.winnow.memory.ExpertRole.UP_BIAS;
 
 import java.util.Arrays;
 import org.winnow.internal.AddressTable;
+import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
 import org.winnow.moe.Experts;
 import org.winnow.op.ExpertMatrices;
@@ -156,6 +157,7 @@ final class CachedExperts implements Experts, AutoCloseable {
       }
     }
     cache.acquire(this, expertIds, count);
+    NativeCall.holdBegins();
   }
 
   @Override
@@ -180,7 +182,12 @@ final class CachedExperts implements Experts, AutoCloseable {
 
   @Override
   public void release() {
-    cache.release(this);
+    boolean held = owner == Thread.currentThread();
+    try {
+      cache.release(this);
+    } finally {
+      if (held) NativeCall.holdEnds();
+    }
   }
 
   @Override

@@ -6,8 +6,8 @@ import static org.winnow.fuzz.Recipes.some;
 
 import org.winnow.DType;
 import org.winnow.Matrix;
-import org.winnow.WeightFormat;
 import org.winnow.Tensor;
+import org.winnow.WeightFormat;
 import org.winnow.attention.MlaAttention;
 import org.winnow.attention.MlaWorkspace;
 import org.winnow.layer.FeedForward;

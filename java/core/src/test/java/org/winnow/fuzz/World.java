@@ -7,9 +7,9 @@ import org.winnow.AnotherMemory;
 import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Matrix;
-import org.winnow.WeightFormat;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.WeightFormat;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
 

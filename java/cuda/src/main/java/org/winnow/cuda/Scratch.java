@@ -2,11 +2,13 @@ package org.winnow.cuda;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.winnow.Workspace;
 
 /**
  * Device memory that the launches of one operation share, for instance for partial sums. It grows
  * to the largest requested size and then releases the old block. A block whose address captured
- * steps may contain is kept until there are no captured steps. Used inside the context.
+ * steps may contain is kept until there are no captured steps. Used inside the context, where no
+ * {@link Workspace} may close its tensor.
  */
 final class Scratch {
   private record Block(long address, long sizeBytes) {}
@@ -43,7 +45,7 @@ final class Scratch {
 
   private void grow(long neededBytes) {
     context.refuseInCapture("allocating device memory");
-    long grownBytes = Math.max(neededBytes, block.sizeBytes + block.sizeBytes / 2);
+    long grownBytes = Workspace.grown(block.sizeBytes, neededBytes);
     Block old = block;
     block = NONE;
     if (captured) outgrown.add(old);

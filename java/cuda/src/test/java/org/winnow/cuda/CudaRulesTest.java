@@ -28,7 +28,8 @@ class CudaRulesTest {
                 "org.bytedeco.javacpp..",
                 "org.bytedeco.cuda.cudart..",
                 "org.bytedeco.cuda.global..",
-                "java.."))
+                "java..",
+                "org.jspecify.annotations.."))
         .check(CUDA);
     noClasses()
         .should()

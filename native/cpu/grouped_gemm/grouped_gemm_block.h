@@ -10,9 +10,9 @@ namespace winnow {
 
 constexpr int kMaxWeightPlanes = [] {
   int most = 1;
-#define WINNOW_WEIGHT_FORMAT(name, ...)                                                      \
-  most = most < static_cast<int>(WeightFormatTraits<WeightFormat::name>::kPlanes)            \
-             ? static_cast<int>(WeightFormatTraits<WeightFormat::name>::kPlanes)             \
+#define WINNOW_WEIGHT_FORMAT(name, ...)                                           \
+  most = most < static_cast<int>(WeightFormatTraits<WeightFormat::name>::kPlanes) \
+             ? static_cast<int>(WeightFormatTraits<WeightFormat::name>::kPlanes)  \
              : most;
 #include "winnow/base/weight_formats.inc"
 #undef WINNOW_WEIGHT_FORMAT

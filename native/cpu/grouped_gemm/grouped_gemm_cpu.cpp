@@ -145,10 +145,10 @@ void require_type(const char* name, winnow_dtype type) {
 struct Product {
   const winnow_grouped_gemm_arguments* arguments;
   GroupedGemmKernel kernel;
-  int64_t num_active;                           // up to the first -1
-  int64_t absent;                               // the first active expert that has rows and no weights, or -1
-  int64_t scratch_rows;                         // the most rows of a block
-  int64_t columns, column_blocks;               // of a block, and per block of rows
+  int64_t num_active;              // up to the first -1
+  int64_t absent;                  // the first active expert that has rows and no weights, or -1
+  int64_t scratch_rows;            // the most rows of a block
+  int64_t columns, column_blocks;  // of a block, and per block of rows
   int64_t num_row_blocks = 0;
   int64_t first_expert, first_source_row;       // in call_experts, num_active entries; in call_source_rows
   int64_t first_row_block = 0, first_unit = 0;  // among those of the call
@@ -163,9 +163,7 @@ struct Product {
   // experts and rows.
   Product(const winnow_grouped_gemm_arguments& a, const Cpu& cpu, std::vector<ActiveExpert>& experts_of_call,
           std::vector<int32_t>& rows_of_call, int64_t& num_source_rows)
-      : arguments(&a),
-        first_expert(static_cast<int64_t>(experts_of_call.size())),
-        first_source_row(num_source_rows) {
+      : arguments(&a), first_expert(static_cast<int64_t>(experts_of_call.size())), first_source_row(num_source_rows) {
     require_type("input_type", a.input_type);
     require_type("output_type", a.output_type);
     if (a.activation < WINNOW_ACTIVATION_NONE || a.activation > WINNOW_ACTIVATION_CLAMPED_SWIGLU)
@@ -211,7 +209,8 @@ struct Product {
       experts_of_call.push_back(expert);
     }
     if (scratch_rows > max_rows) scratch_rows = max_rows;
-    columns = kUnitBytes / std::max<int64_t>(bytes_per_column, 1) / 12 * 12;  // 12: whole panels of every instruction set
+    columns =
+        kUnitBytes / std::max<int64_t>(bytes_per_column, 1) / 12 * 12;  // 12: whole panels of every instruction set
     columns = columns < 12 ? 12 : columns > kMaxBlockColumns ? kMaxBlockColumns : columns;
     if (cpu.num_threads > 1) columns = shared_columns(a.output_size, columns, bytes_per_column, num_row_blocks, cpu);
     column_blocks = (a.output_size + columns - 1) / columns;

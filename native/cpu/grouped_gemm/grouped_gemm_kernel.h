@@ -199,7 +199,8 @@ class BlockKernel {
     constexpr int64_t kLineElements = 64 * Format::kBlockElements;
     int64_t lines_per_step = (kColumns / 2 * kStep * Format::kBlockBytes + kLineElements - 1) / kLineElements;
     int64_t rate = (256 * lines_per_step + tiles - 1) / tiles;
-    const int64_t panel_bytes = kColumns * input_size_ * Format::kBlockBytes / Format::kBlockElements + (input_size_ == 0);
+    const int64_t panel_bytes =
+        kColumns * input_size_ * Format::kBlockBytes / Format::kBlockElements + (input_size_ == 0);
     const int64_t ahead = (kAheadBytes + panel_bytes - 1) / panel_bytes * width;
     Planes planes{}, up_planes{};
     for (int p = 0; p < Format::kPlanes; ++p) {

@@ -121,7 +121,8 @@ Outcome sampler_cpu(const winnow_sampler_arguments& arguments, Cpu&) {
   const float max = largest(logits, vocabulary_size);
   if (max == -INFINITY) return {WINNOW_REFUSED, vocabulary_size};
   // The last one if it is not found any more: another thread wrote to the logits.
-  const int64_t best = std::min<int64_t>(std::find(logits, logits + vocabulary_size, max) - logits, vocabulary_size - 1);
+  const int64_t best =
+      std::min<int64_t>(std::find(logits, logits + vocabulary_size, max) - logits, vocabulary_size - 1);
   if (!(max < INFINITY)) return {WINNOW_REFUSED, best};
   if (temperature == 0) return {WINNOW_DONE, best};
   thread_local Candidates candidates;

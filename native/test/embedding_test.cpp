@@ -87,7 +87,7 @@ TEST(Embedding, StaysInsideItsTableWhileIdsChange) {
   for (int i = 0; i < 100 * kFlippedCalls; ++i) {
     const Ended ended = call(winnow_embedding, arguments, cpu);
     ASSERT_TRUE(ended == kDone || ended == (Ended{WINNOW_REFUSED, 7})) << ended;
-    if (ended == kDone) ASSERT_EQ(output[31], 1);
+    ASSERT_TRUE(!(ended == kDone) || output[31] == 1);
   }
   output.expect_guards_intact();
 }

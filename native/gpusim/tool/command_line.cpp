@@ -22,7 +22,7 @@ Arguments, in the kernel's order
   {ARGUMENT,ARGUMENT,...}       a struct, passed by value: fields in order, each aligned to its size; no NAME=... in it
 
 Options
-  --buffer NAME=TYPE[COUNT]:CONTENT   a buffer that only tables use
+  --buffer NAME=TYPE[COUNT]:CONTENT   a buffer that only tables and structs use
   --shared BYTES                dynamic shared memory
   --seed N                      order in which warps and blocks run (0)
   --eager                       cp.async copies at once instead of at the wait
@@ -45,7 +45,7 @@ Speed of the interpreter on one core with bounds checked, 512 x 512 x 512 by ten
   gpusim run grouped_gemm_cuda.ptx grouped_gemm_tensor_bf16_bf16 --grid 9,4 --block 128 --threads 1 --time 3 \
     --no-races --no-initialised --no-counters --buffer 'x=bf16[262144]:random' --buffer 'w=bf16[262144]:random' \
     --buffer 'y=f32[262144]:unwritten' \
-    '{@x,@0,@[w],@0,@0,@0,@0,@0,@y,i32:512,i32:1,i32:512,i32:512,i32:1,i32:1,i32:0,i32:0,i32:0,i32:0}'
+    '{@0,@x,@0,@[w],@0,@0,@0,@0,@0,@y,i64:512,i64:512,i64:1,i64:1,i64:512,i64:512,i32:1,i32:1,i32:0,i32:0}'
 )";
 
 namespace {

@@ -34,8 +34,8 @@ public final class Tensor implements AutoCloseable {
   private final @Nullable Tensor parent; // owner of a view's memory, or null
   private final @Nullable Object keepAlive; // the caller's buffer, or null
   private final boolean owned;
-  private volatile ByteBuffer bytes; // what bytes() makes copies of, or null
-  private LentMemory lent; // of a tensor without parent, once it has given a buffer away
+  private volatile @Nullable ByteBuffer bytes; // what bytes() makes copies of, or null
+  private @Nullable LentMemory lent; // of a tensor without parent, once it has given a buffer away
   private volatile boolean closed;
 
   private Tensor(

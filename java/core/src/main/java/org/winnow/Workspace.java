@@ -57,12 +57,16 @@ public final class Workspace implements AutoCloseable {
    * long as the result of {@link #get}.
    */
   public Tensor atLeast(DType dtype, long numElements) {
-    if (all != null && all.dtype() == dtype && all.size() >= numElements) return all;
-    boolean grows = all != null && all.dtype() == dtype;
-    long grown = grows ? grown(all.size(), numElements) : numElements;
+    @Nullable Tensor present = all;
+    long size = numElements;
+    if (present != null && present.dtype() == dtype) {
+      if (present.size() >= numElements) return present;
+      size = grown(present.size(), numElements);
+    }
     close();
-    all = Tensor.allocate(memory, dtype, Math.max(1, grown));
-    return all;
+    Tensor larger = Tensor.allocate(memory, dtype, Math.max(1, size));
+    all = larger;
+    return larger;
   }
 
   /**

@@ -1,5 +1,6 @@
 #include "winnow/grouped_gemm.h"
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <random>
@@ -97,7 +98,7 @@ struct Matrices {
         const auto size = static_cast<int64_t>(planes[p].size());
         auto& buffer = buffers.emplace_back(
             std::make_unique<GuardedBuffer<unsigned char>>(size, p == 0 ? 4 + format.misalignment : 4));
-        std::memcpy(buffer->data(), planes[p].data(), size);
+        std::copy(planes[p].begin(), planes[p].end(), buffer->data());
         table[p * num_experts + e] = reinterpret_cast<uint64_t>(buffer->data());
       }
     }

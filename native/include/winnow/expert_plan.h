@@ -13,7 +13,7 @@
 //                    CPU always checks them
 //
 // WINNOW_DONE with the number of active experts. WINNOW_REFUSED with the first pair whose expert lies outside
-// [0, num_experts), or with num_rows if token_offsets do not ascend from 0 to num_rows: only expert_offsets is written
+// [0, num_experts), or with num_rows if token_offsets do not ascend from 0 to num_rows: nothing is written
 // then.
 #pragma once
 

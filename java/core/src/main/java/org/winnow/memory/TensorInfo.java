@@ -32,10 +32,23 @@ public record TensorInfo(
     return shape.clone();
   }
 
-  /** Number of elements. */
+  /**
+   * Number of elements.
+   *
+   * @throws IllegalArgumentException if it is 2^63 or more
+   */
   public long size() {
     long size = 1;
-    for (long extent : shape) size = Math.multiplyExact(size, extent);
+    for (long extent : shape) {
+      if (extent > 0 && size > Long.MAX_VALUE / extent) {
+        throw new IllegalArgumentException(
+            "tensor "
+                + name
+                + " must hold less than 2^63 elements, found "
+                + Arrays.toString(shape));
+      }
+      size *= extent;
+    }
     return size;
   }
 

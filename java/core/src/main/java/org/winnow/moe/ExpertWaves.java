@@ -29,14 +29,11 @@ final class ExpertWaves implements AutoCloseable {
   /**
    * @param memory memory of the kernels
    */
-  ExpertWaves(Experts source, TensorMemory memory) {
+  ExpertWaves(Experts source, int numExperts, TensorMemory memory) {
     this.source = source;
-    int experts = source.numExperts();
-    if (experts < 1)
-      throw new IllegalArgumentException("experts must be at least 1, found " + experts);
-    pending = new int[experts];
-    wave = new int[experts];
-    list = new MirroredTensor(memory, DType.I32, experts);
+    pending = new int[numExperts];
+    wave = new int[numExperts];
+    list = new MirroredTensor(memory, DType.I32, numExperts);
   }
 
   void begin(ExpertPlan plan) {

@@ -61,6 +61,9 @@ public final class MoeLayer implements AutoCloseable {
   private final @Nullable FeedForward shared;
   private final @Nullable Linear sharedGate;
   private final boolean everyExpert;
+  private final int numExperts;
+  private final long hiddenSize;
+  private final long intermediateSize;
   private final Routing routing;
   private final ExpertPlan plan;
   private final ExpertWaves waves;
@@ -82,11 +85,14 @@ public final class MoeLayer implements AutoCloseable {
     shared = builder.shared;
     sharedGate = builder.sharedGate;
     everyExpert = builder.everyExpert;
+    numExperts = builder.numExperts;
+    hiddenSize = router.inputSize();
+    intermediateSize = builder.intermediateSize;
     TensorMemory memory = router.weight().memory();
     try {
       routing = open.keep(new Routing(memory));
       plan = open.keep(new ExpertPlan(memory));
-      waves = open.keep(new ExpertWaves(experts, memory));
+      waves = open.keep(new ExpertWaves(experts, numExperts, memory));
     } catch (RuntimeException | Error e) {
       open.closeAfter(e);
       throw e;
@@ -191,8 +197,8 @@ public final class MoeLayer implements AutoCloseable {
       Tensor scores = score(backend, hidden);
       routeAndPlan(backend, scores);
       // allocated here, because no tensor may be replaced while experts are held
-      inner.get(hidden.dtype(), plan.numRows(), experts.intermediateSize());
-      expertOutput.get(F32, plan.numRows(), experts.hiddenSize());
+      inner.get(hidden.dtype(), plan.numRows(), intermediateSize);
+      expertOutput.get(F32, plan.numRows(), hiddenSize);
     } finally {
       lock.unlock();
     }
@@ -242,7 +248,7 @@ public final class MoeLayer implements AutoCloseable {
       requireRouted();
       if (!waves.hasWave())
         throw new IllegalStateException("MoE layer holds no experts: call hold() first");
-      hidden.require("hidden", last(inner).dtype(), plan.numTokens(), experts.hiddenSize());
+      hidden.require("hidden", last(inner).dtype(), plan.numTokens(), hiddenSize);
       multiplyHeld(backend, hidden, true);
       combine(backend, output);
     } finally {
@@ -314,7 +320,7 @@ public final class MoeLayer implements AutoCloseable {
     lock.lock();
     try {
       requireHidden(hidden);
-      Tensor scores = logits.get(F32, hidden.dim(0), experts.numExperts());
+      Tensor scores = logits.get(F32, hidden.dim(0), numExperts);
       router.run(backend, hidden, scores);
       rule.run(backend, scores, output);
     } finally {
@@ -372,7 +378,7 @@ public final class MoeLayer implements AutoCloseable {
 
   private void requireHidden(Tensor hidden) {
     requireOpen();
-    hidden.requireFloating("hidden", ANY, experts.hiddenSize());
+    hidden.requireFloating("hidden", ANY, hiddenSize);
     if (hidden.dtype() != F32 && hidden.dtype() != BF16) {
       throw new IllegalArgumentException("hidden must be f32 or bf16, found " + hidden.dtype());
     }
@@ -381,7 +387,7 @@ public final class MoeLayer implements AutoCloseable {
   /** Computes the router's logits together with the other products that read only hidden. */
   private Tensor score(Backend backend, Tensor hidden) {
     long numTokens = hidden.dim(0);
-    Tensor scores = logits.get(F32, numTokens, experts.numExperts());
+    Tensor scores = logits.get(F32, numTokens, numExperts);
     @Nullable Product sharedGateUp = null;
     @Nullable Product gate = null;
     if (shared != null) {
@@ -403,13 +409,12 @@ public final class MoeLayer implements AutoCloseable {
     }
     rule.run(backend, scores, routing);
     addUnchosen();
-    plan.build(backend, routing, experts.numExperts());
+    plan.build(backend, routing, numExperts);
   }
 
   /** Adds to each token the experts that it did not choose, in ascending order with weight 0. */
   private void addUnchosen() {
     int numTokens = routing.numTokens();
-    int numExperts = experts.numExperts();
     int[] offsets = routing.tokenOffsets().toIntArray();
     int[] chosen = routing.expertIds().toIntArray();
     float[] chosenWeights = routing.routingWeights().toFloatArray();
@@ -476,15 +481,25 @@ public final class MoeLayer implements AutoCloseable {
     private final Linear router;
     private final TopKRouter rule;
     private final Experts experts;
+    private final int numExperts;
+    private final long intermediateSize;
     private Activation activation = Activation.SILU;
     private @Nullable FeedForward shared;
     private @Nullable Linear sharedGate;
     private boolean everyExpert;
 
     private Builder(Linear router, TopKRouter rule, Experts experts) {
+      numExperts = experts.numExperts(); // asked once: they might be another program's
+      intermediateSize = experts.intermediateSize();
+      if (numExperts < 1)
+        throw new IllegalArgumentException("experts must be at least 1, found " + numExperts);
+      if (intermediateSize < 1) {
+        throw new IllegalArgumentException(
+            "experts' intermediate size must be at least 1, found " + intermediateSize);
+      }
       require("router input", experts.hiddenSize(), router.inputSize());
-      require("router output", experts.numExperts(), router.outputSize());
-      rule.requireExperts(experts.numExperts());
+      require("router output", numExperts, router.outputSize());
+      rule.requireExperts(numExperts);
       this.router = router;
       this.rule = rule;
       this.experts = experts;
@@ -498,7 +513,7 @@ public final class MoeLayer implements AutoCloseable {
 
     /** Shared experts, which compute every token. Default: none. */
     public Builder shared(FeedForward shared) {
-      require("shared", experts.hiddenSize(), shared.hiddenSize());
+      require("shared", router.inputSize(), shared.hiddenSize());
       this.shared = shared;
       return this;
     }
@@ -510,7 +525,7 @@ public final class MoeLayer implements AutoCloseable {
      * @param gate linear map from the hidden state to one logit
      */
     public Builder sharedGate(Linear gate) {
-      require("shared gate input", experts.hiddenSize(), gate.inputSize());
+      require("shared gate input", router.inputSize(), gate.inputSize());
       require("shared gate output", 1, gate.outputSize());
       sharedGate = gate;
       return this;

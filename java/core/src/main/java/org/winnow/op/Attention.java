@@ -74,17 +74,17 @@ public final class Attention {
         options.sinks().require("sinks", F32, query.dim(1));
         options.sinks().requireIn("sinks", memory);
       }
-      if (firstPosition < 0 || firstPosition + query.dim(0) > cache.written(layer)) {
+      if (firstPosition < 0 || firstPosition > cache.written(layer) - query.dim(0)) {
         throw new IllegalArgumentException(
             "positions must lie in [0, "
                 + cache.written(layer)
                 + ") of layer "
                 + layer
-                + ", found ["
+                + ", found "
+                + query.dim(0)
+                + " from "
                 + firstPosition
-                + ", "
-                + (firstPosition + query.dim(0))
-                + ")");
+                + " on");
       }
       AttentionArguments arguments = call.arguments().attention;
       cache.describe(layer, arguments);

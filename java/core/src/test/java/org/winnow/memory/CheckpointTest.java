@@ -41,6 +41,16 @@ class CheckpointTest {
     return Files.write(folder.resolve(name), bytes);
   }
 
+  @Test
+  void aShapeOfTooManyElementsHasNoSize() {
+    long[] shape = {1L << 32, 1L << 31};
+    TensorInfo huge = new TensorInfo("huge", "F32", DType.F32, shape, Path.of("file"), 0, 0);
+    assertThatThrownBy(huge::size)
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage(
+            "tensor huge must hold less than 2^63 elements, found [4294967296, 2147483648]");
+  }
+
   @ParameterizedTest
   @MethodSource("openers")
   void readsEveryByteWhereverTheRangeLies(RangeReader.Opener opener) throws IOException {

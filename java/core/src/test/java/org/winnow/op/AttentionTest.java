@@ -184,7 +184,12 @@ public class AttentionTest {
           .hasMessage("query must have a multiple of 2 heads, found 3");
       assertThatThrownBy(() -> Attention.run(backend, query, p.cache(), 0, 8, options, output))
           .isInstanceOf(IllegalArgumentException.class)
-          .hasMessage("positions must lie in [0, 9) of layer 0, found [8, 10)");
+          .hasMessage("positions must lie in [0, 9) of layer 0, found 2 from 8 on");
+      assertThatThrownBy(
+              () -> Attention.run(backend, query, p.cache(), 0, Long.MAX_VALUE, options, output))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage(
+              "positions must lie in [0, 9) of layer 0, found 2 from 9223372036854775807 on");
       assertThatThrownBy(() -> Attention.run(backend, query, p.cache(), 1, 0, options, output))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage("layer must lie in [0, 1), found 1");

@@ -2,6 +2,7 @@ package org.winnow.models;
 
 import java.util.Arrays;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import org.winnow.ContextLengthException;
 import org.winnow.op.KvCache;
 import org.winnow.op.Sampler;
@@ -34,14 +35,15 @@ final class Generation {
 
   GenerationResult run(int[] prompt) {
     check(prompt);
-    TextStream stream = model.tokenizer() == null ? null : model.tokenizer().stream(prompt);
+    @Nullable TextStream stream =
+        model.tokenizer() == null ? null : model.tokenizer().stream(prompt);
     StringBuilder text = new StringBuilder();
     for (int id : prompt) session.append(id);
     int[] pending = session.pending();
     long begin = System.nanoTime();
     int id = prefill(pending);
     long prefilled = System.nanoTime();
-    FinishReason reason = id < 0 ? FinishReason.CANCELLED : null;
+    @Nullable FinishReason reason = id < 0 ? FinishReason.CANCELLED : null;
     while (reason == null) {
       reason = take(id, stream, text);
       if (reason == null) id = model.step(session.cache(), new int[] {id}, sampler);
@@ -64,7 +66,7 @@ final class Generation {
    *
    * @return why nothing follows it, or null
    */
-  private FinishReason take(int id, TextStream stream, StringBuilder text) {
+  private @Nullable FinishReason take(int id, @Nullable TextStream stream, StringBuilder text) {
     if (numIds == options.maxTokens()) return FinishReason.LENGTH;
     if (stopIds.contains(id)) return FinishReason.STOP;
     append(id);

@@ -110,7 +110,8 @@ final class ExpertLayouts {
           "rows of a multiple of " + format.blockElements() + " elements for " + format,
           columns + " elements");
     int elementBytes = elementBytes(tensor, format);
-    if (!isOfElements(format) && (source.isTransposed() || source.columns().parts() > 1))
+    boolean wholeElements = isOfElements(format) && elementBytes == format.blockBytes();
+    if (!wholeElements && (source.isTransposed() || source.columns().parts() > 1))
       throw new IllegalArgumentException(
           what + ": columns must be whole and in rows for " + format + ", found " + source);
     long units = columns / format.blockElements();

@@ -15,6 +15,7 @@ import org.winnow.internal.MirroredTensor;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
 import org.winnow.internal.Status;
+import org.winnow.internal.TurnLock;
 
 /**
  * Token-expert pairs in a stable order by expert: the token that each sorted row reads, and the
@@ -26,6 +27,9 @@ import org.winnow.internal.Status;
  * time. Native contract: {@code expert_plan.h}.
  */
 public final class ExpertPlan implements AutoCloseable {
+  /** Whoever fills this holds it, from making room to recording the sizes. After a routing's. */
+  final TurnLock lock = new TurnLock("expert plan");
+
   /** The number of active experts before it is copied from the device. */
   private static final int NOT_READ_BACK = -1;
 
@@ -72,6 +76,20 @@ public final class ExpertPlan implements AutoCloseable {
   public void build(Backend backend, Routing routing, int numExperts) {
     if (numExperts < 1)
       throw new IllegalArgumentException("numExperts must be at least 1, found " + numExperts);
+    routing.lock.lock();
+    try {
+      lock.lock();
+      try {
+        buildLocked(backend, routing, numExperts);
+      } finally {
+        lock.unlock();
+      }
+    } finally {
+      routing.lock.unlock();
+    }
+  }
+
+  private void buildLocked(Backend backend, Routing routing, int numExperts) {
     reserve(routing.numRows(), numExperts);
     NativeCall call = NativeCall.enter();
     try {

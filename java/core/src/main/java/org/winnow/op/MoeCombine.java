@@ -50,6 +50,27 @@ public final class MoeCombine {
       @Nullable Tensor shared,
       @Nullable Tensor sharedGateLogits,
       Tensor output) {
+    routing.lock.lock();
+    try {
+      plan.lock.lock();
+      try {
+        runLocked(backend, expertOutput, routing, plan, shared, sharedGateLogits, output);
+      } finally {
+        plan.lock.unlock();
+      }
+    } finally {
+      routing.lock.unlock();
+    }
+  }
+
+  private static void runLocked(
+      Backend backend,
+      Tensor expertOutput,
+      Routing routing,
+      ExpertPlan plan,
+      @Nullable Tensor shared,
+      @Nullable Tensor sharedGateLogits,
+      Tensor output) {
     NativeCall call = NativeCall.enter();
     try {
       TensorMemory memory = backend.memory();

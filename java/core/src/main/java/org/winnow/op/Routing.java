@@ -8,6 +8,7 @@ import org.winnow.TensorMemory;
 import org.winnow.internal.MirroredTensor;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
+import org.winnow.internal.TurnLock;
 
 /**
  * A router's choices for a batch of tokens: per token any number of experts, best first, each with
@@ -19,6 +20,9 @@ import org.winnow.internal.Resources;
  * replaced. For one thread at a time.
  */
 public final class Routing implements AutoCloseable {
+  /** Whoever fills this holds it, from making room to recording the sizes. Before a plan's. */
+  final TurnLock lock = new TurnLock("routing");
+
   private MirroredTensor tokenOffsets;
   private MirroredTensor expertIds;
   private MirroredTensor routingWeights;
@@ -107,12 +111,17 @@ public final class Routing implements AutoCloseable {
       if (expert < 0)
         throw new IllegalArgumentException("expertIds must not be negative, found " + expert);
     }
-    reserve(tokenOffsets.length - 1, rows);
-    this.tokenOffsets.tensor().slice(0, tokenOffsets.length).copyFrom(tokenOffsets);
-    this.expertIds.tensor().slice(0, rows).copyFrom(expertIds);
-    this.routingWeights.tensor().slice(0, rows).copyFrom(routingWeights);
-    numTokens = tokenOffsets.length - 1;
-    numRows = rows;
+    lock.lock();
+    try {
+      reserve(tokenOffsets.length - 1, rows);
+      this.tokenOffsets.tensor().slice(0, tokenOffsets.length).copyFrom(tokenOffsets);
+      this.expertIds.tensor().slice(0, rows).copyFrom(expertIds);
+      this.routingWeights.tensor().slice(0, rows).copyFrom(routingWeights);
+      numTokens = tokenOffsets.length - 1;
+      numRows = rows;
+    } finally {
+      lock.unlock();
+    }
   }
 
   /**

@@ -135,6 +135,15 @@ public final class TopKRouter {
    * @throws IllegalStateException if a tensor, the output or the backend is closed
    */
   public void run(Backend backend, Tensor logits, Routing output) {
+    output.lock.lock();
+    try {
+      runLocked(backend, logits, output);
+    } finally {
+      output.lock.unlock();
+    }
+  }
+
+  private void runLocked(Backend backend, Tensor logits, Routing output) {
     int numTokens = reserve(logits, output);
     NativeCall call = NativeCall.enter();
     try {
@@ -156,6 +165,20 @@ public final class TopKRouter {
    * @param plan overwritten; its number of experts becomes that of the logits
    */
   public void run(Backend backend, Tensor logits, Routing output, ExpertPlan plan) {
+    output.lock.lock();
+    try {
+      plan.lock.lock();
+      try {
+        runLocked(backend, logits, output, plan);
+      } finally {
+        plan.lock.unlock();
+      }
+    } finally {
+      output.lock.unlock();
+    }
+  }
+
+  private void runLocked(Backend backend, Tensor logits, Routing output, ExpertPlan plan) {
     int numTokens = reserve(logits, output);
     int numExperts = (int) logits.dim(1);
     plan.reserve(numTokens * topK(numExperts), numExperts);
@@ -179,7 +202,7 @@ public final class TopKRouter {
       Reference.reachabilityFence(output);
       Reference.reachabilityFence(plan);
     }
-    run(backend, logits, output);
+    runLocked(backend, logits, output);
     plan.build(backend, output, numExperts);
   }
 

@@ -11,6 +11,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.winnow.WinnowException;
 
 /** Which ends of a call are allowed, and how often each method came to which. */
@@ -63,12 +65,19 @@ final class Outcomes {
         || type == UnsupportedOperationException.class
         || type == IndexOutOfBoundsException.class) return true;
     if (type == NullPointerException.class && hasNull) return true;
-    if (type == OutOfMemoryError.class && huge) return true;
+    if (type == OutOfMemoryError.class && (huge || asksForGigabytes(thrown))) return true;
     Set<String> named = documented.getOrDefault(key, Set.of());
     for (Class<?> t = type; t != null; t = t.getSuperclass()) {
       if (named.contains(t.getSimpleName())) return true;
     }
     return false;
+  }
+
+  /** Whether the message names at least 4 GiB: of an object that was made for so much. */
+  private static boolean asksForGigabytes(Throwable thrown) {
+    Matcher size =
+        Pattern.compile("no memory for (\\d{10,19}) bytes").matcher("" + thrown.getMessage());
+    return size.find() && Long.parseLong(size.group(1)) >= 1L << 32;
   }
 
   private void report(String key, Throwable thrown, String call) {

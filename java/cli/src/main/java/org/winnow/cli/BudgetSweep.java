@@ -4,7 +4,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import org.winnow.memory.EvictionPolicy;
 import org.winnow.models.ExpertBudget;
 import org.winnow.models.GenerateOptions;
@@ -28,7 +30,7 @@ final class BudgetSweep {
   private final double[] tokensPerSecond = new double[NUM_BUDGETS];
   private final long[] bytesRead = new long[NUM_BUDGETS];
   private double denseTokensPerSecond;
-  private int[] firstIds; // of the first run, which all others must give too
+  private int @Nullable [] firstIds; // of the first run, which all others must give too
   private boolean allEqual = true;
 
   /**
@@ -57,7 +59,7 @@ final class BudgetSweep {
         for (int i = 0; i < NUM_BUDGETS; i++) {
           GenerationResult result = generate(budget(i));
           tokensPerSecond[i] = Math.max(tokensPerSecond[i], result.decodeTokensPerSecond());
-          bytesRead[i] = result.experts().demandBytesRead();
+          bytesRead[i] = Objects.requireNonNull(result.experts()).demandBytesRead();
           progress.update(++done);
         }
         GenerationResult dense = generate(LoadOptions.defaults().withEveryExpert(true));

@@ -10,12 +10,11 @@ import org.winnow.internal.KvAppendArguments;
 import org.winnow.internal.NativeCall;
 
 /**
- * Writes columns of new tokens' rows into the pages of a cache, at positions from {@link
- * KvCache#length()} on. {@link KvCache#append} and {@link KvCache#appendLatents} consist of such
- * calls.
+ * Writes columns of new tokens' rows into the pages of a cache, at positions from firstPosition on.
+ * {@link KvCache#append} and {@link KvCache#appendLatents} consist of such calls.
  *
  * <pre>{@code
- * row(h, p)[column + c] = source[sourceOffset + t * tokenStride + h * headStride + c],  p = length + t
+ * row(h, p)[column + c] = source[sourceOffset + t * tokenStride + h * headStride + c],  p = firstPosition + t
  * for t in [0, numTokens), h in [0, numKvHeads), c in [0, width)
  * }</pre>
  *
@@ -31,6 +30,8 @@ final class KvAppend {
    * @param cache the cache; {@link KvCache#reserve} has made room for the tokens
    * @param values true to write values, false to write keys; in a cache of latents both are the
    *     same rows
+   * @param firstPosition the position of the first token, {@link KvCache#length()} when room was
+   *     made
    * @param column first column to write in the cache's row
    * @throws IllegalArgumentException if a type is wrong, or the rows do not lie inside the source
    *     or the cache; nothing has run then
@@ -45,13 +46,14 @@ final class KvAppend {
       KvCache cache,
       int layer,
       boolean values,
+      int firstPosition,
       int column,
       int width,
       int numTokens) {
     NativeCall call = NativeCall.enter();
     try {
       cache.requireLayer(layer);
-      cache.requireRoom(numTokens);
+      cache.requireRoom(firstPosition, numTokens);
       int rowWidth = values ? cache.valueRowStride() : cache.keyWidth();
       if (column < 0 || width < 0 || column > rowWidth - width) {
         throw new IllegalArgumentException(
@@ -78,7 +80,7 @@ final class KvAppend {
       cache.requireIn(backend.memory());
       if (empty) return;
       KvAppendArguments arguments = call.arguments().kvAppend;
-      cache.describe(layer, values, arguments);
+      cache.describe(layer, values, firstPosition, arguments);
       arguments
           .source(address(source) + sourceOffset * Float.BYTES)
           .tokenStride(tokenStride)

@@ -199,11 +199,11 @@ public final class KvCache implements AutoCloseable {
   }
 
   /** Fills the part of an append's arguments that describes a layer's key or value pages. */
-  void describe(int layer, boolean values, KvAppendArguments arguments) {
+  void describe(int layer, boolean values, int firstPosition, KvAppendArguments arguments) {
     arguments
         .pages(pages(values ? valuePages() : keyPages(), layer))
         .cacheLength(address(positionCell()))
-        .firstPosition(length)
+        .firstPosition(firstPosition)
         .numHeads(numKvHeads)
         .pageSize(PAGE_TOKENS)
         .rowStride(values ? valueRowStride() : keyWidth);
@@ -227,17 +227,22 @@ public final class KvCache implements AutoCloseable {
    *     so far are kept
    * @throws IllegalStateException after {@link #close()}
    */
-  public synchronized void reserve(int numTokens) {
+  public void reserve(int numTokens) {
+    reserveFromHere(numTokens);
+  }
+
+  /** As {@link #reserve}; returns the length from which on there is room. */
+  private synchronized int reserveFromHere(int numTokens) {
     requireOpen();
-    if (numTokens < 0)
-      throw new IllegalArgumentException("numTokens must not be negative, found " + numTokens);
+    requireNotNegative(numTokens);
     if ((long) length + numTokens > contextLimit)
       throw new ContextLengthException(contextLimit, (long) length + numTokens);
     while ((long) numPages * PAGE_TOKENS < (long) length + numTokens) addPage();
-    if (numPagesHandedOver == numPages) return;
+    if (numPagesHandedOver == numPages) return length;
     keyPages.fromHost();
     valuePages.fromHost();
     numPagesHandedOver = numPages;
+    return length;
   }
 
   /**
@@ -259,13 +264,25 @@ public final class KvCache implements AutoCloseable {
     keys.require("keys", F32, Tensor.ANY, numKvHeads, keyWidth);
     values.require("values", F32, keys.dim(0), numKvHeads, valueWidth);
     int numTokens = Math.toIntExact(keys.dim(0));
-    reserve(numTokens);
+    int first = reserveFromHere(numTokens); // asked once: another thread may change the length
     long keyStride = (long) numKvHeads * keyWidth;
     long valueStride = (long) numKvHeads * valueWidth;
-    KvAppend.run(backend, keys, 0, keyStride, keyWidth, this, layer, false, 0, keyWidth, numTokens);
     KvAppend.run(
-        backend, values, 0, valueStride, valueWidth, this, layer, true, 0, valueWidth, numTokens);
-    written[layer] = length + (long) numTokens;
+        backend, keys, 0, keyStride, keyWidth, this, layer, false, first, 0, keyWidth, numTokens);
+    KvAppend.run(
+        backend,
+        values,
+        0,
+        valueStride,
+        valueWidth,
+        this,
+        layer,
+        true,
+        first,
+        0,
+        valueWidth,
+        numTokens);
+    written[layer] = first + (long) numTokens;
   }
 
   /**
@@ -290,8 +307,9 @@ public final class KvCache implements AutoCloseable {
       throw new IllegalArgumentException(
           "ropeKeys must have " + ropeWidth + " columns, found " + ropeKeys.dim(1));
     int numTokens = Math.toIntExact(latents.dim(0));
-    reserve(numTokens);
-    KvAppend.run(backend, latents, 0, valueWidth, 0, this, layer, false, 0, valueWidth, numTokens);
+    int first = reserveFromHere(numTokens); // asked once: another thread may change the length
+    KvAppend.run(
+        backend, latents, 0, valueWidth, 0, this, layer, false, first, 0, valueWidth, numTokens);
     KvAppend.run(
         backend,
         ropeKeys,
@@ -301,19 +319,22 @@ public final class KvCache implements AutoCloseable {
         this,
         layer,
         false,
+        first,
         valueWidth,
         ropeWidth,
         numTokens);
-    written[layer] = length + (long) numTokens;
+    written[layer] = first + (long) numTokens;
   }
 
   /**
    * Ends a step: adds its tokens to the length.
    *
+   * @throws IllegalArgumentException if numTokens is negative
    * @throws IllegalStateException if a layer does not hold them all
    */
   public synchronized void advance(int numTokens) {
     requireOpen();
+    requireNotNegative(numTokens);
     for (int layer = 0; layer < numLayers; layer++) {
       if (written[layer] != length + (long) numTokens) {
         throw new IllegalStateException(
@@ -331,10 +352,12 @@ public final class KvCache implements AutoCloseable {
   /**
    * As {@link #advance}, after a captured step has written the tokens into every layer.
    *
+   * @throws IllegalArgumentException if numTokens is negative
    * @throws IllegalStateException if {@link #reserve} has not made room for them
    */
   public synchronized void advanceCaptured(int numTokens) {
     requireOpen();
+    requireNotNegative(numTokens);
     long roomTokens = numPagesHandedOver * (long) PAGE_TOKENS;
     if (roomTokens < (long) length + numTokens)
       throw new IllegalStateException(
@@ -380,12 +403,17 @@ public final class KvCache implements AutoCloseable {
           "layer must lie in [0, " + numLayers + "), found " + layer);
   }
 
-  /** Checks for {@link KvAppend} that room is reserved for the tokens. */
-  void requireRoom(int numTokens) {
-    int room = numPagesHandedOver * PAGE_TOKENS - length;
+  /** Checks for {@link KvAppend} that room is reserved for the tokens from a position on. */
+  void requireRoom(int firstPosition, int numTokens) {
+    int room = numPagesHandedOver * PAGE_TOKENS - firstPosition;
     if (numTokens < 0 || numTokens > room)
       throw new IllegalArgumentException(
           "numTokens must lie in [0, " + room + "], the room reserved, found " + numTokens);
+  }
+
+  private static void requireNotNegative(int numTokens) {
+    if (numTokens < 0)
+      throw new IllegalArgumentException("numTokens must not be negative, found " + numTokens);
   }
 
   /** The page that holds a position, [numLayers, elements of a layer] f32. */

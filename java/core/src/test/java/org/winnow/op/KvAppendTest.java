@@ -35,7 +35,8 @@ public class KvAppendTest {
         cache.advance(before);
         cache.reserve(numTokens);
         KvAppend.run(
-            backend, from, offset, stride, width, cache, 1, values, column, width, numTokens);
+            backend, from, offset, stride, width, cache, 1, values, before, column, width,
+            numTokens);
         int keys = 64 * HEADS * rowWidth;
         float[] expected = new float[3 * 2 * 2 * keys]; // page, layer, keys then values
         for (int t = 0; t < numTokens; t++) {
@@ -74,6 +75,10 @@ public class KvAppendTest {
       assertThatThrownBy(() -> append(source, cache, false, 0, 4, 11))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage("block must end inside source of 120 elements, found 132");
+      assertThatThrownBy(
+              () -> KvAppend.run(backend, source, 0, 12, 4, cache, 0, false, 60, 0, 4, 5))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("numTokens must lie in [0, 4], the room reserved, found 5");
       source.close();
       assertThatThrownBy(() -> append(source, cache, false, 0, 4, 10))
           .isInstanceOf(IllegalStateException.class);
@@ -82,6 +87,6 @@ public class KvAppendTest {
 
   private void append(
       Tensor source, KvCache cache, boolean values, int column, int width, int numTokens) {
-    KvAppend.run(backend, source, 0, HEADS * 4, 4, cache, 0, values, column, width, numTokens);
+    KvAppend.run(backend, source, 0, HEADS * 4, 4, cache, 0, values, 0, column, width, numTokens);
   }
 }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.List;
 import java.util.Random;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.winnow.Backend;
 import org.winnow.BackendsUnderTest;
@@ -88,6 +89,19 @@ public class KvCacheTest {
       cache.advanceCaptured(1);
       assertThat(cache.length()).isEqualTo(3);
       assertThat(cache.positionCell().getLong(0)).isEqualTo(3);
+    }
+  }
+
+  @Test
+  void aStepOfLessThanNoTokensIsRefused() {
+    try (KvCache cache = new KvCache(backend.memory(), 1, 1, 4, 4, 100)) {
+      List<Consumer<Integer>> steps =
+          List.of(cache::reserve, cache::advance, cache::advanceCaptured);
+      for (Consumer<Integer> step : steps)
+        assertThatThrownBy(() -> step.accept(-1))
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessage("numTokens must not be negative, found -1");
+      assertThat(cache.length()).isZero();
     }
   }
 

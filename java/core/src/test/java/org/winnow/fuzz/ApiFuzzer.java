@@ -9,6 +9,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.winnow.Tensor;
 
 /**
@@ -32,7 +34,10 @@ public final class ApiFuzzer {
     String skip = arguments.length > 5 ? arguments[5] : "";
     FuzzFiles.write(folder);
     Outcomes outcomes =
-        new Outcomes(documented(folder.resolve("documented")), folder.resolve("findings"));
+        new Outcomes(
+            documented(folder.resolve("documented")),
+            folder.resolve("findings"),
+            ApiFuzzer::isNearlyFull);
     Thread.setDefaultUncaughtExceptionHandler(
         (thread, e) -> outcomes.elsewhere("thread " + thread.getName(), e, true));
     List<ExportedApi.Member> members = Lane.callable(new ExportedApi(Tensor.class).members(), skip);
@@ -82,6 +87,23 @@ public final class ApiFuzzer {
       found.put(parts[0], Set.of(parts[1].split(" ")));
     }
     return found;
+  }
+
+  /** Whether more than half of the address space is taken that the process may have. */
+  private static boolean isNearlyFull() {
+    try {
+      long limit = number(Path.of("/proc/self/limits"), "Max address space +(\\d+)");
+      long used = number(Path.of("/proc/self/status"), "VmSize:\\s+(\\d+) kB") << 10;
+      return used > limit / 2;
+    } catch (IOException e) {
+      return false;
+    }
+  }
+
+  /** The number in a file of the system; the largest one if there is none. */
+  private static long number(Path file, String pattern) throws IOException {
+    Matcher found = Pattern.compile(pattern).matcher(Files.readString(file));
+    return found.find() ? Long.parseLong(found.group(1)) : Long.MAX_VALUE >> 10;
   }
 
   /**

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.function.BooleanSupplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.winnow.WinnowException;
@@ -23,14 +24,17 @@ final class Outcomes {
   private final Map<String, Set<String>> documented;
   private final Map<String, String> found = new HashMap<>();
   private final Path findings;
+  private final BooleanSupplier nearlyFull;
 
   /**
    * @param documented simple names of the exceptions that a method's Javadoc has, by its key
    * @param findings the file that takes each new finding at once
+   * @param nearlyFull whether the objects of earlier calls leave the process little memory
    */
-  Outcomes(Map<String, Set<String>> documented, Path findings) {
+  Outcomes(Map<String, Set<String>> documented, Path findings, BooleanSupplier nearlyFull) {
     this.documented = documented;
     this.findings = findings;
+    this.nearlyFull = nearlyFull;
   }
 
   synchronized void value(String key) {
@@ -65,7 +69,8 @@ final class Outcomes {
         || type == UnsupportedOperationException.class
         || type == IndexOutOfBoundsException.class) return true;
     if (type == NullPointerException.class && hasNull) return true;
-    if (type == OutOfMemoryError.class && (huge || asksForGigabytes(thrown))) return true;
+    if (type == OutOfMemoryError.class
+        && (huge || asksForGigabytes(thrown) || nearlyFull.getAsBoolean())) return true;
     Set<String> named = documented.getOrDefault(key, Set.of());
     for (Class<?> t = type; t != null; t = t.getSuperclass()) {
       if (named.contains(t.getSimpleName())) return true;

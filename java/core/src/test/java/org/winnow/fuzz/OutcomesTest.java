@@ -16,12 +16,13 @@ import org.winnow.BudgetException;
 class OutcomesTest {
   @TempDir Path folder;
   private Outcomes outcomes;
+  private boolean nearlyFull;
 
   @BeforeEach
   void open() {
     Map<String, Set<String>> documented =
         Map.of("Some.method()", Set.of("ArrayIndexOutOfBoundsException"));
-    outcomes = new Outcomes(documented, folder.resolve("findings"));
+    outcomes = new Outcomes(documented, folder.resolve("findings"), () -> nearlyFull);
   }
 
   @Test
@@ -32,6 +33,14 @@ class OutcomesTest {
     assertThat(isFinding(new ArrayIndexOutOfBoundsException(), false)).isFalse();
     assertThat(isFinding(new NullPointerException(), true)).isFalse();
     assertThat(isFinding(new Hostile.Thrown("of the caller's own"), false)).isFalse();
+  }
+
+  @Test
+  void memoryMayRunOutWhereItIsNearlyFull() {
+    nearlyFull = true;
+    assertThat(isFinding(new OutOfMemoryError("no memory for 24 bytes"), false)).isFalse();
+    nearlyFull = false;
+    assertThat(isFinding(new OutOfMemoryError("no memory for 24 bytes"), false)).isTrue();
   }
 
   @Test

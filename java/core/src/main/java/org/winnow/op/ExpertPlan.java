@@ -27,8 +27,8 @@ import org.winnow.internal.TurnLock;
  * time. Native contract: {@code expert_plan.h}.
  */
 public final class ExpertPlan implements AutoCloseable {
-  /** Whoever fills this holds it, from making room to recording the sizes. After a routing's. */
-  final TurnLock lock = new TurnLock("expert plan");
+  /** Whoever fills this holds it, from making room to recording the sizes. */
+  private final TurnLock lock = new TurnLock("expert plan");
 
   /** The number of active experts before it is copied from the device. */
   private static final int NOT_READ_BACK = -1;
@@ -76,16 +76,11 @@ public final class ExpertPlan implements AutoCloseable {
   public void build(Backend backend, Routing routing, int numExperts) {
     if (numExperts < 1)
       throw new IllegalArgumentException("numExperts must be at least 1, found " + numExperts);
-    routing.lock.lock();
+    lockWith(routing);
     try {
-      lock.lock();
-      try {
-        buildLocked(backend, routing, numExperts);
-      } finally {
-        lock.unlock();
-      }
+      buildLocked(backend, routing, numExperts);
     } finally {
-      routing.lock.unlock();
+      unlockWith(routing);
     }
   }
 
@@ -222,6 +217,24 @@ public final class ExpertPlan implements AutoCloseable {
         + " of "
         + numExperts
         + " experts";
+  }
+
+  /**
+   * For whoever uses both at once: the routing's lock first, so that no two threads wait crosswise.
+   */
+  void lockWith(Routing routing) {
+    routing.lock.lock();
+    try {
+      lock.lock();
+    } catch (RuntimeException | Error e) {
+      routing.lock.unlock();
+      throw e;
+    }
+  }
+
+  void unlockWith(Routing routing) {
+    lock.unlock();
+    routing.lock.unlock();
   }
 
   /** Fills the arguments that plan a routing. */

@@ -50,16 +50,11 @@ public final class MoeCombine {
       @Nullable Tensor shared,
       @Nullable Tensor sharedGateLogits,
       Tensor output) {
-    routing.lock.lock();
+    plan.lockWith(routing);
     try {
-      plan.lock.lock();
-      try {
-        runLocked(backend, expertOutput, routing, plan, shared, sharedGateLogits, output);
-      } finally {
-        plan.lock.unlock();
-      }
+      runLocked(backend, expertOutput, routing, plan, shared, sharedGateLogits, output);
     } finally {
-      routing.lock.unlock();
+      plan.unlockWith(routing);
     }
   }
 

@@ -20,7 +20,7 @@ import org.winnow.internal.TurnLock;
  * replaced. For one thread at a time.
  */
 public final class Routing implements AutoCloseable {
-  /** Whoever fills this holds it, from making room to recording the sizes. Before a plan's. */
+  /** Whoever fills this holds it, from making room to recording the sizes. */
   final TurnLock lock = new TurnLock("routing");
 
   private MirroredTensor tokenOffsets;

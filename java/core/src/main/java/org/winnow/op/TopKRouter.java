@@ -165,16 +165,11 @@ public final class TopKRouter {
    * @param plan overwritten; its number of experts becomes that of the logits
    */
   public void run(Backend backend, Tensor logits, Routing output, ExpertPlan plan) {
-    output.lock.lock();
+    plan.lockWith(output);
     try {
-      plan.lock.lock();
-      try {
-        runLocked(backend, logits, output, plan);
-      } finally {
-        plan.lock.unlock();
-      }
+      runLocked(backend, logits, output, plan);
     } finally {
-      output.lock.unlock();
+      plan.unlockWith(output);
     }
   }
 

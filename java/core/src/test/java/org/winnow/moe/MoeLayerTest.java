@@ -103,6 +103,25 @@ public class MoeLayerTest {
     }
   }
 
+  @Test
+  void asksExpertsOfAnotherProgramForTheirSizesOnce() {
+    try (var p = problem(DType.F32)) {
+      Experts changing =
+          new LimitedExperts(p.experts, p.experts.numExperts()) {
+            private int timesAsked;
+
+            @Override
+            public int numExperts() {
+              return timesAsked++ == 0 ? super.numExperts() : 0;
+            }
+          };
+      try (MoeLayer layer = p.layer(changing).everyExpert(true).build()) {
+        layer.forward(backend, p.hidden, p.output);
+        p.assertCorrect(0, 1);
+      }
+    }
+  }
+
   private static float[] bits(MoeLayerProblem p, Backend other, int tokensPerCall) {
     p.output.fill(Float.NaN);
     try (MoeLayer layer = p.layer(p.experts).shared(p.shared).sharedGate(p.sharedGate).build()) {
@@ -368,7 +387,7 @@ public class MoeLayerTest {
    * Real experts with a limit on how many can be acquired at once. Those acquired last count as
    * resident. The n-th acquire fails on demand.
    */
-  private static final class LimitedExperts implements Experts {
+  private static class LimitedExperts implements Experts {
     final List<List<Integer>> waves = new ArrayList<>();
     List<Integer> lastOfFirstRound;
     int numAcquired;

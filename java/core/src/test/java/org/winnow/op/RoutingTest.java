@@ -4,6 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.junit.jupiter.api.Test;
 import org.winnow.Backend;
 import org.winnow.BackendsUnderTest;
@@ -37,6 +42,36 @@ public class RoutingTest {
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage("ids must have an entry per expert, found 8 and expert 8");
     }
+  }
+
+  @Test
+  void twoThreadsThatFillItLeaveOneOfBoth() throws Exception {
+    ExecutorService threads = Executors.newFixedThreadPool(2);
+    try (Routing routing = new Routing(backend.memory())) {
+      for (int round = 1; round <= 300; round++) {
+        List<Callable<Void>> fill = List.of(fill(routing, 1), fill(routing, round));
+        for (Future<Void> filled : threads.invokeAll(fill)) filled.get();
+        int numTokens = routing.numTokens();
+        assertThat(numTokens).isIn(1, round);
+        assertThat(routing.numRows()).isEqualTo(2 * numTokens);
+        assertThat(routing.tokenOffsets().getInt(numTokens)).isEqualTo(2 * numTokens);
+        assertThat(routing.expertIds().getInt(0)).isEqualTo(numTokens);
+      }
+    } finally {
+      threads.shutdown();
+    }
+  }
+
+  /** Two choices per token, of the expert whose id is the number of tokens. */
+  private static Callable<Void> fill(Routing routing, int numTokens) {
+    int[] offsets = new int[numTokens + 1];
+    Arrays.setAll(offsets, token -> 2 * token);
+    int[] ids = new int[2 * numTokens];
+    Arrays.fill(ids, numTokens);
+    return () -> {
+      routing.set(offsets, ids, new float[ids.length]);
+      return null;
+    };
   }
 
   @Test

@@ -50,22 +50,6 @@ public final class MoeCombine {
       @Nullable Tensor shared,
       @Nullable Tensor sharedGateLogits,
       Tensor output) {
-    plan.lockWith(routing);
-    try {
-      runLocked(backend, expertOutput, routing, plan, shared, sharedGateLogits, output);
-    } finally {
-      plan.unlockWith(routing);
-    }
-  }
-
-  private static void runLocked(
-      Backend backend,
-      Tensor expertOutput,
-      Routing routing,
-      ExpertPlan plan,
-      @Nullable Tensor shared,
-      @Nullable Tensor sharedGateLogits,
-      Tensor output) {
     NativeCall call = NativeCall.enter();
     try {
       TensorMemory memory = backend.memory();
@@ -73,28 +57,35 @@ public final class MoeCombine {
       plan.requireOpen();
       routing.requireIn(memory);
       plan.requireIn(memory);
-      if (plan.numRows() != routing.numRows() || plan.numTokens() != routing.numTokens()) {
+      // Asked once, and held against each other: another thread may fill either meanwhile.
+      Tensor tokenOffsets = routing.tokenOffsets();
+      Tensor routingWeights = routing.routingWeights();
+      Tensor assignmentRows = plan.assignmentRows();
+      int numTokens = routing.numTokens();
+      int numRows = plan.numRows();
+      if (numRows != routing.numRows()
+          || plan.numTokens() != numTokens
+          || tokenOffsets.size() <= numTokens
+          || routingWeights.size() < numRows
+          || assignmentRows.size() < numRows) {
         throw new IllegalArgumentException(
             "plan must be built from the routing, found " + plan + " and " + routing);
       }
-      output.requireFloating("output", routing.numTokens(), ANY);
+      output.requireFloating("output", numTokens, ANY);
       output.requireIn("output", memory);
       if (output.dtype() != F32 && output.dtype() != BF16) {
         throw new IllegalArgumentException("output must be f32 or bf16, found " + output.dtype());
       }
       expertOutput.require("expertOutput", F32, ANY, output.dim(1));
       expertOutput.requireIn("expertOutput", memory);
-      if (expertOutput.dim(0) < plan.numRows()) {
+      if (expertOutput.dim(0) < numRows) {
         throw new IllegalArgumentException(
-            "expertOutput must have at least "
-                + plan.numRows()
-                + " rows, found "
-                + expertOutput.dim(0));
+            "expertOutput must have at least " + numRows + " rows, found " + expertOutput.dim(0));
       }
       output.requireDisjoint("output", "expertOutput", expertOutput);
-      output.requireDisjoint("output", "routing", routing.tokenOffsets());
-      output.requireDisjoint("output", "routing", routing.routingWeights());
-      output.requireDisjoint("output", "plan", plan.assignmentRows());
+      output.requireDisjoint("output", "routing", tokenOffsets);
+      output.requireDisjoint("output", "routing", routingWeights);
+      output.requireDisjoint("output", "plan", assignmentRows);
       if (shared != null) {
         shared.require("shared", F32, output.dim(0), output.dim(1));
         shared.requireIn("shared", memory);
@@ -111,14 +102,14 @@ public final class MoeCombine {
       MoeCombineArguments arguments = call.arguments().moeCombine;
       arguments
           .expertOutput(address(expertOutput))
-          .tokenOffsets(address(routing.tokenOffsets()))
-          .assignmentRows(address(plan.assignmentRows()))
-          .routingWeights(address(routing.routingWeights()))
+          .tokenOffsets(address(tokenOffsets))
+          .assignmentRows(address(assignmentRows))
+          .routingWeights(address(routingWeights))
           .shared(addressOrNull(shared))
           .sharedGateLogits(addressOrNull(sharedGateLogits))
           .output(address(output))
           .numTokens(output.dim(0))
-          .numRows(plan.numRows())
+          .numRows(numRows)
           .hiddenSize(output.dim(1))
           .outputType(output.dtype().code());
       Internals.kernels(backend).moeCombine(arguments);

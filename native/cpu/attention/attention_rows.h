@@ -83,14 +83,14 @@ struct AttentionRows {
     }
   }
 
-  // Turns up to kLanes rows of scores into weights relative to their new maxima. keep receives the factors of the rows'
-  // earlier sums.
-  static void weigh(int64_t num_rows, float* scores, float* max, float* sum, float* keep) {
+  // Turns up to kLanes rows of scores of keys [begin, end) into weights relative to their new maxima; both are whole
+  // vectors. keep receives the factors of the rows' earlier sums.
+  static void weigh(int64_t num_rows, int64_t begin, int64_t end, float* scores, float* max, float* sum, float* keep) {
     V gathered[kLanes];
     for (V& row : gathered) row = Lanes::zero();
     for (int64_t r = 0; r < num_rows; ++r) {
-      gathered[r] = Lanes::load(scores + r * kKeysPerBlock);
-      for (int64_t j = kLanes; j < kKeysPerBlock; j += kLanes) {
+      gathered[r] = Lanes::load(scores + r * kKeysPerBlock + begin);
+      for (int64_t j = begin + kLanes; j < end; j += kLanes) {
         gathered[r] = Lanes::maximum(gathered[r], Lanes::load(scores + r * kKeysPerBlock + j));
       }
     }
@@ -102,7 +102,7 @@ struct AttentionRows {
     for (int64_t r = 0; r < num_rows; ++r) {
       V shift = Lanes::broadcast(max[r]);
       gathered[r] = Lanes::zero();
-      for (int64_t j = 0; j < kKeysPerBlock; j += kLanes) {
+      for (int64_t j = begin; j < end; j += kLanes) {
         V weight = exponential(Lanes::subtract(Lanes::load(scores + r * kKeysPerBlock + j), shift));
         Lanes::store(scores + r * kKeysPerBlock + j, weight);
         gathered[r] = Lanes::add(gathered[r], weight);
@@ -148,14 +148,20 @@ struct AttentionRows {
   template <int ROWS>
   static void accumulate_all(const float* value, int64_t stride, int64_t count, const float* weights, const float* keep,
                              float* values, int64_t width) {
-    constexpr int COLUMNS = Lanes::kAccumulators / ROWS;
-    int64_t c = 0;
+    accumulate_from<ROWS, Lanes::kAccumulators / ROWS>(0, value, stride, count, weights, keep, values, width);
+  }
+
+  // Columns [c, width), as many at once as there are: one vector's sums alone wait for each other.
+  template <int ROWS, int COLUMNS>
+  static void accumulate_from(int64_t c, const float* value, int64_t stride, int64_t count, const float* weights,
+                              const float* keep, float* values, int64_t width) {
     for (; c + COLUMNS * kLanes <= width; c += COLUMNS * kLanes) {
       accumulate<ROWS, COLUMNS>(value + c, stride, count, weights, keep, values + c, width, kLanes);
     }
-    for (; c < width; c += kLanes) {
-      accumulate<ROWS, 1>(value + c, stride, count, weights, keep, values + c, width,
-                          std::min<int64_t>(kLanes, width - c));
+    if constexpr (COLUMNS > 1) {
+      accumulate_from<ROWS, COLUMNS / 2>(c, value, stride, count, weights, keep, values, width);
+    } else if (c < width) {
+      accumulate<ROWS, 1>(value + c, stride, count, weights, keep, values + c, width, width - c);
     }
   }
 
@@ -178,15 +184,17 @@ struct AttentionRows {
         }
       });
     }
-    if (count < kKeysPerBlock) {
+    const int64_t from = skipped / kLanes * kLanes, to = (end - block + kLanes - 1) / kLanes * kLanes;
+    if (count < to - from) {
       for (int64_t r = first; r < last; ++r) {
-        std::fill(scores + r * kKeysPerBlock, scores + r * kKeysPerBlock + skipped, kMinusInfinity);
-        std::fill(scores + r * kKeysPerBlock + end - block, scores + (r + 1) * kKeysPerBlock, kMinusInfinity);
+        std::fill(scores + r * kKeysPerBlock + from, scores + r * kKeysPerBlock + skipped, kMinusInfinity);
+        std::fill(scores + r * kKeysPerBlock + end - block, scores + r * kKeysPerBlock + to, kMinusInfinity);
       }
     }
     float keep[kRowsPerUnit];
     for (int64_t r = first; r < last; r += kLanes) {
-      weigh(std::min<int64_t>(kLanes, last - r), scores + r * kKeysPerBlock, part.max + r, part.sum + r, keep + r);
+      weigh(std::min<int64_t>(kLanes, last - r), from, to, scores + r * kKeysPerBlock, part.max + r, part.sum + r,
+            keep + r);
     }
     for_rows(first, last, [&](auto rows, int64_t r) {
       accumulate_all<decltype(rows)::value>(value, call.value_row_stride, count, scores + r * kKeysPerBlock + skipped,
@@ -232,6 +240,15 @@ struct AttentionRows {
   static void merge(AttentionState total, AttentionState part, int64_t num_rows, int64_t value_width) {
     for (int64_t r = 0; r < num_rows; ++r) {
       if (part.max[r] == kMinusInfinity) continue;
+      if (total.max[r] == kMinusInfinity) {  // the first part of a row: factors 0 and 1
+        total.max[r] = part.max[r];
+        total.sum[r] = part.sum[r];
+        for_columns(value_width, [&](int64_t c, int64_t count) {
+          V joined = Lanes::load_part(part.values + r * value_width + c, count);
+          Lanes::store_part(total.values + r * value_width + c, count, Lanes::add(joined, Lanes::zero()));
+        });
+        continue;
+      }
       float max = total.max[r] > part.max[r] ? total.max[r] : part.max[r];
       float keep = exponential(total.max[r] - max), join = exponential(part.max[r] - max);
       total.max[r] = max;

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <atomic>
 #include <new>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -31,7 +30,6 @@ constexpr int64_t kHugePageBytes = 2 << 20;
 
 std::atomic<int64_t> next_call{0};  // relaxed: numbers calls, carries no data
 
-// The memory of one thread, kept until it ends.
 class ThreadScratch {
  public:
   ThreadScratch() = default;
@@ -66,6 +64,12 @@ class ThreadScratch {
     return &scratch_;
   }
 
+  // For a call that no other thread works for: it needs no number that all threads agree on.
+  int64_t begin_alone() {
+    row_block_ = -1;
+    return -1;
+  }
+
   // Whether that block of rows of the call has to be packed; it is from now on.
   bool claim(int64_t call, int64_t row_block) {
     bool packed = call == call_ && row_block == row_block_;
@@ -79,12 +83,6 @@ class ThreadScratch {
   int64_t capacity_ = 0, call_ = -1, row_block_ = -1;
   GroupedGemmScratch scratch_{};
 };
-
-thread_local ThreadScratch thread_scratch;
-
-// Of the calling thread: what its call copies from tables and indices, product after product. They grow.
-thread_local std::vector<ActiveExpert> call_experts;
-thread_local std::vector<int32_t> call_source_rows;
 
 GroupedGemmKernel choose(InstructionSet instruction_set, DType input_type, WeightFormat weight_format) {
   switch (instruction_set) {
@@ -117,6 +115,11 @@ Storage storage_of(winnow_weight_format format, int64_t row_size) {
 #undef WINNOW_WEIGHT_FORMAT
   }
   throw std::invalid_argument("weight_format must be one of weight_formats.inc, found " + std::to_string(format));
+}
+
+// Blocks of so many items; a division less where one block holds all.
+int64_t num_blocks(int64_t items, int64_t per_block) {
+  return items > 0 && items <= per_block ? 1 : (items + per_block - 1) / per_block;
 }
 
 // Columns per unit, at most as many as given, so that threads get about the same: of a small product two units each,
@@ -193,8 +196,12 @@ struct Product {
         require(source >= 0 && source < a.num_tokens, "source_rows must lie below num_tokens", source);
         if (a.source_rows != nullptr) copied_rows[r] = static_cast<int32_t>(source);
       }
-      const int64_t blocks = (rows + max_rows - 1) / max_rows;
-      ActiveExpert expert{row_begin, row_end, num_row_blocks, num_row_blocks + blocks, {}, {}, nullptr, nullptr};
+      const int64_t blocks = num_blocks(rows, max_rows);
+      ActiveExpert& expert = experts_of_call.emplace_back();
+      expert.row_begin = row_begin;
+      expert.row_end = row_end;
+      expert.first_block = num_row_blocks;
+      expert.end_block = num_row_blocks + blocks;
       bool resident = true;
       for (int64_t p = 0; p < storage.num_planes; ++p) {
         expert.weights[p] = address(a.weights, p * a.num_experts + e);
@@ -206,26 +213,28 @@ struct Product {
       if (absent < 0 && !resident && rows > 0) absent = e;
       if (rows > scratch_rows) scratch_rows = rows;
       num_row_blocks += blocks;
-      experts_of_call.push_back(expert);
     }
     if (scratch_rows > max_rows) scratch_rows = max_rows;
     columns =
         kUnitBytes / std::max<int64_t>(bytes_per_column, 1) / 12 * 12;  // 12: whole panels of every instruction set
     columns = columns < 12 ? 12 : columns > kMaxBlockColumns ? kMaxBlockColumns : columns;
     if (cpu.num_threads > 1) columns = shared_columns(a.output_size, columns, bytes_per_column, num_row_blocks, cpu);
-    column_blocks = (a.output_size + columns - 1) / columns;
+    column_blocks = num_blocks(a.output_size, columns);
   }
 
   int64_t num_units() const { return num_row_blocks * column_blocks; }
 
+  // The block of rows that a unit of this product belongs to.
+  int64_t row_block(int64_t unit) const { return column_blocks == 1 ? unit : unit / column_blocks; }
+
   // A unit of this product, the i-th active expert's; i ascends with the units.
-  GroupedGemmBlock block(int64_t unit, int64_t& i) const {
-    const int64_t row_block = unit / column_blocks, column_begin = unit % column_blocks * columns;
+  GroupedGemmBlock block(int64_t unit, int64_t row_block, int64_t& i) const {
+    const int64_t column_begin = (unit - row_block * column_blocks) * columns;
     while (experts[i].end_block <= row_block) ++i;
     const ActiveExpert& expert = experts[i];
     const int64_t rows = expert.row_end - expert.row_begin, blocks = expert.end_block - expert.first_block;
     // Blocks of one height: a last one of a few rows would wait for all weights again.
-    const int64_t height = ((rows + blocks - 1) / blocks + 3) / 4 * 4;
+    const int64_t height = blocks == 1 ? rows : ((rows + blocks - 1) / blocks + 3) / 4 * 4;
     const int64_t row_begin = expert.row_begin + (row_block - expert.first_block) * height;
     return {*arguments,
             expert,
@@ -237,23 +246,42 @@ struct Product {
   }
 };
 
+// The memory of one thread, kept until it ends: a pointer costs one look-up where an object with a destructor costs two.
+// All but the scratch is of the call that this thread made: its products,
+// and what they copy from tables and indices, product after product.
+struct ThreadMemory {
+  ThreadScratch scratch;
+  std::vector<Product> products;
+  std::vector<ActiveExpert> experts;
+  std::vector<int32_t> source_rows;
+};
+
+ThreadMemory& thread_memory() {
+  thread_local ThreadMemory* present = nullptr;
+  if (present == nullptr) {
+    thread_local ThreadMemory memory;
+    present = &memory;
+  }
+  return *present;
+}
+
 }  // namespace
 
 Outcome grouped_gemm_cpu(const winnow_grouped_gemm_arguments& arguments, Cpu& cpu) {
-  std::optional<Product> products[WINNOW_GROUPED_GEMM_MAX_PRODUCTS];
-  int num_products = 0;
-  auto& experts = call_experts;
-  auto& source_rows = call_source_rows;
+  ThreadMemory& memory = thread_memory();
+  auto& products = memory.products;
+  auto& experts = memory.experts;
+  auto& source_rows = memory.source_rows;
   int64_t num_source_rows = 0;
+  products.clear();
   experts.clear();
   for (const auto* next = &arguments; next != nullptr; next = next->next) {
-    if (num_products == WINNOW_GROUPED_GEMM_MAX_PRODUCTS)
-      throw std::invalid_argument("a call has at most " + std::to_string(num_products) + " products");
-    products[num_products++].emplace(*next, cpu, experts, source_rows, num_source_rows);
+    if (products.size() == WINNOW_GROUPED_GEMM_MAX_PRODUCTS)
+      throw std::invalid_argument("a call has at most " + std::to_string(products.size()) + " products");
+    products.emplace_back(*next, cpu, experts, source_rows, num_source_rows);
   }
   int64_t num_units = 0, num_row_blocks = 0;
-  for (int p = 0; p < num_products; ++p) {
-    Product& product = *products[p];
+  for (Product& product : products) {
     if (product.absent >= 0) return {WINNOW_REFUSED, product.absent};
     product.experts = experts.data() + product.first_expert;
     if (product.arguments->source_rows != nullptr) product.source_rows = source_rows.data() + product.first_source_row;
@@ -262,22 +290,24 @@ Outcome grouped_gemm_cpu(const winnow_grouped_gemm_arguments& arguments, Cpu& cp
     num_units += product.num_units();
     num_row_blocks += product.num_row_blocks;
   }
-  const int64_t call = next_call.fetch_add(1, std::memory_order_relaxed);
+  const int64_t call =
+      cpu.num_threads == 1 ? memory.scratch.begin_alone() : next_call.fetch_add(1, std::memory_order_relaxed);
   std::atomic<bool> out_of_memory{false};  // relaxed: read after the region has ended
   cpu.parallel_for(num_units, 1, [&](int64_t unit, int64_t unit_end) {
-    for (int p = 0; p < num_products; ++p) {
-      const Product& product = *products[p];
+    ThreadScratch& own = thread_memory().scratch;
+    for (const Product& product : products) {
       const int64_t end = std::min(unit_end, product.first_unit + product.num_units());
       if (unit >= end) continue;
-      const GroupedGemmScratch* scratch = thread_scratch.reserve(product.scratch_rows, product.arguments->input_size);
+      const GroupedGemmScratch* scratch = own.reserve(product.scratch_rows, product.arguments->input_size);
       if (scratch == nullptr) {
         out_of_memory.store(true, std::memory_order_relaxed);
         return;
       }
       for (int64_t i = 0; unit < end; ++unit) {
         const int64_t in_product = unit - product.first_unit;
-        const bool pack = thread_scratch.claim(call, product.first_row_block + in_product / product.column_blocks);
-        product.kernel(product.block(in_product, i), *scratch, pack);
+        const int64_t row_block = product.row_block(in_product);
+        const bool pack = own.claim(call, product.first_row_block + row_block);
+        product.kernel(product.block(in_product, row_block, i), *scratch, pack);
       }
     }
   });

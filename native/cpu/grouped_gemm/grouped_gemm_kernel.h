@@ -198,7 +198,7 @@ class BlockKernel {
     // The panel has kColumns * num_steps * kStep weights; every tile asks for its share of the next one, in two runs.
     constexpr int64_t kLineElements = 64 * Format::kBlockElements;
     int64_t lines_per_step = (kColumns / 2 * kStep * Format::kBlockBytes + kLineElements - 1) / kLineElements;
-    int64_t rate = (256 * lines_per_step + tiles - 1) / tiles;
+    int64_t rate = tiles == 1 ? 256 * lines_per_step : (256 * lines_per_step + tiles - 1) / tiles;
     const int64_t panel_bytes =
         kColumns * input_size_ * Format::kBlockBytes / Format::kBlockElements + (input_size_ == 0);
     const int64_t ahead = (kAheadBytes + panel_bytes - 1) / panel_bytes * width;
@@ -215,6 +215,7 @@ class BlockKernel {
       int64_t wanted = column + (gated && n >= kColumns / 2 ? n - kColumns / 2 : n);
       return wanted < last ? wanted : last;
     };
+    int64_t panel = 0;
     for (int64_t column = block_.column_begin; column < block_.column_end; column += width) {
       Row rows[kColumns];
       for (int64_t n = 0; n < kColumns; ++n) rows[n] = Decoder::row(planes_of(n), index_of(column, n), input_size_);
@@ -225,7 +226,7 @@ class BlockKernel {
         };
         prefetch = {address(0), address(kColumns / 2), rate, 0};
       }
-      multiply_panel(rows, (column - block_.column_begin) / width, prefetch);
+      multiply_panel(rows, panel++, prefetch);
     }
   }
 

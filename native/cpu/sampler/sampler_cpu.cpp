@@ -26,15 +26,19 @@ int64_t first_refused(const float* logits, int64_t size) {
 }
 
 float largest(const float* logits, int64_t size) {
-  float lanes[kNumLanes];
-  for (float& lane : lanes) lane = logits[0];
+  float max = logits[0];
   int64_t i = 0;
-  for (; i + kNumLanes <= size; i += kNumLanes) {
-    for (int lane = 0; lane < kNumLanes; ++lane)
-      lanes[lane] = logits[i + lane] > lanes[lane] ? logits[i + lane] : lanes[lane];
+  if (size >= kNumLanes) {
+    float lanes[kNumLanes];
+    for (float& lane : lanes) lane = max;
+    for (; i + kNumLanes <= size; i += kNumLanes) {
+      for (int lane = 0; lane < kNumLanes; ++lane)
+        lanes[lane] = logits[i + lane] > lanes[lane] ? logits[i + lane] : lanes[lane];
+    }
+    for (float lane : lanes) max = lane > max ? lane : max;
   }
-  for (; i < size; ++i) lanes[0] = logits[i] > lanes[0] ? logits[i] : lanes[0];
-  return *std::max_element(lanes, lanes + kNumLanes);
+  for (; i < size; ++i) max = logits[i] > max ? logits[i] : max;
+  return max;
 }
 
 // The contract's 2^s.

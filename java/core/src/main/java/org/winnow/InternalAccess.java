@@ -29,6 +29,11 @@ final class InternalAccess extends Internals {
   }
 
   @Override
+  protected long argumentOf(Tensor tensor) {
+    return tensor.requiredAddress();
+  }
+
+  @Override
   protected ByteBuffer bytesOf(Tensor tensor) {
     return tensor.bytes();
   }

@@ -76,14 +76,16 @@ public final class Tensor implements AutoCloseable {
    * @throws BudgetException if it exceeds the backend's memory budget
    */
   public static Tensor allocate(TensorMemory memory, DType dtype, long... shape) {
-    long sizeBytes = Shape.sizeBytes(dtype, shape);
+    long[] extents = shape.clone(); // another thread may change the caller's array
+    long sizeBytes = Shape.sizeBytes(dtype, extents);
     long address;
     try {
       address = memory.raw().allocate(sizeBytes);
     } catch (OutOfMemoryError e) {
-      throw new OutOfMemoryError("tensor " + dtype + Shape.describe(shape) + ": " + e.getMessage());
+      throw new OutOfMemoryError(
+          "tensor " + dtype + Shape.describe(extents) + ": " + e.getMessage());
     }
-    return new Tensor(memory, address, dtype, shape.clone(), null, null, true);
+    return new Tensor(memory, address, dtype, extents, null, null, true);
   }
 
   /** A new f32 tensor of zeros in host memory. */
@@ -135,16 +137,18 @@ public final class Tensor implements AutoCloseable {
    */
   public static Tensor wrap(ByteBuffer buffer, DType dtype, long... shape) {
     NativeLoader.load();
-    long needed = Shape.sizeBytes(dtype, shape);
+    long[] extents = shape.clone();
+    long needed = Shape.sizeBytes(dtype, extents);
     if (!buffer.isDirect())
       throw new IllegalArgumentException("buffer must be direct, found a buffer on the Java heap");
     if (buffer.isReadOnly())
       throw new IllegalArgumentException("buffer must be writable, found a read-only buffer");
-    if (buffer.remaining() < needed)
+    ByteBuffer fixed = buffer.duplicate(); // another thread may move the caller's position
+    if (fixed.remaining() < needed)
       throw new IllegalArgumentException(
-          "buffer must hold " + needed + " bytes, found " + buffer.remaining());
-    long address = new Pointer(buffer).address() + buffer.position();
-    return new Tensor(TensorMemory.host(), address, dtype, shape.clone(), null, buffer, false);
+          "buffer must hold " + needed + " bytes, found " + fixed.remaining());
+    long address = new Pointer(fixed).address() + fixed.position();
+    return new Tensor(TensorMemory.host(), address, dtype, extents, null, buffer, false);
   }
 
   /**
@@ -167,8 +171,9 @@ public final class Tensor implements AutoCloseable {
   public static Tensor wrap(TensorMemory memory, long address, DType dtype, long... shape) {
     NativeLoader.load();
     if (address == 0) throw new IllegalArgumentException("address must not be 0");
-    Shape.sizeBytes(dtype, shape);
-    return new Tensor(memory, address, dtype, shape.clone(), null, null, false);
+    long[] extents = shape.clone();
+    Shape.sizeBytes(dtype, extents);
+    return new Tensor(memory, address, dtype, extents, null, null, false);
   }
 
   /** Rows {@code begin} to {@code end} (exclusive) of the first dimension. Shares memory. */
@@ -191,11 +196,12 @@ public final class Tensor implements AutoCloseable {
 
   /** The same elements with another shape. Shares memory. */
   public Tensor reshape(long... newShape) {
-    if (Shape.elements(newShape) != size) {
+    long[] extents = newShape.clone();
+    if (Shape.elements(extents) != size) {
       throw new IllegalArgumentException(
-          "shape must hold " + size + " elements, found " + Arrays.toString(newShape));
+          "shape must hold " + size + " elements, found " + Arrays.toString(extents));
     }
-    return new Tensor(memory, address, dtype, newShape.clone(), this, keepAlive, false);
+    return new Tensor(memory, address, dtype, extents, this, keepAlive, false);
   }
 
   /** The memory that holds the elements. */
@@ -240,6 +246,11 @@ public final class Tensor implements AutoCloseable {
    */
   long openAddress(String name) {
     requireOpen(name);
+    return address;
+  }
+
+  /** As {@link #openAddress} for a tensor that is known to be open. */
+  long requiredAddress() {
     return address;
   }
 

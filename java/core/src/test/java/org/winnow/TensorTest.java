@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
@@ -64,6 +65,30 @@ class TensorTest {
     tensor.close();
     assertThat(tensor.isClosed()).isTrue();
     assertThat(memory.usedBytes()).isZero();
+  }
+
+  @Test
+  void aShapeThatAnotherThreadChangesIsReadOnce() throws Exception {
+    long[] shape = {1};
+    AtomicBoolean done = new AtomicBoolean();
+    Thread other =
+        new Thread(
+            () -> {
+              for (int i = 0; !done.get(); i++) shape[0] = i % 2 == 0 ? 1L << 40 : 1;
+            });
+    other.start();
+    try {
+      for (int i = 0; i < 500_000; i++) {
+        try (Tensor tensor = Tensor.wrap(MEMORY, DType.F32, shape)) {
+          assertThat(tensor.size()).isOne();
+        } catch (IllegalArgumentException e) {
+          assertThat(e).hasMessageStartingWith("buffer must hold");
+        }
+      }
+    } finally {
+      done.set(true);
+      other.join();
+    }
   }
 
   @Test

@@ -53,6 +53,20 @@ public abstract class Internals {
   }
 
   /**
+   * Address of an argument that the operation has required to be open since its {@link
+   * NativeCall#enter}. It is not checked again: each check is a volatile read, after which the
+   * compiler loads anew whatever it had in registers.
+   */
+  public static long argument(Tensor required) {
+    return get().argumentOf(required);
+  }
+
+  /** As {@link #argument}; 0 for null. */
+  public static long argumentOrNull(@Nullable Tensor required) {
+    return required == null ? 0 : argument(required);
+  }
+
+  /**
    * A little-endian view of a tensor's bytes in host memory. Use it within a {@link NativeCall}
    * only: nothing else keeps the memory.
    *
@@ -77,6 +91,8 @@ public abstract class Internals {
   protected abstract void installIn(Backend backend, Kernels kernels);
 
   protected abstract long addressOf(Tensor tensor);
+
+  protected abstract long argumentOf(Tensor tensor);
 
   protected abstract ByteBuffer bytesOf(Tensor tensor);
 

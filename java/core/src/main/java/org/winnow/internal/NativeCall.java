@@ -1,16 +1,25 @@
 package org.winnow.internal;
 
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.lang.ref.Reference;
+import java.lang.ref.ReferenceQueue;
+import java.lang.ref.WeakReference;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Lets {@code close()} wait for running native calls. A call costs two atomic additions, however
- * many objects it uses. This is sleepable read-copy-update: each call counts itself into one of two
- * epochs, and a closer waits until both have drained.
+ * Lets {@code close()} wait for running native calls. A call costs one volatile write, however many
+ * objects it uses, and threads share nothing that they write.
  *
  * <p>A call enters, checks that its objects are open, and runs. A closer marks its object as
- * closed, then waits for running calls. So a call either sees the mark, or the closer waits for it.
+ * closed, then waits for the threads that are in a call. So a call either sees the mark, or the
+ * closer waits for it.
  *
  * <pre>{@code
  * NativeCall call = NativeCall.enter();
@@ -24,31 +33,52 @@ import org.jspecify.annotations.Nullable;
  * <p>Each thread has one instance. Calls may nest; only the outermost one is counted.
  */
 public final class NativeCall {
-  private static final AtomicLong[] RUNNING = {new AtomicLong(), new AtomicLong()};
-  private static final ThreadLocal<NativeCall> OF_THREAD = ThreadLocal.withInitial(NativeCall::new);
-  private static volatile int epoch;
+  private static final ThreadLocal<NativeCall> OF_THREAD =
+      ThreadLocal.withInitial(NativeCall::ofNewThread);
   private static final AtomicLong CLOSINGS = new AtomicLong();
+  private static final VarHandle PASSED;
+
+  static {
+    try {
+      PASSED = MethodHandles.lookup().findVarHandle(NativeCall.class, "passed", long.class);
+    } catch (ReflectiveOperationException e) {
+      throw new ExceptionInInitializerError(e);
+    }
+  }
+
+  /** The instances of all living threads; guards itself. */
+  private static final Set<Reference<NativeCall>> ALL = new HashSet<>();
+
+  private static final ReferenceQueue<NativeCall> OF_DEAD_THREADS = new ReferenceQueue<>();
+
+  /** How often this thread has begun or ended an outermost call: odd inside one. */
+  private volatile long passed;
 
   private int depth;
   private int holds; // layers whose experts this thread holds without being in a call
-  private int ticket; // the epoch that counts the outermost entry
   private @Nullable ThreadArguments arguments;
 
   private NativeCall() {}
 
+  private static NativeCall ofNewThread() {
+    NativeCall call = new NativeCall();
+    synchronized (ALL) {
+      for (Reference<?> dead; (dead = OF_DEAD_THREADS.poll()) != null; ) ALL.remove(dead);
+      ALL.add(new WeakReference<>(call, OF_DEAD_THREADS));
+    }
+    return call;
+  }
+
   /** Enters a call. The caller must call {@link #exit} in a finally block. */
   public static NativeCall enter() {
     NativeCall call = OF_THREAD.get();
-    if (call.depth++ == 0) {
-      call.ticket = epoch;
-      RUNNING[call.ticket].incrementAndGet();
-    }
+    if (call.depth++ == 0) PASSED.setVolatile(call, (long) PASSED.get(call) + 1);
     return call;
   }
 
   /** Leaves a call, on the thread that entered it. */
   public void exit() {
-    if (--depth == 0) RUNNING[ticket].decrementAndGet();
+    if (--depth == 0) PASSED.setRelease(this, (long) PASSED.get(this) + 1);
   }
 
   /** The argument structs of this thread. One operation at a time may use them. */
@@ -116,15 +146,25 @@ public final class NativeCall {
   public static void awaitRunning() {
     requireOutside();
     noteClosing();
-    synchronized (NativeCall.class) {
-      for (int flip = 0; flip < 2; flip++) {
-        int old = epoch;
-        epoch = 1 - old;
-        for (int spin = 0; RUNNING[old].get() != 0; spin++) {
-          if (spin < 1000) Thread.onSpinWait();
-          else LockSupport.parkNanos(100_000);
-        }
+    for (NativeCall call : all()) {
+      long seen = call.passed;
+      if (seen % 2 == 0) continue;
+      for (int spin = 0; call.passed == seen; spin++) {
+        if (spin < 1000) Thread.onSpinWait();
+        else LockSupport.parkNanos(100_000);
       }
     }
+  }
+
+  /** A thread that is not among these yet will see every mark that has been set. */
+  private static List<NativeCall> all() {
+    List<NativeCall> calls = new ArrayList<>();
+    synchronized (ALL) {
+      for (Reference<NativeCall> reference : ALL) {
+        @Nullable NativeCall call = reference.get();
+        if (call != null) calls.add(call);
+      }
+    }
+    return calls;
   }
 }

@@ -1,7 +1,7 @@
 package org.winnow.op;
 
 import static org.winnow.DType.F32;
-import static org.winnow.internal.Internals.address;
+import static org.winnow.internal.Internals.argument;
 
 import java.lang.ref.Reference;
 import org.winnow.Backend;
@@ -39,7 +39,10 @@ public final class Add {
       addend.require("addend", F32, accumulator.dim(0), accumulator.dim(1));
       addend.requireIn("addend", memory);
       AddArguments arguments = call.arguments().add;
-      arguments.accumulator(address(accumulator)).addend(address(addend)).size(accumulator.size());
+      arguments
+          .accumulator(argument(accumulator))
+          .addend(argument(addend))
+          .size(accumulator.size());
       Internals.kernels(backend).add(arguments);
     } finally {
       call.exit();

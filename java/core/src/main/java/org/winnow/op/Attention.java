@@ -2,8 +2,8 @@ package org.winnow.op;
 
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
-import static org.winnow.internal.Internals.address;
-import static org.winnow.internal.Internals.addressOrNull;
+import static org.winnow.internal.Internals.argument;
+import static org.winnow.internal.Internals.argumentOrNull;
 
 import java.lang.ref.Reference;
 import org.winnow.Backend;
@@ -89,9 +89,9 @@ public final class Attention {
       AttentionArguments arguments = call.arguments().attention;
       cache.describe(layer, arguments);
       arguments
-          .query(address(query))
-          .sinks(addressOrNull(options.sinks()))
-          .output(address(output))
+          .query(argument(query))
+          .sinks(argumentOrNull(options.sinks()))
+          .output(argument(output))
           .firstPosition(firstPosition)
           .positionOffset(firstPosition - cache.length())
           .numTokens(query.dim(0))

@@ -2,7 +2,7 @@ package org.winnow.op;
 
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
-import static org.winnow.internal.Internals.address;
+import static org.winnow.internal.Internals.argument;
 
 import java.lang.ref.Reference;
 import org.winnow.Backend;
@@ -39,7 +39,7 @@ public final class Clamp {
       if (!(limit >= 0))
         throw new IllegalArgumentException("limit must not be negative, found " + limit);
       ClampArguments arguments = call.arguments().clamp;
-      arguments.values(address(values)).size(values.size()).limit(limit);
+      arguments.values(argument(values)).size(values.size()).limit(limit);
       Internals.kernels(backend).clamp(arguments);
     } finally {
       call.exit();

@@ -3,7 +3,7 @@ package org.winnow.op;
 import static org.winnow.DType.F32;
 import static org.winnow.DType.I32;
 import static org.winnow.Tensor.ANY;
-import static org.winnow.internal.Internals.address;
+import static org.winnow.internal.Internals.argument;
 
 import java.lang.ref.Reference;
 import org.winnow.Backend;
@@ -48,9 +48,9 @@ public final class Embedding {
       output.requireDisjoint("output", "tokenIds", tokenIds);
       EmbeddingArguments arguments = call.arguments().embedding;
       arguments
-          .table(address(table))
-          .tokenIds(address(tokenIds))
-          .output(address(output))
+          .table(argument(table))
+          .tokenIds(argument(tokenIds))
+          .output(argument(output))
           .numTokens(tokenIds.dim(0))
           .vocabularySize(table.dim(0))
           .hiddenSize(table.dim(1))

@@ -27,8 +27,8 @@ import org.winnow.internal.TurnLock;
  * time. Native contract: {@code expert_plan.h}.
  */
 public final class ExpertPlan implements AutoCloseable {
-  /** Whoever fills this holds it, from making room to recording the sizes. */
-  private final TurnLock lock = new TurnLock("expert plan");
+  /** Held while tensors are replaced by larger ones. */
+  private final TurnLock growth = new TurnLock("expert plan");
 
   /** The number of active experts before it is copied from the device. */
   private static final int NOT_READ_BACK = -1;
@@ -71,20 +71,12 @@ public final class ExpertPlan implements AutoCloseable {
    * @throws IllegalArgumentException naming the first expert id that is not below numExperts (not
    *     checked for ids that an operation wrote on a device), or the argument that lies in another
    *     memory than the backend's; the plan is empty then
-   * @throws IllegalStateException if the routing, the plan or the backend is closed
+   * @throws IllegalStateException if the routing, the plan or the backend is closed, or another
+   *     thread resizes the routing or the plan meanwhile
    */
   public void build(Backend backend, Routing routing, int numExperts) {
     if (numExperts < 1)
       throw new IllegalArgumentException("numExperts must be at least 1, found " + numExperts);
-    lockWith(routing);
-    try {
-      buildLocked(backend, routing, numExperts);
-    } finally {
-      unlockWith(routing);
-    }
-  }
-
-  private void buildLocked(Backend backend, Routing routing, int numExperts) {
     reserve(routing.numRows(), numExperts);
     NativeCall call = NativeCall.enter();
     try {
@@ -94,10 +86,13 @@ public final class ExpertPlan implements AutoCloseable {
       routing.requireIn(memory);
       requireIn(memory);
       ExpertPlanArguments arguments = call.arguments().expertPlan;
-      describe(routing, arguments);
+      describe(routing, routing.numTokens(), routing.numRows(), numExperts, arguments);
       Status status = Internals.kernels(backend).expertPlan(arguments);
-      if (status == Status.REFUSED) throw refused(routing, (int) arguments.detail());
-      set(routing, status == Status.NOT_WAITED ? NOT_READ_BACK : (int) arguments.detail());
+      if (status == Status.REFUSED) throw refused(routing, arguments);
+      set(
+          (int) arguments.numTokens(),
+          (int) arguments.numRows(),
+          status == Status.NOT_WAITED ? NOT_READ_BACK : (int) arguments.detail());
     } finally {
       call.exit();
       Reference.reachabilityFence(routing);
@@ -141,8 +136,8 @@ public final class ExpertPlan implements AutoCloseable {
 
   /** Number of experts that have rows. On a device the first call waits for the sort. */
   public int numActiveExperts() {
-    if (numActiveExperts == NOT_READ_BACK) readBack();
-    return numActiveExperts;
+    int known = numActiveExperts; // once: another thread may discard it
+    return known == NOT_READ_BACK ? readBack() : known;
   }
 
   /**
@@ -150,14 +145,15 @@ public final class ExpertPlan implements AutoCloseable {
    * the host.
    */
   public int maxActiveExperts() {
-    return isReadBack() ? numActiveExperts : Math.min(numRows, numExperts);
+    int known = numActiveExperts;
+    return known == NOT_READ_BACK ? Math.min(numRows, numExperts) : known;
   }
 
   /** The i-th expert that has rows, in ascending order. */
   public int activeExpert(int i) {
-    if (i < 0 || i >= numActiveExperts())
-      throw new IndexOutOfBoundsException(
-          "i must lie in [0, " + numActiveExperts + "), found " + i);
+    int count = numActiveExperts();
+    if (i < 0 || i >= count)
+      throw new IndexOutOfBoundsException("i must lie in [0, " + count + "), found " + i);
     NativeCall call = NativeCall.enter();
     try {
       requireOpen();
@@ -220,46 +216,55 @@ public final class ExpertPlan implements AutoCloseable {
   }
 
   /**
-   * For whoever uses both at once: the routing's lock first, so that no two threads wait crosswise.
+   * Fills the arguments that plan a routing. Each tensor is asked for once and its size checked,
+   * because another thread may replace it meanwhile.
+   *
+   * @param numRows at most so many
+   * @throws IllegalStateException if another thread has done so
    */
-  void lockWith(Routing routing) {
-    routing.lock.lock();
-    try {
-      lock.lock();
-    } catch (RuntimeException | Error e) {
-      routing.lock.unlock();
-      throw e;
+  void describe(
+      Routing routing, int numTokens, int numRows, int numExperts, ExpertPlanArguments arguments) {
+    Tensor tokenOffsets = routing.tokenOffsets();
+    Tensor expertIds = routing.expertIds();
+    Tensor expertOffsets = this.expertOffsets;
+    Tensor sourceRows = this.sourceRows;
+    Tensor assignmentRows = this.assignmentRows;
+    Tensor activeExperts = this.activeExperts.tensor();
+    if (tokenOffsets.size() <= numTokens
+        || expertIds.size() < numRows
+        || expertOffsets.size() <= numExperts
+        || sourceRows.size() < numRows
+        || assignmentRows.size() < numRows
+        || activeExperts.size() < numExperts) {
+      throw new IllegalStateException("another thread resized " + routing + " or " + this);
     }
-  }
-
-  void unlockWith(Routing routing) {
-    lock.unlock();
-    routing.lock.unlock();
-  }
-
-  /** Fills the arguments that plan a routing. */
-  void describe(Routing routing, ExpertPlanArguments arguments) {
+    long tokenOffsetsAddress = address(tokenOffsets);
+    long expertIdsAddress = address(expertIds);
+    long expertOffsetsAddress = address(expertOffsets);
+    long sourceRowsAddress = address(sourceRows);
+    long assignmentRowsAddress = address(assignmentRows);
+    long activeExpertsAddress = address(activeExperts);
     arguments
-        .tokenOffsets(address(routing.tokenOffsets()))
-        .expertIds(address(routing.expertIds()))
-        .expertOffsets(address(expertOffsets))
-        .sourceRows(address(sourceRows))
-        .assignmentRows(address(assignmentRows))
-        .activeExperts(address(activeExperts.tensor()))
-        .numTokens(routing.numTokens())
-        .numRows(routing.numRows())
+        .tokenOffsets(tokenOffsetsAddress)
+        .expertIds(expertIdsAddress)
+        .expertOffsets(expertOffsetsAddress)
+        .sourceRows(sourceRowsAddress)
+        .assignmentRows(assignmentRowsAddress)
+        .activeExperts(activeExpertsAddress)
+        .numTokens(numTokens)
+        .numRows(numRows)
         .numExperts(numExperts)
         .trusted(routing.isRouted() ? 1 : 0);
   }
 
   /** Records that a device is planning this routing and that the result is not on the host. */
   void setNotReadBack(Routing routing) {
-    set(routing, NOT_READ_BACK);
+    set(routing.numTokens(), routing.numRows(), NOT_READ_BACK);
   }
 
-  private void set(Routing routing, int active) {
-    numTokens = routing.numTokens();
-    numRows = routing.numRows();
+  private void set(int tokens, int rows, int active) {
+    numTokens = tokens;
+    numRows = rows;
     numActiveExperts = active;
   }
 
@@ -271,15 +276,16 @@ public final class ExpertPlan implements AutoCloseable {
     expertOffsets.requireIn("plan", expected);
   }
 
-  private void readBack() {
+  private int readBack() {
     NativeCall call = NativeCall.enter();
     try {
       requireOpen();
       activeExperts.toHost();
       IntBuffer active = activeExperts.ints();
       int count = 0;
-      while (count < numExperts && active.get(count) >= 0) count++;
+      while (count < active.capacity() && active.get(count) >= 0) count++;
       numActiveExperts = count;
+      return count;
     } finally {
       call.exit();
     }
@@ -294,9 +300,18 @@ public final class ExpertPlan implements AutoCloseable {
     numTokens = 0;
     numRows = 0;
     numActiveExperts = 0;
-    sourceRows = grown(sourceRows, rows);
-    assignmentRows = grown(assignmentRows, rows);
-    if (numExperts == experts) return;
+    if (sourceRows.size() >= rows && assignmentRows.size() >= rows && numExperts == experts) return;
+    growth.lock();
+    try {
+      sourceRows = grown(sourceRows, rows);
+      assignmentRows = grown(assignmentRows, rows);
+      if (numExperts != experts) resize(experts);
+    } finally {
+      growth.unlock();
+    }
+  }
+
+  private void resize(int experts) {
     TensorMemory memory = expertOffsets.memory();
     Tensor offsets = Tensor.allocate(memory, DType.I32, experts + 1L);
     MirroredTensor active;
@@ -322,11 +337,17 @@ public final class ExpertPlan implements AutoCloseable {
     return larger;
   }
 
-  private IllegalArgumentException refused(Routing routing, int pair) {
-    if (pair == routing.numRows())
+  private IllegalArgumentException refused(Routing routing, ExpertPlanArguments arguments) {
+    long pair = arguments.detail();
+    if (pair == arguments.numRows())
       return new IllegalArgumentException("tokenOffsets must ascend from 0 to " + pair);
     int found = routing.expertIds().getInt(pair);
     return new IllegalArgumentException(
-        "expertIds must lie in [0, " + numExperts + "), found " + found + " at pair " + pair);
+        "expertIds must lie in [0, "
+            + arguments.numExperts()
+            + "), found "
+            + found
+            + " at pair "
+            + pair);
   }
 }

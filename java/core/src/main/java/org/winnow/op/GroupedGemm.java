@@ -4,8 +4,8 @@ import static org.winnow.DType.BF16;
 import static org.winnow.DType.F32;
 import static org.winnow.DType.I32;
 import static org.winnow.Tensor.ANY;
-import static org.winnow.internal.Internals.address;
-import static org.winnow.internal.Internals.addressOrNull;
+import static org.winnow.internal.Internals.argument;
+import static org.winnow.internal.Internals.argumentOrNull;
 
 import java.lang.ref.Reference;
 import java.util.Objects;
@@ -214,14 +214,21 @@ public final class GroupedGemm {
   public static void runTogether(Backend backend, Product... products) {
     NativeCall call = NativeCall.enter();
     try {
-      for (Product product : products) if (product != null) check(backend.memory(), product);
+      TensorMemory memory = backend.memory();
       GroupedGemmArguments[] all = call.arguments().groupedGemm;
+      Product[] own = products;
+      if (products.length > all.length) { // several launches: all are checked before the first
+        own = products.clone(); // another thread may change the caller's array
+        for (Product product : own) if (product != null) check(memory, product);
+      }
       GroupedGemmArguments chain = null;
       int length = 0;
-      for (int i = products.length - 1; i >= 0; i--) {
-        if (products[i] == null) continue;
+      for (int i = own.length - 1; i >= 0; i--) {
+        Product product = own[i];
+        if (product == null) continue;
+        check(memory, product);
         GroupedGemmArguments arguments = all[length++];
-        products[i].describe(arguments);
+        product.describe(arguments);
         chain = arguments.next(chain);
         if (length < all.length) continue;
         compute(backend, chain);
@@ -252,11 +259,11 @@ public final class GroupedGemm {
       Tensor output) {
     weights.describe(arguments);
     arguments
-        .input(address(input))
-        .sourceRows(addressOrNull(sourceRows))
-        .expertOffsets(addressOrNull(expertOffsets))
-        .activeExperts(addressOrNull(activeExperts))
-        .output(address(output))
+        .input(argument(input))
+        .sourceRows(argumentOrNull(sourceRows))
+        .expertOffsets(argumentOrNull(expertOffsets))
+        .activeExperts(argumentOrNull(activeExperts))
+        .output(argument(output))
         .numTokens(input.dim(0))
         .numRows(Math.min(output.dim(0), sourceRows == null ? input.dim(0) : sourceRows.dim(0)))
         .numActive(numActive)

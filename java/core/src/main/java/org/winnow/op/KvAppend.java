@@ -1,6 +1,6 @@
 package org.winnow.op;
 
-import static org.winnow.internal.Internals.address;
+import static org.winnow.internal.Internals.argument;
 
 import java.lang.ref.Reference;
 import org.winnow.Backend;
@@ -82,7 +82,7 @@ final class KvAppend {
       KvAppendArguments arguments = call.arguments().kvAppend;
       cache.describe(layer, values, firstPosition, arguments);
       arguments
-          .source(address(source) + sourceOffset * Float.BYTES)
+          .source(argument(source) + sourceOffset * Float.BYTES)
           .tokenStride(tokenStride)
           .headStride(headStride)
           .numTokens(numTokens)

@@ -186,10 +186,13 @@ public final class KvCache implements AutoCloseable {
 
   /** Fills the part of attention's arguments that describes a layer's pages. */
   void describe(int layer, AttentionArguments arguments) {
+    long keyPages = pages(keyPages(), layer);
+    long valuePages = pages(valuePages(), layer);
+    long cacheLength = address(positionCell());
     arguments
-        .keyPages(pages(keyPages(), layer))
-        .valuePages(pages(valuePages(), layer))
-        .cacheLength(address(positionCell()))
+        .keyPages(keyPages)
+        .valuePages(valuePages)
+        .cacheLength(cacheLength)
         .contextLimit(contextLimit)
         .numKvHeads(numKvHeads)
         .keyWidth(keyWidth)
@@ -200,9 +203,11 @@ public final class KvCache implements AutoCloseable {
 
   /** Fills the part of an append's arguments that describes a layer's key or value pages. */
   void describe(int layer, boolean values, int firstPosition, KvAppendArguments arguments) {
+    long pages = pages(values ? valuePages() : keyPages(), layer);
+    long cacheLength = address(positionCell());
     arguments
-        .pages(pages(values ? valuePages() : keyPages(), layer))
-        .cacheLength(address(positionCell()))
+        .pages(pages)
+        .cacheLength(cacheLength)
         .firstPosition(firstPosition)
         .numHeads(numKvHeads)
         .pageSize(PAGE_TOKENS)
@@ -267,21 +272,26 @@ public final class KvCache implements AutoCloseable {
     int first = reserveFromHere(numTokens); // asked once: another thread may change the length
     long keyStride = (long) numKvHeads * keyWidth;
     long valueStride = (long) numKvHeads * valueWidth;
-    KvAppend.run(
-        backend, keys, 0, keyStride, keyWidth, this, layer, false, first, 0, keyWidth, numTokens);
-    KvAppend.run(
-        backend,
-        values,
-        0,
-        valueStride,
-        valueWidth,
-        this,
-        layer,
-        true,
-        first,
-        0,
-        valueWidth,
-        numTokens);
+    NativeCall call = NativeCall.enter(); // one for both
+    try {
+      KvAppend.run(
+          backend, keys, 0, keyStride, keyWidth, this, layer, false, first, 0, keyWidth, numTokens);
+      KvAppend.run(
+          backend,
+          values,
+          0,
+          valueStride,
+          valueWidth,
+          this,
+          layer,
+          true,
+          first,
+          0,
+          valueWidth,
+          numTokens);
+    } finally {
+      call.exit();
+    }
     written[layer] = first + (long) numTokens;
   }
 
@@ -308,21 +318,26 @@ public final class KvCache implements AutoCloseable {
           "ropeKeys must have " + ropeWidth + " columns, found " + ropeKeys.dim(1));
     int numTokens = Math.toIntExact(latents.dim(0));
     int first = reserveFromHere(numTokens); // asked once: another thread may change the length
-    KvAppend.run(
-        backend, latents, 0, valueWidth, 0, this, layer, false, first, 0, valueWidth, numTokens);
-    KvAppend.run(
-        backend,
-        ropeKeys,
-        ropeKeys.dim(1) - ropeWidth,
-        ropeKeys.dim(1),
-        0,
-        this,
-        layer,
-        false,
-        first,
-        valueWidth,
-        ropeWidth,
-        numTokens);
+    NativeCall call = NativeCall.enter(); // one for both
+    try {
+      KvAppend.run(
+          backend, latents, 0, valueWidth, 0, this, layer, false, first, 0, valueWidth, numTokens);
+      KvAppend.run(
+          backend,
+          ropeKeys,
+          ropeKeys.dim(1) - ropeWidth,
+          ropeKeys.dim(1),
+          0,
+          this,
+          layer,
+          false,
+          first,
+          valueWidth,
+          ropeWidth,
+          numTokens);
+    } finally {
+      call.exit();
+    }
     written[layer] = first + (long) numTokens;
   }
 

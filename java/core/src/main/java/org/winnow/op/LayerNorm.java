@@ -2,8 +2,8 @@ package org.winnow.op;
 
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
-import static org.winnow.internal.Internals.address;
-import static org.winnow.internal.Internals.addressOrNull;
+import static org.winnow.internal.Internals.argument;
+import static org.winnow.internal.Internals.argumentOrNull;
 
 import java.lang.ref.Reference;
 import org.jspecify.annotations.Nullable;
@@ -60,10 +60,10 @@ public final class LayerNorm {
         throw new IllegalArgumentException("epsilon must not be negative, found " + epsilon);
       LayerNormArguments arguments = call.arguments().layerNorm;
       arguments
-          .input(address(input))
-          .weight(address(weight))
-          .bias(addressOrNull(bias))
-          .output(address(output))
+          .input(argument(input))
+          .weight(argument(weight))
+          .bias(argumentOrNull(bias))
+          .output(argument(output))
           .numRows(input.dim(0))
           .hiddenSize(input.dim(1))
           .epsilon(epsilon);

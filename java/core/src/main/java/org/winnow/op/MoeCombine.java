@@ -4,7 +4,8 @@ import static org.winnow.DType.BF16;
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
 import static org.winnow.internal.Internals.address;
-import static org.winnow.internal.Internals.addressOrNull;
+import static org.winnow.internal.Internals.argument;
+import static org.winnow.internal.Internals.argumentOrNull;
 
 import java.lang.ref.Reference;
 import org.jspecify.annotations.Nullable;
@@ -99,15 +100,18 @@ public final class MoeCombine {
         sharedGateLogits.requireIn("sharedGateLogits", memory);
         output.requireDisjoint("output", "sharedGateLogits", sharedGateLogits);
       }
+      long tokenOffsetsAddress = address(tokenOffsets);
+      long assignmentRowsAddress = address(assignmentRows);
+      long routingWeightsAddress = address(routingWeights);
       MoeCombineArguments arguments = call.arguments().moeCombine;
       arguments
-          .expertOutput(address(expertOutput))
-          .tokenOffsets(address(tokenOffsets))
-          .assignmentRows(address(assignmentRows))
-          .routingWeights(address(routingWeights))
-          .shared(addressOrNull(shared))
-          .sharedGateLogits(addressOrNull(sharedGateLogits))
-          .output(address(output))
+          .expertOutput(argument(expertOutput))
+          .tokenOffsets(tokenOffsetsAddress)
+          .assignmentRows(assignmentRowsAddress)
+          .routingWeights(routingWeightsAddress)
+          .shared(argumentOrNull(shared))
+          .sharedGateLogits(argumentOrNull(sharedGateLogits))
+          .output(argument(output))
           .numTokens(output.dim(0))
           .numRows(numRows)
           .hiddenSize(output.dim(1))

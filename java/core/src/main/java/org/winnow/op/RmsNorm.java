@@ -2,7 +2,7 @@ package org.winnow.op;
 
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
-import static org.winnow.internal.Internals.address;
+import static org.winnow.internal.Internals.argument;
 
 import java.lang.ref.Reference;
 import org.winnow.Backend;
@@ -48,9 +48,9 @@ public final class RmsNorm {
         throw new IllegalArgumentException("epsilon must not be negative, found " + epsilon);
       RmsNormArguments arguments = call.arguments().rmsNorm;
       arguments
-          .input(address(input))
-          .weight(address(weight))
-          .output(address(output))
+          .input(argument(input))
+          .weight(argument(weight))
+          .output(argument(output))
           .numRows(input.dim(0))
           .hiddenSize(input.dim(1))
           .rowStride(input.dim(1))

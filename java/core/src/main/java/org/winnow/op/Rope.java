@@ -2,7 +2,7 @@ package org.winnow.op;
 
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
-import static org.winnow.internal.Internals.address;
+import static org.winnow.internal.Internals.argument;
 
 import java.lang.ref.Reference;
 import org.winnow.Backend;
@@ -67,9 +67,9 @@ public final class Rope {
       }
       RopeArguments arguments = call.arguments().rope;
       arguments
-          .values(address(values))
-          .cos(address(cos))
-          .sin(address(sin))
+          .values(argument(values))
+          .cos(argument(cos))
+          .sin(argument(sin))
           .numTokens(values.dim(0))
           .numHeads(values.dim(1))
           .headDim(values.dim(2))

@@ -2,7 +2,7 @@ package org.winnow.op;
 
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
-import static org.winnow.internal.Internals.address;
+import static org.winnow.internal.Internals.argument;
 
 import java.lang.ref.Reference;
 import org.winnow.Backend;
@@ -77,7 +77,7 @@ public final class Sampler {
       long next = state + 0x9E3779B97F4A7C15L;
       SamplerArguments arguments = call.arguments().sampler;
       arguments
-          .logits(address(logits))
+          .logits(argument(logits))
           .vocabularySize(logits.dim(0))
           .topK(topK)
           .temperature(temperature)

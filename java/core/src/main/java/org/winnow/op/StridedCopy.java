@@ -1,7 +1,7 @@
 package org.winnow.op;
 
 import static org.winnow.DType.F32;
-import static org.winnow.internal.Internals.address;
+import static org.winnow.internal.Internals.argument;
 
 import java.lang.ref.Reference;
 import org.winnow.Backend;
@@ -85,8 +85,8 @@ public final class StridedCopy {
       if (empty) return;
       StridedCopyArguments arguments = call.arguments().stridedCopy;
       arguments
-          .source(address(source) + sourceOffset * Float.BYTES)
-          .destination(address(destination) + destinationOffset * Float.BYTES)
+          .source(argument(source) + sourceOffset * Float.BYTES)
+          .destination(argument(destination) + destinationOffset * Float.BYTES)
           .sourceOuterStride(sourceOuter)
           .sourceInnerStride(sourceInner)
           .destinationOuterStride(destinationOuter)

@@ -3,7 +3,7 @@ package org.winnow.op;
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
 import static org.winnow.internal.Internals.address;
-import static org.winnow.internal.Internals.addressOrNull;
+import static org.winnow.internal.Internals.argumentOrNull;
 
 import java.lang.ref.Reference;
 import org.jspecify.annotations.Nullable;
@@ -165,18 +165,19 @@ public final class TopKRouter {
    * @param plan overwritten; its number of experts becomes that of the logits
    */
   public void run(Backend backend, Tensor logits, Routing output, ExpertPlan plan) {
-    plan.lockWith(output);
+    output.lock.lock();
     try {
       runLocked(backend, logits, output, plan);
     } finally {
-      plan.unlockWith(output);
+      output.lock.unlock();
     }
   }
 
   private void runLocked(Backend backend, Tensor logits, Routing output, ExpertPlan plan) {
     int numTokens = reserve(logits, output);
     int numExperts = (int) logits.dim(1);
-    plan.reserve(numTokens * topK(numExperts), numExperts);
+    int maxRows = numTokens * topK(numExperts);
+    plan.reserve(maxRows, numExperts);
     NativeCall call = NativeCall.enter();
     try {
       check(backend, logits, output);
@@ -184,7 +185,7 @@ public final class TopKRouter {
       plan.requireIn(backend.memory());
       TopKRouterArguments arguments = describe(call, logits, output);
       ExpertPlanArguments planned = call.arguments().expertPlan;
-      plan.describe(output, planned);
+      plan.describe(output, numTokens, maxRows, numExperts, planned);
       @Nullable Status status = Internals.kernels(backend).topKRouterWithPlan(arguments, planned);
       if (status != null) {
         finish(status, arguments, numTokens, output);
@@ -220,13 +221,17 @@ public final class TopKRouter {
   }
 
   private TopKRouterArguments describe(NativeCall call, Tensor logits, Routing output) {
+    long logitsAddress = address(logits); // required before the call, which another thread may beat
+    long tokenOffsets = address(output.tokenOffsets());
+    long expertIds = address(output.expertIds());
+    long routingWeights = address(output.routingWeights());
     return call.arguments()
         .topKRouter
-        .logits(address(logits))
-        .correctionBias(addressOrNull(options.correctionBias))
-        .tokenOffsets(address(output.tokenOffsets()))
-        .expertIds(address(output.expertIds()))
-        .routingWeights(address(output.routingWeights()))
+        .logits(logitsAddress)
+        .correctionBias(argumentOrNull(options.correctionBias))
+        .tokenOffsets(tokenOffsets)
+        .expertIds(expertIds)
+        .routingWeights(routingWeights)
         .numTokens(logits.dim(0))
         .numExperts(logits.dim(1))
         .topK(topK(logits.dim(1)))

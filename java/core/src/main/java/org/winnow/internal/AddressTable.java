@@ -18,7 +18,12 @@ public interface AddressTable {
    *     not gated), then the bias and the up bias (0 if the expert has none). If all are 0, the
    *     expert is absent
    */
-  void put(int expert, long[] addresses);
+  default void put(int expert, long[] addresses) {
+    put(new int[] {expert}, 1, addresses);
+  }
+
+  /** As {@link #put(int, long[])} for several experts, whose addresses follow each other. */
+  void put(int[] experts, int count, long[] addresses);
 
   /** Returns one entry of the addresses that were put for an expert. */
   long get(int expert, int entry);

@@ -26,8 +26,8 @@ final class CachedExperts implements Experts, AutoCloseable {
   final ExpertMatrices down;
   private final AddressTable gateUpTable;
   private final AddressTable downTable;
-  private final long[] gateUpRow; // addresses of one expert, as the table takes them
-  private final long[] downRow;
+  private final long[] gateUpRows; // addresses of experts, as the tables take them
+  private final long[] downRows;
   private final ExpertCache cache;
 
   // Guarded by the cache's lock. What is volatile is also read without it: a captured step, which
@@ -74,38 +74,43 @@ final class CachedExperts implements Experts, AutoCloseable {
     }
     gateUpTable = AddressTable.of(gateUp);
     downTable = AddressTable.of(down);
-    gateUpRow = new long[2 * gateUp.format().planes() + 2];
-    downRow = new long[2 * down.format().planes() + 2];
+    gateUpRows = new long[numExperts * (2 * gateUp.format().planes() + 2)];
+    downRows = new long[numExperts * (2 * down.format().planes() + 2)];
   }
 
-  /** Makes an expert resident, in a slot of the arena. */
-  void publish(int expert, ExpertLayout layout, ExpertArena arena, int slot) {
+  /** Makes experts resident, which are in slots of the arena. */
+  void publish(int[] experts, int count, ExpertSlots slots, ExpertArena arena) {
     int planes = gateUp.format().planes();
-    for (int plane = 0; plane < planes; plane++) {
-      gateUpRow[plane] = arena.address(slot, layout, GATE, plane);
-      gateUpRow[planes + plane] = arena.address(slot, layout, UP, plane);
+    int downPlanes = down.format().planes();
+    for (int i = 0; i < count; i++) {
+      ExpertLayout layout = cache.store().layout(layer, experts[i]);
+      int slot = slots.slotOf[firstExpert + experts[i]];
+      int row = i * (2 * planes + 2);
+      for (int plane = 0; plane < planes; plane++) {
+        gateUpRows[row + plane] = arena.address(slot, layout, GATE, plane);
+        gateUpRows[row + planes + plane] = arena.address(slot, layout, UP, plane);
+      }
+      gateUpRows[row + 2 * planes] = arena.address(slot, layout, GATE_BIAS, 0);
+      gateUpRows[row + 2 * planes + 1] = arena.address(slot, layout, UP_BIAS, 0);
+      row = i * (2 * downPlanes + 2);
+      for (int plane = 0; plane < downPlanes; plane++)
+        downRows[row + plane] = arena.address(slot, layout, DOWN, plane);
+      downRows[row + 2 * downPlanes] = arena.address(slot, layout, DOWN_BIAS, 0);
     }
-    gateUpRow[2 * planes] = arena.address(slot, layout, GATE_BIAS, 0);
-    gateUpRow[2 * planes + 1] = arena.address(slot, layout, UP_BIAS, 0);
-    gateUpTable.put(expert, gateUpRow);
-    planes = down.format().planes();
-    for (int plane = 0; plane < planes; plane++)
-      downRow[plane] = arena.address(slot, layout, DOWN, plane);
-    downRow[2 * planes] = arena.address(slot, layout, DOWN_BIAS, 0);
-    downTable.put(expert, downRow);
+    gateUpTable.put(experts, count, gateUpRows);
+    downTable.put(experts, count, downRows);
   }
 
-  /** Makes an expert absent. No operation reads a table any more that a caller has closed. */
-  void withdraw(int expert) {
-    Arrays.fill(gateUpRow, 0);
-    withdraw(gateUpTable, expert, gateUpRow);
-    Arrays.fill(downRow, 0);
-    withdraw(downTable, expert, downRow);
+  /** Makes experts absent. No operation reads a table any more that a caller has closed. */
+  void withdraw(int[] experts, int count) {
+    withdraw(gateUpTable, experts, count, gateUpRows);
+    withdraw(downTable, experts, count, downRows);
   }
 
-  private static void withdraw(AddressTable table, int expert, long[] nothing) {
+  private void withdraw(AddressTable table, int[] experts, int count, long[] rows) {
+    Arrays.fill(rows, 0, rows.length / numExperts * count, 0);
     try {
-      table.put(expert, nothing);
+      table.put(experts, count, rows);
     } catch (IllegalStateException e) {
       return; // closed
     }

@@ -9,6 +9,7 @@ import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.stream.IntStream;
 import org.winnow.BudgetException;
 import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCall;
@@ -167,7 +168,7 @@ public final class ExpertCache implements AutoCloseable {
       try {
         reserve(layer, expertIds, count);
         if (layer.numPending > 0) awaitWeights(layer);
-        for (int i = 0; i < count; i++) publish(layer, expertIds[i]);
+        layer.publish(layer.held, count, slots, arena);
       } catch (RuntimeException | Error e) { // of a read, a caller's policy, a table that he closed
         unpublish(layer);
         dropQueued(layer);
@@ -208,7 +209,7 @@ public final class ExpertCache implements AutoCloseable {
       if (!isComplete(layer))
         throw new IllegalStateException("layer " + layer.layer + " must have all experts resident");
       if (layer.published) return;
-      for (int expert = 0; expert < layer.numExperts; expert++) publish(layer, expert);
+      layer.publish(IntStream.range(0, layer.numExperts).toArray(), layer.numExperts, slots, arena);
       layer.published = true; // for good: captured operations read the tables
     } finally {
       lock.unlock();
@@ -448,12 +449,7 @@ public final class ExpertCache implements AutoCloseable {
 
   private void unpublish(CachedExperts layer) {
     if (layer.published) return;
-    for (int i = 0; i < layer.numHeld; i++) layer.withdraw(layer.held[i]);
-  }
-
-  private void publish(CachedExperts layer, int expert) {
-    int slot = slots.slotOf[layer.firstExpert + expert];
-    layer.publish(expert, store.layout(layer.layer, expert), arena, slot);
+    layer.withdraw(layer.held, layer.numHeld);
   }
 
   private void evict(int slot) {

@@ -164,7 +164,8 @@ public final class ExpertMatrices implements AutoCloseable {
       }
       row[2 * planes] = bias == null ? 0 : address(bias);
       row[2 * planes + 1] = upBias == null ? 0 : address(upBias);
-      put(expert, row, new Expert(weight, up, bias, upBias));
+      put(expert, row, 0, new Expert(weight, up, bias, upBias));
+      changes.incrementAndGet();
     } finally {
       call.exit();
     }
@@ -189,7 +190,8 @@ public final class ExpertMatrices implements AutoCloseable {
     try {
       requireExpert(expert);
       Arrays.fill(row, 0);
-      put(expert, row, null);
+      put(expert, row, 0, null);
+      changes.incrementAndGet();
     } finally {
       call.exit();
     }
@@ -284,14 +286,14 @@ public final class ExpertMatrices implements AutoCloseable {
         + (biased ? " biased" : "");
   }
 
-  private void put(int expert, long[] addresses, @Nullable Expert owner) {
-    numResident += (addresses[0] != 0 ? 1 : 0) - (entries.get(expert) != 0 ? 1 : 0);
-    for (int table = 0; table < addresses.length; table++)
-      entries.put(table * numExperts + expert, addresses[table]);
+  /** The caller counts the change. */
+  private void put(int expert, long[] addresses, int first, @Nullable Expert owner) {
+    numResident += (addresses[first] != 0 ? 1 : 0) - (entries.get(expert) != 0 ? 1 : 0);
+    for (int table = 0; table < row.length; table++)
+      entries.put(table * numExperts + expert, addresses[first + table]);
     if (owner != null && owners == null) owners = new Expert[numExperts];
     if (owners != null) owners[expert] = owner;
     foundOpen = -1;
-    changes.incrementAndGet();
   }
 
   private void requireExpert(int expert) {
@@ -304,12 +306,15 @@ public final class ExpertMatrices implements AutoCloseable {
   /** For expert caches, which have addresses instead of tensors. */
   private final class Addresses implements AddressTable {
     @Override
-    public void put(int expert, long[] addresses) {
+    public void put(int[] experts, int count, long[] addresses) {
       synchronized (ExpertMatrices.this) {
         NativeCall call = NativeCall.enter(); // a close() on another thread waits
         try {
-          requireExpert(expert);
-          ExpertMatrices.this.put(expert, addresses, null);
+          for (int i = 0; i < count; i++) {
+            requireExpert(experts[i]);
+            ExpertMatrices.this.put(experts[i], addresses, i * row.length, null);
+          }
+          changes.incrementAndGet();
         } finally {
           call.exit();
         }

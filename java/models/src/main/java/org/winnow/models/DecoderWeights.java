@@ -4,25 +4,34 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.UnsupportedFormatException;
+import org.winnow.internal.Internals;
 import org.winnow.layer.Linear;
 import org.winnow.memory.Checkpoint;
 import org.winnow.memory.TensorInfo;
 
 /**
  * The weights of a decoder except its experts. Each is read once: vectors become f32, matrices keep
- * their stored type.
+ * their stored type. In host memory, weights smaller than a huge page lie beside each other on huge
+ * pages: every token reads all of them, and small pages need an address translation per 4 KiB.
  */
 final class DecoderWeights implements AutoCloseable {
+  private static final long HUGE_PAGE_BYTES = 2 << 20;
+  private static final long LINE_BYTES = 64;
+
   private final Map<String, Tensor> tensors = new HashMap<>();
   private final List<Linear> linears = new ArrayList<>();
+  private @Nullable Tensor together; // the memory of all small weights
+  private long placedBytes; // of it
 
   private DecoderWeights() {}
 
@@ -37,15 +46,45 @@ final class DecoderWeights implements AutoCloseable {
       Checkpoint checkpoint, Collection<DecoderSpec.Weight> weights, TensorMemory memory) {
     DecoderWeights read = new DecoderWeights();
     try {
+      if (memory.isHost()) read.reserve(checkpoint, weights);
       for (DecoderSpec.Weight weight : weights) {
         if (!read.tensors.containsKey(weight.name()))
-          read.tensors.put(weight.name(), read(checkpoint, weight, memory));
+          read.tensors.put(weight.name(), read.placed(read(checkpoint, weight, memory)));
       }
       return read;
     } catch (RuntimeException | Error e) {
       read.close();
       throw e;
     }
+  }
+
+  /** Allocates the memory of small weights, if they fill a huge page. */
+  private void reserve(Checkpoint checkpoint, Collection<DecoderSpec.Weight> weights) {
+    long total = 0;
+    Set<String> seen = new HashSet<>();
+    for (DecoderSpec.Weight weight : weights) {
+      if (!seen.add(weight.name())) continue;
+      TensorInfo stored = checkpoint.require(weight.name());
+      DType dtype = weight.shape().length > 1 ? stored.dtype() : DType.F32;
+      long sizeBytes =
+          dtype.sizeBytes() * Arrays.stream(weight.shape()).reduce(1, Math::multiplyExact);
+      if (sizeBytes < HUGE_PAGE_BYTES) total += aligned(sizeBytes);
+    }
+    if (total >= HUGE_PAGE_BYTES) together = Tensor.allocate(DType.I8, total);
+  }
+
+  /** This tensor, or a copy of a small one among the others; it is closed then. */
+  private Tensor placed(Tensor tensor) {
+    if (together == null || tensor.sizeBytes() >= HUGE_PAGE_BYTES) return tensor;
+    try (tensor) {
+      long address = Internals.address(together) + placedBytes;
+      placedBytes += aligned(tensor.sizeBytes());
+      return Tensor.wrap(address, tensor.dtype(), tensor.shape()).copyFrom(tensor);
+    }
+  }
+
+  private static long aligned(long sizeBytes) {
+    return (sizeBytes + LINE_BYTES - 1) / LINE_BYTES * LINE_BYTES;
   }
 
   /**
@@ -133,5 +172,6 @@ final class DecoderWeights implements AutoCloseable {
   public void close() {
     linears.forEach(Linear::close);
     tensors.values().forEach(Tensor::close);
+    if (together != null) together.close();
   }
 }

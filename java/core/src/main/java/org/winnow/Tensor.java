@@ -133,7 +133,8 @@ public final class Tensor implements AutoCloseable {
    * Elements use the machine's byte order; the buffer's own order is ignored.
    *
    * @throws IllegalArgumentException if the buffer is not direct, is read-only (operations may
-   *     write to a tensor), or holds fewer bytes than the shape needs
+   *     write to a tensor), holds fewer bytes than the shape needs, or its position is not aligned
+   *     to the type's size
    */
   public static Tensor wrap(ByteBuffer buffer, DType dtype, long... shape) {
     NativeLoader.load();
@@ -148,6 +149,7 @@ public final class Tensor implements AutoCloseable {
       throw new IllegalArgumentException(
           "buffer must hold " + needed + " bytes, found " + fixed.remaining());
     long address = new Pointer(fixed).address() + fixed.position();
+    requireAligned(address, dtype);
     return new Tensor(TensorMemory.host(), address, dtype, extents, null, buffer, false);
   }
 
@@ -156,7 +158,8 @@ public final class Tensor implements AutoCloseable {
    * not checked: the JVM may crash unless the memory stays valid and writable until {@link
    * #close()} has returned.
    *
-   * @throws IllegalArgumentException if the address is 0 or the bytes cannot be counted
+   * @throws IllegalArgumentException if the address is 0 or not aligned to the type's size, or the
+   *     bytes cannot be counted
    */
   public static Tensor wrap(long address, DType dtype, long... shape) {
     return wrap(TensorMemory.host(), address, dtype, shape);
@@ -166,14 +169,29 @@ public final class Tensor implements AutoCloseable {
    * <b>Unsafe.</b> As {@link #wrap(long, DType, long...)}, in any memory. In a device's memory the
    * address is a device address.
    *
-   * @throws IllegalArgumentException if the address is 0 or the bytes cannot be counted
+   * @throws IllegalArgumentException if the address is 0 or not aligned to the type's size, or the
+   *     bytes cannot be counted
    */
   public static Tensor wrap(TensorMemory memory, long address, DType dtype, long... shape) {
     NativeLoader.load();
     if (address == 0) throw new IllegalArgumentException("address must not be 0");
+    requireAligned(address, dtype);
     long[] extents = shape.clone();
     Shape.sizeBytes(dtype, extents);
     return new Tensor(memory, address, dtype, extents, null, null, false);
+  }
+
+  private static void requireAligned(long address, DType dtype) {
+    long beyond = Math.floorMod(address, (long) dtype.sizeBytes());
+    if (beyond != 0)
+      throw new IllegalArgumentException(
+          "address must be aligned to "
+              + dtype.sizeBytes()
+              + " bytes for "
+              + dtype
+              + ", found one "
+              + beyond
+              + " beyond");
   }
 
   /** Rows {@code begin} to {@code end} (exclusive) of the first dimension. Shares memory. */

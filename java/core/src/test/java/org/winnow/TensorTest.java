@@ -119,6 +119,12 @@ class TensorTest {
         () -> Tensor.wrap(MEMORY.asReadOnlyBuffer(), DType.F32, 4),
         "buffer must be writable, found a read-only buffer");
     refused(() -> Tensor.wrap(0, DType.F32, 4), "address must not be 0");
+    refused(
+        () -> Tensor.wrap(MEMORY.duplicate().position(2), DType.F32, 4),
+        "address must be aligned to 4 bytes for f32, found one 2 beyond");
+    refused(
+        () -> Tensor.wrap(4097, DType.BF16, 4),
+        "address must be aligned to 2 bytes for bf16, found one 1 beyond");
   }
 
   @Test

@@ -6,8 +6,8 @@ import org.winnow.DType;
  * A value in double precision, and the deviation of a result of f32 arithmetic from it. Roundings
  * to nearest are taken as independent errors with mean 0, each within half an ulp: their sum passes
  * {@link #bound()} with a probability of {@code 2 e^-32} (Hoeffding's inequality; Higham and Mary
- * 2019, "A new approach to probabilistic rounding error analysis", theorem 2.4). A bound for the
- * worst case would let through an error of a fifth in a layer of 2048.
+ * 2019, "A new approach to probabilistic rounding error analysis"). A bound for the worst case
+ * would let through an error of a fifth in a layer of 2048.
  *
  * @param deviation the root of the sum of the squares of half-ulps
  */

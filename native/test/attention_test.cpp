@@ -1,8 +1,10 @@
 #include "winnow/attention.h"
 
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "flipped.h"
 #include "guarded_buffer.h"
 #include "operation_call.h"
 
@@ -13,9 +15,9 @@ namespace {
 constexpr int64_t kPageSize = 64;
 
 // Every value is 3, so the result is 3 for any weights. Keys and values after the last position are NaN and must not be
-// read.
+// read. cleared: the second page of keys, 0, or of values, 1, vanishes and comes back while the operation runs.
 void run(winnow_instruction_set instruction_set, int64_t num_tokens, int64_t first_position, int64_t group_size,
-         int64_t key_width, int64_t value_width, int64_t sliding_window) {
+         int64_t key_width, int64_t value_width, int64_t sliding_window, int cleared = -1) {
   constexpr int64_t kNumKvHeads = 2;
   const OwnedCpu cpu = open_cpu(2, instruction_set);
   int64_t num_positions = first_position + num_tokens, num_pages = (num_positions + kPageSize - 1) / kPageSize;
@@ -51,8 +53,13 @@ void run(winnow_instruction_set instruction_set, int64_t num_tokens, int64_t fir
   arguments.page_size = kPageSize;
   arguments.sliding_window = sliding_window;
   arguments.scale = 0.1f;
-  EXPECT_EQ(call(winnow_attention, arguments, cpu), kDone);
-  for (int64_t i = 0; i < output.size(); ++i) ASSERT_NEAR(output[i], 3.0f, 1e-5f) << "element " << i;
+  uint64_t* second_page = cleared < 0 ? nullptr : &(cleared == 0 ? key_pages : value_pages)[1];
+  std::optional<Flipped<uint64_t>> flipped;
+  if (second_page != nullptr) flipped.emplace(second_page, *second_page, 0);
+  for (int i = 0; i < (cleared < 0 ? 1 : kFlippedCalls); ++i) {
+    EXPECT_EQ(call(winnow_attention, arguments, cpu), kDone);
+    for (int64_t e = 0; e < output.size(); ++e) ASSERT_NEAR(output[e], 3.0f, 1e-5f) << "element " << e;
+  }
   output.expect_guards_intact();
   for (auto& page : pages) page->expect_guards_intact();
 }
@@ -67,6 +74,17 @@ TEST(Attention, StaysInsideItsBuffers) {
       run(set, 3, 62, 3, width, width + 1, 0);
       run(set, 70, 5, 2, width + 1, width, 7);
       run(set, 1, 1300, 4, width, width, 0);
+    }
+  }
+}
+
+// The caller's table of pages is memory that another thread may clear.
+TEST(Attention, PagesThatVanishMeanwhileAreLeftOut) {
+  for (auto set : {WINNOW_INSTRUCTION_SET_PORTABLE, WINNOW_INSTRUCTION_SET_AVX2, WINNOW_INSTRUCTION_SET_AVX512}) {
+    if (!winnow_cpu_supports(set)) continue;
+    for (int cleared : {0, 1}) {
+      run(set, 1, 200, 2, 8, 8, 0, cleared);
+      run(set, 5, 150, 1, 8, 8, 0, cleared);
     }
   }
 }

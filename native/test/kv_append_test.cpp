@@ -1,5 +1,6 @@
 #include "winnow/kv_append.h"
 
+#include "flipped.h"
 #include "guarded_buffer.h"
 #include "operation_call.h"
 
@@ -60,6 +61,30 @@ TEST(KvAppend, RepeatsARowForEveryHead) {
   arguments.row_stride = arguments.width = 2;
   EXPECT_EQ(call(winnow_kv_append, arguments, cpu), kDone);
   for (int64_t e = 0; e < page.size(); ++e) ASSERT_EQ(page[e], e / 2 % 4 == 2 ? 5.0f + e % 2 : 0.0f) << "element " << e;
+  page.expect_guards_intact();
+}
+
+// The caller's table of pages is memory that another thread may clear.
+TEST(KvAppend, APageThatVanishesMeanwhileIsSkipped) {
+  const OwnedCpu cpu = open_cpu(1);
+  constexpr int64_t kTokens = 64, kWidth = 2;
+  GuardedBuffer<float> source(kTokens * kWidth), page(kTokens * kWidth);
+  for (int64_t i = 0; i < source.size(); ++i) source[i] = static_cast<float>(i);
+  uint64_t address = reinterpret_cast<uint64_t>(page.data());
+  winnow_kv_append_arguments arguments{};
+  arguments.source = source.data();
+  arguments.pages = &address;
+  arguments.token_stride = kWidth;
+  arguments.num_tokens = kTokens;
+  arguments.num_heads = 1;
+  arguments.page_size = kTokens;
+  arguments.row_stride = arguments.width = kWidth;
+  const Flipped<uint64_t> flipped(&address, address, 0);
+  for (int i = 0; i < 10 * kFlippedCalls; ++i) {
+    for (int64_t e = 0; e < page.size(); ++e) page[e] = -1.0f;
+    EXPECT_EQ(call(winnow_kv_append, arguments, cpu), kDone);
+    for (int64_t e = 0; e < page.size(); ++e) ASSERT_TRUE(page[e] == -1.0f || page[e] == source[e]) << "element " << e;
+  }
   page.expect_guards_intact();
 }
 

@@ -23,6 +23,7 @@ struct AttentionRows {
   using V = typename Lanes::V;
   static constexpr int kLanes = Lanes::kLanes;
   static constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+  static constexpr float kLowest = std::numeric_limits<float>::lowest();
 
   // e^x for x <= 0; results below the smallest normal number become 0. x = n ln 2 + r with |r| <= ln 2 / 2, and a
   // Taylor polynomial of degree 7 (truncation 5e-9, under a tenth of an ulp). NaN stays NaN, because comparisons with
@@ -96,11 +97,12 @@ struct AttentionRows {
     }
     V before = Lanes::load_part(max, num_rows);
     V now = Lanes::maximum(Lanes::fold_each(gathered, Lanes::maximum), before);
-    V factor = exponential(Lanes::subtract(before, now));
+    // Scores that are all -infinity get weights of 0, not exponentials of -infinity - -infinity.
+    V factor = exponential(Lanes::subtract(before, Lanes::maximum(Lanes::broadcast(kLowest), now)));
     Lanes::store_part(max, num_rows, now);
     Lanes::store_part(keep, num_rows, factor);
     for (int64_t r = 0; r < num_rows; ++r) {
-      V shift = Lanes::broadcast(max[r]);
+      V shift = Lanes::broadcast(max[r] < kLowest ? kLowest : max[r]);
       gathered[r] = Lanes::zero();
       for (int64_t j = begin; j < end; j += kLanes) {
         V weight = exponential(Lanes::subtract(Lanes::load(scores + r * kKeysPerBlock + j), shift));
@@ -239,8 +241,9 @@ struct AttentionRows {
 
   static void merge(AttentionState total, AttentionState part, int64_t num_rows, int64_t value_width) {
     for (int64_t r = 0; r < num_rows; ++r) {
-      if (part.max[r] == kMinusInfinity) continue;
-      if (total.max[r] == kMinusInfinity) {  // the first part of a row: factors 0 and 1
+      // The sums decide, because the maximum of a row with a NaN may be anything.
+      if (part.sum[r] == 0) continue;  // no key
+      if (total.sum[r] == 0) {         // the first part of a row: factors 0 and 1
         total.max[r] = part.max[r];
         total.sum[r] = part.sum[r];
         for_columns(value_width, [&](int64_t c, int64_t count) {

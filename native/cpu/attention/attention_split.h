@@ -52,7 +52,7 @@ struct AttentionState {
 // The inner loops of one instruction set.
 struct AttentionKernels {
   // Computes the softmax over the keys of one split for rows [row_begin, row_begin + num_rows) of a kv head, with
-  // num_rows <= kRowsPerUnit. Rows without a key in the split get max = -infinity. scratch: kKeysPerBlock * (key_width
+  // num_rows <= kRowsPerUnit. Rows without a key in the split get sum = 0. scratch: kKeysPerBlock * (key_width
   // + num_rows) floats.
   void (*attend)(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_t num_rows, int64_t split,
                  AttentionState part, float* scratch);

@@ -246,9 +246,8 @@ struct Product {
   }
 };
 
-// The memory of one thread, kept until it ends: a pointer costs one look-up where an object with a destructor costs two.
-// All but the scratch is of the call that this thread made: its products,
-// and what they copy from tables and indices, product after product.
+// The memory of one thread, kept until it ends. The vectors belong to the thread's current call: its products, and what
+// these copy from tables and indices.
 struct ThreadMemory {
   ThreadScratch scratch;
   std::vector<Product> products;
@@ -256,6 +255,7 @@ struct ThreadMemory {
   std::vector<int32_t> source_rows;
 };
 
+// Looks the thread up once. A thread_local object with a destructor takes two look-ups.
 ThreadMemory& thread_memory() {
   thread_local ThreadMemory* present = nullptr;
   if (present == nullptr) {

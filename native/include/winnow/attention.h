@@ -33,6 +33,9 @@
 //
 // The cache must hold all positions up to first_position + num_tokens - 1. Later positions are not read.
 //
+// A NaN among a row's scores makes the row NaN. A score of -infinity has a weight of 0. If a row has no other scores, it
+// is 0 with sinks and NaN without.
+//
 // Order: f32 accumulation. Keys form blocks of 64 at fixed absolute positions, and blocks form splits of 512 keys. An
 // online softmax runs over the blocks of a split. Splits are merged in ascending order (the log-sum-exp merge). A row's
 // bits therefore depend only on its own query, keys and values: not on other tokens of the call, the number of threads

@@ -191,7 +191,7 @@ public final class Tensor implements AutoCloseable {
               + dtype
               + ", found one "
               + beyond
-              + " beyond");
+              + " past that");
   }
 
   /** Rows {@code begin} to {@code end} (exclusive) of the first dimension. Shares memory. */
@@ -220,6 +220,30 @@ public final class Tensor implements AutoCloseable {
           "shape must hold " + size + " elements, found " + Arrays.toString(extents));
     }
     return new Tensor(memory, address, dtype, extents, this, keepAlive, false);
+  }
+
+  /**
+   * Elements of any type, from a byte of this tensor on. Shares memory.
+   *
+   * @param offsetBytes where they begin
+   * @throws IllegalArgumentException if they do not lie inside this tensor, or are not aligned to
+   *     the type's size
+   */
+  public Tensor view(long offsetBytes, DType dtype, long... shape) {
+    long[] extents = shape.clone();
+    long room = sizeBytes() - offsetBytes;
+    if (offsetBytes < 0 || room < 0 || Shape.sizeBytes(dtype, extents) > room) {
+      throw new IllegalArgumentException(
+          "view must end inside "
+              + sizeBytes()
+              + " bytes, found "
+              + dtype
+              + Shape.describe(extents)
+              + " at byte "
+              + offsetBytes);
+    }
+    requireAligned(address + offsetBytes, dtype);
+    return new Tensor(memory, address + offsetBytes, dtype, extents, this, keepAlive, false);
   }
 
   /** The memory that holds the elements. */

@@ -46,6 +46,20 @@ class TensorTest {
   }
 
   @Test
+  void aViewHoldsTheSameBytesAsAnotherType() {
+    Tensor bytes = Tensor.allocate(DType.I8, 32);
+    Tensor floats = bytes.view(8, DType.F32, 2, 3);
+    floats.setFloat(5, 2.5f);
+    assertThat(bytes.view(28, DType.I32, 1).getInt(0)).isEqualTo(Float.floatToIntBits(2.5f));
+    refused(() -> bytes.view(12, DType.F32, 2, 3), "view must end inside 32 bytes");
+    refused(() -> bytes.view(-4, DType.F32, 1), "view must end inside 32 bytes");
+    refused(() -> bytes.view(40, DType.F32, 0), "view must end inside 32 bytes");
+    refused(() -> bytes.view(2, DType.F32, 1), "address must be aligned to 4 bytes for f32");
+    bytes.close();
+    assertThatThrownBy(() -> floats.getFloat(0)).isInstanceOf(IllegalStateException.class);
+  }
+
+  @Test
   void aCloseThatIsRefusedLeavesItOpen() {
     ScarceMemory memory = new ScarceMemory();
     Tensor tensor = Tensor.allocate(memory.memory(), DType.F32, 3);
@@ -121,10 +135,10 @@ class TensorTest {
     refused(() -> Tensor.wrap(0, DType.F32, 4), "address must not be 0");
     refused(
         () -> Tensor.wrap(MEMORY.duplicate().position(2), DType.F32, 4),
-        "address must be aligned to 4 bytes for f32, found one 2 beyond");
+        "address must be aligned to 4 bytes for f32, found one 2 past that");
     refused(
         () -> Tensor.wrap(4097, DType.BF16, 4),
-        "address must be aligned to 2 bytes for bf16, found one 1 beyond");
+        "address must be aligned to 2 bytes for bf16, found one 1 past that");
   }
 
   @Test

@@ -30,7 +30,8 @@ import org.jspecify.annotations.Nullable;
  * }
  * }</pre>
  *
- * <p>Each thread has one instance. Calls may nest; only the outermost one is counted.
+ * <p>Each thread has one instance. Calls may nest; only the outermost one is counted. A closer
+ * reads the instance of every thread that has ever made a call and has not been collected.
  */
 public final class NativeCall {
   private static final ThreadLocal<NativeCall> OF_THREAD =
@@ -51,7 +52,10 @@ public final class NativeCall {
 
   private static final ReferenceQueue<NativeCall> OF_DEAD_THREADS = new ReferenceQueue<>();
 
-  /** How often this thread has begun or ended an outermost call: odd inside one. */
+  /**
+   * Changes when this thread begins or ends an outermost call; odd inside one. A stack that
+   * overflows between two steps here may leave it odd, never even inside a call.
+   */
   private volatile long passed;
 
   private int depth;
@@ -72,13 +76,15 @@ public final class NativeCall {
   /** Enters a call. The caller must call {@link #exit} in a finally block. */
   public static NativeCall enter() {
     NativeCall call = OF_THREAD.get();
-    if (call.depth++ == 0) PASSED.setVolatile(call, (long) PASSED.get(call) + 1);
+    if (call.depth == 0) PASSED.setVolatile(call, ((long) PASSED.get(call) + 1) | 1);
+    call.depth++;
     return call;
   }
 
   /** Leaves a call, on the thread that entered it. */
   public void exit() {
-    if (--depth == 0) PASSED.setRelease(this, (long) PASSED.get(this) + 1);
+    if (depth == 1) PASSED.setRelease(this, ((long) PASSED.get(this) | 1) + 1);
+    depth--;
   }
 
   /** The argument structs of this thread. One operation at a time may use them. */

@@ -86,9 +86,10 @@ public final class ExpertPlan implements AutoCloseable {
       routing.requireIn(memory);
       requireIn(memory);
       ExpertPlanArguments arguments = call.arguments().expertPlan;
-      describe(routing, routing.numTokens(), routing.numRows(), numExperts, arguments);
+      Tensor expertIds =
+          describe(routing, routing.numTokens(), routing.numRows(), numExperts, arguments);
       Status status = Internals.kernels(backend).expertPlan(arguments);
-      if (status == Status.REFUSED) throw refused(routing, arguments);
+      if (status == Status.REFUSED) throw refused(expertIds, arguments);
       set(
           (int) arguments.numTokens(),
           (int) arguments.numRows(),
@@ -199,7 +200,9 @@ public final class ExpertPlan implements AutoCloseable {
   @Override
   public void close() {
     NativeCall.requireOutside();
+    growth.lock();
     closed = true;
+    growth.unlock();
     Resources.closeAll(expertOffsets, sourceRows, assignmentRows, activeExperts);
   }
 
@@ -220,9 +223,10 @@ public final class ExpertPlan implements AutoCloseable {
    * because another thread may replace it meanwhile.
    *
    * @param numRows at most so many
+   * @return the expert ids, for messages
    * @throws IllegalStateException if another thread has done so
    */
-  void describe(
+  Tensor describe(
       Routing routing, int numTokens, int numRows, int numExperts, ExpertPlanArguments arguments) {
     Tensor tokenOffsets = routing.tokenOffsets();
     Tensor expertIds = routing.expertIds();
@@ -255,6 +259,7 @@ public final class ExpertPlan implements AutoCloseable {
         .numRows(numRows)
         .numExperts(numExperts)
         .trusted(routing.isRouted() ? 1 : 0);
+    return expertIds;
   }
 
   /** Records that a device is planning this routing and that the result is not on the host. */
@@ -280,8 +285,9 @@ public final class ExpertPlan implements AutoCloseable {
     NativeCall call = NativeCall.enter();
     try {
       requireOpen();
-      activeExperts.toHost();
-      IntBuffer active = activeExperts.ints();
+      MirroredTensor present = activeExperts;
+      present.toHost();
+      IntBuffer active = present.ints();
       int count = 0;
       while (count < active.capacity() && active.get(count) >= 0) count++;
       numActiveExperts = count;
@@ -303,6 +309,7 @@ public final class ExpertPlan implements AutoCloseable {
     if (sourceRows.size() >= rows && assignmentRows.size() >= rows && numExperts == experts) return;
     growth.lock();
     try {
+      requireOpen();
       sourceRows = grown(sourceRows, rows);
       assignmentRows = grown(assignmentRows, rows);
       if (numExperts != experts) resize(experts);
@@ -337,11 +344,11 @@ public final class ExpertPlan implements AutoCloseable {
     return larger;
   }
 
-  private IllegalArgumentException refused(Routing routing, ExpertPlanArguments arguments) {
+  private IllegalArgumentException refused(Tensor expertIds, ExpertPlanArguments arguments) {
     long pair = arguments.detail();
     if (pair == arguments.numRows())
       return new IllegalArgumentException("tokenOffsets must ascend from 0 to " + pair);
-    int found = routing.expertIds().getInt(pair);
+    int found = expertIds.getInt(pair);
     return new IllegalArgumentException(
         "expertIds must lie in [0, "
             + arguments.numExperts()

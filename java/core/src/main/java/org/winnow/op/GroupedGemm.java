@@ -212,23 +212,18 @@ public final class GroupedGemm {
    * @throws IllegalStateException if a tensor, the matrices or the backend is closed
    */
   public static void runTogether(Backend backend, Product... products) {
+    Product[] own = products.clone(); // another thread may change the caller's array
     NativeCall call = NativeCall.enter();
     try {
       TensorMemory memory = backend.memory();
+      for (Product product : own) if (product != null) check(memory, product);
       GroupedGemmArguments[] all = call.arguments().groupedGemm;
-      Product[] own = products;
-      if (products.length > all.length) { // several launches: all are checked before the first
-        own = products.clone(); // another thread may change the caller's array
-        for (Product product : own) if (product != null) check(memory, product);
-      }
       GroupedGemmArguments chain = null;
       int length = 0;
       for (int i = own.length - 1; i >= 0; i--) {
-        Product product = own[i];
-        if (product == null) continue;
-        check(memory, product);
+        if (own[i] == null) continue;
         GroupedGemmArguments arguments = all[length++];
-        product.describe(arguments);
+        own[i].describe(arguments);
         chain = arguments.next(chain);
         if (length < all.length) continue;
         compute(backend, chain);
@@ -238,7 +233,7 @@ public final class GroupedGemm {
       if (chain != null) compute(backend, chain);
     } finally {
       call.exit();
-      Reference.reachabilityFence(products);
+      Reference.reachabilityFence(own);
     }
   }
 

@@ -274,6 +274,7 @@ public final class KvCache implements AutoCloseable {
     long valueStride = (long) numKvHeads * valueWidth;
     NativeCall call = NativeCall.enter(); // one for both
     try {
+      values.requireIn("values", backend.memory()); // before the keys are written
       KvAppend.run(
           backend, keys, 0, keyStride, keyWidth, this, layer, false, first, 0, keyWidth, numTokens);
       KvAppend.run(
@@ -320,6 +321,7 @@ public final class KvCache implements AutoCloseable {
     int first = reserveFromHere(numTokens); // asked once: another thread may change the length
     NativeCall call = NativeCall.enter(); // one for both
     try {
+      ropeKeys.requireIn("ropeKeys", backend.memory()); // before the latents are written
       KvAppend.run(
           backend, latents, 0, valueWidth, 0, this, layer, false, first, 0, valueWidth, numTokens);
       KvAppend.run(

@@ -107,7 +107,8 @@ public final class FuzzCampaign {
         List.of(
             "-Xmx256m",
             "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",
+            // both compilers: the second one moves reads and lets objects go earlier
+            childSeed % 4 == 0 ? "-XX:+TieredCompilation" : "-XX:TieredStopAtLevel=1",
             "-XX:MaxDirectMemorySize=256m",
             "-XX:-CreateCoredumpOnCrash",
             "-XX:ErrorFile=" + own.resolve("hs_err")));

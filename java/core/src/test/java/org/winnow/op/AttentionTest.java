@@ -3,6 +3,7 @@ package org.winnow.op;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.Arrays;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -141,6 +142,69 @@ public class AttentionTest {
               .isEqualTo(values[(target[row] * 2 + row % 2) * 3 + c]);
         }
       }
+    }
+  }
+
+  /** Positions that end in the first, a middle and the last lane of a vector, block and split. */
+  static Stream<Arguments> lastPositions() {
+    return BackendsUnderTest.variants().stream()
+        .flatMap(
+            variant ->
+                Stream.of(2, 4, 8, 16, 17, 32, 63, 64, 65, 513, 520, 528, 576)
+                    .flatMap(
+                        n -> Stream.of(false, true).map(sinks -> Arguments.of(variant, n, sinks))));
+  }
+
+  @ParameterizedTest
+  @MethodSource("lastPositions")
+  void aNaNReachesEveryRowThatSeesItAndNoOther(Variant variant, int numPositions, boolean sinks) {
+    Shape shape = new Shape(2, numPositions, 2, 1, 8, 5);
+    Random random = new Random(11);
+    float[] query = AttentionProblem.gaussian(random, 2 * 2 * 8);
+    float[] keys = AttentionProblem.gaussian(random, numPositions * 8);
+    float[] values = AttentionProblem.gaussian(random, numPositions * 5);
+    float[] sinkLogits = sinks ? AttentionProblem.gaussian(random, 2) : null;
+    int rowValues = 2 * 5;
+    keys[(numPositions - 1) * 8 + 3] = Float.NaN; // only the second token sees this key
+    float[] result = run(variant, shape, query, keys, values, sinkLogits);
+    for (int i = 0; i < result.length; i++)
+      assertThat(Float.isNaN(result[i])).as("key, element %d", i).isEqualTo(i >= rowValues);
+    keys[(numPositions - 1) * 8 + 3] = 1;
+    query[2 * 8 + 6] = Float.NaN; // of the second token's first head
+    result = run(variant, shape, query, keys, values, sinkLogits);
+    for (int i = 0; i < result.length; i++)
+      assertThat(Float.isNaN(result[i])).as("query, element %d", i).isEqualTo(i / 5 == 2);
+  }
+
+  /** All weights are 0: the sink takes everything, and without one there is nothing to divide. */
+  @ParameterizedTest
+  @MethodSource("lastPositions")
+  void scoresOfMinusInfinityWeighNothing(Variant variant, int numPositions, boolean sinks) {
+    Shape shape = new Shape(2, numPositions, 2, 1, 1, 5);
+    float[] query = {1, 1, 1, 1};
+    float[] keys = new float[numPositions];
+    Arrays.fill(keys, Float.NEGATIVE_INFINITY);
+    float[] values = AttentionProblem.gaussian(new Random(12), numPositions * 5);
+    float[] sinkLogits = sinks ? new float[] {1, -2} : null;
+    for (float value : run(variant, shape, query, keys, values, sinkLogits)) {
+      if (sinks) assertThat(value).isZero();
+      else assertThat(value).isNaN();
+    }
+    keys[0] = 0.5f;
+    float[] result = run(variant, shape, query, keys, values, null);
+    for (int i = 0; i < result.length; i++) assertThat(result[i]).isEqualTo(values[i % 5]);
+  }
+
+  private static float[] run(
+      Variant variant,
+      Shape shape,
+      float[] query,
+      float[] keys,
+      float[] values,
+      float[] sinkLogits) {
+    try (var p =
+        new AttentionProblem(variant.backend(), shape, 1, 0, query, keys, values, sinkLogits)) {
+      return p.fillCache().run();
     }
   }
 

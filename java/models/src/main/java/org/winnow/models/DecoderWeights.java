@@ -14,15 +14,15 @@ import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.UnsupportedFormatException;
-import org.winnow.internal.Internals;
 import org.winnow.layer.Linear;
 import org.winnow.memory.Checkpoint;
 import org.winnow.memory.TensorInfo;
 
 /**
  * The weights of a decoder except its experts. Each is read once: vectors become f32, matrices keep
- * their stored type. In host memory, weights smaller than a huge page lie beside each other on huge
- * pages: every token reads all of them, and small pages need an address translation per 4 KiB.
+ * their stored type. In host memory, weights smaller than a huge page lie beside each other, so
+ * that together they can lie on huge pages if the system grants these: every token reads all of
+ * them, and small pages need an address translation per 4 KiB.
  */
 final class DecoderWeights implements AutoCloseable {
   private static final long HUGE_PAGE_BYTES = 2 << 20;
@@ -77,9 +77,9 @@ final class DecoderWeights implements AutoCloseable {
   private Tensor placed(Tensor tensor) {
     if (together == null || tensor.sizeBytes() >= HUGE_PAGE_BYTES) return tensor;
     try (tensor) {
-      long address = Internals.address(together) + placedBytes;
+      Tensor place = together.view(placedBytes, tensor.dtype(), tensor.shape());
       placedBytes += aligned(tensor.sizeBytes());
-      return Tensor.wrap(address, tensor.dtype(), tensor.shape()).copyFrom(tensor);
+      return place.copyFrom(tensor);
     }
   }
 

@@ -1,4 +1,4 @@
-// Shapes of the tiles in attention_cuda.cu and their memory. attention_kernels.inc lists the tiles.
+// Shapes of the tiles in attention_tile.cuh and their memory. attention_kernels.inc lists the tiles.
 #pragma once
 
 #include "base/device_launch.h"

@@ -1,23 +1,17 @@
 #include <algorithm>
-#include <cstring>
 #include <map>
-#include <unordered_map>
 
 #include "gpusim.h"
-#include "ptx/lexer.h"
+#include "ptx/scopes.h"
 #include "ptx/syntax.h"
+#include "ptx/variable_parser.h"
 
 namespace winnow::gpusim {
 namespace {
 
-// Names declared between one pair of braces.
-struct Scope {
-  std::unordered_map<std::string, uint32_t> registers, variables, labels;
-};
-
-class Parser {
+class Parser : VariableParser {
  public:
-  explicit Parser(std::string_view ptx) : tokens_(tokenize(ptx)) {}
+  explicit Parser(std::string_view ptx) : VariableParser(ptx) {}
 
   SyntaxTree run() {
     while (peek().kind != Token::kEnd) module_item();
@@ -28,48 +22,6 @@ class Parser {
   }
 
  private:
-  // ---- tokens
-  const Token& peek(size_t ahead = 0) const { return tokens_[std::min(position_ + ahead, tokens_.size() - 1)]; }
-  const Token& take() { return tokens_[position_ + 1 < tokens_.size() ? position_++ : position_]; }
-  bool accept(char c) {
-    if (!peek().is(c)) return false;
-    take();
-    return true;
-  }
-  void expect(char c) {
-    if (!accept(c)) fail(std::string("expected ") + c + ", found " + std::string(peek().text));
-  }
-  std::string word() {
-    if (peek().kind != Token::kWord) fail("expected a name, found " + std::string(peek().text));
-    return std::string(take().text);
-  }
-  uint64_t integer() {
-    const bool negative = accept('-');
-    if (peek().kind != Token::kInteger) fail("expected an integer, found " + std::string(peek().text));
-    const uint64_t bits = take().bits;
-    return negative ? -bits : bits;
-  }
-  [[noreturn]] void fail(const std::string& found) const { throw PtxError(peek().line, found); }
-
-  // A run of directives, ".extern .shared .align 16 .b8" or ".reg.b32", part by part; the position stays at the first
-  // other token.
-  std::string_view directive() {
-    if (!parts_.empty()) return parts_.front();
-    if (peek().kind != Token::kWord || peek().text[0] != '.') return {};
-    for (std::string_view rest = take().text; !rest.empty();) {
-      const size_t end = std::min(rest.find('.', 1), rest.size());
-      parts_.push_back(rest.substr(0, end));
-      rest.remove_prefix(end);
-    }
-    return parts_.front();
-  }
-  void next_directive() { parts_.erase(parts_.begin()); }
-  bool accept_directive(std::string_view name) {
-    if (directive() != name) return false;
-    next_directive();
-    return true;
-  }
-
   // ---- module
   void module_item() {
     if (accept_directive(".version")) {
@@ -126,99 +78,13 @@ class Parser {
     }
   }
 
-  StateSpace state_space() {
-    constexpr std::pair<std::string_view, StateSpace> kSpaces[] = {{".global", StateSpace::kGlobal},
-                                                                   {".const", StateSpace::kConst},
-                                                                   {".shared", StateSpace::kShared},
-                                                                   {".local", StateSpace::kLocal},
-                                                                   {".param", StateSpace::kParam}};
-    for (const auto& [name, space] : kSpaces) {
-      if (accept_directive(name)) {
-        declared_ = {};
-        return space;
-      }
-    }
-    return StateSpace::kReg;
-  }
-
-  // ".align 4 .b8 table[16] = {1, 2}"; after a comma only the name and what follows it.
-  Variable variable(StateSpace space, bool is_extern) {
-    for (; !directive().empty();) {
-      if (accept_directive(".align")) {
-        declared_.alignment = static_cast<uint32_t>(integer());
-      } else if (accept_directive(".ptr") || accept_directive(".global") || accept_directive(".const") ||
-                 accept_directive(".shared") || accept_directive(".local") || accept_directive(".attribute")) {
-        if (accept('(')) fail("variable attributes are not supported");
-      } else if (accept_directive(".v2")) {
-        declared_.vector = 2;
-      } else if (accept_directive(".v4")) {
-        declared_.vector = 4;
-      } else if (const auto type = parse_type(directive())) {
-        declared_.element_bytes = gpusim::size_bytes(*type);
-        next_directive();
-      } else {
-        fail("unsupported directive " + std::string(directive()));
-      }
-    }
-    Variable v;
-    v.space = space;
-    v.line = peek().line;
-    v.name = word();
-    v.is_extern = is_extern;
-    const uint32_t element = declared_.element_bytes * declared_.vector;
-    v.alignment = declared_.alignment != 0 ? declared_.alignment : element;
-    uint64_t count = 1;
-    while (accept('[')) {
-      if (peek().is(']')) {
-        v.is_extern_array = true;
-      } else {
-        count *= integer();
-      }
-      expect(']');
-    }
-    v.size_bytes = v.is_extern_array ? 0 : count * element;
-    if (accept('=')) initialiser(v, declared_.element_bytes);
-    return v;
-  }
-
-  void initialiser(Variable& v, uint32_t width) {
-    if (accept('{')) {
-      if (!peek().is('}')) {
-        do initialiser(v, width);
-        while (accept(','));
-      }
-      expect('}');
-      return;
-    }
-    uint64_t bits = 0;
-    if (peek().kind == Token::kWord) {
-      PointerInitialiser pointer{v.bytes.size(), width, "", 0};
-      const bool generic = peek().text == "generic" && peek(1).is('(');
-      if (generic) {
-        take();
-        take();
-      }
-      pointer.symbol = word();
-      if (generic) expect(')');
-      if (accept('+')) pointer.addend = static_cast<int64_t>(integer());
-      v.pointers.push_back(pointer);
-    } else if (peek().kind == Token::kFloat32 || peek().kind == Token::kFloat64) {
-      bits = take().bits;
-    } else {
-      bits = integer();
-    }
-    for (uint32_t i = 0; i < width; ++i) v.bytes.push_back(static_cast<uint8_t>(bits >> (8 * i)));
-    if (v.bytes.size() > v.size_bytes) fail("the initialiser of " + v.name + " is longer than the variable");
-  }
-
   // ---- functions
   void function(bool is_entry, bool is_extern) {
     current_ = {};
     current_.is_entry = is_entry;
     current_.is_extern = is_extern;
     current_.line = peek().line;
-    scopes_.assign(1, {});
-    label_uses_.clear();
+    scopes_ = {};
     if (peek().is('(')) parameter_list(current_.returns);
     current_.name = word();
     if (peek().is('(')) parameter_list(current_.parameters);
@@ -271,7 +137,7 @@ class Parser {
 
   uint32_t add_variable(Variable v) {
     const auto index = static_cast<uint32_t>(current_.variables.size());
-    scopes_.back().variables[v.name] = index;
+    scopes_.add_variable(v.name, index);
     current_.variables.push_back(std::move(v));
     return index;
   }
@@ -282,16 +148,15 @@ class Parser {
       if (!directive().empty()) {
         body_directive();
       } else if (peek().is('{')) {
-        scopes_.emplace_back();
+        scopes_.open();
         body();
-        scopes_.pop_back();
       } else if (peek().kind == Token::kWord && peek(1).is(':')) {
         label();
       } else if (!accept(';')) {
         statement();
       }
     }
-    settle_labels(scopes_.size());
+    scopes_.close();
   }
 
   void body_directive() {
@@ -328,7 +193,7 @@ class Parser {
   }
 
   void add_register(const std::string& name, Type type) {
-    scopes_.back().registers[name] = static_cast<uint32_t>(current_.registers.size());
+    scopes_.add_register(name, static_cast<uint32_t>(current_.registers.size()));
     current_.registers.push_back({name, type});
   }
 
@@ -365,50 +230,27 @@ class Parser {
     l.position = static_cast<int>(current_.statements.size());
     if (directive() == ".branchtargets") {
       next_directive();
-      do l.targets.push_back(static_cast<int>(use_label(word())));
+      do l.targets.push_back(static_cast<int>(use_label()));
       while (accept(','));
       expect(';');
     }
-    scopes_.back().labels[l.name] = static_cast<uint32_t>(current_.labels.size());
+    scopes_.add_label(l.name, static_cast<uint32_t>(current_.labels.size()));
     current_.labels.push_back(std::move(l));
   }
 
-  // Labels may be used before they are declared: each use gets a number of its own, tied to the declaration at the end
-  // of the innermost scope that declares the name.
-  struct LabelUse {
-    std::string name;
-    size_t depth;
-    int label = -1;
-    int line;
-  };
-  uint32_t use_label(const std::string& name) {
-    label_uses_.push_back({name, scopes_.size(), -1, peek().line});
-    return static_cast<uint32_t>(label_uses_.size() - 1);
+  uint32_t use_label() {
+    const std::string name = word();
+    return scopes_.use_label(name, peek().line);
   }
-  void settle_labels(size_t depth) {
-    for (LabelUse& use : label_uses_) {
-      if (use.label >= 0 || use.depth < depth) continue;
-      const auto found = scopes_.back().labels.find(use.name);
-      if (found != scopes_.back().labels.end()) {
-        use.label = static_cast<int>(found->second);
-      } else {
-        use.depth = depth - 1;
-      }
-    }
-  }
+
   void resolve_labels() {
-    const auto resolved = [&](uint32_t use) {
-      if (label_uses_[use].label < 0)
-        throw PtxError(label_uses_[use].line, "there is no label " + label_uses_[use].name);
-      return static_cast<uint32_t>(label_uses_[use].label);
-    };
     for (Statement& s : current_.statements) {
       for (Operand& o : s.operands) {
-        if (o.kind == Operand::kLabel) o.index = resolved(o.index);
+        if (o.kind == Operand::kLabel) o.index = scopes_.label(o.index);
       }
     }
     for (Label& l : current_.labels) {
-      for (int& target : l.targets) target = static_cast<int>(resolved(static_cast<uint32_t>(target)));
+      for (int& target : l.targets) target = static_cast<int>(scopes_.label(static_cast<uint32_t>(target)));
     }
   }
 
@@ -431,7 +273,7 @@ class Parser {
       const bool branches = base == "bra" || base == "brx";
       while (!peek().is(';')) {
         const bool label = branches && peek().kind == Token::kWord && peek().text[0] != '%';
-        s.operands.push_back(label ? Operand(Operand::kLabel, use_label(word())) : operand());
+        s.operands.push_back(label ? Operand(Operand::kLabel, use_label()) : operand());
         if (accept('|')) s.operands.push_back(operand());  // d|p
         if (!accept(',')) break;
       }
@@ -497,7 +339,7 @@ class Parser {
       o.bits = integer();
       return o;
     }
-    o = named(word());
+    o = scopes_.find(word());
     while (peek().is('+') || peek().is('-')) {
       const bool minus = take().is('-');
       const auto value = static_cast<int64_t>(integer());
@@ -506,28 +348,8 @@ class Parser {
     return o;
   }
 
-  Operand named(const std::string& name) {
-    Operand o(Operand::kSink);
-    o.text = name;
-    if (name == "_") return o;
-    for (auto scope = scopes_.rbegin(); scope != scopes_.rend(); ++scope) {
-      if (const auto r = scope->registers.find(name); r != scope->registers.end()) {
-        o.kind = Operand::kRegister;
-        o.index = r->second;
-        return o;
-      }
-      if (const auto v = scope->variables.find(name); v != scope->variables.end()) {
-        o.kind = Operand::kVariable;
-        o.index = v->second;
-        return o;
-      }
-    }
-    o.kind = name[0] == '%' || name == "WARP_SZ" ? Operand::kSpecial : Operand::kSymbol;
-    return o;
-  }
-
   uint32_t find_register(const std::string& name, int line) {
-    const Operand o = named(name);
+    const Operand o = scopes_.find(name);
     if (o.kind != Operand::kRegister) throw PtxError(line, "there is no register " + name);
     return o.index;
   }
@@ -547,18 +369,9 @@ class Parser {
     s.source_line = named.line;
   }
 
-  struct Declared {
-    uint32_t alignment = 0, element_bytes = 4, vector = 1;
-  };
-
-  std::vector<Token> tokens_;
-  size_t position_ = 0;
-  std::vector<std::string_view> parts_;
-  Declared declared_;
   SyntaxTree tree_;
   Function current_;
-  std::vector<Scope> scopes_;
-  std::vector<LabelUse> label_uses_;
+  Scopes scopes_;
   std::vector<SourcePoint> location_;
   // Of this function, by their first point. A point that is inlined along several ways stands for the last one that was
   // named: PTX does not say more.

@@ -4,24 +4,14 @@ import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
 
 import java.lang.ref.Reference;
-import java.nio.ByteBuffer;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
-import org.winnow.Matrix;
 import org.winnow.Tensor;
-import org.winnow.TensorMemory;
-import org.winnow.WeightFormat;
 import org.winnow.attention.MlaWorkspace.Slot;
-import org.winnow.internal.Internals;
-import org.winnow.internal.NativeCall;
-import org.winnow.internal.Resources;
 import org.winnow.layer.Linear;
-import org.winnow.op.Activation;
 import org.winnow.op.Attention;
 import org.winnow.op.AttentionOptions;
-import org.winnow.op.ExpertMatrices;
-import org.winnow.op.GroupedGemm;
 import org.winnow.op.KvCache;
 import org.winnow.op.RmsNorm;
 import org.winnow.op.Rope;
@@ -89,9 +79,7 @@ public final class MlaAttention implements AutoCloseable {
   private final Geometry geometry;
   private final Weights weights;
   private final long latentWidth;
-  private final Tensor keysTransposed; // [numHeads, latentWidth, nopeWidth]: (W^UK_h)^T
-  private final ExpertMatrices absorbKeys;
-  private final ExpertMatrices absorbValues;
+  private final AbsorbedWeights absorbedWeights;
 
   /**
    * @throws IllegalArgumentException naming the weight whose shape or type is wrong
@@ -118,30 +106,7 @@ public final class MlaAttention implements AutoCloseable {
       Objects.requireNonNull(weights.queryNorm(), "queryNorm")
           .require("queryNorm", F32, weights.queryDown().outputSize());
     }
-    Tensor up = weights.latentUp();
-    TensorMemory memory = up.memory();
-    WeightFormat format = WeightFormat.of(up.dtype());
-    Resources open = new Resources();
-    try {
-      keysTransposed = open.keep(transposedKeys(up, heads, headRows));
-      absorbKeys =
-          open.keep(
-              new ExpertMatrices(
-                  memory, format, heads, latentWidth, geometry.nopeWidth(), false, false));
-      absorbValues =
-          open.keep(
-              new ExpertMatrices(
-                  memory, format, heads, geometry.valueWidth(), latentWidth, false, false));
-      for (int h = 0; h < heads; h++) {
-        Tensor keys = keysTransposed.slice(h, h + 1L).reshape(latentWidth, geometry.nopeWidth());
-        Tensor values = up.slice(h * headRows + geometry.nopeWidth(), (h + 1) * headRows);
-        absorbKeys.set(h, Matrix.of(keys), null, null, null);
-        absorbValues.set(h, Matrix.of(values), null, null, null);
-      }
-    } catch (RuntimeException | Error e) {
-      open.closeAfter(e);
-      throw e;
-    }
+    absorbedWeights = new AbsorbedWeights(geometry, latentWidth, weights.latentUp());
   }
 
   /**
@@ -252,10 +217,7 @@ public final class MlaAttention implements AutoCloseable {
     cache.appendLatents(backend, layer, latent, both);
   }
 
-  /**
-   * Attention's result [numTokens, numHeads, valueWidth]. The products per head are a grouped GEMM
-   * with heads as experts and rows ordered by head.
-   */
+  /** Attention's result [numTokens, numHeads, valueWidth]. */
   private Tensor absorbed(
       Backend backend, Tensor query, KvCache cache, int layer, MlaWorkspace workspace) {
     long numTokens = query.dim(0);
@@ -280,7 +242,7 @@ public final class MlaAttention implements AutoCloseable {
         numTokens,
         heads,
         nope);
-    perHead(backend, byHead, absorbKeys, workspace, absorbedByHead);
+    absorbedWeights.multiplyByKeys(backend, byHead, workspace, absorbedByHead);
     StridedCopy.run(
         backend,
         absorbedByHead,
@@ -335,7 +297,7 @@ public final class MlaAttention implements AutoCloseable {
         numTokens,
         heads,
         latentWidth);
-    perHead(backend, latentByHead, absorbValues, workspace, valueByHead);
+    absorbedWeights.multiplyByValues(backend, latentByHead, workspace, valueByHead);
     StridedCopy.run(
         backend,
         valueByHead,
@@ -352,63 +314,6 @@ public final class MlaAttention implements AutoCloseable {
     return result;
   }
 
-  private void perHead(
-      Backend backend,
-      Tensor input,
-      ExpertMatrices matrices,
-      MlaWorkspace workspace,
-      Tensor output) {
-    int heads = geometry.numHeads();
-    long rowsPerHead = input.dim(0) / heads;
-    GroupedGemm.run(
-        backend,
-        input,
-        null,
-        workspace.headOffsets(heads, rowsPerHead),
-        workspace.heads(heads),
-        heads,
-        matrices,
-        Activation.NONE,
-        output);
-  }
-
-  private Tensor transposedKeys(Tensor up, int heads, long headRows) {
-    if (up.memory().isHost()) return transposedOnHost(up, heads, headRows);
-    try (Tensor copy = Tensor.copyOf(TensorMemory.host(), up);
-        Tensor transposed = transposedOnHost(copy, heads, headRows)) {
-      return Tensor.copyOf(up.memory(), transposed);
-    }
-  }
-
-  private Tensor transposedOnHost(Tensor up, int heads, long headRows) {
-    int nope = geometry.nopeWidth();
-    Tensor transposed = Tensor.allocate(up.dtype(), heads, latentWidth, nope);
-    NativeCall call = NativeCall.enter(); // a close() on another thread waits
-    try {
-      for (int h = 0; h < heads; h++)
-        transpose(
-            Internals.bytes(up.slice(h * headRows, h * headRows + nope)),
-            Internals.bytes(transposed.slice(h, h + 1L)),
-            up.dtype().sizeBytes());
-    } finally {
-      call.exit();
-    }
-    return transposed;
-  }
-
-  /** One head's keys [nopeWidth, latentWidth] to [latentWidth, nopeWidth]. */
-  private void transpose(ByteBuffer source, ByteBuffer target, int elementBytes) {
-    int nope = geometry.nopeWidth();
-    for (int column = 0; column < latentWidth; column++) {
-      for (int row = 0; row < nope; row++) {
-        int from = Math.toIntExact((row * latentWidth + column) * elementBytes);
-        int to = (column * nope + row) * elementBytes;
-        if (elementBytes == 4) target.putInt(to, source.getInt(from));
-        else target.putShort(to, source.getShort(from));
-      }
-    }
-  }
-
   private long queryWidth() {
     return geometry.nopeWidth() + (long) geometry.ropeWidth();
   }
@@ -421,6 +326,6 @@ public final class MlaAttention implements AutoCloseable {
   /** Releases the tensors that this allocated. The weights stay open. May be called twice. */
   @Override
   public void close() {
-    Resources.closeAll(absorbKeys, absorbValues, keysTransposed);
+    absorbedWeights.close();
   }
 }

@@ -1,7 +1,5 @@
 package org.winnow.memory;
 
-import static org.winnow.memory.ExpertSlots.QUEUED;
-import static org.winnow.memory.ExpertSlots.QUEUED_AHEAD;
 import static org.winnow.memory.ExpertSlots.READING;
 import static org.winnow.memory.ExpertSlots.READY;
 
@@ -41,21 +39,16 @@ public final class ExpertCache implements AutoCloseable {
   private final ExpertStore store;
   private final TensorMemory memory;
   private final long budgetBytes;
-  private final ExpertSlots slots;
-  private final EvictionPolicy policy;
+  private final int numSlots;
   private final CachedExperts[] layers;
   private final Resources open = new Resources(); // the arena, then the layers
   private final ExpertArena arena;
-  private final long slotBytes;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final ExpertResidency residency; // guarded by the lock, as are the next four
+  private final ExpertSlots slots;
   private final ExpertReaders readers;
   private final ExpertTally tally;
-
-  private final ReentrantLock lock = new ReentrantLock();
-
-  /** A read ended, experts were released, or the cache is closing. */
-  private final Condition changed = lock.newCondition();
-
-  private final int[] released; // scratch: slots
+  private final Condition changed;
   private volatile boolean closing;
   private boolean closed;
 
@@ -72,24 +65,24 @@ public final class ExpertCache implements AutoCloseable {
    */
   public ExpertCache(
       ExpertStore store, TensorMemory memory, long budgetBytes, EvictionPolicy policy) {
-    slotBytes = store.slotBytes(memory);
+    long slotBytes = store.slotBytes(memory);
     if (budgetBytes < slotBytes) throw new BudgetException("expert budget", slotBytes, budgetBytes);
     int numExperts = store.numExperts();
-    int numSlots = (int) Math.min(numExperts, budgetBytes / slotBytes);
     this.store = store;
     this.memory = memory;
     this.budgetBytes = budgetBytes;
-    this.policy = policy;
+    this.numSlots = (int) Math.min(numExperts, budgetBytes / slotBytes);
     policy.begin(numExperts);
-    this.slots = new ExpertSlots(numExperts, numSlots, policy);
-    this.tally = new ExpertTally(numExperts);
-    this.released = new int[numSlots];
     this.layers = new CachedExperts[store.numLayers()];
     try {
       this.arena = open.keep(ExpertArena.open(store, memory, numSlots));
       for (int layer = 0; layer < layers.length; layer++)
         layers[layer] = open.keep(new CachedExperts(this, layer));
-      readers = new ExpertReaders(lock, store, slots, arena, listener());
+      residency = new ExpertResidency(store, policy, arena, layers, numSlots, slotBytes, lock);
+      slots = residency.slots;
+      readers = residency.readers;
+      tally = residency.tally;
+      changed = residency.changed;
       readers.start();
     } catch (RuntimeException | Error e) {
       open.closeAfter(e);
@@ -121,14 +114,14 @@ public final class ExpertCache implements AutoCloseable {
 
   /** Experts that fit. */
   public int numSlots() {
-    return slots.numSlots();
+    return numSlots;
   }
 
   /** What has happened so far; also after {@link #close()}. */
   public ExpertCounters counters() {
     lock.lock();
     try {
-      return tally.counters(slots.numTaken(), slotBytes);
+      return residency.counters();
     } finally {
       lock.unlock();
     }
@@ -166,14 +159,11 @@ public final class ExpertCache implements AutoCloseable {
         requireOpen();
       }
       try {
-        reserve(layer, expertIds, count);
+        residency.pin(layer, expertIds, count);
         if (layer.numPending > 0) awaitWeights(layer);
         layer.publish(layer.held, count, slots, arena);
       } catch (RuntimeException | Error e) { // of a read, a caller's policy, a table that he closed
-        unpublish(layer);
-        dropQueued(layer);
-        layer.numPending = 0;
-        unpin(layer); // no operation has read them since they were last released
+        residency.giveBack(layer);
         throw e;
       }
     } finally {
@@ -186,7 +176,7 @@ public final class ExpertCache implements AutoCloseable {
     if (layer.complete) return true;
     lock.lock();
     try {
-      if (slots.numSlots() < store.numExperts()) return false;
+      if (numSlots < store.numExperts()) return false;
       for (int expert = layer.firstExpert;
           expert < layer.firstExpert + layer.numExperts;
           expert++) {
@@ -232,8 +222,7 @@ public final class ExpertCache implements AutoCloseable {
   private void release(CachedExperts layer, long mark) {
     lock.lock();
     try {
-      unpublish(layer);
-      arena.release(released, unpin(layer), mark);
+      residency.release(layer, mark);
     } finally {
       lock.unlock();
     }
@@ -243,25 +232,7 @@ public final class ExpertCache implements AutoCloseable {
     lock.lock();
     try {
       requireOpen();
-      for (int i = 0; i < count; i++) { // first, so that none of them makes room for another
-        int slot = slots.slotOf[layer.firstExpert + expertIds[i]];
-        if (slot >= 0) slots.hinted[slot] = true;
-      }
-      layer.hasHints = true;
-      for (int i = 0; i < count; i++) {
-        int expert = layer.firstExpert + expertIds[i];
-        if (slots.slotOf[expert] >= 0) continue;
-        int slot = slots.takeFree(expert, QUEUED_AHEAD);
-        if (slot < 0) {
-          int victim = slots.victimForReadAhead();
-          if (victim < 0) return;
-          evict(victim);
-          slot = slots.takeFree(expert, QUEUED_AHEAD);
-        }
-        slots.hinted[slot] = true;
-        tally.taken(slots.numTaken());
-        readers.addAhead(slot);
-      }
+      residency.hint(layer, expertIds, count);
     } finally {
       lock.unlock();
     }
@@ -331,83 +302,7 @@ public final class ExpertCache implements AutoCloseable {
     }
     if (interrupted) Thread.currentThread().interrupt();
     for (CachedExperts layer : layers) {
-      if (layer.owner != null && !layer.owner.isAlive()) abandon(layer);
-    }
-  }
-
-  /** Releases what a thread held that has ended, perhaps while it waited for reads. */
-  private void abandon(CachedExperts layer) {
-    unpublish(layer);
-    dropQueued(layer);
-    layer.numPending = 0;
-    arena.release(released, unpin(layer), ExpertArena.UNKNOWN);
-  }
-
-  /**
-   * Pins experts, giving slots to the absent ones; those that are resident first, so that none of
-   * them makes room for another.
-   */
-  private void reserve(CachedExperts layer, int[] expertIds, int count) {
-    layer.owner = Thread.currentThread();
-    layer.failure = null;
-    layer.numHeld = count;
-    layer.numPending = 0;
-    layer.passes++;
-    for (int i = 0; i < count; i++) {
-      int expert = layer.firstExpert + expertIds[i];
-      layer.held[i] = expertIds[i];
-      policy.used(expert, layer.passes);
-      tally.chosen(expert);
-      if (slots.slotOf[expert] >= 0) pinTaken(layer, slots.slotOf[expert]);
-    }
-    if (layer.hasHints) forgetHints(layer);
-    for (int i = 0; i < count; i++) {
-      int expert = layer.firstExpert + expertIds[i];
-      if (slots.slotOf[expert] >= 0) continue;
-      int slot = slots.takeFree(expert, QUEUED);
-      if (slot < 0) {
-        evict(slots.victim());
-        slot = slots.takeFree(expert, QUEUED);
-      }
-      slots.pinned[slot] = true;
-      enqueue(layer, slot);
-    }
-    tally.taken(slots.numTaken());
-  }
-
-  private void pinTaken(CachedExperts layer, int slot) {
-    slots.pinned[slot] = true;
-    switch (slots.state[slot]) {
-      case READY -> {
-        tally.hits++;
-        tally.used(slots.unusedAheadBytes[slot]);
-        slots.unusedAheadBytes[slot] = 0;
-      }
-      case QUEUED_AHEAD -> {
-        slots.state[slot] = QUEUED;
-        enqueue(layer, slot);
-      }
-      case READING -> layer.numPending++; // by a read-ahead; a hit or a miss when it ends
-      default -> throw new IllegalStateException("an expert of a layer that nobody held is queued");
-    }
-  }
-
-  private void enqueue(CachedExperts layer, int slot) {
-    if (layer.numPending++ == 0) readers.add(slot); // the caller itself reads one
-    else readers.addForAll(slot);
-  }
-
-  /**
-   * The layer's chance to use what was hinted at is now: from here on the policy decides about the
-   * rest.
-   */
-  private void forgetHints(CachedExperts layer) {
-    layer.hasHints = false;
-    for (int expert = layer.firstExpert; expert < layer.firstExpert + layer.numExperts; expert++) {
-      int slot = slots.slotOf[expert];
-      if (slot < 0) continue;
-      slots.hinted[slot] = false;
-      if (slots.state[slot] == QUEUED_AHEAD) slots.release(slot);
+      if (layer.owner != null && !layer.owner.isAlive()) residency.abandon(layer);
     }
   }
 
@@ -426,105 +321,7 @@ public final class ExpertCache implements AutoCloseable {
     event.commit();
     if (layer.failure == null) return;
     RuntimeException failure = layer.failure;
-    unpin(layer); // no operation has read them since they were last released
+    residency.unpin(layer); // no operation has read them since they were last released
     throw failure;
-  }
-
-  /** Returns how many slots, then in {@code released}, the layer held. */
-  private int unpin(CachedExperts layer) {
-    int numReleased = 0;
-    for (int i = 0; i < layer.numHeld; i++) {
-      int slot = slots.slotOf[layer.firstExpert + layer.held[i]];
-      // one whose read failed is not pinned any more, and may be read ahead by now
-      if (slot < 0 || !slots.pinned[slot]) continue;
-      slots.pinned[slot] = false;
-      released[numReleased++] = slot;
-    }
-    layer.numHeld = 0;
-    layer.owner = null;
-    layer.failure = null;
-    changed.signalAll();
-    return numReleased;
-  }
-
-  private void unpublish(CachedExperts layer) {
-    if (layer.published) return;
-    layer.withdraw(layer.held, layer.numHeld);
-  }
-
-  private void evict(int slot) {
-    int expert = slots.expertOf[slot];
-    boolean wasRead = slots.state[slot] == READY;
-    tally.wasted(slots.unusedAheadBytes[slot]);
-    slots.release(slot);
-    if (!wasRead) return; // a read-ahead that had not begun
-    tally.evictions++;
-    ExpertEvents.Evict event = new ExpertEvents.Evict();
-    event.layer = store.layerOf(expert);
-    event.expert = expert - layers[event.layer].firstExpert;
-    event.bytes = slotBytes;
-    event.commit();
-  }
-
-  private CachedExperts layerOf(int slot) {
-    return layers[store.layerOf(slots.expertOf[slot])];
-  }
-
-  private ExpertReaders.Listener listener() {
-    return new ExpertReaders.Listener() {
-      @Override
-      public void loaded(int slot, long readBytes, boolean ahead) {
-        slots.state[slot] = READY;
-        boolean wanted = slots.pinned[slot];
-        if (wanted) layerOf(slot).numPending--;
-        if (!ahead) {
-          tally.misses++;
-          tally.demandBytesRead += readBytes;
-        } else {
-          tally.readAhead(readBytes);
-          if (wanted) {
-            tally.hits++;
-            tally.used(readBytes);
-          } else {
-            slots.unusedAheadBytes[slot] = readBytes;
-          }
-        }
-        changed.signalAll();
-      }
-
-      @Override
-      public void failed(int slot, RuntimeException failure, boolean ahead) {
-        tally.failedReads++;
-        CachedExperts layer = layerOf(slot);
-        boolean wanted = slots.pinned[slot];
-        if (ahead && wanted) { // asked for meanwhile: whoever did learns of it if it fails again
-          slots.state[slot] = QUEUED;
-          readers.add(slot);
-        } else {
-          slots.release(slot);
-          if (wanted) giveUp(layer, failure);
-        }
-        changed.signalAll();
-      }
-    };
-  }
-
-  /** Whoever waits for the layer learns of it once the reads that have begun are over. */
-  private void giveUp(CachedExperts layer, RuntimeException failure) {
-    layer.numPending--;
-    if (layer.failure == null) layer.failure = failure;
-    else if (layer.failure != failure) layer.failure.addSuppressed(failure);
-    dropQueued(layer);
-  }
-
-  /** What has not been read yet is not needed any more. */
-  private void dropQueued(CachedExperts layer) {
-    for (int i = 0; i < layer.numHeld; i++) {
-      int slot = slots.slotOf[layer.firstExpert + layer.held[i]];
-      if (slot >= 0 && slots.state[slot] == QUEUED) {
-        slots.release(slot);
-        layer.numPending--;
-      }
-    }
   }
 }

@@ -4,23 +4,16 @@ import static org.winnow.DType.BF16;
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
 
-import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
-import org.winnow.Workspace;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
 import org.winnow.internal.TurnLock;
 import org.winnow.layer.FeedForward;
 import org.winnow.layer.Linear;
 import org.winnow.op.Activation;
-import org.winnow.op.ExpertMatrices;
-import org.winnow.op.ExpertPlan;
-import org.winnow.op.GroupedGemm;
-import org.winnow.op.GroupedGemm.Product;
-import org.winnow.op.MoeCombine;
 import org.winnow.op.Routing;
 import org.winnow.op.TopKRouter;
 
@@ -54,55 +47,28 @@ import org.winnow.op.TopKRouter;
  * batch size allocates tensors.
  */
 public final class MoeLayer implements AutoCloseable {
-  private final Linear router;
-  private final TopKRouter rule;
   private final Experts experts;
-  private final Activation activation;
-  private final @Nullable FeedForward shared;
-  private final @Nullable Linear sharedGate;
-  private final boolean everyExpert;
-  private final int numExperts;
   private final long hiddenSize;
-  private final long intermediateSize;
-  private final Routing routing;
-  private final ExpertPlan plan;
+  private final ExpertChoice choice;
   private final ExpertWaves waves;
-  private final Workspace logits;
-  private final Workspace inner;
-  private final Workspace expertOutput;
-  private final Workspace sharedInner;
-  private final Workspace sharedOutput;
-  private final Workspace sharedGateLogits;
+  private final RoutedExperts routed;
   private final Resources open = new Resources();
   private final TurnLock lock = new TurnLock("MoE layer");
   private boolean closed;
 
   private MoeLayer(Builder builder) {
-    router = builder.router;
-    rule = builder.rule;
     experts = builder.experts;
-    activation = builder.activation;
-    shared = builder.shared;
-    sharedGate = builder.sharedGate;
-    everyExpert = builder.everyExpert;
-    numExperts = builder.numExperts;
-    hiddenSize = router.inputSize();
-    intermediateSize = builder.intermediateSize;
-    TensorMemory memory = router.weight().memory();
+    hiddenSize = builder.router.inputSize();
+    TensorMemory memory = builder.router.weight().memory();
+    SharedExperts shared = open.keep(new SharedExperts(builder, memory));
     try {
-      routing = open.keep(new Routing(memory));
-      plan = open.keep(new ExpertPlan(memory));
-      waves = open.keep(new ExpertWaves(experts, numExperts, memory));
+      choice = open.keep(new ExpertChoice(builder, shared, memory));
+      waves = open.keep(new ExpertWaves(experts, builder.numExperts, memory));
     } catch (RuntimeException | Error e) {
       open.closeAfter(e);
       throw e;
     }
-    logits = open.keep(new Workspace(memory));
-    inner = open.keep(new Workspace(memory));
-    expertOutput = open.keep(new Workspace(memory));
-    sharedInner = open.keep(new Workspace(memory));
-    sharedOutput = open.keep(new Workspace(memory));
-    sharedGateLogits = open.keep(new Workspace(memory));
+    routed = open.keep(new RoutedExperts(builder, choice, shared, waves, memory));
   }
 
   /**
@@ -134,15 +100,15 @@ public final class MoeLayer implements AutoCloseable {
       requireOutput(hidden, output);
       choose(backend, hidden);
       boolean first = true;
-      for (waves.begin(plan); waves.next(); first = false) {
+      for (waves.begin(choice.plan); waves.next(); first = false) {
         try {
-          multiplyHeld(backend, hidden, first);
+          routed.multiply(backend, hidden, first);
         } finally {
           experts.release();
         }
       }
-      if (first) multiply(backend, sharedDown(), null); // no token had an expert
-      combine(backend, output);
+      if (first) routed.multiplyShared(backend); // no token had an expert
+      routed.combine(backend, output);
     } finally {
       lock.unlock();
     }
@@ -153,7 +119,7 @@ public final class MoeLayer implements AutoCloseable {
    * captured for one batch size. This requires a fixed number of experts per token.
    */
   public boolean canCapture() {
-    return !everyExpert && rule.choosesFixedNumber();
+    return choice.canCapture();
   }
 
   /**
@@ -174,7 +140,7 @@ public final class MoeLayer implements AutoCloseable {
       requireOpen();
       experts.acquireAll();
       try {
-        handOverTables();
+        routed.handOverTables();
       } finally {
         experts.release();
       }
@@ -194,11 +160,8 @@ public final class MoeLayer implements AutoCloseable {
     try {
       requireHidden(hidden);
       hidden.requireIn("hidden", backend.memory());
-      Tensor scores = score(backend, hidden);
-      routeAndPlan(backend, scores);
-      // allocated here, because no tensor may be replaced while experts are held
-      inner.get(hidden.dtype(), plan.numRows(), intermediateSize);
-      expertOutput.get(F32, plan.numRows(), hiddenSize);
+      choice.run(backend, hidden);
+      routed.reserve(hidden.dtype(), hiddenSize);
     } finally {
       lock.unlock();
     }
@@ -218,13 +181,13 @@ public final class MoeLayer implements AutoCloseable {
     boolean held = false;
     try {
       requireOpen();
-      requireRouted();
-      plan.forgetReadBack();
-      waves.beginReadBack(plan);
+      choice.requireRouted();
+      choice.plan.forgetReadBack();
+      waves.beginReadBack(choice.plan);
       if (!waves.isOneWave()) return false;
       waves.next();
       try {
-        handOverTables();
+        routed.handOverTables();
         held = true;
         return true;
       } finally {
@@ -245,12 +208,12 @@ public final class MoeLayer implements AutoCloseable {
     lock.lock();
     try {
       requireOutput(hidden, output);
-      requireRouted();
+      choice.requireRouted();
       if (!waves.hasWave())
         throw new IllegalStateException("MoE layer holds no experts: call hold() first");
-      hidden.require("hidden", last(inner).dtype(), plan.numTokens(), hiddenSize);
-      multiplyHeld(backend, hidden, true);
-      combine(backend, output);
+      hidden.require("hidden", routed.innerType(), choice.plan.numTokens(), hiddenSize);
+      routed.multiply(backend, hidden, true);
+      routed.combine(backend, output);
     } finally {
       lock.unlock();
     }
@@ -280,36 +243,6 @@ public final class MoeLayer implements AutoCloseable {
     output.requireDisjoint("output", "hidden", hidden);
   }
 
-  /** Copies tables of addresses to the device. */
-  private void handOverTables() {
-    experts.gateUp().handOver();
-    experts.down().handOver();
-  }
-
-  private void multiplyHeld(Backend backend, Tensor hidden, boolean withShared) {
-    multiply(
-        backend,
-        product(hidden, plan.sourceRows(), experts.gateUp(), activation, last(inner)),
-        withShared ? sharedDown() : null);
-    multiply(
-        backend, product(last(inner), null, experts.down(), Activation.NONE, last(expertOutput)));
-  }
-
-  private @Nullable Product sharedDown() {
-    return shared == null ? null : shared.down(last(sharedInner), last(sharedOutput));
-  }
-
-  private void combine(Backend backend, Tensor output) {
-    MoeCombine.run(
-        backend,
-        last(expertOutput),
-        routing,
-        plan,
-        sharedOutput.last(),
-        sharedGateLogits.last(),
-        output);
-  }
-
   /**
    * Computes only the router's choice, for statistics and for reading ahead.
    *
@@ -320,9 +253,7 @@ public final class MoeLayer implements AutoCloseable {
     lock.lock();
     try {
       requireHidden(hidden);
-      Tensor scores = logits.get(F32, hidden.dim(0), numExperts);
-      router.run(backend, hidden, scores);
-      rule.run(backend, scores, output);
+      choice.route(backend, hidden, output);
     } finally {
       lock.unlock();
     }
@@ -330,7 +261,7 @@ public final class MoeLayer implements AutoCloseable {
 
   /** The choice of the last {@link #forward}. The next call overwrites it. */
   public Routing routing() {
-    return routing;
+    return choice.routing;
   }
 
   /**
@@ -343,8 +274,8 @@ public final class MoeLayer implements AutoCloseable {
     lock.lock();
     try {
       requireOpen();
-      requireRouted();
-      return last(logits);
+      choice.requireRouted();
+      return choice.logits();
     } finally {
       lock.unlock();
     }
@@ -368,10 +299,6 @@ public final class MoeLayer implements AutoCloseable {
     open.close();
   }
 
-  private void requireRouted() {
-    if (logits.last() == null) throw new IllegalStateException("MoE layer has routed no token yet");
-  }
-
   private void requireOpen() {
     if (closed) throw new IllegalStateException("MoE layer is closed");
   }
@@ -384,109 +311,17 @@ public final class MoeLayer implements AutoCloseable {
     }
   }
 
-  /** Computes the router's logits together with the other products that read only hidden. */
-  private Tensor score(Backend backend, Tensor hidden) {
-    long numTokens = hidden.dim(0);
-    Tensor scores = logits.get(F32, numTokens, numExperts);
-    @Nullable Product sharedGateUp = null;
-    @Nullable Product gate = null;
-    if (shared != null) {
-      sharedOutput.get(F32, numTokens, hidden.dim(1));
-      sharedGateUp =
-          shared.gateUp(
-              hidden, sharedInner.get(hidden.dtype(), numTokens, shared.intermediateSize()));
-    }
-    if (sharedGate != null)
-      gate = sharedGate.product(hidden, sharedGateLogits.get(F32, numTokens, 1));
-    multiply(backend, router.product(hidden, scores), sharedGateUp, gate);
-    return scores;
-  }
-
-  private void routeAndPlan(Backend backend, Tensor scores) {
-    if (!everyExpert) {
-      rule.run(backend, scores, routing, plan);
-      return;
-    }
-    rule.run(backend, scores, routing);
-    addUnchosen();
-    plan.build(backend, routing, numExperts);
-  }
-
-  /** Adds to each token the experts that it did not choose, in ascending order with weight 0. */
-  private void addUnchosen() {
-    int numTokens = routing.numTokens();
-    int[] offsets = routing.tokenOffsets().toIntArray();
-    int[] chosen = routing.expertIds().toIntArray();
-    float[] chosenWeights = routing.routingWeights().toFloatArray();
-    int numRows = Math.multiplyExact(numTokens, numExperts);
-    int[] ids = new int[numRows];
-    float[] weights = new float[numRows];
-    for (int token = 0; token < numTokens; token++) {
-      boolean[] isChosen = new boolean[numExperts];
-      int row = token * numExperts;
-      for (int i = offsets[token]; i < offsets[token + 1]; i++, row++) {
-        isChosen[chosen[i]] = true;
-        ids[row] = chosen[i];
-        weights[row] = chosenWeights[i];
-      }
-      for (int expert = 0; expert < numExperts; expert++)
-        if (!isChosen[expert]) ids[row++] = expert;
-    }
-    int[] tokenOffsets = new int[numTokens + 1];
-    Arrays.setAll(tokenOffsets, token -> token * numExperts);
-    routing.set(tokenOffsets, ids, weights);
-  }
-
-  /** A product with the experts of this wave. */
-  private Product product(
-      Tensor input,
-      @Nullable Tensor sourceRows,
-      ExpertMatrices weights,
-      Activation act,
-      Tensor output) {
-    return new Product(
-        input,
-        sourceRows,
-        plan.expertOffsets(),
-        waves.experts(),
-        waves.numExperts(),
-        weights,
-        act,
-        output);
-  }
-
-  /** The result that an earlier part of the same call has put there. */
-  private static Tensor last(Workspace workspace) {
-    Tensor last = workspace.last();
-    if (last == null)
-      throw new IllegalStateException("MoE layer has chosen no experts: call choose() first");
-    return last;
-  }
-
-  /** Computes the products that are not null, in one launch if the backend supports that. */
-  private void multiply(Backend backend, @Nullable Product... products) {
-    NativeCall call = NativeCall.enter();
-    try {
-      router.requireOpen();
-      if (shared != null) shared.requireOpen();
-      if (sharedGate != null) sharedGate.requireOpen();
-      GroupedGemm.runTogether(backend, products);
-    } finally {
-      call.exit();
-    }
-  }
-
   /** Builds a layer. Each method documents its default. */
   public static final class Builder {
-    private final Linear router;
-    private final TopKRouter rule;
-    private final Experts experts;
-    private final int numExperts;
-    private final long intermediateSize;
-    private Activation activation = Activation.SILU;
-    private @Nullable FeedForward shared;
-    private @Nullable Linear sharedGate;
-    private boolean everyExpert;
+    final Linear router;
+    final TopKRouter rule;
+    final Experts experts;
+    final int numExperts;
+    final long intermediateSize;
+    Activation activation = Activation.SILU;
+    @Nullable FeedForward shared;
+    @Nullable Linear sharedGate;
+    boolean everyExpert;
 
     private Builder(Linear router, TopKRouter rule, Experts experts) {
       numExperts = experts.numExperts(); // asked once: they might be another program's

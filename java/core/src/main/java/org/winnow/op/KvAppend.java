@@ -53,7 +53,7 @@ final class KvAppend {
     NativeCall call = NativeCall.enter();
     try {
       cache.requireLayer(layer);
-      cache.requireRoom(firstPosition, numTokens);
+      cache.pages().requireRoom(firstPosition, numTokens);
       int rowWidth = values ? cache.valueRowStride() : cache.keyWidth();
       if (column < 0 || width < 0 || column > rowWidth - width) {
         throw new IllegalArgumentException(

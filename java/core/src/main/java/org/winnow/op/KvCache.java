@@ -2,7 +2,6 @@ package org.winnow.op;
 
 import static org.winnow.DType.F32;
 import static org.winnow.DType.I64;
-import static org.winnow.DType.U64;
 import static org.winnow.internal.Internals.address;
 
 import java.util.Arrays;
@@ -33,20 +32,10 @@ public final class KvCache implements AutoCloseable {
   public static final int PAGE_TOKENS = 64;
 
   private final Resources open = new Resources();
-  private final TensorMemory memory;
-  private final int numLayers;
-  private final int numKvHeads;
-  private final int keyWidth;
-  private final int valueWidth;
-  private final boolean latent;
   private final int contextLimit;
-  private final Tensor[] pages; // each [numLayers, keys then values of one layer] f32
-  private final MirroredTensor keyPages;
-  private final MirroredTensor valuePages;
+  private final KvPages pages;
   private final MirroredTensor position; // the length, in a cell that operations read
   private final long[] written; // number of positions in each layer
-  private int numPages;
-  private int numPagesHandedOver; // pages whose addresses operations can read
   private int length;
   private volatile boolean closed;
 
@@ -86,19 +75,13 @@ public final class KvCache implements AutoCloseable {
   public static KvCache ofLatents(
       TensorMemory memory, int numLayers, int latentWidth, int ropeWidth, int contextLimit) {
     return new KvCache(
-        memory, numLayers, 1, rowWidth(latentWidth, ropeWidth), latentWidth, contextLimit, true);
-  }
-
-  private static int rowWidth(int latentWidth, int ropeWidth) {
-    requirePositive("latentWidth", latentWidth);
-    requirePositive("ropeWidth", ropeWidth);
-    if (latentWidth > Integer.MAX_VALUE - ropeWidth)
-      throw new IllegalArgumentException(
-          "latentWidth and ropeWidth must sum to less than 2^31, found "
-              + latentWidth
-              + " and "
-              + ropeWidth);
-    return latentWidth + ropeWidth;
+        memory,
+        numLayers,
+        1,
+        KvPages.rowWidth(latentWidth, ropeWidth),
+        latentWidth,
+        contextLimit,
+        true);
   }
 
   private KvCache(
@@ -109,55 +92,44 @@ public final class KvCache implements AutoCloseable {
       int valueWidth,
       int contextLimit,
       boolean latent) {
-    requirePositive("numLayers", numLayers);
-    requirePositive("numKvHeads", numKvHeads);
-    requirePositive("keyWidth", keyWidth);
-    requirePositive("valueWidth", valueWidth);
-    requirePositive("contextLimit", contextLimit);
-    this.memory = memory;
-    this.numLayers = numLayers;
-    this.numKvHeads = numKvHeads;
-    this.keyWidth = keyWidth;
-    this.valueWidth = valueWidth;
-    this.latent = latent;
     this.contextLimit = contextLimit;
-    int maxPages = (int) ((contextLimit + (long) PAGE_TOKENS - 1) / PAGE_TOKENS);
-    pages = new Tensor[maxPages];
-    written = new long[numLayers];
     try {
-      keyPages = open.keep(new MirroredTensor(memory, U64, numLayers, maxPages));
-      valuePages = open.keep(new MirroredTensor(memory, U64, numLayers, maxPages));
+      pages =
+          open.keep(
+              new KvPages(
+                  memory, numLayers, numKvHeads, keyWidth, valueWidth, contextLimit, latent));
       position = open.keep(new MirroredTensor(memory, I64, 1));
     } catch (RuntimeException | Error e) {
       open.closeAfter(e);
       throw e;
     }
+    written = new long[numLayers];
   }
 
   public int numLayers() {
-    return numLayers;
+    return pages.numLayers;
   }
 
   public int numKvHeads() {
-    return numKvHeads;
+    return pages.numKvHeads;
   }
 
   public int keyWidth() {
-    return keyWidth;
+    return pages.keyWidth;
   }
 
   public int valueWidth() {
-    return valueWidth;
+    return pages.valueWidth;
   }
 
   /** The memory that holds keys and values. */
   public TensorMemory memory() {
-    return memory;
+    return pages.memory();
   }
 
   /** Whether this is a cache of latents, made by {@link #ofLatents}. */
   public boolean isLatent() {
-    return latent;
+    return pages.latent;
   }
 
   public int contextLimit() {
@@ -176,52 +148,29 @@ public final class KvCache implements AutoCloseable {
    * @throws IndexOutOfBoundsException if there is no such layer
    */
   public long written(int layer) {
-    return written[Objects.checkIndex(layer, numLayers)];
+    return written[Objects.checkIndex(layer, pages.numLayers)];
   }
 
   /** Bytes of the pages allocated so far. */
   public synchronized long sizeBytes() {
-    return (long) numPages * numLayers * layerElements() * F32.sizeBytes();
+    return pages.sizeBytes();
   }
 
-  /** Fills the part of attention's arguments that describes a layer's pages. */
+  /** Fills the part of attention's arguments that describes a layer of this cache. */
   void describe(int layer, AttentionArguments arguments) {
-    long keyPages = pages(keyPages(), layer);
-    long valuePages = pages(valuePages(), layer);
-    long cacheLength = address(positionCell());
-    arguments
-        .keyPages(keyPages)
-        .valuePages(valuePages)
-        .cacheLength(cacheLength)
-        .contextLimit(contextLimit)
-        .numKvHeads(numKvHeads)
-        .keyWidth(keyWidth)
-        .valueWidth(valueWidth)
-        .valueRowStride(valueRowStride())
-        .pageSize(PAGE_TOKENS);
+    pages.describe(layer, arguments);
+    arguments.cacheLength(address(positionCell())).contextLimit(contextLimit);
   }
 
-  /** Fills the part of an append's arguments that describes a layer's key or value pages. */
+  /** As {@link #describe(int, AttentionArguments)}, of an append of keys or values. */
   void describe(int layer, boolean values, int firstPosition, KvAppendArguments arguments) {
-    long pages = pages(values ? valuePages() : keyPages(), layer);
-    long cacheLength = address(positionCell());
-    arguments
-        .pages(pages)
-        .cacheLength(cacheLength)
-        .firstPosition(firstPosition)
-        .numHeads(numKvHeads)
-        .pageSize(PAGE_TOKENS)
-        .rowStride(values ? valueRowStride() : keyWidth);
-  }
-
-  /** Address of the layer's row of a table of pages. */
-  private long pages(Tensor table, int layer) {
-    return address(table) + (long) layer * pages.length * Long.BYTES;
+    pages.describe(layer, values, arguments);
+    arguments.cacheLength(address(positionCell())).firstPosition(firstPosition);
   }
 
   /** Number of elements between the values of two consecutive positions of one head. */
   public int valueRowStride() {
-    return latent ? keyWidth : valueWidth;
+    return pages.valueRowStride();
   }
 
   /**
@@ -242,11 +191,7 @@ public final class KvCache implements AutoCloseable {
     requireNotNegative(numTokens);
     if ((long) length + numTokens > contextLimit)
       throw new ContextLengthException(contextLimit, (long) length + numTokens);
-    while ((long) numPages * PAGE_TOKENS < (long) length + numTokens) addPage();
-    if (numPagesHandedOver == numPages) return length;
-    keyPages.fromHost();
-    valuePages.fromHost();
-    numPagesHandedOver = numPages;
+    pages.grow((long) length + numTokens);
     return length;
   }
 
@@ -263,15 +208,17 @@ public final class KvCache implements AutoCloseable {
    */
   public void append(Backend backend, int layer, Tensor keys, Tensor values) {
     requireLayer(layer);
-    if (latent)
+    if (pages.latent)
       throw new IllegalStateException(
           "a cache of latents holds no separate values: use appendLatents");
-    keys.require("keys", F32, Tensor.ANY, numKvHeads, keyWidth);
-    values.require("values", F32, keys.dim(0), numKvHeads, valueWidth);
+    int keyWidth = pages.keyWidth;
+    int valueWidth = pages.valueWidth;
+    keys.require("keys", F32, Tensor.ANY, pages.numKvHeads, keyWidth);
+    values.require("values", F32, keys.dim(0), pages.numKvHeads, valueWidth);
     int numTokens = Math.toIntExact(keys.dim(0));
     int first = reserveFromHere(numTokens); // asked once: another thread may change the length
-    long keyStride = (long) numKvHeads * keyWidth;
-    long valueStride = (long) numKvHeads * valueWidth;
+    long keyStride = (long) pages.numKvHeads * keyWidth;
+    long valueStride = (long) pages.numKvHeads * valueWidth;
     NativeCall call = NativeCall.enter(); // one for both
     try {
       values.requireIn("values", backend.memory()); // before the keys are written
@@ -309,9 +256,10 @@ public final class KvCache implements AutoCloseable {
    */
   public void appendLatents(Backend backend, int layer, Tensor latents, Tensor ropeKeys) {
     requireLayer(layer);
-    if (!latent)
+    if (!pages.latent)
       throw new IllegalStateException("a cache of keys and values holds no latents: use append");
-    int ropeWidth = keyWidth - valueWidth;
+    int valueWidth = pages.valueWidth;
+    int ropeWidth = pages.keyWidth - valueWidth;
     latents.require("latents", F32, Tensor.ANY, valueWidth);
     ropeKeys.require("ropeKeys", F32, latents.dim(0), Tensor.ANY);
     if (ropeKeys.dim(1) < ropeWidth)
@@ -352,7 +300,7 @@ public final class KvCache implements AutoCloseable {
   public synchronized void advance(int numTokens) {
     requireOpen();
     requireNotNegative(numTokens);
-    for (int layer = 0; layer < numLayers; layer++) {
+    for (int layer = 0; layer < pages.numLayers; layer++) {
       if (written[layer] != length + (long) numTokens) {
         throw new IllegalStateException(
             "layer "
@@ -375,7 +323,7 @@ public final class KvCache implements AutoCloseable {
   public synchronized void advanceCaptured(int numTokens) {
     requireOpen();
     requireNotNegative(numTokens);
-    long roomTokens = numPagesHandedOver * (long) PAGE_TOKENS;
+    long roomTokens = pages.roomTokens();
     if (roomTokens < (long) length + numTokens)
       throw new IllegalStateException(
           "cache has room for " + roomTokens + " tokens: reserve before");
@@ -409,23 +357,15 @@ public final class KvCache implements AutoCloseable {
   }
 
   void requireIn(TensorMemory expected) {
-    if (memory != expected)
-      throw new IllegalArgumentException("cache must lie in " + expected + ", found " + memory);
+    if (memory() != expected)
+      throw new IllegalArgumentException("cache must lie in " + expected + ", found " + memory());
   }
 
   void requireLayer(int layer) {
     requireOpen();
-    if (layer < 0 || layer >= numLayers)
+    if (layer < 0 || layer >= pages.numLayers)
       throw new IllegalArgumentException(
-          "layer must lie in [0, " + numLayers + "), found " + layer);
-  }
-
-  /** Checks for {@link KvAppend} that room is reserved for the tokens from a position on. */
-  void requireRoom(int firstPosition, int numTokens) {
-    int room = numPagesHandedOver * PAGE_TOKENS - firstPosition;
-    if (numTokens < 0 || numTokens > room)
-      throw new IllegalArgumentException(
-          "numTokens must lie in [0, " + room + "], the room reserved, found " + numTokens);
+          "layer must lie in [0, " + pages.numLayers + "), found " + layer);
   }
 
   private static void requireNotNegative(int numTokens) {
@@ -433,42 +373,13 @@ public final class KvCache implements AutoCloseable {
       throw new IllegalArgumentException("numTokens must not be negative, found " + numTokens);
   }
 
-  /** The page that holds a position, [numLayers, elements of a layer] f32. */
-  Tensor page(int index) {
-    return pages[index];
-  }
-
   /** A cell [1] i64 that holds {@link #length()}. */
   Tensor positionCell() {
     return position.tensor();
   }
 
-  /** Addresses of the layers' key pages, [numLayers, maximum number of pages] u64. */
-  Tensor keyPages() {
-    return keyPages.tensor();
-  }
-
-  /** As {@link #keyPages()}, for the value pages. */
-  Tensor valuePages() {
-    return valuePages.tensor();
-  }
-
-  /** Number of elements of one layer in one page. */
-  private long layerElements() {
-    return (long) PAGE_TOKENS * numKvHeads * (latent ? keyWidth : keyWidth + valueWidth);
-  }
-
-  private void addPage() {
-    Tensor page = open.keep(Tensor.allocate(memory, F32, numLayers, layerElements()));
-    pages[numPages] = page;
-    long valuesOffset = (long) PAGE_TOKENS * numKvHeads * keyWidth * F32.sizeBytes();
-    for (int layer = 0; layer < numLayers; layer++) {
-      long keys = address(page) + layer * layerElements() * F32.sizeBytes();
-      long entry = layer * (long) pages.length + numPages;
-      keyPages.longs().put((int) entry, keys);
-      valuePages.longs().put((int) entry, latent ? keys : keys + valuesOffset);
-    }
-    numPages++;
+  KvPages pages() {
+    return pages;
   }
 
   private void setLength(int newLength) {
@@ -485,9 +396,5 @@ public final class KvCache implements AutoCloseable {
 
   private void requireOpen() {
     if (closed) throw new IllegalStateException("cache is closed");
-  }
-
-  private static void requirePositive(String name, int value) {
-    if (value < 1) throw new IllegalArgumentException(name + " must be positive, found " + value);
   }
 }

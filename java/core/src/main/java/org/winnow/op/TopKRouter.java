@@ -2,20 +2,11 @@ package org.winnow.op;
 
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
-import static org.winnow.internal.Internals.address;
-import static org.winnow.internal.Internals.argumentOrNull;
 
-import java.lang.ref.Reference;
 import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.InvalidLogitsException;
 import org.winnow.Tensor;
-import org.winnow.TensorMemory;
-import org.winnow.internal.ExpertPlanArguments;
-import org.winnow.internal.Internals;
-import org.winnow.internal.NativeCall;
-import org.winnow.internal.Status;
-import org.winnow.internal.TopKRouterArguments;
 
 /**
  * Chooses experts and their weights for each token. The choice follows one of these rules on the
@@ -76,9 +67,9 @@ public final class TopKRouter {
     ZERO
   }
 
-  private final Builder options;
+  private final TopKRouterOptions options;
 
-  private TopKRouter(Builder options) {
+  private TopKRouter(TopKRouterOptions options) {
     this.options = options;
   }
 
@@ -135,26 +126,7 @@ public final class TopKRouter {
    * @throws IllegalStateException if a tensor, the output or the backend is closed
    */
   public void run(Backend backend, Tensor logits, Routing output) {
-    output.lock.lock();
-    try {
-      runLocked(backend, logits, output);
-    } finally {
-      output.lock.unlock();
-    }
-  }
-
-  private void runLocked(Backend backend, Tensor logits, Routing output) {
-    int numTokens = reserve(logits, output);
-    NativeCall call = NativeCall.enter();
-    try {
-      check(backend, logits, output);
-      TopKRouterArguments arguments = describe(call, logits, output);
-      finish(Internals.kernels(backend).topKRouter(arguments), arguments, numTokens, output);
-    } finally {
-      call.exit();
-      Reference.reachabilityFence(logits);
-      Reference.reachabilityFence(output);
-    }
+    TopKRouterCall.run(options, backend, logits, output);
   }
 
   /**
@@ -165,94 +137,7 @@ public final class TopKRouter {
    * @param plan overwritten; its number of experts becomes that of the logits
    */
   public void run(Backend backend, Tensor logits, Routing output, ExpertPlan plan) {
-    output.lock.lock();
-    try {
-      runLocked(backend, logits, output, plan);
-    } finally {
-      output.lock.unlock();
-    }
-  }
-
-  private void runLocked(Backend backend, Tensor logits, Routing output, ExpertPlan plan) {
-    int numTokens = reserve(logits, output);
-    int numExperts = (int) logits.dim(1);
-    int maxRows = numTokens * topK(numExperts);
-    plan.reserve(maxRows, numExperts);
-    NativeCall call = NativeCall.enter();
-    try {
-      check(backend, logits, output);
-      plan.requireOpen();
-      plan.requireIn(backend.memory());
-      TopKRouterArguments arguments = describe(call, logits, output);
-      ExpertPlanArguments planned = call.arguments().expertPlan;
-      plan.describe(output, numTokens, maxRows, numExperts, planned);
-      @Nullable Status status = Internals.kernels(backend).topKRouterWithPlan(arguments, planned);
-      if (status != null) {
-        finish(status, arguments, numTokens, output);
-        plan.setNotReadBack(output);
-        return;
-      }
-    } finally {
-      call.exit();
-      Reference.reachabilityFence(logits);
-      Reference.reachabilityFence(output);
-      Reference.reachabilityFence(plan);
-    }
-    runLocked(backend, logits, output);
-    plan.build(backend, output, numExperts);
-  }
-
-  private int reserve(Tensor logits, Routing output) {
-    logits.require("logits", F32, ANY, ANY);
-    int numTokens = Math.toIntExact(logits.dim(0));
-    requireExperts(logits.dim(1));
-    output.reserve(numTokens, Math.multiplyExact(numTokens, topK(logits.dim(1))));
-    return numTokens;
-  }
-
-  private void check(Backend backend, Tensor logits, Routing output) {
-    TensorMemory memory = backend.memory();
-    logits.requireIn("logits", memory);
-    output.requireOpen();
-    output.requireIn(memory);
-    if (options.correctionBias == null) return;
-    options.correctionBias.require("correctionBias", F32, logits.dim(1));
-    options.correctionBias.requireIn("correctionBias", memory);
-  }
-
-  private TopKRouterArguments describe(NativeCall call, Tensor logits, Routing output) {
-    long logitsAddress = address(logits); // required before the call, which another thread may beat
-    long tokenOffsets = address(output.tokenOffsets());
-    long expertIds = address(output.expertIds());
-    long routingWeights = address(output.routingWeights());
-    return call.arguments()
-        .topKRouter
-        .logits(logitsAddress)
-        .correctionBias(argumentOrNull(options.correctionBias))
-        .tokenOffsets(tokenOffsets)
-        .expertIds(expertIds)
-        .routingWeights(routingWeights)
-        .numTokens(logits.dim(0))
-        .numExperts(logits.dim(1))
-        .topK(topK(logits.dim(1)))
-        .minExperts(options.minExperts)
-        .numExpertGroups(options.numExpertGroups)
-        .topKGroups(options.topKGroups)
-        .score(options.score.ordinal())
-        .groupScore(options.groupScore.ordinal())
-        .renormalise(options.renormalise ? 1 : 0)
-        .fallbackTop1(options.emptyPolicy == EmptyPolicy.FALLBACK_TOP1 ? 1 : 0)
-        .scalingFactor(options.scalingFactor)
-        .threshold(options.threshold)
-        .topP(options.topP)
-        .minP(options.minP)
-        .skipBelow(options.skipBelow);
-  }
-
-  private static void finish(
-      Status status, TopKRouterArguments arguments, int numTokens, Routing output) {
-    if (status == Status.REFUSED) throw new InvalidLogitsException(arguments.detail());
-    output.set(numTokens, (int) arguments.detail());
+    TopKRouterCall.run(options, backend, logits, output, plan);
   }
 
   /**
@@ -261,20 +146,17 @@ public final class TopKRouter {
    * @throws IllegalArgumentException naming the option that does not fit
    */
   public void requireExperts(long numExperts) {
-    options.check(numExperts);
+    options.requireExperts(numExperts);
   }
 
   /** Whether every token gets the same number of experts for any logits. */
   public boolean choosesFixedNumber() {
-    return (score() == Score.SOFTMAX || score() == Score.SIGMOID)
-        && topP() == 0
-        && minP() == 0
-        && skipBelow() == 0;
+    return options.choosesFixedNumber();
   }
 
   /** The maximum number of experts per token, of this many experts. */
   public int topK(long numExperts) {
-    return (int) Math.min(options.topK, numExperts);
+    return options.topK(numExperts);
   }
 
   public Score score() {
@@ -340,41 +222,25 @@ public final class TopKRouter {
 
   /** Builds a router. Each method documents its default. */
   public static final class Builder {
-    private final Score score;
-    private int topK;
-    private @Nullable Tensor correctionBias;
-    private int minExperts = 1;
-    private int numExpertGroups = 1;
-    private int topKGroups = 1;
-    private GroupScore groupScore = GroupScore.MAX;
-    private boolean renormalise = true;
-    private float scalingFactor = 1;
-    private float threshold;
-    private EmptyPolicy emptyPolicy = EmptyPolicy.FALLBACK_TOP1;
-    private float topP;
-    private float minP;
-    private float skipBelow;
+    final Score score;
+    int topK;
+    @Nullable Tensor correctionBias;
+    int minExperts = 1;
+    int numExpertGroups = 1;
+    int topKGroups = 1;
+    GroupScore groupScore = GroupScore.MAX;
+    boolean renormalise = true;
+    float scalingFactor = 1;
+    float threshold;
+    EmptyPolicy emptyPolicy = EmptyPolicy.FALLBACK_TOP1;
+    float topP;
+    float minP;
+    float skipBelow;
 
     private Builder(Score score, int topK) {
       if (topK < 1) throw new IllegalArgumentException("topK must be at least 1, found " + topK);
       this.score = score;
       this.topK = topK;
-    }
-
-    private Builder(Builder other) {
-      this(other.score, other.topK);
-      correctionBias = other.correctionBias;
-      minExperts = other.minExperts;
-      numExpertGroups = other.numExpertGroups;
-      topKGroups = other.topKGroups;
-      groupScore = other.groupScore;
-      renormalise = other.renormalise;
-      scalingFactor = other.scalingFactor;
-      threshold = other.threshold;
-      emptyPolicy = other.emptyPolicy;
-      topP = other.topP;
-      minP = other.minP;
-      skipBelow = other.skipBelow;
     }
 
     /**
@@ -492,12 +358,7 @@ public final class TopKRouter {
      * @throws IllegalArgumentException if options exclude each other
      */
     public TopKRouter build() {
-      if ((topP > 0 || minP > 0) && (correctionBias != null || numExpertGroups > 1)) {
-        throw new IllegalArgumentException(
-            "topP and minP must not be combined with correctionBias or groups: choices would not be"
-                + " in descending order of probability");
-      }
-      return new TopKRouter(new Builder(this));
+      return new TopKRouter(new TopKRouterOptions(this));
     }
 
     private float share(String name, float value, Score... scores) {
@@ -512,24 +373,6 @@ public final class TopKRouter {
         if (score == allowed) return;
       }
       throw new IllegalArgumentException(option + " must not be set for " + score);
-    }
-
-    private void check(long numExperts) {
-      if (numExperts < 1)
-        throw new IllegalArgumentException(
-            "logits must have at least 1 expert, found " + numExperts);
-      if (numExperts % numExpertGroups != 0) {
-        throw new IllegalArgumentException(
-            "number of experts must be a multiple of the "
-                + numExpertGroups
-                + " groups, found "
-                + numExperts);
-      }
-      long eligible = numExperts / numExpertGroups * topKGroups;
-      if (topK > eligible && (score == Score.SOFTMAX || score == Score.SIGMOID)) {
-        throw new IllegalArgumentException(
-            "topK must be at most the number of eligible experts, " + eligible + ", found " + topK);
-      }
     }
   }
 }

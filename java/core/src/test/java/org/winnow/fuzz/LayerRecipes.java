@@ -93,7 +93,7 @@ final class LayerRecipes {
           Linear gate = w.keep(linear(w, inner, hidden));
           Linear up =
               w.keep(new Linear(w.tensor(gate.weight().plane(0).dtype(), inner, hidden), null));
-          return args(gate, up, w.keep(linear(w, hidden, inner)), OperationRecipes.activation(w));
+          return args(gate, up, w.keep(linear(w, hidden, inner)), MoeRecipes.activation(w));
         });
     call(
         "FeedForward.run(Backend,Tensor,Tensor)",

@@ -20,6 +20,7 @@ final class Recipes {
   static {
     TensorRecipes.addTo();
     OperationRecipes.addTo();
+    MoeRecipes.addTo();
     LayerRecipes.addTo();
     MemoryRecipes.addTo();
   }

@@ -22,6 +22,14 @@ public final class FaultyReaders implements RangeReader.Opener {
     poisons.add(new Poison(begin, end));
   }
 
+  /** Poisons the tensors whose names begin so. */
+  public void poison(SyntheticExperts experts, String prefix) {
+    for (TensorInfo tensor : experts.tensors()) {
+      if (tensor.name().startsWith(prefix))
+        poison(tensor.offset(), tensor.offset() + tensor.sizeBytes());
+    }
+  }
+
   public synchronized void heal() {
     poisons.clear();
   }

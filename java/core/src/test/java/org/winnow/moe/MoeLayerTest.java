@@ -3,8 +3,6 @@ package org.winnow.moe;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
@@ -22,7 +20,6 @@ import org.winnow.ExpertReadException;
 import org.winnow.InvalidLogitsException;
 import org.winnow.Tensor;
 import org.winnow.layer.Linear;
-import org.winnow.op.ExpertMatrices;
 import org.winnow.op.Routing;
 import org.winnow.op.TopKRouter;
 
@@ -381,81 +378,5 @@ public class MoeLayerTest {
         24,
         hiddenType == DType.F32 ? DType.F32 : DType.BF16,
         hiddenType);
-  }
-
-  /**
-   * Real experts with a limit on how many can be acquired at once. Those acquired last count as
-   * resident. The n-th acquire fails on demand.
-   */
-  private static class LimitedExperts implements Experts {
-    final List<List<Integer>> waves = new ArrayList<>();
-    List<Integer> lastOfFirstRound;
-    int numAcquired;
-    int failAt = Integer.MAX_VALUE;
-    private final ResidentExperts all;
-    private final int slots;
-    private List<Integer> resident = List.of();
-
-    LimitedExperts(ResidentExperts all, int slots) {
-      this.all = all;
-      this.slots = slots;
-    }
-
-    @Override
-    public int numExperts() {
-      return all.numExperts();
-    }
-
-    @Override
-    public long hiddenSize() {
-      return all.hiddenSize();
-    }
-
-    @Override
-    public long intermediateSize() {
-      return all.intermediateSize();
-    }
-
-    @Override
-    public int maxPinned() {
-      return slots;
-    }
-
-    @Override
-    public boolean isResident(int expert) {
-      return resident.contains(expert);
-    }
-
-    @Override
-    public void acquire(int[] expertIds, int count) {
-      assertThat(count).isBetween(1, slots);
-      if (waves.size() + 1 == failAt)
-        throw new ExpertReadException(Path.of("experts"), "expert " + expertIds[0], 0, 1, 0, null);
-      all.acquire(expertIds, count);
-      numAcquired++;
-      resident = Arrays.stream(expertIds, 0, count).boxed().toList();
-      waves.add(resident);
-    }
-
-    @Override
-    public void hint(int[] expertIds, int count) {
-      throw new AssertionError("reading ahead is the caller's to ask for");
-    }
-
-    @Override
-    public ExpertMatrices gateUp() {
-      return all.gateUp();
-    }
-
-    @Override
-    public ExpertMatrices down() {
-      return all.down();
-    }
-
-    @Override
-    public void release() {
-      numAcquired--;
-      all.release();
-    }
   }
 }

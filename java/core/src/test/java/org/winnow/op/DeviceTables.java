@@ -14,12 +14,12 @@ public final class DeviceTables {
 
   /** Address of the layer's keys, or keys and values, in one page of a cache of one layer. */
   public static long keyPage(KvCache cache, int page) {
-    return cache.keyPages().getLong(page);
+    return cache.pages().keyPages().getLong(page);
   }
 
   /** The same of its values. */
   public static long valuePage(KvCache cache, int page) {
-    return cache.valuePages().getLong(page);
+    return cache.pages().valuePages().getLong(page);
   }
 
   /** The first entry of the table of weights as kernels get it, which is brought there first. */

@@ -50,7 +50,7 @@ public class KvAppendTest {
           }
         }
         for (int page = 0; page < 3; page++) {
-          assertThat(cache.page(page).toFloatArray())
+          assertThat(cache.pages().page(page).toFloatArray())
               .as("page %d", page)
               .isEqualTo(Arrays.copyOfRange(expected, page * 4 * keys, (page + 1) * 4 * keys));
         }

@@ -40,7 +40,7 @@ public class KvCacheTest {
         float[] page = {};
         for (int position = 0; position < 300; position++) {
           if (position % 64 == 0)
-            page = cache.page(position / 64).slice(layer, layer + 1).toFloatArray();
+            page = cache.pages().page(position / 64).slice(layer, layer + 1).toFloatArray();
           int slot = position % 64;
           for (int head = 0; head < 3; head++) {
             for (int c = 0; c < 5; c++) {
@@ -68,7 +68,7 @@ public class KvCacheTest {
       assertThatThrownBy(() -> cache.reserve(1)).hasMessage("copies are refused");
       memory.refusesCopies = false;
       cache.reserve(1);
-      for (Tensor table : List.of(cache.keyPages(), cache.valuePages())) {
+      for (Tensor table : List.of(cache.pages().keyPages(), cache.pages().valuePages())) {
         for (int entry : new int[] {0, 1, 5, 6}) assertThat(table.getLong(entry)).isNotZero();
       }
     }
@@ -114,8 +114,10 @@ public class KvCacheTest {
       float[] keys = rope.toFloatArray();
       cache.appendLatents(backend, 0, c, rope);
       cache.advance(70);
-      assertThat(cache.keyPages().getLong(1)).isEqualTo(cache.valuePages().getLong(1)).isNotZero();
-      float[] page = cache.page(1).toFloatArray();
+      assertThat(cache.pages().keyPages().getLong(1))
+          .isEqualTo(cache.pages().valuePages().getLong(1))
+          .isNotZero();
+      float[] page = cache.pages().page(1).toFloatArray();
       for (int slot = 0; slot < 6; slot++) {
         for (int column = 0; column < 6; column++) {
           float expected =

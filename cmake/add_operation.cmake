@@ -1,4 +1,4 @@
-# add_operation(<op>): everything of one op: contract include/winnow/<op>.h, kernels cpu/<op>/*.cpp, native test test/<op>_test.cpp.
+# add_operation(<op>) builds what belongs to one op: contract include/winnow/<op>.h, kernels cpu/<op>/*.cpp, test test/<op>_test.cpp.
 function(add_operation op)
   if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/include/winnow/${op}.h)
     message(FATAL_ERROR "operation ${op} has no contract include/winnow/${op}.h")

@@ -17,7 +17,7 @@ foreach(line ${lines})
   set(limit_${CMAKE_MATCH_1} ${CMAKE_MATCH_2} ${CMAKE_MATCH_3} ${CMAKE_MATCH_4})
 endforeach()
 
-# Rows of the lists: the name first, last the compute capability that it needs, registers, stack bytes, shared bytes.
+# Rows of the lists: first the name, at the end the compute capability that the kernel needs, registers, stack bytes, shared bytes.
 get_filename_component(directory ${LIMITS} DIRECTORY)
 file(GLOB lists ${directory}/*/*_kernels.inc)
 file(STRINGS ${PTX} target REGEX "^\\.target sm_[0-9]+")
@@ -38,7 +38,7 @@ foreach(list ${lists})
   endforeach()
 endforeach()
 
-# The two lines of figures. All their words must be known: a figure in other words would pass for none. Shared memory is there if it is used.
+# The two lines with figures. They must match word for word, or a figure in other words would count as zero. Shared memory is listed only if it is used.
 set(line_of_stack "\n *([0-9]+) bytes stack frame, ([0-9]+) bytes spill stores, ([0-9]+) bytes spill loads\n")
 string(CONCAT line_of_registers ": Used ([0-9]+) registers(, used [0-9]+ barriers)?(, [0-9]+ bytes cumulative stack size)?(, ([0-9]+) bytes smem)?"
        "(, [0-9]+ bytes (lmem|cmem\\[[0-9]+\\]))*\n")

@@ -1,6 +1,7 @@
 # CUDA kernels: every cuda/<op>/<op>_cuda*.cu is compiled to PTX of its feature level, which the tests execute. The PTX is
-# assembled for each architecture of at least that level, which a GPU loads first. Target cuda_kernels;
-# `cmake --install --component cuda_kernels` puts both beside the Java classes that load them. Without nvcc nothing is built.
+# also assembled for each architecture of at least that level; a GPU tries to load that form first. The target is
+# cuda_kernels. `cmake --install --component cuda_kernels` puts both forms beside the Java classes that load them.
+# Without nvcc nothing is built.
 include(feature_level)
 
 find_program(WINNOW_NVCC nvcc HINTS /usr/local/cuda/bin)

@@ -1,5 +1,5 @@
 # Compiler flags per instruction set. A source named *_<set>.cpp is compiled with that set's flags, every other one for plain x86-64.
-# GCC 12 takes the deliberately undefined registers in its own AVX-512 headers for mistakes (GCC bug 105593).
+# The -Wno flags: GCC 12 warns of registers that its own AVX-512 headers leave undefined on purpose (GCC bug 105593).
 set(WINNOW_FLAGS_avx2 -mavx2 -mfma -mf16c)
 set(WINNOW_FLAGS_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -mprefer-vector-width=512
     -Wno-uninitialized -Wno-maybe-uninitialized)

@@ -1,5 +1,5 @@
-# cmake -DDIRECTORY=<natives> -P write_manifest.cmake: writes <natives>/natives.sha256, one line "hash  name" per library. Its hash names the directory
-# that the natives are unpacked into, see NativeCache.java.
+# cmake -DDIRECTORY=<natives> -P write_manifest.cmake: writes <natives>/natives.sha256, one line "hash  name" per library. The hash of that
+# file names the directory that the natives are unpacked into, see NativeCache.java.
 file(GLOB libraries RELATIVE ${DIRECTORY} ${DIRECTORY}/*.so ${DIRECTORY}/*.so.*)
 list(SORT libraries)
 if(NOT libraries)

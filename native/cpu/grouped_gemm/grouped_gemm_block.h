@@ -19,18 +19,18 @@ constexpr int kMaxWeightPlanes = [] {
   return most;
 }();
 
-// What a call needs of one active expert, copied when it was checked: whoever writes to the tables meanwhile changes
-// nothing here.
+// What a call needs of one active expert. Values are copied as they are checked: a thread that writes to the tables
+// during the call changes nothing here.
 struct ActiveExpert {
   int64_t row_begin, row_end;
-  int64_t first_block, end_block;  // of blocks of rows among those of the product
+  int64_t first_block, end_block;  // numbers of its blocks of rows within the product
   const void* weights[kMaxWeightPlanes];
   const void* up_weights[kMaxWeightPlanes];
   const float* bias;     // or null
   const float* up_bias;  // or null
 };
 
-// Rows and columns of one expert's output, at most block_rows() and kMaxBlockColumns.
+// A block of one expert's output: at most block_rows() rows and kMaxBlockColumns columns.
 struct GroupedGemmBlock {
   const winnow_grouped_gemm_arguments& product;
   const ActiveExpert& expert;
@@ -44,7 +44,7 @@ struct GroupedGemmBlock {
   const void* up_weight(int plane) const { return expert.up_weights[plane]; }
 };
 
-// 1 MiB of packed rows: half of the L2 cache of a recent server core, all of an older one's.
+// 1 MiB of packed rows: half of the L2 cache of a recent server core, all of that of an older one.
 constexpr int64_t kPackedBytes = int64_t{1} << 20;
 constexpr int64_t kMaxBlockRows = 128;
 constexpr int64_t kMinBlockRows = 32;
@@ -56,7 +56,7 @@ inline int64_t block_rows(int64_t input_size) {
   return rows < kMinBlockRows ? kMinBlockRows : rows > kMaxBlockRows ? kMaxBlockRows : rows;
 }
 
-// A thread's memory; all parts 64-byte aligned. Kept between calls and grown.
+// The memory of one thread, kept between calls and grown when a call needs more. All parts are 64-byte aligned.
 struct GroupedGemmScratch {
   void* packed;    // the block's input rows in the order of the kernel
   void* panel;     // weights of a few columns in the same order, kPanelBytes
@@ -69,7 +69,7 @@ struct GroupedGemmScratch {
 constexpr int64_t kPanelBytes = 64 << 10;
 constexpr int64_t kPartialBytes = 128 << 10;
 constexpr int64_t kSumsBytes = kMaxBlockRows * (kMaxBlockColumns / 2) * 8 * int64_t{sizeof(float)};
-constexpr int64_t kRowBytes = 1024;  // of gate and of up: with room for a last panel that is not whole
+constexpr int64_t kRowBytes = 1024;  // of gate and of up; has room for a last panel that is not full
 
 // pack: the block's rows are not in scratch.packed yet.
 using GroupedGemmKernel = void (*)(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch, bool pack);

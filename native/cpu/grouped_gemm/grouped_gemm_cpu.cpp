@@ -1,7 +1,7 @@
-// Units of work are (active expert, block of rows, block of columns), columns innermost and claimed one by one: a
-// skewed routing keeps all threads busy, and a thread that claims the next block of columns finds its rows packed
-// already. The units of all products of a call are one region: a small product does not wait for the slowest thread of
-// the one before. What a block does is in grouped_gemm_kernel.h.
+// A unit of work is a block of columns for a block of rows of one active expert. Threads claim units one by one,
+// columns innermost. So all threads stay busy even if the routing is skewed, and a thread that claims the next block of
+// columns finds its rows already packed. The units of all products of a call form one parallel region, so a small
+// product does not wait for the slowest thread of the one before. grouped_gemm_kernel.h computes a block.
 #include <algorithm>
 #include <atomic>
 #include <new>
@@ -20,10 +20,10 @@ namespace winnow {
 
 namespace {
 
-// Weights per unit: about 15 microseconds of DRAM reads, against well under 1 for claiming it.
+// Weights per unit: about 15 microseconds of DRAM reads. To claim a unit takes well under 1.
 constexpr int64_t kUnitBytes = 512 << 10;
 
-// Below that a thread more costs what it saves: 1.3 microseconds of L3 reads.
+// Below this, one more thread costs as much as it saves: 1.3 microseconds of L3 reads.
 constexpr int64_t kMinUnitBytes = 32 << 10;
 
 constexpr int64_t kHugePageBytes = 2 << 20;
@@ -64,13 +64,13 @@ class ThreadScratch {
     return &scratch_;
   }
 
-  // For a call that no other thread works for: it needs no number that all threads agree on.
+  // Begins a call on which only this thread works: it needs no number that all threads agree on.
   int64_t begin_alone() {
     row_block_ = -1;
     return -1;
   }
 
-  // Whether that block of rows of the call has to be packed; it is from now on.
+  // Whether this thread still has to pack that block of rows of the call. It counts as packed from now on.
   bool claim(int64_t call, int64_t row_block) {
     bool packed = call == call_ && row_block == row_block_;
     call_ = call;
@@ -117,13 +117,13 @@ Storage storage_of(winnow_weight_format format, int64_t row_size) {
   throw std::invalid_argument("weight_format must be one of weight_formats.inc, found " + std::to_string(format));
 }
 
-// Blocks of so many items; a division less where one block holds all.
+// The number of blocks that hold all items. Saves the division if one block does.
 int64_t num_blocks(int64_t items, int64_t per_block) {
   return items > 0 && items <= per_block ? 1 : (items + per_block - 1) / per_block;
 }
 
-// Columns per unit, at most as many as given, so that threads get about the same: of a small product two units each,
-// where they are not too small, of one block of rows as many units each.
+// Columns per unit, at most as many as given, so that all threads get about the same work. In a small product that is
+// two units per thread, if they do not become too small. With one block of rows, all threads get equally many units.
 int64_t shared_columns(int64_t output_size, int64_t columns, int64_t bytes_per_column, int64_t row_blocks,
                        const Cpu& cpu) {
   int64_t threads = cpu.num_threads, blocks = (output_size + columns - 1) / columns;
@@ -153,7 +153,7 @@ struct Product {
   int64_t scratch_rows;            // the most rows of a block
   int64_t columns, column_blocks;  // of a block, and per block of rows
   int64_t num_row_blocks = 0;
-  int64_t first_expert, first_source_row;       // in call_experts, num_active entries; in call_source_rows
+  int64_t first_expert, first_source_row;       // in ThreadMemory: num_active experts, num_rows source rows
   int64_t first_row_block = 0, first_unit = 0;  // among those of the call
   const ActiveExpert* experts = nullptr;
   const int32_t* source_rows = nullptr;  // by row, of rows of active experts only; null: row r reads row r
@@ -162,8 +162,8 @@ struct Product {
     return table == nullptr ? nullptr : reinterpret_cast<const void*>(read_once(table[entry]));
   }
 
-  // Throws for arguments that the contract refuses. Every index and address is read once, checked, and appended to
-  // experts and rows.
+  // Throws for arguments that the contract refuses. Every index and address is read once and checked. What the product
+  // needs of them is appended to experts_of_call and rows_of_call.
   Product(const winnow_grouped_gemm_arguments& a, const Cpu& cpu, std::vector<ActiveExpert>& experts_of_call,
           std::vector<int32_t>& rows_of_call, int64_t& num_source_rows)
       : arguments(&a), first_expert(static_cast<int64_t>(experts_of_call.size())), first_source_row(num_source_rows) {
@@ -227,13 +227,13 @@ struct Product {
   // The block of rows that a unit of this product belongs to.
   int64_t row_block(int64_t unit) const { return column_blocks == 1 ? unit : unit / column_blocks; }
 
-  // A unit of this product, the i-th active expert's; i ascends with the units.
+  // A unit of this product. Units come in ascending order; `i` moves on to the active expert that the unit belongs to.
   GroupedGemmBlock block(int64_t unit, int64_t row_block, int64_t& i) const {
     const int64_t column_begin = (unit - row_block * column_blocks) * columns;
     while (experts[i].end_block <= row_block) ++i;
     const ActiveExpert& expert = experts[i];
     const int64_t rows = expert.row_end - expert.row_begin, blocks = expert.end_block - expert.first_block;
-    // Blocks of one height: a last one of a few rows would wait for all weights again.
+    // Blocks have about the same height: a last one of a few rows would read all weights again for little work.
     const int64_t height = blocks == 1 ? rows : ((rows + blocks - 1) / blocks + 3) / 4 * 4;
     const int64_t row_begin = expert.row_begin + (row_block - expert.first_block) * height;
     return {*arguments,

@@ -6,17 +6,19 @@
 //
 // Loops    panel of kColumns weight rows > block along k > tile of kRows rows > step. A tile keeps kRows x kColumns
 //          accumulators in registers, one vector per output element. With few tiles, weights go from memory to
-//          registers as stored; with more than Decoder::kMaxDirectTiles, the panel is converted once into L1-resident scratch.
-//          Input rows are gathered and converted once per block, so that a tile then reads two streams.
+//          registers as stored; with more than Decoder::kMaxDirectTiles, the panel is converted once into L1-resident
+//          scratch. Input rows are gathered and converted once per block, so that a tile then reads two streams.
 //
 // Order    lane by lane along k, steps ascending; then the lanes in a fixed tree. Nothing depends on the tile's shape
 //          or on whether a panel was used.
 //
-// Prefetch while a panel is computed a later one is asked for, evenly spread: DRAM works during the arithmetic. It is the
-//          next one, or where rows are short the first that lies kAheadBytes ahead. To L2: in L1 it would displace the
-//          panel that is in use (one token, bf16, interleaved runs: 0.86 of the probe with L1, 0.90 with L2).
+// Prefetch while a panel is computed, a later one is requested in even portions, so that DRAM works during the
+//          arithmetic. It is the next panel or, if rows are short, the first one that lies kAheadBytes ahead. It goes
+//          to L2: in L1 it would displace the panel that is in use (one token, bf16, interleaved runs: 0.86 of the
+//          measured memory speed with L1, 0.90 with L2).
 //
-// Weights come from a Decoder of their format, see weight_decoders.h. Set, the arithmetic of an instruction set, provides:
+// Weights come from a Decoder of their format, see weight_decoders.h. Set, the arithmetic of an instruction set,
+// provides:
 //
 //   Packed                element type of packed rows and panels
 //   Vector, Accumulator   kStep / kVectors Packed elements; f32 lanes
@@ -56,13 +58,13 @@ inline void assign(float& packed, float value) { packed = value; }
 inline void assign(float& packed, uint16_t bf16) { packed = to_float(bf16); }
 inline void assign(uint16_t& packed, uint16_t bf16) { packed = bf16; }
 
-// Steps along k per block: a panel of 6 columns then takes 24 KiB of f32, half of L1.
+// Elements along k per block: a panel of 6 columns then takes 24 KiB of f32, half of a 48 KiB L1.
 constexpr int64_t kBlockElements = 1024;
 
-// What L3 delivers while one of its reads is under way: 100 ns at 30 GB/s, twice. 4 and 12 KiB measured slower.
+// Twice what L3 delivers while one read from it is under way: 100 ns at 30 GB/s. 4 and 12 KiB measured slower.
 constexpr int64_t kAheadBytes = 6 << 10;
 
-// Where a later panel's weights lie: two runs of columns, asked for rate / 256 64-byte lines of each per step.
+// Where a later panel's weights lie: in two runs. Each step requests rate / 256 lines of 64 bytes of either run.
 struct Prefetch {
   const char* first;
   const char* second;
@@ -72,7 +74,8 @@ struct Prefetch {
 constexpr int kSlots = 8;                                       // floats of scratch per row and panel
 constexpr int64_t kSumsStride = kMaxBlockColumns / 2 * kSlots;  // a panel has at least two columns
 
-// Sums of whole panels, kWidth columns each, to contiguous columns; of a gated pair the second half to up.
+// Copies the sums of whole panels, kWidth columns each, to contiguous columns. For a gated pair the second half of a
+// panel goes to up.
 template <int kColumns, int kWidth>
 void unpack(const float* __restrict sums, int64_t columns, float* gate, float* up) {
   for (int64_t column = 0; column < columns; column += kWidth) {
@@ -195,7 +198,7 @@ class BlockKernel {
     const bool gated = block_.gated();
     int64_t width = gated ? kColumns / 2 : kColumns;  // output columns per panel
     int64_t tiles = (num_rows_ + kRows - 1) / kRows;
-    // The panel has kColumns * num_steps * kStep weights; every tile asks for its share of the next one, in two runs.
+    // The panel has kColumns * num_steps * kStep weights; every tile requests its share of a later one, in two runs.
     constexpr int64_t kLineElements = 64 * Format::kBlockElements;
     int64_t lines_per_step = (kColumns / 2 * kStep * Format::kBlockBytes + kLineElements - 1) / kLineElements;
     int64_t rate = tiles == 1 ? 256 * lines_per_step : (256 * lines_per_step + tiles - 1) / tiles;
@@ -207,8 +210,8 @@ class BlockKernel {
       planes[p] = block_.weight(p);
       up_planes[p] = block_.up_weight(p);
     }
-    // Of row n of the panel at a column: its matrix, and which row it is there. Past the last column of the block its
-    // last row again: computed and dropped.
+    // For row n of the panel at a column: its matrix, and which row it is there. Rows past the last one of the matrix
+    // repeat it; their results are dropped.
     const int64_t last = block_.product.output_size - 1;
     auto planes_of = [&](int64_t n) -> const Planes& { return gated && n >= kColumns / 2 ? up_planes : planes; };
     auto index_of = [&](int64_t column, int64_t n) {

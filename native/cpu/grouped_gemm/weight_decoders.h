@@ -1,15 +1,17 @@
 // How the weights of each storage format become vectors of f32, for grouped_gemm_kernel.h. A new format needs a row in
 // weight_formats.inc and a Decoder here: every instruction set then has it, and without a Decoder nothing compiles.
 //
-// The upper half holds what decoders are written in, once per instruction set: the set is that of the file which
-// includes this one, so that everything is local to it.
+// The upper half holds the loads and operations that decoders use, once per instruction set. The compiler flags of the
+// including file choose the set, so everything here is local to that file.
 //
 // A decoder provides:
 //
 //   kFormat                       the format
-//   kMaxDirectTiles               how many tiles convert weights themselves, before a converted panel is cheaper
+//   kMaxDirectTiles               up to this many tiles convert weights themselves; with more, one converted panel is
+//                                 cheaper
 //   Row                           what is needed to read a row; row(planes, n, row_size) makes it for row n
-//   index(v, i)                   which element of a step the vector v holds at i: rows of input are packed in that order
+//   index(v, i)                   which element of a step the vector v holds at i: rows of input are packed in that
+//                                 order
 //   weights<v>(row, step)         vector v, 0 or 1, of a step of kF32Step elements
 //   weights<v>(row, step, size)   the same of a last step: elements from size on read as zero and are not touched
 //

@@ -2,8 +2,8 @@
 // tiles of the grouped GEMM. A decoder belongs to one row of a matrix.
 //
 //   Element              what memory holds for one weight; its size is block_bytes, of formats with block_elements = 1
-//   Decoder(scale)       of a row; formats with row scales have it
-//   Decoder()            of a row of formats without; of others, a row that does not exist: any finite value
+//   Decoder(scale)       for a row of a format with row scales
+//   Decoder()            for a row of another format; with row scales, for a row that does not exist: any finite value
 //   at(element)          the weight
 //   vector(values, v)    the weights in 16 bytes, as many as fit
 //   four(bytes)          four weights one behind the other, at a multiple of their size

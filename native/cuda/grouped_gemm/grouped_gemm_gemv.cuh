@@ -1,5 +1,5 @@
-// One row of a grouped product by a group of its expert's columns: a dot product per column, straight from the stored weights. Kernel and launch shape:
-// grouped_gemm_cuda.cu.
+// Multiplies one row of a grouped product by a group of its expert's columns: a dot product per column, straight from
+// the stored weights. grouped_gemm_cuda.cu describes the kernel and its launch.
 #pragma once
 
 #include "base/activation.cuh"
@@ -8,7 +8,7 @@
 
 namespace winnow {
 
-// 16 bytes of weights: read once by this block, so that they need not take the place of the input row in L1.
+// Loads 16 bytes of weights. They bypass L1: this block reads them only once, and the input row needs the space.
 __device__ __forceinline__ uint4 load_weights(const void* address) {
   uint4 v;
   asm("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
@@ -17,7 +17,7 @@ __device__ __forceinline__ uint4 load_weights(const void* address) {
   return v;
 }
 
-// kSize elements from an address that is a multiple of 16 bytes, or of 8 if that is all of them.
+// Loads kSize elements from an address that is a multiple of 16 bytes, or of 8 if they take only 8 bytes.
 template <int kSize, typename T>
 __device__ __forceinline__ void load_values(float (&values)[kSize], const T* from) {
   if constexpr (kSize * sizeof(T) < 16) {  // 4 bf16 beside 4 f32 weights
@@ -33,8 +33,8 @@ __device__ __forceinline__ void load_values(float (&values)[kSize], const T* fro
   }
 }
 
-// sums[i] += this thread's share of rows[i] * input: vectors `thread`, `thread` + `threads`, ... along k. Null rows add nothing. Both forms add the same
-// products in the same order.
+// sums[i] += this thread's share of rows[i] * input: vectors `thread`, `thread` + `threads`, ... along k. Null rows add
+// nothing. The aligned form and the other one add the same products in the same order.
 template <typename Decoder, bool kAligned>
 __device__ __forceinline__ void add_products(float (&sums)[kDots],
                                              const typename Decoder::Element* const (&rows)[kDots],
@@ -99,7 +99,8 @@ __device__ __forceinline__ void add_products(float (&sums)[kDots], const Product
     add_products<Decoder, false>(sums, rows, decoders, input, op.input_type, thread, threads_per_dot, op.input_size);
 }
 
-// Sums over the warp: of value lane / 4, in every lane. Each exchange halves how many values a lane holds: 9 shuffles instead of 40, in a fixed tree.
+// Sums each value over the warp, in a fixed tree. A lane gets the sum of value lane / 4. Each of the first three
+// exchanges halves the number of values in a lane, so 9 shuffles are enough; eight separate sums would take 40.
 __device__ __forceinline__ float sum_over_warp(float (&values)[kDots], int lane) {
   static_assert(kDots == 8, "three exchanges, then four lanes hold a value");
 #pragma unroll
@@ -117,7 +118,8 @@ __device__ __forceinline__ float sum_over_warp(float (&values)[kDots], int lane)
   return sum + __shfl_xor_sync(kAllLanes, sum, 1);
 }
 
-// Block `block` of a product: row block % num_rows, column group block / num_rows, so that blocks that run together read the same matrices.
+// Block `block` of a product: row block % num_rows, column group block / num_rows. Blocks that run at the same time
+// then read the same matrices.
 __device__ __forceinline__ void multiply_row(const Product& op, int threads_per_dot, int block) {
   __shared__ float partial_sums[kGemvWarps][kDots];
   require_f32_or_bf16(op.input_type);

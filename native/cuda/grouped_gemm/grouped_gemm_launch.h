@@ -18,7 +18,7 @@ constexpr int kTileRows = 64;         // rows of one expert
 constexpr int kTileWeightRows = 128;  // rows of weights: gated, half of the gate and half of up
 constexpr int kTileDepth = 32;        // elements of k per stage
 
-// Of one product in a launch of dot products; a launch takes WINNOW_GROUPED_GEMM_MAX_PRODUCTS.
+// One product in a launch of dot products. A launch takes WINNOW_GROUPED_GEMM_MAX_PRODUCTS of these.
 struct GemvExtras {
   int32_t num_blocks;       // of this product; 0: there is no such product
   int32_t threads_per_dot;  // how many threads share one sum: kWarpSize or kGemvThreads

@@ -11,14 +11,14 @@
 
 namespace winnow {
 
-// The lower half, read as such.
+// The lower half of a value. Only this half is read.
 __device__ __forceinline__ int32_t narrowed(const int64_t& value) {
   int32_t low;
   memcpy(&low, &value, sizeof(low));
   return low;
 }
 
-// The arguments, sizes in 32 bits.
+// The arguments, with sizes in 32 bits.
 struct Product {
   const void* input;
   const int32_t* source_rows;
@@ -78,7 +78,8 @@ struct Expert {
   __device__ bool is_resident(bool gated) const { return weight != nullptr && (!gated || up != nullptr); }
 };
 
-// Of a row of an expert's matrix: `table` is weights or up_weights, whose planes have num_experts entries each.
+// The decoder of a row of an expert's matrix. `table` is weights or up_weights; each plane has num_experts entries
+// there.
 template <WeightFormat kFormat>
 __device__ __forceinline__ WeightDecoder<kFormat> row_decoder(const Product& op, const uint64_t* table, int expert,
                                                               int row) {
@@ -88,8 +89,8 @@ __device__ __forceinline__ WeightDecoder<kFormat> row_decoder(const Product& op,
     return WeightDecoder<kFormat>(reinterpret_cast<const float*>(table[op.num_experts + expert])[row]);
 }
 
-// The active expert that has this row, or -1. By a whole warp: each lane looks at every 32nd expert, with no load waiting for the comparison before it as in
-// a binary search.
+// The active expert that has this row, or -1. The whole warp must call. Each lane looks at every 32nd expert, so no
+// load waits for an earlier comparison, as it would in a binary search.
 __device__ __forceinline__ int find_expert(const Product& op, int row, int lane) {
   if (op.expert_offsets == nullptr) return 0;
   int found = -1;
@@ -109,7 +110,8 @@ struct RowTile {
   int num_rows;  // 0: the tile is past the last
 };
 
-// The tile-th tile, when each active expert has as many as its rows need: at most one per expert is not full. By a whole warp.
+// Tile number `tile`. Each active expert has as many tiles as its rows need; only its last one may be partly filled.
+// The whole warp must call.
 template <int kBlockM>
 __device__ __forceinline__ RowTile find_row_tile(const Product& op, int tile, int lane) {
   if (op.expert_offsets == nullptr) {

@@ -1,5 +1,5 @@
-// The two ways in which a block multiplies a stage: tensor cores for bf16 weights, f32 multiply-adds for the others. Each has kTileThreads threads and the
-// sums of BLOCK_M by kTileWeightRows in their registers.
+// The two ways in which a block multiplies a stage: tensor cores for bf16 weights, f32 multiply-adds for the others. In
+// both, kTileThreads threads hold the sums of BLOCK_M by kTileWeightRows in registers.
 #pragma once
 
 #include "base/matrix.cuh"
@@ -7,9 +7,10 @@
 
 namespace winnow {
 
-// Two by two warps, each 32 rows by 64 rows of weights (gated: 32 of the gate and the same 32 of up), in pieces of 16 by 8. f32 inputs are split into three
-// bf16 as their fragments are made: the products are exact, so the sum is f32 arithmetic of the stored values, for three multiplications. Here and not in a
-// kernel before: no memory and no launch for it, and the tensor cores are busy meanwhile (60 operations beside 24 products).
+// Two by two warps. Each computes 32 rows by 64 rows of weights (gated: 32 of the gate and the same 32 of up), in
+// pieces of 16 by 8. An f32 input is split into three bf16 when its fragment is made: three multiplications, all exact,
+// so the sum is f32 arithmetic on the stored values. A separate kernel for the split would need memory and a launch.
+// Here the split (60 operations beside 24 products) runs while the tensor cores are busy.
 template <typename Input, bool kGated>
 struct TensorProducts {
   static constexpr int kRowPieces = 2;
@@ -88,7 +89,8 @@ struct TensorProducts {
   }
 };
 
-// Thread (m, n) of 8 by 16 has rows m, m + 8, ... by rows of weights n, n + 16, ...: 8 by 8 sums; k ascending, one multiply-add after the other.
+// Thread (m, n) of 8 by 16 computes rows m, m + 8, ... by rows of weights n, n + 16, ...: 8 by 8 sums. A sum is one
+// chain of multiply-adds, k ascending.
 template <typename Input, WeightFormat kFormat>
 struct ScalarProducts {
   using Decoder = WeightDecoder<kFormat>;
@@ -100,7 +102,7 @@ struct ScalarProducts {
   float sums[kRows][kWeights] = {};
   Decoder decoders[kWeights];
 
-  // decoder_of(weight_row): of a row of weights in the stages.
+  // decoder_of(weight_row) returns the decoder of a row of weights in the stages.
   template <typename DecoderOf>
   __device__ __forceinline__ void begin(DecoderOf decoder_of) {
 #pragma unroll

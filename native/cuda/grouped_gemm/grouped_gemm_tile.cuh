@@ -1,9 +1,11 @@
-// The steps of a tile product that do not depend on how it multiplies: which rows, filling shared memory, the pipeline along k, and what is stored.
+// The steps of a tile product that do not depend on how it multiplies: which rows it takes, how it fills shared memory,
+// the pipeline along k, and what it stores.
 //
-// A block computes BLOCK_M rows of one expert by 128 rows of weights: 128 output columns, or 64 if gated (64 rows of the gate, then the 64 of up). A stage in
-// shared memory holds BLOCK_K elements of each of these rows. Rows are 32, 64 or 128 bytes, cut into chunks of 16 bytes that are exchanged within the row so that
-// neither 8 rows at the same chunk (ldmatrix, 16 bytes per lane) nor 4 rows at two chunks (8 bytes per lane) meet in a bank;
-// of rows of 32 bytes, 8 rows at the same 4 bytes of a chunk do not.
+// A block computes BLOCK_M rows of one expert by 128 rows of weights: 128 output columns, or 64 if gated (64 rows of
+// the gate, then the 64 of up). A stage in shared memory holds BLOCK_K elements of each of these rows. A row has 32, 64
+// or 128 bytes, in chunks of 16. Chunks change places within their row, so that these accesses have no bank conflict: 8
+// rows at the same chunk (ldmatrix, 16 bytes per lane), 4 rows at two chunks (8 bytes per lane) and, if rows have 32
+// bytes, 8 rows at the same 4 bytes of a chunk.
 #pragma once
 
 #include "base/activation.cuh"
@@ -20,7 +22,7 @@ constexpr int kSumsStride = kTileWeightRows + 8;  // f32 in a row of sums: 4 row
 template <bool kGated>
 constexpr int BLOCK_N = kGated ? kTileWeightRows / 2 : kTileWeightRows;
 
-// Byte offset in a stage of a chunk.
+// Byte offset of a chunk in its stage.
 template <int kRowBytes>
 __device__ __forceinline__ uint32_t chunk_offset(int row, int chunk) {
   static_assert(kRowBytes == 32 || kRowBytes == 64 || kRowBytes == 128, "BLOCK_K elements of 1, 2 or 4 bytes");
@@ -54,7 +56,7 @@ struct RowCopies {
 
   static __device__ int row(int copy) { return threadIdx.x / kChunks + copy * kRowStep; }
 
-  // address_of(copy): the row, or null past the last, zeros.
+  // address_of(copy) returns the row, or null past the last row, where zeros are written.
   template <typename AddressOf>
   __device__ __forceinline__ void issue(uint32_t stage, int k, int size, AddressOf address_of) const {
     const int chunk = threadIdx.x % kChunks;
@@ -93,7 +95,8 @@ struct RowCopies {
   }
 };
 
-// Bias, activation, rounding: from the sums in shared memory, a column per thread, neighbours side by side.
+// Adds biases to the sums in shared memory, applies the activation, rounds and stores. Neighbouring threads take
+// neighbouring columns.
 template <bool kGated>
 __device__ __forceinline__ void store_tile(const Product& op, const Expert& expert, const RowTile& tile,
                                            int first_column, const float* sums) {
@@ -120,7 +123,8 @@ __device__ __forceinline__ void store_no_weights(const Product& op, const RowTil
     store_element(op.output, op.output_type, int64_t{tile.first_row + r} * op.output_size + column, kNoWeights);
 }
 
-// The tile blockIdx.x by the columns blockIdx.y. Products has the sums in registers: begin(decoder_of), add(input, weights), addresses in a stage, and store(sums).
+// Computes tile of rows blockIdx.x by columns blockIdx.y. Products holds the sums in registers. It gets
+// begin(decoder_of), then add(input, weights) per stage, with addresses in the stage, then store(sums).
 template <typename Input, WeightFormat kFormat, bool kGated, int kStages, typename Products>
 __device__ __forceinline__ void multiply_tile(const winnow_grouped_gemm_arguments& arguments) {
   using Weight = typename WeightDecoder<kFormat>::Element;
@@ -162,7 +166,7 @@ __device__ __forceinline__ void multiply_tile(const winnow_grouped_gemm_argument
     return column + columns < op.output_size ? (is_up ? up_row : weight_row) + columns * size : nullptr;
   };
 
-  // Stage s is refilled after the barrier that all threads reach only when they have multiplied it.
+  // A stage is refilled after a barrier that a thread reaches only when it has multiplied that stage.
   const uint32_t stages = shared_address(shared);
   const int num_steps = (op.input_size + BLOCK_K - 1) / BLOCK_K;
   const auto fill = [&](int step) {
@@ -171,7 +175,7 @@ __device__ __forceinline__ void multiply_tile(const winnow_grouped_gemm_argument
       inputs.issue(stage, step * BLOCK_K, op.input_size, [&](int copy) { return input_rows[copy]; });
       weights.issue(stage + Shared::kInputBytes, step * BLOCK_K, op.input_size, weight_row_of);
     }
-    commit_copies();  // an empty group too: the count that is waited for stays the same
+    commit_copies();  // an empty group too, so that the number to wait for stays the same
   };
   Products products;
   products.begin([&](int weight_row) {

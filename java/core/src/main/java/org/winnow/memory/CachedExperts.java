@@ -16,7 +16,7 @@ import org.winnow.op.ExpertMatrices;
 
 /**
  * One layer's view of the cache. The tables hold addresses only while experts are held, so nothing
- * changes them beside an operation.
+ * changes them while an operation runs.
  */
 final class CachedExperts implements Experts, AutoCloseable {
   final int layer;
@@ -30,8 +30,8 @@ final class CachedExperts implements Experts, AutoCloseable {
   private final long[] downRows;
   private final ExpertCache cache;
 
-  // Guarded by the cache's lock. What is volatile is also read without it: a captured step, which
-  // keeps others from issuing operations, must not wait for the lock.
+  // Guarded by the cache's lock. Volatile fields are also read without it: a captured step
+  // keeps others from issuing operations, so it must not wait for the lock.
   final int[] held; // expert ids
   int numHeld;
   int numPending; // of those held: not READY yet
@@ -78,7 +78,7 @@ final class CachedExperts implements Experts, AutoCloseable {
     downRows = new long[numExperts * (2 * down.format().planes() + 2)];
   }
 
-  /** Makes experts resident, which are in slots of the arena. */
+  /** Makes experts resident that are in slots of the arena. */
   void publish(int[] experts, int count, ExpertSlots slots, ExpertArena arena) {
     int planes = gateUp.format().planes();
     int downPlanes = down.format().planes();
@@ -101,7 +101,7 @@ final class CachedExperts implements Experts, AutoCloseable {
     downTable.put(experts, count, downRows);
   }
 
-  /** Makes experts absent. No operation reads a table any more that a caller has closed. */
+  /** Makes experts absent. If a caller has closed a table, no operation reads it any more. */
   void withdraw(int[] experts, int count) {
     withdraw(gateUpTable, experts, count, gateUpRows);
     withdraw(downTable, experts, count, downRows);

@@ -158,8 +158,8 @@ public final class Checkpoint implements AutoCloseable {
   }
 
   /**
-   * Aligned reads into a buffer, copied from there: the tensor begins anywhere in a block of the
-   * disk.
+   * Reads aligned blocks into a buffer and copies from there, because a tensor may begin anywhere
+   * in a block of the disk.
    */
   private static void readThroughStaging(RangeReader reader, TensorInfo info, long address) {
     long alignment = reader.alignmentBytes();
@@ -187,8 +187,8 @@ public final class Checkpoint implements AutoCloseable {
   }
 
   /**
-   * Reads, and returns how much; at least {@code neededBytes} must be there, the rest is padding to
-   * the alignment.
+   * Reads, and returns how many bytes. At least {@code neededBytes} must be there; the rest only
+   * fills up to the alignment.
    */
   static long readFully(
       RangeReader reader,

@@ -13,14 +13,13 @@ import org.winnow.internal.TransferQueue;
 import org.winnow.memory.ExpertLayout.Plane;
 
 /**
- * Slots in a device's memory. Files are read into page-locked host memory, and what the kernels
- * need of it is copied beside the operations that run: not one byte more than the expert's planes.
- * They follow each other in a slot, each at a multiple of {@link #ALIGNMENT_BYTES}, wherever they
- * lie in their files. A slot is overwritten only when the operations that read its last expert have
- * run.
+ * Slots in a device's memory. Files are read into page-locked host memory. From there the expert's
+ * planes, and no other byte, are copied to the device while operations run. In a slot the planes
+ * follow each other, each at a multiple of {@link #ALIGNMENT_BYTES}, wherever they lie in their
+ * files. A slot is overwritten only after the operations that read its last expert have run.
  */
 final class DeviceExpertArena extends ExpertArena {
-  /** Where 128-bit loads of a warp need the fewest sectors. */
+  /** At this alignment, 128-bit loads of a warp need the fewest sectors. */
   static final long ALIGNMENT_BYTES = 256;
 
   private final ExpertStore store;
@@ -37,7 +36,7 @@ final class DeviceExpertArena extends ExpertArena {
     this.slotBytes = slotBytes(store);
     this.loaderBytes = Checkpoint.roundUp(store.slotBytes(), RangeReader.DIRECT_ALIGNMENT_BYTES);
     this.lastUse = new long[numSlots];
-    Arrays.fill(lastUse, UNKNOWN); // the zeros that a new tensor is filled with are an operation
+    Arrays.fill(lastUse, UNKNOWN); // filling a new tensor with zeros is an operation too
     this.slots = new Tensor[numSlots];
     this.memory = memory;
     this.transfers = Internals.raw(memory).openTransfers();
@@ -88,7 +87,7 @@ final class DeviceExpertArena extends ExpertArena {
     }
   }
 
-  /** A backend that is closed waits for it, and releases the buffer only then. */
+  /** Closing the backend waits for this, and only then releases the buffer. */
   private long read(ExpertLayout layout, long buffer, String what) {
     NativeCall call = NativeCall.enter();
     try {

@@ -15,10 +15,10 @@ import org.winnow.internal.Internals;
 
 /**
  * How fast a disk fills memory at best: aligned 4 MiB reads past the page cache into huge pages.
- * What the expert cache reaches is reported as a share of this, measured beside it.
+ * The speed of the expert cache is reported as a share of this, measured in the same run.
  *
- * <p>The memory is used in turn and larger than processor caches: what is read must arrive in
- * memory, as weights must. Reads into one small buffer can be a third faster.
+ * <p>Reads take turns with buffers that together exceed processor caches, so the data must arrive
+ * in memory, as weights must. Reads into one small buffer can be a third faster.
  */
 public final class DiskProbe {
   private static final int BLOCK_BYTES = 4 << 20;
@@ -41,8 +41,8 @@ public final class DiskProbe {
   /**
    * Reads a file in order, into memory that is in use already.
    *
-   * @param maxBytes of its beginning
-   * @param numThreads reads in flight
+   * @param maxBytes how many bytes to read at most, from its beginning on
+   * @param numThreads how many threads read at the same time
    * @throws IllegalArgumentException if the file or {@code maxBytes} is smaller than 4 MiB, or
    *     {@code numThreads < 1}
    * @throws IOException if a read fails
@@ -52,8 +52,8 @@ public final class DiskProbe {
   }
 
   /**
-   * The same into memory that the system has yet to provide, as much as is read: what a new cache
-   * can reach.
+   * The same into new memory, which the system has yet to provide: the speed that a new cache can
+   * reach.
    */
   public static Result readIntoNewMemory(Path file, long maxBytes, int numThreads)
       throws IOException {
@@ -113,8 +113,8 @@ public final class DiskProbe {
   }
 
   /**
-   * The same with a new file, whose name is gone before anything is written: nothing is left of it
-   * however the process ends.
+   * The same with a new file. Its name is deleted before anything is written, so nothing is left of
+   * it however the process ends.
    *
    * @param folder on the disk in question
    * @param sizeBytes of the file, at least 4 MiB

@@ -1,10 +1,10 @@
 package org.winnow.memory;
 
 /**
- * Which resident expert makes room for one that was chosen. A policy sees every expert that is
- * asked for, resident or not, and ranks them; the {@link ExpertCache} evicts the lowest among those
- * that are not pinned. It never changes which experts run. One instance serves one cache, which
- * calls it from one thread at a time.
+ * Decides which resident expert makes room for one that was chosen. A policy is told of every
+ * expert that is asked for, resident or not, and ranks them. The {@link ExpertCache} evicts the
+ * lowest that is not pinned. A policy never changes which experts run. One instance serves one
+ * cache, which calls it from one thread at a time.
  *
  * <p>Experts are numbered across layers. Time is counted in passes: how often experts were asked
  * for in the expert's layer, about one pass per token when decoding.
@@ -25,7 +25,7 @@ public interface EvictionPolicy {
   void used(int expert, long pass);
 
   /**
-   * The lower, the sooner evicted.
+   * The rank of an expert: the lowest is evicted first.
    *
    * @throws IndexOutOfBoundsException unless the expert is below the number given to {@link #begin}
    */

@@ -4,11 +4,14 @@ import org.winnow.TensorMemory;
 
 /**
  * The slots of a cache, in the host's memory or a device's: where an expert's matrices lie in its
- * slot, and how they get there. Slots are told apart by the cache, which loads one slot from one
- * thread at a time.
+ * slot, and how they get there. The cache knows what a slot holds, and loads a slot from one thread
+ * at a time.
  */
 abstract class ExpertArena implements AutoCloseable {
-  /** In {@code memory}, without taking it yet where the system allows. */
+  /**
+   * Makes slots in {@code memory}. Where the system allows, they take it only when they are first
+   * used.
+   */
   static ExpertArena open(ExpertStore store, TensorMemory memory, int numSlots) {
     return memory.isHost()
         ? new HostExpertArena(store, numSlots)
@@ -27,17 +30,18 @@ abstract class ExpertArena implements AutoCloseable {
    */
   abstract long load(ExpertLayout layout, int slot, String what);
 
-  /** What {@link #release} takes where nobody knows which operations read the slots. */
+  /** The point to give {@link #release} if it is not known which operations read the slots. */
   static final long UNKNOWN = -1;
 
   /**
-   * The point that the operations issued so far reach. Waits for a thread that captures operations:
-   * not to be called with a lock that such a thread may take.
+   * The point that the operations issued so far reach. Waits for a thread that captures operations,
+   * so do not call this while holding a lock that such a thread may take.
    */
   abstract long mark();
 
   /**
-   * Operations up to that point may read these slots for as long as they run; later ones do not.
+   * Gives up slots. Operations up to that point may still read them while they run; later ones do
+   * not.
    */
   abstract void release(int[] slots, int numSlots, long mark);
 

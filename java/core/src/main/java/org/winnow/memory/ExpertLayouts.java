@@ -31,7 +31,7 @@ final class ExpertLayouts {
    * @param what the expert, for errors
    * @param first the layout of the layer's first expert; null for that one itself
    * @throws CheckpointException naming a tensor that is missing or does not fit
-   * @throws IllegalArgumentException if the sources are not all of an expert, or something twice
+   * @throws IllegalArgumentException if the sources miss a part of an expert, or name one twice
    */
   ExpertLayout plan(String what, List<ExpertSource> given, ExpertLayout first) {
     List<ExpertSource> sources = List.copyOf(given);

@@ -9,7 +9,10 @@ import org.winnow.memory.ExpertLayout.Range;
 import org.winnow.memory.ExpertLayout.Staged;
 import org.winnow.memory.ExpertLayout.Stored;
 
-/** Reads one expert into its slot, through a buffer what is not stored as it is computed. */
+/**
+ * Reads one expert into its slot. What is not stored the way kernels read it passes through a
+ * buffer.
+ */
 final class ExpertLoader {
   /**
    * Rows of about this many bytes are read at once: larger reads gain nothing, smaller ones cost up
@@ -47,7 +50,7 @@ final class ExpertLoader {
     return readBytes;
   }
 
-  /** The failure of a range, of the first tensor in it that cannot be read. */
+  /** The failure of a range, with the name of the first tensor in it that cannot be read. */
   private static ExpertReadException named(
       Range range, long slotAddress, String what, ExpertReadException failure) {
     for (Piece piece : range.pieces()) {
@@ -70,7 +73,7 @@ final class ExpertLoader {
         return new ExpertReadException(range.file(), name, begin, piece.sizeBytes(), -1, e);
       }
     }
-    return failure; // it passed
+    return failure; // every tensor can be read by now
   }
 
   private static long load(Staged rows, long slotAddress, long stagingAddress, String what) {
@@ -146,7 +149,7 @@ final class ExpertLoader {
     long numColumns = copy.columns().count();
     int elementBytes = stored.elementBytes();
     long rowStep = copy.rows().step() * stored.numColumns(); // in elements
-    if (copy.columns().step() != 1) { // transposing what is regarded as its transpose
+    if (copy.columns().step() != 1) { // with its strides swapped the source counts as transposed
       NativeCpu.memory_copy_transposed(
           to, from, elementBytes, numColumns, numRows, copy.columns().step(), rowStep, numColumns);
     } else if (rowStep == numColumns) {
@@ -158,7 +161,10 @@ final class ExpertLoader {
     }
   }
 
-  /** What {@link #load} reads of rows, in a file of this size: every chunk rounded outward. */
+  /**
+   * How many bytes {@link #load} reads for rows in a file of this size: every chunk is rounded
+   * outward.
+   */
   static long readBytes(Staged rows, long fileSizeBytes) {
     long readBytes = 0;
     long alignment = rows.reader().alignmentBytes();

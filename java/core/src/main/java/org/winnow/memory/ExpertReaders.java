@@ -9,12 +9,12 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.winnow.WinnowException;
 
 /**
- * Brings experts into the slots that are queued for them: those that somebody waits for first, then
- * those to read ahead. Threads of its own read, and whoever waits reads along. Everything is called
- * with the cache's lock, which is given up while an expert is read.
+ * Reads experts into the slots that are queued for them: first those that a caller waits for, then
+ * those to read ahead. It has threads that read, and callers that wait read along. All is called
+ * with the cache's lock unless it says otherwise. The lock is released while an expert is read.
  */
 final class ExpertReaders {
-  /** Is told, with the lock, how a read ended. */
+  /** Is told how a read ended, with the lock. */
   interface Listener {
     void loaded(int slot, long readBytes, boolean ahead);
 
@@ -22,7 +22,7 @@ final class ExpertReaders {
   }
 
   /**
-   * Several reads in flight hide that fresh pages are zeroed by the kernel first, and that a thread
+   * Several reads in flight hide two delays: the kernel zeroes fresh pages first, and a thread
    * whose read has ended waits for a processor.
    */
   private static final int NUM_THREADS = 3;
@@ -33,7 +33,7 @@ final class ExpertReaders {
   private final ExpertSlots slots;
   private final ExpertArena arena;
   private final Listener listener;
-  private final IntQueue queued = new IntQueue(); // slots; stale where the state is another by now
+  private final IntQueue queued = new IntQueue(); // slots; those not QUEUED any more are stale
   private final IntQueue queuedAhead = new IntQueue();
   private int numReading;
   private boolean ending;
@@ -52,7 +52,9 @@ final class ExpertReaders {
     this.listener = listener;
   }
 
-  /** Without the lock. Where the system gives too few threads, none is left. */
+  /**
+   * Starts the threads; called without the lock. If the system refuses one, those that started end.
+   */
   void start() {
     try {
       for (int i = 0; i < NUM_THREADS; i++) {
@@ -68,7 +70,7 @@ final class ExpertReaders {
     }
   }
 
-  /** Queues a slot in state QUEUED that its caller itself will read, or sees to. */
+  /** Queues a slot in state QUEUED. The caller reads it, or sees to it that another does. */
   void add(int slot) {
     queued.add(slot);
   }
@@ -139,7 +141,7 @@ final class ExpertReaders {
       event.bytes = arena.load(store.layout(event.layer, event.expert), slot, what);
     } catch (RuntimeException e) {
       failure = e;
-    } catch (Error e) { // out of memory: for who waits, not for a reading thread to die of
+    } catch (Error e) { // such as out of memory: for who waits, this thread goes on
       failure = new WinnowException("expert could not be loaded: " + e, e);
     } finally {
       lock.lock();

@@ -20,7 +20,7 @@ final class ExpertSlots {
   final int[] state;
   final boolean[] pinned; // by the one thread that holds experts of its layer
 
-  /** Will probably be asked for when its layer comes next: evicted only where nothing is left. */
+  /** Will probably be asked for when its layer comes next; evicted only if nothing else can be. */
   final boolean[] hinted;
 
   final long[] unusedAheadBytes; // bytes of a read-ahead that nobody has asked for yet
@@ -93,8 +93,8 @@ final class ExpertSlots {
   }
 
   /**
-   * The slot to evict for an expert that was chosen, or -1: by the policy, sparing what was hinted
-   * at for as long as there is anything else.
+   * The slot to evict for an expert that was chosen, or -1. The policy decides. Experts that were
+   * hinted at are spared as long as there is any other.
    */
   int victim() {
     int slot = lowest(false);

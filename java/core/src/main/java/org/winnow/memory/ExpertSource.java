@@ -7,12 +7,12 @@ import org.winnow.WeightFormat;
  * Where a part of an expert lies in a checkpoint: in which tensor, and which of its elements. Every
  * method returns another source; none changes one.
  *
- * <p>A part is wanted as [rows, columns], or [rows] for a bias and for row scales. What is said of
- * rows and columns is said of the tensor as it is stored; the extents that it must have follow from
- * those that are wanted.
+ * <p>A part ends up as [rows, columns], or as [rows] for a bias and for row scales. The methods
+ * speak of rows and columns of the tensor as it is stored. Which extents the tensor must have
+ * follows from those of the part.
  *
  * <pre>{@code
- * ExpertSource.of(UP, "experts.3.up.weight")                                 // [f, d], as it is wanted
+ * ExpertSource.of(UP, "experts.3.up.weight")                                 // [f, d], the part itself
  * ExpertSource.of(UP, "gate_up").expert(3, 128).rowPart(1, 2)                // [128, 2 * f, d], below the gate's rows
  * ExpertSource.of(UP, "gate_up").expert(3, 128).columns(1, 2).transposed()   // [128, d, 2 * f], every other column
  * ExpertSource.of(UP, "up.weight").format(format)                            // bytes of a format with row scales
@@ -34,7 +34,10 @@ public final class ExpertSource {
   record Axis(int part, int parts, boolean alternating) {
     static final Axis WHOLE = new Axis(0, 1, false);
 
-    /** The stored extent of which this takes so many; {@code Long.MAX_VALUE} beyond a long. */
+    /**
+     * The stored extent if this takes that many of it; {@code Long.MAX_VALUE} if a long cannot hold
+     * it.
+     */
     long extent(long count) {
       return count > Long.MAX_VALUE / parts ? Long.MAX_VALUE : count * parts;
     }
@@ -84,7 +87,7 @@ public final class ExpertSource {
   }
 
   /**
-   * The plane of the matrix: 0, as without this, its blocks; 1 its row scales.
+   * Which plane of the matrix the tensor holds: 0, as without this, its blocks; 1 its row scales.
    *
    * @throws IllegalArgumentException if it is negative
    */
@@ -139,7 +142,7 @@ public final class ExpertSource {
     return withColumns("first", first, step, true);
   }
 
-  /** Stored columns are the rows that are wanted. */
+  /** The columns as stored are the rows of the part. */
   public ExpertSource transposed() {
     ExpertSource copy = copy();
     copy.transposed = true;
@@ -205,7 +208,7 @@ public final class ExpertSource {
     return transposed;
   }
 
-  /** The part and plane, as errors call them: {@code GATE}, {@code GATE plane 1}. */
+  /** The part and plane, as error messages call them: {@code GATE}, {@code GATE plane 1}. */
   String target() {
     return plane == 0 ? role.toString() : role + " plane " + plane;
   }

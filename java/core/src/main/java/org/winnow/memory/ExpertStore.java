@@ -17,8 +17,9 @@ import org.winnow.WeightFormat;
  * <p>Whatever the layout in the files, an expert in memory is: gate and up [intermediateSize,
  * hiddenSize], down [hiddenSize, intermediateSize], row by row, in the format as stored, and biases
  * in f32. What is stored that way is read straight into place; the rest is copied to its place
- * while it is read. Layers are those that have experts, counted from 0. A format belongs to a part
- * of a layer: layers may differ, and within one the down matrices from the others.
+ * while it is read. Layers are those that have experts, counted from 0. All experts of a layer have
+ * a part in the same format. Formats may differ between layers, and within a layer between the down
+ * matrices and the others.
  */
 public final class ExpertStore {
   private final ExpertLayout[][] layouts; // [layer][expert]
@@ -93,8 +94,8 @@ public final class ExpertStore {
   }
 
   /**
-   * Bytes of memory that an expert takes: that of the largest, with the blocks of direct reads
-   * rounded outward. The least possible budget.
+   * Bytes of memory that the largest expert takes, rounded outward to the blocks of direct reads.
+   * The least possible budget.
    */
   public long slotBytes() {
     return slotBytes;
@@ -150,8 +151,8 @@ public final class ExpertStore {
   }
 
   /**
-   * The buffer that reading an expert needs beside its slot; 0 if all are stored as they are
-   * computed.
+   * Bytes of the buffer that reading an expert needs beside its slot; 0 if all are stored the way
+   * kernels read them.
    */
   long stagingBytes() {
     long largest = 0;

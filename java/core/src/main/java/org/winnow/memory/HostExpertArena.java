@@ -6,7 +6,10 @@ import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.internal.Internals;
 
-/** Slots on huge pages that files are read straight into; their memory is taken by first use. */
+/**
+ * Slots on huge pages. Files are read straight into them, and they take memory when they are first
+ * used.
+ */
 final class HostExpertArena extends ExpertArena {
   private final ExpertStore store;
   private final Tensor slots;
@@ -45,7 +48,7 @@ final class HostExpertArena extends ExpertArena {
   }
 
   @Override
-  void release(int[] released, int numReleased, long mark) {} // operations ended as they returned
+  void release(int[] released, int numReleased, long mark) {} // operations end when they return
 
   @Override
   public void close() {

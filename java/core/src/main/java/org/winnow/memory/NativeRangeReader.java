@@ -14,9 +14,9 @@ import org.winnow.internal.NativeLoader;
  * Reads with pread, see {@code winnow/base/file.h}. A FileChannel would be closed by an interrupt
  * of the thread that happens to read.
  *
- * <p>A read takes long, so it is none of the native calls that every release of memory waits for:
- * computing would wait for the disk wherever it frees a buffer. Whose memory is read into waits for
- * the reads himself.
+ * <p>Every release of memory waits for native calls, but not for these reads, which take long:
+ * otherwise a computation would wait for the disk whenever it frees a buffer. Whoever owns the
+ * memory that is read into must wait for the reads.
  */
 final class NativeRangeReader extends RangeReader {
   private final Path path;

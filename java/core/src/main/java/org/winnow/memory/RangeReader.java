@@ -24,8 +24,7 @@ public abstract class RangeReader implements AutoCloseable {
    * Reads bytes of the file.
    *
    * @param offsetBytes where in the file
-   * @param address where to; the memory must not be freed meanwhile, and no one but the caller sees
-   *     to that
+   * @param address where to; the caller must not free this memory before the read returns
    * @param sizeBytes how many; what lies past the end of the file is not read
    * @return how many were read, fewer than asked only where the file ends
    * @throws IOException if the system reports an error

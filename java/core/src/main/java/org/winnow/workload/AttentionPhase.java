@@ -1,6 +1,6 @@
 package org.winnow.workload;
 
-/** How many tokens of how many positions attend, in a phase of generation. */
+/** A phase of generation: how many new tokens attend, and to how many positions. */
 public enum AttentionPhase {
   PREFILL(512, 2048),
   DECODE(1, 8192);
@@ -18,7 +18,7 @@ public enum AttentionPhase {
     return numTokens;
   }
 
-  /** All positions, no more than the model was made for. */
+  /** All positions, at most as many as the model was made for. */
   public int numPositions(AttentionShape shape) {
     return Math.min(numPositions, shape.contextLimit());
   }

@@ -1,8 +1,8 @@
 package org.winnow.workload;
 
 /**
- * Attention heads of a named model, over an f32 cache. Latent attention stands in its absorbed
- * form: one key for all heads, whose first elements are the value.
+ * Attention heads of a named model, over an f32 cache. Latent attention is in its absorbed form:
+ * one key for all heads, whose first elements are the value.
  */
 public enum AttentionShape {
   QWEN3_30B_A3B("Qwen3-30B-A3B", 32, 4, 128, 128, false, 40_960),

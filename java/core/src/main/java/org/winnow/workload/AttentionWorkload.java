@@ -101,7 +101,7 @@ public final class AttentionWorkload extends Workload {
     return values;
   }
 
-  /** What products of queries and keys are multiplied by. */
+  /** The factor for products of queries and keys. */
   public float scale() {
     return options.scale();
   }
@@ -117,7 +117,7 @@ public final class AttentionWorkload extends Workload {
     return output;
   }
 
-  /** Random elements, and one of the last token. */
+  /** Checks random elements, and one of the last token. */
   @Override
   public void check() {
     Random random = new Random(1);
@@ -133,7 +133,7 @@ public final class AttentionWorkload extends Workload {
     }
   }
 
-  /** Two passes over the keys that the token meets. */
+  /** Computed in two passes over the keys that the token meets. */
   private Exact exact(int token, int head, int column) {
     int kvHead = head / (model.numHeads() / model.numKvHeads());
     int begin = (token * model.numHeads() + head) * model.keyWidth();

@@ -7,7 +7,7 @@ import org.winnow.cpu.Probe;
 
 /**
  * Measures the limits of this machine on a backend's threads. On a shared machine they move from
- * minute to minute: measure them beside what is judged.
+ * minute to minute: measure them just before and after what is judged.
  */
 public final class LimitProbe implements AutoCloseable {
   private static final int PAGE_WORDS = 4096 / Long.BYTES;
@@ -33,8 +33,8 @@ public final class LimitProbe implements AutoCloseable {
   }
 
   /**
-   * Reads the memory that a workload reads, a part of it each time, in turn: caches help both
-   * alike.
+   * Reads the memory that a workload reads, one part after the other, so that caches help both
+   * equally.
    *
    * @param pool in the host's memory; not closed here
    * @throws IllegalArgumentException if a part has no byte, or more than there are

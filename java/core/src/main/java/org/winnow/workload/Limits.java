@@ -37,7 +37,7 @@ public record Limits(
   }
 
   /**
-   * What takes longer at least: {@code "reading"} or {@code "arithmetic"}; {@code "-"} where the
+   * Which of the two takes longer: {@code "reading"} or {@code "arithmetic"}; {@code "-"} where the
    * work is not known.
    */
   public String limitedBy(Work work, DType type) {
@@ -45,7 +45,7 @@ public record Limits(
     return readSeconds(work) >= computeSeconds(work, type) ? "reading" : "arithmetic";
   }
 
-  /** Between two moments. */
+  /** The mean of the limits at two moments. */
   public Limits mean(Limits other) {
     return new Limits(
         (readBytesPerSecond + other.readBytesPerSecond) / 2,

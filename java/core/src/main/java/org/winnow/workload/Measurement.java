@@ -30,8 +30,8 @@ public record Measurement(
   /**
    * Checks, then times, between two readings of the limits.
    *
-   * @param nanoClock what a run takes of it is its time: a clock on the wall, or the CPU time of
-   *     this thread, which other load does not lengthen
+   * @param nanoClock measures runs: wall time, or the CPU time of this thread, which other load
+   *     does not lengthen
    * @throws WrongResultException if the check fails
    */
   public static Measurement of(Workload workload, LimitProbe probe, LongSupplier nanoClock) {
@@ -71,7 +71,7 @@ public record Measurement(
     return work.operations() / seconds;
   }
 
-  /** The middle of these, the upper one of two. */
+  /** The middle one in order; of two in the middle, the larger. */
   private static double median(double[] values) {
     Arrays.sort(values);
     return values[values.length / 2];

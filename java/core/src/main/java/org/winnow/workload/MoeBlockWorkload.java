@@ -12,8 +12,9 @@ import org.winnow.op.TopKRouter;
 
 /**
  * A whole mixture-of-experts layer, router to combine, all experts in memory; SiLU whatever the
- * model has. Runs take other tokens in turn, so that one token's experts have left the caches
- * before they are wanted again; where a layer is so small that caches hold it, also other layers.
+ * model has. Runs take turns with different tokens, so that a token's experts have left the caches
+ * before it comes again. If a layer is so small that caches hold it, runs take turns with several
+ * layers too.
  */
 public final class MoeBlockWorkload extends Workload {
   private static final int NUM_BATCHES = 8;
@@ -39,7 +40,7 @@ public final class MoeBlockWorkload extends Workload {
     this(backend, "MoE block", model, pool, numTokens, model.topK());
   }
 
-  /** The dense baseline: the same where every token goes through every expert. */
+  /** The dense baseline: the same layer, but every token goes through every expert. */
   public static MoeBlockWorkload dense(
       Backend backend, MoeShape model, WeightPool pool, int numTokens) {
     return new MoeBlockWorkload(backend, "dense block", model, pool, numTokens, model.numExperts());
@@ -96,7 +97,7 @@ public final class MoeBlockWorkload extends Workload {
     return (runs - 1) % layers.length;
   }
 
-  /** The first and the last token: which experts they went to, and random elements. */
+  /** Checks the first and the last token: which experts they went to, and random elements. */
   @Override
   public void check() {
     Random random = new Random(1);
@@ -145,7 +146,10 @@ public final class MoeBlockWorkload extends Workload {
     return routing.expertIds().slice(begin, end).toIntArray();
   }
 
-  /** No expert that was left out is better than one that was chosen, and none was chosen twice. */
+  /**
+   * Checks that no expert that was left out is better than a chosen one, and that none was chosen
+   * twice.
+   */
   private void requireBest(int token, int[] chosen, Exact[] logits) {
     BitSet isChosen = new BitSet();
     double least = Double.POSITIVE_INFINITY;

@@ -76,7 +76,7 @@ public final class MoeFfnWorkload extends Workload {
     routing.set(offsets, ids, weights);
   }
 
-  /** So many layers that each place is read once, by an expert that has rows. */
+  /** The places of so many layers that each place is read once, by an expert that has rows. */
   private int[][] places() {
     int numPlaces = pool.numPlaces(model);
     int numActive = plan.numActiveExperts();
@@ -110,7 +110,10 @@ public final class MoeFfnWorkload extends Workload {
     return output;
   }
 
-  /** Random elements of both products. The second is judged by the inner layer that was found. */
+  /**
+   * Checks random elements of both products. The second is judged by the inner layer that the run
+   * computed.
+   */
   @Override
   public void check() {
     Random random = new Random(1);

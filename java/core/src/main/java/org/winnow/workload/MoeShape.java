@@ -100,7 +100,7 @@ public enum MoeShape {
     return layer(type, numTokens, numTokens * numExperts, numExperts);
   }
 
-  /** As options take it. */
+  /** The name that command-line options take. */
   @Override
   public String toString() {
     return name().toLowerCase(Locale.ROOT);

@@ -7,8 +7,8 @@ import org.winnow.Float16;
 import org.winnow.Tensor;
 
 /**
- * Normal numbers in tensors: stretches of one table, from a random place on. Drawing a billion
- * numbers for weights would take longer than what is measured.
+ * Fills tensors with normal numbers: stretches of one table, from a random place on. Drawing a
+ * billion numbers for weights would take longer than what is measured.
  */
 final class NormalValues {
   /** Elements after which values repeat. It is a prime: no two rows of a matrix are equal. */
@@ -41,7 +41,7 @@ final class NormalValues {
     return tensor;
   }
 
-  /** As {@link Tensor#toFloatArray}, at the speed that tens of millions of elements need. */
+  /** The same as {@link Tensor#toFloatArray}, but fast enough for tens of millions of elements. */
   static float[] read(Tensor tensor) {
     if (tensor.dtype() != DType.BF16 || !tensor.memory().isHost()) return tensor.toFloatArray();
     short[] bits = new short[Math.toIntExact(tensor.size())];

@@ -40,7 +40,7 @@ public final class TopKRouterWorkload extends Workload {
     return routing.expertIds();
   }
 
-  /** Every token's experts against a full sort, and their weights. */
+  /** Checks every token's experts against a full sort, and their weights. */
   @Override
   public void check() {
     int k = model.topK();

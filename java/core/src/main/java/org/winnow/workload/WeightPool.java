@@ -7,10 +7,10 @@ import org.winnow.TensorMemory;
 import org.winnow.moe.ResidentExperts;
 
 /**
- * Random weights of one type over more memory than caches hold, for layers of any shape: experts
- * are cut from it at places of their own, so that runs on other places read from memory as a model
+ * Random weights of one type over more memory than caches hold, for layers of any shape: each
+ * expert has a place of its own in it, so that runs on other places read from memory, as a model
  * with many layers does. Values are normal with a deviation of 0.03: sums over the width of a model
- * are of the order of one, where activations bend. The same values each time.
+ * are then about one, where activations are not linear. The values are the same each time.
  */
 public final class WeightPool implements AutoCloseable {
   /** 1.25 GiB, more than two of the largest last-level caches of today's processors. */

@@ -158,14 +158,16 @@ public final class KvCache implements AutoCloseable {
 
   /** Fills the part of attention's arguments that describes a layer of this cache. */
   void describe(int layer, AttentionArguments arguments) {
+    long cacheLength = address(positionCell()); // before the struct's buffer is loaded
     pages.describe(layer, arguments);
-    arguments.cacheLength(address(positionCell())).contextLimit(contextLimit);
+    arguments.cacheLength(cacheLength).contextLimit(contextLimit);
   }
 
   /** As {@link #describe(int, AttentionArguments)}, of an append of keys or values. */
   void describe(int layer, boolean values, int firstPosition, KvAppendArguments arguments) {
+    long cacheLength = address(positionCell());
     pages.describe(layer, values, arguments);
-    arguments.cacheLength(address(positionCell())).firstPosition(firstPosition);
+    arguments.cacheLength(cacheLength).firstPosition(firstPosition);
   }
 
   /** Number of elements between the values of two consecutive positions of one head. */

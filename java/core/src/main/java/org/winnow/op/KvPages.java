@@ -156,8 +156,9 @@ final class KvPages implements AutoCloseable {
 
   /** Fills the part of an append's arguments that describes a layer's key or value pages. */
   void describe(int layer, boolean values, KvAppendArguments arguments) {
+    long rows = row(values ? valuePages() : keyPages(), layer);
     arguments
-        .pages(row(values ? valuePages() : keyPages(), layer))
+        .pages(rows)
         .numHeads(numKvHeads)
         .pageSize(PAGE_TOKENS)
         .rowStride(values ? valueRowStride() : keyWidth);

@@ -32,6 +32,9 @@ public final class KvCache implements AutoCloseable {
   public static final int PAGE_TOKENS = 64;
 
   private final Resources open = new Resources();
+  private final int numKvHeads;
+  private final int keyWidth;
+  private final int valueWidth;
   private final int contextLimit;
   private final KvPages pages;
   private final MirroredTensor position; // the length, in a cell that operations read
@@ -92,6 +95,9 @@ public final class KvCache implements AutoCloseable {
       int valueWidth,
       int contextLimit,
       boolean latent) {
+    this.numKvHeads = numKvHeads;
+    this.keyWidth = keyWidth;
+    this.valueWidth = valueWidth;
     this.contextLimit = contextLimit;
     try {
       pages =
@@ -111,15 +117,15 @@ public final class KvCache implements AutoCloseable {
   }
 
   public int numKvHeads() {
-    return pages.numKvHeads;
+    return numKvHeads;
   }
 
   public int keyWidth() {
-    return pages.keyWidth;
+    return keyWidth;
   }
 
   public int valueWidth() {
-    return pages.valueWidth;
+    return valueWidth;
   }
 
   /** The memory that holds keys and values. */
@@ -213,14 +219,12 @@ public final class KvCache implements AutoCloseable {
     if (pages.latent)
       throw new IllegalStateException(
           "a cache of latents holds no separate values: use appendLatents");
-    int keyWidth = pages.keyWidth;
-    int valueWidth = pages.valueWidth;
-    keys.require("keys", F32, Tensor.ANY, pages.numKvHeads, keyWidth);
-    values.require("values", F32, keys.dim(0), pages.numKvHeads, valueWidth);
+    keys.require("keys", F32, Tensor.ANY, numKvHeads, keyWidth);
+    values.require("values", F32, keys.dim(0), numKvHeads, valueWidth);
     int numTokens = Math.toIntExact(keys.dim(0));
     int first = reserveFromHere(numTokens); // asked once: another thread may change the length
-    long keyStride = (long) pages.numKvHeads * keyWidth;
-    long valueStride = (long) pages.numKvHeads * valueWidth;
+    long keyStride = (long) numKvHeads * keyWidth;
+    long valueStride = (long) numKvHeads * valueWidth;
     NativeCall call = NativeCall.enter(); // one for both
     try {
       values.requireIn("values", backend.memory()); // before the keys are written
@@ -260,8 +264,7 @@ public final class KvCache implements AutoCloseable {
     requireLayer(layer);
     if (!pages.latent)
       throw new IllegalStateException("a cache of keys and values holds no latents: use append");
-    int valueWidth = pages.valueWidth;
-    int ropeWidth = pages.keyWidth - valueWidth;
+    int ropeWidth = keyWidth - valueWidth;
     latents.require("latents", F32, Tensor.ANY, valueWidth);
     ropeKeys.require("ropeKeys", F32, latents.dim(0), Tensor.ANY);
     if (ropeKeys.dim(1) < ropeWidth)
@@ -356,11 +359,6 @@ public final class KvCache implements AutoCloseable {
       closed = true;
     }
     open.close();
-  }
-
-  void requireIn(TensorMemory expected) {
-    if (memory() != expected)
-      throw new IllegalArgumentException("cache must lie in " + expected + ", found " + memory());
   }
 
   void requireLayer(int layer) {

@@ -18,10 +18,10 @@ import org.winnow.internal.Resources;
  */
 final class KvPages implements AutoCloseable {
   final int numLayers;
-  final int numKvHeads;
-  final int keyWidth;
-  final int valueWidth;
   final boolean latent;
+  private final int numKvHeads;
+  private final int keyWidth;
+  private final int valueWidth;
   private final TensorMemory memory;
   private final Resources open = new Resources();
   private final Tensor[] pages; // each [numLayers, keys then values of one layer] f32
@@ -79,6 +79,11 @@ final class KvPages implements AutoCloseable {
 
   TensorMemory memory() {
     return memory;
+  }
+
+  void requireIn(TensorMemory expected) {
+    if (memory != expected)
+      throw new IllegalArgumentException("cache must lie in " + expected + ", found " + memory);
   }
 
   long sizeBytes() {

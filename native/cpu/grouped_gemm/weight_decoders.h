@@ -247,6 +247,7 @@ struct Decoder<WeightFormat::i8_row> : ElementRows<WeightFormat::i8_row, int8_t>
 
 // bf16 that stays as it is, one vector per step, for arithmetic on pairs.
 struct Bf16PairDecoder : ElementRows<WeightFormat::bf16, uint16_t> {
+  static_assert(WeightFormatTraits<WeightFormat::bf16>::kPlanes == 1, "pairs are multiplied as they are stored");
   static constexpr int64_t kMaxDirectTiles = 8;
 
   static constexpr int index(int, int i) { return i; }

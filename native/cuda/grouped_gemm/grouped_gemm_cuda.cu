@@ -56,7 +56,8 @@ namespace {
 // How a row of grouped_gemm_kernels.inc multiplies.
 template <typename Input, WeightFormat kFormat, bool kGated>
 struct tensor : TensorProducts<Input, kGated> {
-  static_assert(kFormat == WeightFormat::bf16, "tensor cores take bf16 as it is stored");
+  static_assert(kFormat == WeightFormat::bf16 && WeightFormatTraits<kFormat>::kPlanes == 1,
+                "tensor cores take bf16 as it is stored");
 };
 
 template <typename Input, WeightFormat kFormat, bool kGated>

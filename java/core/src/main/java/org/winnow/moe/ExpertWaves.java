@@ -22,6 +22,7 @@ final class ExpertWaves implements AutoCloseable {
   private final MirroredTensor list; // copy of the wave for the kernel
   private @Nullable ExpertPlan whole; // a plan whose single wave has not started, or null
   private @Nullable Tensor experts;
+  private int maxPinned; // asked once per batch: the experts might be another program's
   private int numPending;
   private int begin;
   private int numExperts;
@@ -54,8 +55,11 @@ final class ExpertWaves implements AutoCloseable {
     begin = 0;
     numPending = 0;
     whole = null;
+    maxPinned = source.maxPinned();
+    if (maxPinned < 1)
+      throw new IllegalStateException("experts' maxPinned must be at least 1, found " + maxPinned);
     int numActive = plan.copyActiveExperts(wave);
-    if (numActive <= source.maxPinned()) {
+    if (numActive <= maxPinned) {
       System.arraycopy(wave, 0, pending, 0, numActive);
       numPending = numActive;
       return;
@@ -80,7 +84,7 @@ final class ExpertWaves implements AutoCloseable {
       source.acquireAll();
       return true;
     }
-    numExperts = Math.min(source.maxPinned(), numPending - begin);
+    numExperts = Math.min(maxPinned, numPending - begin);
     if (numExperts == 0) return false;
     System.arraycopy(pending, begin, wave, 0, numExperts);
     Arrays.sort(wave, 0, numExperts);
@@ -99,7 +103,7 @@ final class ExpertWaves implements AutoCloseable {
 
   /** Whether one call of {@link #next} acquires all remaining experts. */
   boolean isOneWave() {
-    return whole != null || numPending <= source.maxPinned();
+    return whole != null || numPending <= maxPinned;
   }
 
   /** [at least numExperts] i32: the experts of this wave, ascending; entries of -1 may follow. */

@@ -250,6 +250,21 @@ public class MoeLayerTest {
     }
   }
 
+  /** Experts may be another program's. */
+  @Test
+  void namesExpertsOfWhichNoneCanBeAcquired() {
+    try (var p = problem(DType.F32)) {
+      for (int slots : new int[] {0, -1, Integer.MIN_VALUE}) {
+        try (MoeLayer layer = p.layer(new LimitedExperts(p.experts, slots)).build()) {
+          String expected = "experts' maxPinned must be at least 1, found " + slots;
+          assertThatThrownBy(() -> layer.forward(backend, p.hidden, p.output))
+              .isInstanceOf(IllegalStateException.class)
+              .hasMessage(expected);
+        }
+      }
+    }
+  }
+
   @Test
   void releasesWhatItAcquiredWhenAReadFailsAndGoesOnAfterwards() {
     try (var p = problem(DType.F32)) {

@@ -57,7 +57,7 @@ public final class Attention {
     try {
       TensorMemory memory = backend.memory();
       cache.requireLayer(layer);
-      cache.requireIn(memory);
+      cache.pages().requireIn(memory);
       query.require("query", F32, ANY, ANY, cache.keyWidth());
       query.requireIn("query", memory);
       output.require("output", F32, query.dim(0), query.dim(1), cache.valueWidth());

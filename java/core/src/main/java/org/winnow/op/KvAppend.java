@@ -77,7 +77,7 @@ final class KvAppend {
           width,
           empty);
       source.requireIn("source", backend.memory());
-      cache.requireIn(backend.memory());
+      cache.pages().requireIn(backend.memory());
       if (empty) return;
       KvAppendArguments arguments = call.arguments().kvAppend;
       cache.describe(layer, values, firstPosition, arguments);

@@ -361,10 +361,6 @@ public final class KvCache implements AutoCloseable {
     open.close();
   }
 
-  void requireIn(TensorMemory expected) {
-    pages.requireIn(expected);
-  }
-
   void requireLayer(int layer) {
     requireOpen();
     if (layer < 0 || layer >= pages.numLayers)

@@ -189,9 +189,9 @@ public final class Tensor implements AutoCloseable {
               + dtype.sizeBytes()
               + " bytes for "
               + dtype
-              + ", found one "
+              + ", found an address "
               + beyond
-              + " past that");
+              + " past a multiple");
   }
 
   /** Rows {@code begin} to {@code end} (exclusive) of the first dimension. Shares memory. */

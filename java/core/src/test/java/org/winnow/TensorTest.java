@@ -135,10 +135,10 @@ class TensorTest {
     refused(() -> Tensor.wrap(0, DType.F32, 4), "address must not be 0");
     refused(
         () -> Tensor.wrap(MEMORY.duplicate().position(2), DType.F32, 4),
-        "address must be aligned to 4 bytes for f32, found one 2 past that");
+        "address must be aligned to 4 bytes for f32, found an address 2 past a multiple");
     refused(
         () -> Tensor.wrap(4097, DType.BF16, 4),
-        "address must be aligned to 2 bytes for bf16, found one 1 past that");
+        "address must be aligned to 2 bytes for bf16, found an address 1 past a multiple");
   }
 
   @Test

@@ -11,18 +11,14 @@ import org.jspecify.annotations.Nullable;
  */
 public interface AddressTable {
   /**
-   * Makes an expert resident or absent. The memory of a resident expert must stay valid until the
+   * Makes experts resident or absent. The memory of a resident expert must stay valid until the
    * expert is absent again and no operation uses it.
    *
-   * @param addresses one address per plane of the weight, then one per plane of the up weight (0 if
-   *     not gated), then the bias and the up bias (0 if the expert has none). If all are 0, the
-   *     expert is absent
+   * @param count number of experts to use
+   * @param addresses for each expert in turn, one address per plane of the weight, then one per
+   *     plane of the up weight (0 if not gated), then the bias and the up bias (0 if the expert has
+   *     none). If all are 0, the expert is absent
    */
-  default void put(int expert, long[] addresses) {
-    put(new int[] {expert}, 1, addresses);
-  }
-
-  /** As {@link #put(int, long[])} for several experts, whose addresses follow each other. */
   void put(int[] experts, int count, long[] addresses);
 
   /** Returns one entry of the addresses that were put for an expert. */

@@ -32,7 +32,7 @@ public final class KvCache implements AutoCloseable {
   public static final int PAGE_TOKENS = 64;
 
   private final Resources open = new Resources();
-  private final int numKvHeads;
+  private final int numKvHeads; // pages has these three too; calls read them here
   private final int keyWidth;
   private final int valueWidth;
   private final int contextLimit;

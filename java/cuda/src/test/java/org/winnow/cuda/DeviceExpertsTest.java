@@ -90,7 +90,7 @@ class DeviceExpertsTest {
     try (var backend = new CudaBackend();
         var weights =
             new ExpertMatrices(backend.memory(), WeightFormat.BF16, 1, 8, 8, false, false)) {
-      AddressTable.of(weights).put(0, new long[] {4096, 0, 0, 0});
+      AddressTable.of(weights).put(new int[] {0}, 1, new long[] {4096, 0, 0, 0});
       Thread other = new Thread(weights::handOver);
       try (var entry = backend.context().enter("a test")) {
         other.start();

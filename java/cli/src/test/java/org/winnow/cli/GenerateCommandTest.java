@@ -198,7 +198,7 @@ class GenerateCommandTest {
             List.of(model, "--prompt-ids", "2048")),
         Arguments.of(
             ExitCode.USAGE,
-            "budget must be like 25%, 2GiB or 1500MB, found lots",
+            "(10^6 bytes each) or 4096 (bytes), found lots",
             List.of(model, "--prompt", "a", "--budget", "lots")),
         Arguments.of(
             ExitCode.USAGE,

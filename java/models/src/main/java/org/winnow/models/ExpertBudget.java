@@ -14,7 +14,7 @@ public final class ExpertBudget {
   public static final ExpertBudget ALL = ofShare(1);
 
   private static final Pattern TEXT =
-      Pattern.compile("([0-9]+(?:\\.[0-9]+)?) ?(%|B|KiB|MiB|GiB|TiB|kB|MB|GB|TB)?");
+      Pattern.compile("([0-9]+(?:\\.[0-9]+)?)\\s*(%|b|([kmgt])(i?b?))?", Pattern.CASE_INSENSITIVE);
 
   private final long bytes; // -1 if the budget is a share
   private final double share;
@@ -49,25 +49,46 @@ public final class ExpertBudget {
   }
 
   /**
-   * Parses a budget.
+   * Parses a budget. Case and the space before the unit do not matter, and a number may have
+   * decimals.
    *
-   * @param text {@code 25%}, {@code 2GiB}, {@code 1.5GB}, {@code 4096}: a percentage, or bytes with
-   *     a unit of 1024 (KiB to TiB) or 1000 (kB to TB)
-   * @throws IllegalArgumentException if {@code text} is none of these
+   * <ul>
+   *   <li>{@code 25%}: a share of the bytes of all experts
+   *   <li>{@code 4096}, {@code 4096B}: bytes
+   *   <li>{@code 2G}, {@code 2Gi}, {@code 2GiB}: units of 1024, here 2 * 2^30 bytes; also K, M and
+   *       T
+   *   <li>{@code 2GB}: units of 1000, here 2 * 10^9 bytes; also KB, MB and TB
+   * </ul>
+   *
+   * @throws IllegalArgumentException if {@code text} is none of these, is a fraction of a byte, or
+   *     lies outside the ranges of {@link #ofBytes} and {@link #ofShare}
    */
   public static ExpertBudget parse(String text) {
     Matcher matcher = TEXT.matcher(text.strip());
-    if (!matcher.matches())
-      throw new IllegalArgumentException("budget must be like 25%, 2GiB or 1500MB, found " + text);
+    if (!matcher.matches()) throw unreadable(text);
     BigDecimal number = new BigDecimal(matcher.group(1));
-    String unit = matcher.group(2) == null ? "B" : matcher.group(2);
+    String unit = matcher.group(2) == null ? "" : matcher.group(2);
     if (unit.equals("%")) return ofShare(number.doubleValue() / 100);
-    int power = "bkmgt".indexOf(unit.toLowerCase(Locale.ROOT).charAt(0));
-    BigDecimal value =
-        number.multiply(BigDecimal.valueOf(unit.contains("i") ? 1024 : 1000).pow(power));
+    if (matcher.group(3) == null) {
+      if (number.stripTrailingZeros().scale() > 0) throw unreadable(text);
+      return ofBytes(text, number);
+    }
+    int power = 1 + "kmgt".indexOf(matcher.group(3).toLowerCase(Locale.ROOT));
+    int base = matcher.group(4).equalsIgnoreCase("b") ? 1000 : 1024;
+    return ofBytes(text, number.multiply(BigDecimal.valueOf(base).pow(power)));
+  }
+
+  private static ExpertBudget ofBytes(String text, BigDecimal value) {
     if (value.compareTo(BigDecimal.valueOf(Long.MAX_VALUE)) > 0)
       throw new IllegalArgumentException("budget must be less than 2^63 bytes, found " + text);
     return ofBytes(value.longValue());
+  }
+
+  private static IllegalArgumentException unreadable(String text) {
+    return new IllegalArgumentException(
+        "budget must be like 25%, 2GiB or 2G (2^30 bytes each), 1500MB (10^6 bytes each) or 4096"
+            + " (bytes), found "
+            + text);
   }
 
   /** This budget in bytes, rounded down, if all experts need {@code expertBytes}. */

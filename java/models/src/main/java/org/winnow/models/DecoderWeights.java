@@ -40,22 +40,39 @@ final class DecoderWeights implements AutoCloseable {
    *
    * @param memory where the weights are placed; on the way to a device, one at a time is in host
    *     memory
+   * @param progress receives the stored bytes that have been read
    * @throws org.winnow.ExpertReadException if a read fails
    */
   static DecoderWeights read(
-      Checkpoint checkpoint, Collection<DecoderSpec.Weight> weights, TensorMemory memory) {
+      Checkpoint checkpoint,
+      Collection<DecoderSpec.Weight> weights,
+      TensorMemory memory,
+      LoadProgress progress) {
     DecoderWeights read = new DecoderWeights();
     try {
       if (memory.isHost()) read.reserve(checkpoint, weights);
+      long totalBytes = storedBytes(checkpoint, weights);
+      long readBytes = 0;
       for (DecoderSpec.Weight weight : weights) {
-        if (!read.tensors.containsKey(weight.name()))
-          read.tensors.put(weight.name(), read.placed(read(checkpoint, weight, memory)));
+        if (read.tensors.containsKey(weight.name())) continue;
+        read.tensors.put(weight.name(), read.placed(read(checkpoint, weight, memory)));
+        readBytes += checkpoint.require(weight.name()).sizeBytes();
+        progress.onBytesRead(readBytes, totalBytes);
       }
       return read;
     } catch (RuntimeException | Error e) {
       read.close();
       throw e;
     }
+  }
+
+  /** Bytes of these weights in their files, each counted once. */
+  static long storedBytes(Checkpoint checkpoint, Collection<DecoderSpec.Weight> weights) {
+    return weights.stream()
+        .map(DecoderSpec.Weight::name)
+        .distinct()
+        .mapToLong(name -> checkpoint.require(name).sizeBytes())
+        .sum();
   }
 
   /** Allocates the memory of small weights, if they fill a huge page. */

@@ -23,6 +23,7 @@ import org.winnow.memory.EvictionPolicy;
  * @param numThreads threads of that backend; 0 for one per processor
  * @param backend an open backend to use instead of creating one, or null. The caller closes it
  *     after the model
+ * @param progress receives how far the opening is
  */
 public record LoadOptions(
     ExpertBudget budget,
@@ -31,7 +32,8 @@ public record LoadOptions(
     boolean everyExpert,
     String backendName,
     int numThreads,
-    @Nullable Backend backend) {
+    @Nullable Backend backend,
+    LoadProgress progress) {
   /**
    * @throws IllegalArgumentException naming the option that is out of range
    */
@@ -39,6 +41,7 @@ public record LoadOptions(
     Objects.requireNonNull(budget, "budget");
     Objects.requireNonNull(evictionPolicy, "evictionPolicy");
     Objects.requireNonNull(backendName, "backendName");
+    Objects.requireNonNull(progress, "progress");
     if (numThreads < 0 || numThreads > CpuBackend.MAX_THREADS)
       throw new IllegalArgumentException(
           "numThreads must lie in [0, " + CpuBackend.MAX_THREADS + "], found " + numThreads);
@@ -53,41 +56,95 @@ public record LoadOptions(
    */
   public static LoadOptions defaults() {
     return new LoadOptions(
-        ExpertBudget.ALL, EvictionPolicy::lfru, false, false, CpuBackend.NAME, 0, null);
+        ExpertBudget.ALL,
+        EvictionPolicy::lfru,
+        false,
+        false,
+        CpuBackend.NAME,
+        0,
+        null,
+        LoadProgress.NONE);
   }
 
   public LoadOptions withBudget(ExpertBudget newBudget) {
     return new LoadOptions(
-        newBudget, evictionPolicy, readAhead, everyExpert, backendName, numThreads, backend);
+        newBudget,
+        evictionPolicy,
+        readAhead,
+        everyExpert,
+        backendName,
+        numThreads,
+        backend,
+        progress);
   }
 
   public LoadOptions withEvictionPolicy(Supplier<EvictionPolicy> newPolicy) {
     return new LoadOptions(
-        budget, newPolicy, readAhead, everyExpert, backendName, numThreads, backend);
+        budget, newPolicy, readAhead, everyExpert, backendName, numThreads, backend, progress);
   }
 
   public LoadOptions withReadAhead(boolean newReadAhead) {
     return new LoadOptions(
-        budget, evictionPolicy, newReadAhead, everyExpert, backendName, numThreads, backend);
+        budget,
+        evictionPolicy,
+        newReadAhead,
+        everyExpert,
+        backendName,
+        numThreads,
+        backend,
+        progress);
   }
 
   public LoadOptions withEveryExpert(boolean newEveryExpert) {
     return new LoadOptions(
-        budget, evictionPolicy, readAhead, newEveryExpert, backendName, numThreads, backend);
+        budget,
+        evictionPolicy,
+        readAhead,
+        newEveryExpert,
+        backendName,
+        numThreads,
+        backend,
+        progress);
   }
 
   public LoadOptions withBackendName(String newName) {
     return new LoadOptions(
-        budget, evictionPolicy, readAhead, everyExpert, newName, numThreads, backend);
+        budget, evictionPolicy, readAhead, everyExpert, newName, numThreads, backend, progress);
   }
 
   public LoadOptions withThreads(int newNumThreads) {
     return new LoadOptions(
-        budget, evictionPolicy, readAhead, everyExpert, backendName, newNumThreads, backend);
+        budget,
+        evictionPolicy,
+        readAhead,
+        everyExpert,
+        backendName,
+        newNumThreads,
+        backend,
+        progress);
   }
 
   public LoadOptions withBackend(@Nullable Backend newBackend) {
     return new LoadOptions(
-        budget, evictionPolicy, readAhead, everyExpert, backendName, numThreads, newBackend);
+        budget,
+        evictionPolicy,
+        readAhead,
+        everyExpert,
+        backendName,
+        numThreads,
+        newBackend,
+        progress);
+  }
+
+  public LoadOptions withProgress(LoadProgress newProgress) {
+    return new LoadOptions(
+        budget,
+        evictionPolicy,
+        readAhead,
+        everyExpert,
+        backendName,
+        numThreads,
+        backend,
+        newProgress);
   }
 }

@@ -66,7 +66,7 @@ final class LoadedModel implements AutoCloseable {
           store == null
               ? null
               : keep(new ExpertCache(store, memory, budgetBytes, options.evictionPolicy().get()));
-      weights = keep(DecoderWeights.read(checkpoint, spec.weights(), memory));
+      weights = keep(DecoderWeights.read(checkpoint, spec.weights(), memory, options.progress()));
       decoder =
           keep(
               new Decoder(
@@ -120,13 +120,7 @@ final class LoadedModel implements AutoCloseable {
    * known yet.
    */
   private void requireMemory(TensorMemory memory, Checkpoint checkpoint, long expertBytes) {
-    long neededBytes =
-        expertBytes
-            + spec.weights().stream()
-                .map(DecoderSpec.Weight::name)
-                .distinct()
-                .mapToLong(name -> checkpoint.require(name).sizeBytes())
-                .sum();
+    long neededBytes = expertBytes + DecoderWeights.storedBytes(checkpoint, spec.weights());
     long totalBytes =
         memory.isHost()
             ? ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class).getTotalMemorySize()

@@ -6,10 +6,8 @@ import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.BudgetException;
@@ -20,11 +18,9 @@ import org.winnow.attention.MlaWorkspace;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
 import org.winnow.layer.FeedForward;
-import org.winnow.memory.Checkpoint;
 import org.winnow.memory.ExpertCache;
 import org.winnow.memory.ExpertCounters;
 import org.winnow.memory.ExpertStore;
-import org.winnow.memory.TensorInfo;
 import org.winnow.moe.MoeLayer;
 import org.winnow.op.KvCache;
 import org.winnow.op.Routing;
@@ -51,22 +47,21 @@ final class LoadedModel implements AutoCloseable {
 
   private LoadedModel(Path folder, LoadOptions options) {
     try {
-      config = ModelConfig.read(folder);
-      spec = Family.describe(config);
-      Checkpoint checkpoint = keep(Safetensors.open(folder));
-      for (DecoderSpec.Weight weight : spec.weights()) DecoderWeights.check(checkpoint, weight);
-      refuseUnknownTensors(checkpoint);
-      ExpertStore store = spec.expertStore(checkpoint);
+      DecoderPlan plan = keep(DecoderPlan.of(folder));
+      config = plan.config();
+      spec = plan.spec();
+      ExpertStore store = plan.experts();
       backend = options.backend() != null ? options.backend() : keep(newBackend(options));
       TensorMemory memory = backend.memory();
       long fullBytes = store == null ? 0 : store.fullBudgetBytes(memory);
       long budgetBytes = store == null ? 0 : options.budget().resolveBytes(fullBytes);
-      requireMemory(memory, checkpoint, Math.min(budgetBytes, fullBytes));
+      requireMemory(memory, plan.residentBytes() + Math.min(budgetBytes, fullBytes));
       cache =
           store == null
               ? null
               : keep(new ExpertCache(store, memory, budgetBytes, options.evictionPolicy().get()));
-      weights = keep(DecoderWeights.read(checkpoint, spec.weights(), memory, options.progress()));
+      weights =
+          keep(DecoderWeights.read(plan.checkpoint(), spec.weights(), memory, options.progress()));
       decoder =
           keep(
               new Decoder(
@@ -95,32 +90,12 @@ final class LoadedModel implements AutoCloseable {
   }
 
   /**
-   * Refuses tensors that the family does not know. A decoder that ignores one would compute a
-   * different model.
-   */
-  private void refuseUnknownTensors(Checkpoint checkpoint) {
-    Set<String> known = new HashSet<>();
-    spec.weights().forEach(weight -> known.add(weight.name()));
-    spec.forEachExpertTensor(known::add);
-    for (TensorInfo tensor : checkpoint.tensors()) {
-      if (!known.contains(tensor.name()) && !spec.isIgnorable(tensor.name())) {
-        throw new CheckpointException(
-            tensor.file(),
-            tensor.name(),
-            "only tensors of a " + config.modelType() + " decoder as config.json describes it",
-            tensor.toString());
-      }
-    }
-  }
-
-  /**
    * Fails at once if the expert budget and all other weights exceed the memory. Otherwise the
    * system would end the process when the budget is full, or an expert would not fit on the device,
    * perhaps hours later. Key-value caches and working memory are not counted: their size is not
    * known yet.
    */
-  private void requireMemory(TensorMemory memory, Checkpoint checkpoint, long expertBytes) {
-    long neededBytes = expertBytes + DecoderWeights.storedBytes(checkpoint, spec.weights());
+  private static void requireMemory(TensorMemory memory, long neededBytes) {
     long totalBytes =
         memory.isHost()
             ? ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class).getTotalMemorySize()

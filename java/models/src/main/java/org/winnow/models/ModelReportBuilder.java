@@ -14,7 +14,6 @@ import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
 import org.winnow.UnsupportedFormatException;
 import org.winnow.cpu.NativeLibrary;
-import org.winnow.memory.Checkpoint;
 import org.winnow.memory.ExpertStore;
 import org.winnow.memory.TensorInfo;
 
@@ -127,10 +126,10 @@ final class ModelReportBuilder {
    */
   private long slotBytes(List<ModelReport.Layer> reported, List<String> obstacles) {
     if (config != null && obstacles.isEmpty() && NativeLibrary.unavailabilityCause() == null) {
-      try (Checkpoint checkpoint = new Checkpoint(tensors)) {
-        ExpertStore store = Family.describe(config).expertStore(checkpoint);
+      try (DecoderPlan plan = DecoderPlan.of(config, tensors)) {
+        ExpertStore store = plan.experts();
         return store == null ? 0 : store.slotBytes();
-      } catch (CheckpointException e) {
+      } catch (CheckpointException | UnsupportedFormatException e) {
         obstacles.add(e.getMessage());
       }
     }

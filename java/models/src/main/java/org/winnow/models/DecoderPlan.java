@@ -1,0 +1,107 @@
+package org.winnow.models;
+
+import java.nio.file.Path;
+import java.util.Collection;
+import java.util.HashSet;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import org.winnow.CheckpointException;
+import org.winnow.UnsupportedFormatException;
+import org.winnow.memory.Checkpoint;
+import org.winnow.memory.ExpertStore;
+import org.winnow.memory.TensorInfo;
+
+/**
+ * What opening a model decides before it reads the data of a tensor: the decoder that the
+ * configuration and the tensors describe, and where its experts lie. Making a plan reads {@code
+ * config.json} and the headers only. A checkpoint with a plan opens, unless a value in its data or
+ * the machine's memory forbids it.
+ */
+final class DecoderPlan implements AutoCloseable {
+  private final ModelConfig config;
+  private final DecoderSpec spec;
+  private final Checkpoint checkpoint;
+  private final @Nullable ExpertStore experts; // null for a dense model
+
+  /**
+   * @param folder with {@code config.json} and safetensors files
+   * @throws CheckpointException if a file, key or tensor is missing or wrong
+   * @throws UnsupportedFormatException naming what is not supported
+   */
+  static DecoderPlan of(Path folder) {
+    ModelConfig config = ModelConfig.read(folder);
+    Family.describe(config); // a family that is not supported needs no headers to be refused
+    return of(config, Safetensors.tensors(folder));
+  }
+
+  /**
+   * @param tensors all tensors of the checkpoint, as the headers name them
+   * @throws CheckpointException if a key or tensor is missing or wrong
+   * @throws UnsupportedFormatException naming what is not supported
+   */
+  static DecoderPlan of(ModelConfig config, Collection<TensorInfo> tensors) {
+    Checkpoint checkpoint = new Checkpoint(tensors);
+    try {
+      return new DecoderPlan(config, checkpoint);
+    } catch (RuntimeException | Error e) {
+      checkpoint.close();
+      throw e;
+    }
+  }
+
+  private DecoderPlan(ModelConfig config, Checkpoint checkpoint) {
+    this.config = config;
+    this.checkpoint = checkpoint;
+    spec = Family.describe(config);
+    for (DecoderSpec.Weight weight : spec.weights()) DecoderWeights.check(checkpoint, weight);
+    refuseUnknownTensors();
+    experts = spec.expertStore(checkpoint);
+  }
+
+  /**
+   * Refuses tensors that the family does not know. A decoder that ignores one would compute a
+   * different model.
+   */
+  private void refuseUnknownTensors() {
+    Set<String> known = new HashSet<>();
+    spec.weights().forEach(weight -> known.add(weight.name()));
+    spec.forEachExpertTensor(known::add);
+    for (TensorInfo tensor : checkpoint.tensors()) {
+      if (!known.contains(tensor.name()) && !spec.isIgnorable(tensor.name())) {
+        throw new CheckpointException(
+            tensor.file(),
+            tensor.name(),
+            "only tensors of a " + config.modelType() + " decoder as config.json describes it",
+            tensor.toString());
+      }
+    }
+  }
+
+  ModelConfig config() {
+    return config;
+  }
+
+  DecoderSpec spec() {
+    return spec;
+  }
+
+  /** Open for as long as the plan is. */
+  Checkpoint checkpoint() {
+    return checkpoint;
+  }
+
+  /** Where the experts lie, or null for a dense model. */
+  @Nullable ExpertStore experts() {
+    return experts;
+  }
+
+  /** Bytes of all weights except experts, as stored. */
+  long residentBytes() {
+    return DecoderWeights.storedBytes(checkpoint, spec.weights());
+  }
+
+  @Override
+  public void close() {
+    checkpoint.close();
+  }
+}

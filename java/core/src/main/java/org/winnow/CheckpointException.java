@@ -5,10 +5,13 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A checkpoint's weights, index, configuration or tokenizer are invalid. Nothing of the checkpoint
- * stays loaded.
+ * stays loaded. The message shortens long names and values; the methods return them whole.
  */
 public final class CheckpointException extends WinnowException {
   private static final long serialVersionUID = 1L;
+
+  /** Longest part of a message: a name in a damaged file may have thousands of characters. */
+  private static final int MAX_PART = 200;
 
   private final transient Path file;
   private final @Nullable String tensor;
@@ -34,16 +37,22 @@ public final class CheckpointException extends WinnowException {
     super(
         file
             + ": "
-            + (tensor == null ? "" : tensor + ": ")
+            + (tensor == null ? "" : part(tensor) + ": ")
             + "expected "
-            + expected
+            + part(expected)
             + ", found "
-            + found,
+            + part(found),
         cause);
     this.file = file;
     this.tensor = tensor;
     this.expected = expected;
     this.found = found;
+  }
+
+  /** A part of the message, without control characters. */
+  private static String part(String text) {
+    String begin = text.length() <= MAX_PART ? text : text.substring(0, MAX_PART) + "...";
+    return begin.replaceAll("\\p{Cntrl}", "?");
   }
 
   /** The file at fault. */

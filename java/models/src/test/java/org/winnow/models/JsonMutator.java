@@ -23,6 +23,8 @@ final class JsonMutator {
           STRING + "\\s*:\\s*(?:" + STRING + "|[-\\w.+]++|\\[[^\\[\\]]*+\\]|\\{[^{}]*+\\})");
   private static final Pattern KEY = Pattern.compile(STRING + "(?=\\s*:)");
 
+  private static final Pattern OBJECT = Pattern.compile("\\{(?=\\s*\")"); // with an entry
+
   private static final String[] VALUES = {
     "0",
     "1",
@@ -70,6 +72,18 @@ final class JsonMutator {
     "\"/dev/zero\"",
     "\"yarn\"",
     "\"default\"",
+    "\"linear\"",
+    "\"llama3\"",
+    "\"dynamic\"",
+    "\"longrope\"",
+    "\"softmax\"",
+    "\"sigmoid\"",
+    "\"noaux_tc\"",
+    "\"full_attention\"",
+    "[\"full_attention\",\"sliding_attention\",\"chunked_attention\"]",
+    "[\"sparse\",\"dense\",\"moe\"]",
+    "{\"rope_type\":\"yarn\",\"factor\":4.0}",
+    "{\"full_attention\":{\"rope_type\":\"default\"},\"sliding_attention\":{\"rope_theta\":1}}",
     "[]",
     "{}",
     "[[]]",
@@ -84,9 +98,16 @@ final class JsonMutator {
   };
 
   private final Random random;
+  private String other = ""; // JSON whose entries and values may be mixed in
 
   JsonMutator(long seed) {
     random = new Random(seed);
+  }
+
+  /** Also takes entries and values from another file of the same kind. */
+  JsonMutator mixing(byte[] newOther) {
+    other = new String(newOther, StandardCharsets.UTF_8);
+    return this;
   }
 
   byte[] mutate(byte[] original) {
@@ -131,7 +152,7 @@ final class JsonMutator {
   }
 
   private String mutateText(String text) {
-    return switch (random.nextInt(8)) {
+    return switch (random.nextInt(other.isEmpty() ? 8 : 11)) {
       case 0, 1, 2 -> replace(text, any(text, VALUE), VALUES[random.nextInt(VALUES.length)]);
       case 3 -> swap(text, any(text, VALUE), any(text, VALUE));
       case 4 -> remove(text, any(text, PAIR));
@@ -147,6 +168,15 @@ final class JsonMutator {
                     + pair.group().replaceFirst("\\d+", Integer.toString(random.nextInt(100))));
       }
       case 6 -> swap(text, any(text, KEY), any(text, KEY));
+      case 8, 9 -> { // an entry of the other file, at the beginning of an object
+        MatchResult brace = any(text, OBJECT);
+        MatchResult pair = any(other, PAIR);
+        yield brace == null || pair == null ? text : replace(text, brace, "{" + pair.group() + ",");
+      }
+      case 10 -> {
+        MatchResult value = any(other, VALUE);
+        yield value == null ? text : replace(text, any(text, VALUE), value.group());
+      }
       default -> {
         int depth = 1 << random.nextInt(12);
         String open = random.nextBoolean() ? "[" : "{\"a\":";

@@ -1,17 +1,11 @@
 package org.winnow.models;
 
-import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import java.io.IOException;
-import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Map;
-import java.util.concurrent.locks.Lock;
-import java.util.concurrent.locks.ReadWriteLock;
-import java.util.concurrent.locks.ReentrantReadWriteLock;
-import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
 
@@ -21,10 +15,7 @@ import org.winnow.CheckpointException;
  * are used: some families (DeepSeek-V3) state only there that every text begins with {@code
  * bos_token}.
  *
- * <p>The Hugging Face tokenizers library does the work. Its jar contains a CPU build. By default
- * the library would look for a GPU build on the network and report its use. This class keeps it
- * offline unless the system property {@code ai.djl.offline} or the environment variable {@code
- * DJL_OFFLINE} is set.
+ * <p>The Hugging Face tokenizers library does the work. Its jar contains the native code.
  *
  * <p>Thread-safe. {@link #close()} waits for running calls; closing again has no effect. Later
  * calls throw {@link IllegalStateException}.
@@ -36,42 +27,27 @@ public final class Tokenizer implements AutoCloseable {
 
   private static final long MAX_BYTES = 512L << 20; // the largest vocabularies take about 30 MB
 
-  static {
-    // Must be set before a class of the library runs.
-    setUnlessSet("ai.djl.offline", "DJL_OFFLINE", "true");
-    setUnlessSet("RUST_FLAVOR", "RUST_FLAVOR", "cpu");
-    setUnlessSet("OPT_OUT_TRACKING", "OPT_OUT_TRACKING", "true");
-  }
-
-  private final HuggingFaceTokenizer tokenizer;
+  private final NativeTokenizer tokenizer;
   private final int beginId; // the token that begins every text, or NONE
-  // calls share the lock; close takes it exclusively, so the native object is never freed in use
-  private final ReadWriteLock lock = new ReentrantReadWriteLock();
-  private boolean closed;
 
-  private Tokenizer(HuggingFaceTokenizer tokenizer, Path config) {
+  private Tokenizer(NativeTokenizer tokenizer, Path config) {
     this.tokenizer = tokenizer;
     this.beginId = beginId(tokenizer, config);
   }
 
   /** The token that the configuration puts before every text, or NONE. */
-  private static int beginId(HuggingFaceTokenizer tokenizer, Path config) {
+  private static int beginId(NativeTokenizer tokenizer, Path config) {
     if (!Files.exists(config)) return NONE;
     Map<String, @Nullable Object> settings = Json.readTree(config);
     if (!Boolean.TRUE.equals(settings.get("add_bos_token"))) return NONE;
     Object token = settings.get("bos_token");
     if (token instanceof Map<?, ?> described) token = described.get("content");
     if (token == null) return NONE;
-    long[] ids = tokenizer.encode(token.toString(), false, false).getIds();
+    long[] ids = tokenizer.encode(token.toString(), false);
     if (ids.length != 1)
       throw new CheckpointException(
           config, null, "bos_token of one token", Json.quote(token.toString()));
     return Math.toIntExact(ids[0]);
-  }
-
-  private static void setUnlessSet(String property, String variable, String value) {
-    if (System.getProperty(property) == null && System.getenv(variable) == null)
-      System.setProperty(property, value);
   }
 
   /**
@@ -86,13 +62,9 @@ public final class Tokenizer implements AutoCloseable {
     if (size > MAX_BYTES)
       throw new CheckpointException(file, null, "at most " + MAX_BYTES + " bytes", size + " bytes");
     Json.check(file, MAX_BYTES);
-    // The library must neither pad the ids nor cut them to the length that the model was trained
-    // for.
-    HuggingFaceTokenizer library;
-    try (InputStream stream = Files.newInputStream(file)) {
-      library =
-          HuggingFaceTokenizer.newInstance(
-              stream, Map.of("truncation", "false", "padding", "false"));
+    NativeTokenizer library;
+    try {
+      library = new NativeTokenizer(Files.readString(file));
     } catch (IOException e) {
       throw Json.unreadable(file, e);
     } catch (RuntimeException e) { // what the library throws for wrong contents
@@ -122,7 +94,7 @@ public final class Tokenizer implements AutoCloseable {
    */
   public int[] encode(String text, boolean addSpecialTokens) {
     String valid = new String(text.getBytes(StandardCharsets.UTF_8), StandardCharsets.UTF_8);
-    long[] ids = call(library -> library.encode(valid, addSpecialTokens, false).getIds());
+    long[] ids = tokenizer.encode(valid, addSpecialTokens);
     boolean begins = addSpecialTokens && beginId != NONE && (ids.length == 0 || ids[0] != beginId);
     int shift = begins ? 1 : 0;
     int[] result = new int[ids.length + shift];
@@ -147,7 +119,7 @@ public final class Tokenizer implements AutoCloseable {
             "ids must not be negative, found " + ids[i] + " at " + i);
       wide[i] = ids[i];
     }
-    return wide.length == 0 ? "" : call(library -> library.decode(wide, skipSpecialTokens));
+    return wide.length == 0 ? "" : tokenizer.decode(wide, skipSpecialTokens);
   }
 
   /**
@@ -159,27 +131,8 @@ public final class Tokenizer implements AutoCloseable {
     return new TextStream(ids -> decode(ids, true), Arrays.copyOf(context, context.length));
   }
 
-  private <T> T call(Function<HuggingFaceTokenizer, T> action) {
-    Lock shared = lock.readLock();
-    shared.lock();
-    try {
-      if (closed) throw new IllegalStateException("tokenizer is closed");
-      return action.apply(tokenizer);
-    } finally {
-      shared.unlock();
-    }
-  }
-
   @Override
   public void close() {
-    Lock alone = lock.writeLock();
-    alone.lock();
-    try {
-      if (closed) return;
-      closed = true;
-      tokenizer.close();
-    } finally {
-      alone.unlock();
-    }
+    tokenizer.close();
   }
 }

@@ -299,12 +299,6 @@ class TokenizerTest {
   }
 
   @Test
-  void staysOffline() {
-    assertThat(System.getProperty("ai.djl.offline")).isEqualTo("true");
-    assertThat(System.getProperty("RUST_FLAVOR")).isEqualTo("cpu");
-  }
-
-  @Test
   void leavesNothingBehindPerTokenizer() throws IOException {
     try (Stream<Path> before = Files.list(Path.of(System.getProperty("java.io.tmpdir")))) {
       long numFiles =

@@ -130,11 +130,13 @@ public final class Tensor implements AutoCloseable {
 
   /**
    * Wraps the caller's memory from the buffer's position on. {@link #close()} does not free it.
-   * Elements use the machine's byte order; the buffer's own order is ignored.
+   * Elements have the machine's byte order, and so must the buffer. A new {@link ByteBuffer} does
+   * not: its order is big-endian until {@link ByteBuffer#order(ByteOrder)} sets another.
    *
    * @throws IllegalArgumentException if the buffer is not direct, is read-only (operations may
-   *     write to a tensor), holds fewer bytes than the shape needs, or its position is not aligned
-   *     to the type's size
+   *     write to a tensor), has another byte order than the machine while the type is wider than a
+   *     byte, holds fewer bytes than the shape needs, or its position is not aligned to the type's
+   *     size
    */
   public static Tensor wrap(ByteBuffer buffer, DType dtype, long... shape) {
     NativeLoader.load();
@@ -144,6 +146,14 @@ public final class Tensor implements AutoCloseable {
       throw new IllegalArgumentException("buffer must be direct, found a buffer on the Java heap");
     if (buffer.isReadOnly())
       throw new IllegalArgumentException("buffer must be writable, found a read-only buffer");
+    if (dtype.sizeBytes() > 1 && buffer.order() != ByteOrder.nativeOrder())
+      throw new IllegalArgumentException(
+          "buffer must have the byte order "
+              + ByteOrder.nativeOrder()
+              + " of this machine for "
+              + dtype
+              + " (call order(ByteOrder.nativeOrder()) before it is filled), found "
+              + buffer.order());
     ByteBuffer fixed = buffer.duplicate(); // another thread may move the caller's position
     if (fixed.remaining() < needed)
       throw new IllegalArgumentException(

@@ -8,6 +8,8 @@ import java.nio.ByteOrder;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
 
@@ -125,16 +127,33 @@ class TensorTest {
     assertThat(memory.getFloat(12)).isEqualTo(8);
   }
 
+  @ParameterizedTest
+  @EnumSource
+  void wrapsOnlyBytesInAnotherByteOrder(DType dtype) {
+    ByteBuffer foreign = ByteBuffer.allocateDirect(16).order(ByteOrder.BIG_ENDIAN);
+    if (dtype.sizeBytes() == 1) Tensor.wrap(foreign, dtype, 1).close();
+    else
+      assertThatThrownBy(() -> Tensor.wrap(foreign, dtype, 1))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("LITTLE_ENDIAN")
+          .hasMessageContaining("BIG_ENDIAN");
+    Tensor.wrap(foreign.order(ByteOrder.nativeOrder()), dtype, 1).close();
+  }
+
   @Test
   void refusesMemoryThatItCannotUse() {
     refused(() -> Tensor.wrap(ByteBuffer.allocate(16), DType.F32, 4), "buffer must be direct");
+    refused(
+        () -> Tensor.wrap(MEMORY.duplicate().order(ByteOrder.BIG_ENDIAN), DType.F32, 4),
+        "buffer must have the byte order LITTLE_ENDIAN of this machine for f32 (call"
+            + " order(ByteOrder.nativeOrder()) before it is filled), found BIG_ENDIAN");
     refused(() -> Tensor.wrap(MEMORY, DType.F32, 17), "buffer must hold 68 bytes, found 64");
     refused(
-        () -> Tensor.wrap(MEMORY.asReadOnlyBuffer(), DType.F32, 4),
+        () -> Tensor.wrap(MEMORY.asReadOnlyBuffer().order(MEMORY.order()), DType.F32, 4),
         "buffer must be writable, found a read-only buffer");
     refused(() -> Tensor.wrap(0, DType.F32, 4), "address must not be 0");
     refused(
-        () -> Tensor.wrap(MEMORY.duplicate().position(2), DType.F32, 4),
+        () -> Tensor.wrap(MEMORY.duplicate().order(MEMORY.order()).position(2), DType.F32, 4),
         "address must be aligned to 4 bytes for f32, found an address 2 past a multiple");
     refused(
         () -> Tensor.wrap(4097, DType.BF16, 4),

@@ -1,6 +1,7 @@
 package org.winnow.fuzz;
 
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import org.winnow.AnotherMemory;
 import org.winnow.Backend;
 import org.winnow.DType;
@@ -158,9 +159,10 @@ final class EndedPrograms {
 
   /** What the first expert computes lands where the second one's number is. */
   private static void outputOverIndices() {
-    ByteBuffer shared = ByteBuffer.allocateDirect(64);
+    ByteBuffer shared = ByteBuffer.allocateDirect(64).order(ByteOrder.nativeOrder());
     Tensor active = Tensor.wrap(shared, DType.I32, 2).copyFrom(new int[] {0, 1});
-    Tensor output = Tensor.wrap(shared.duplicate().position(4), DType.F32, 2, 1);
+    Tensor output =
+        Tensor.wrap(shared.duplicate().order(shared.order()).position(4), DType.F32, 2, 1);
     Tensor weight = Tensor.of(new float[] {1e9f, 1e9f}, 2, 1, 1);
     GroupedGemm.run(
         new CpuBackend(InstructionSet.best(), 1),

@@ -4,6 +4,7 @@ import static org.winnow.fuzz.Recipes.args;
 import static org.winnow.fuzz.Recipes.call;
 
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Matrix;
@@ -62,7 +63,7 @@ final class TensorRecipes {
         "Tensor.wrap(ByteBuffer,DType,long[])",
         w ->
             args(
-                ByteBuffer.allocateDirect(256).position(w.below(8)),
+                ByteBuffer.allocateDirect(256).order(ByteOrder.nativeOrder()).position(w.below(8)),
                 w.pick(DType.values()),
                 new long[] {w.below(4), 1 + w.below(4)}));
     call(

@@ -5,6 +5,7 @@ import java.lang.reflect.Modifier;
 import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.Type;
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.LongBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -136,6 +137,7 @@ final class Values {
     int capacity = world.oneOf(0, 4, 64, 4096);
     ByteBuffer buffer =
         world.chance(0.9) ? ByteBuffer.allocateDirect(capacity) : ByteBuffer.allocate(capacity);
+    if (world.chance(0.9)) buffer.order(ByteOrder.nativeOrder());
     if (world.chance(0.3)) buffer.position(world.below(capacity + 1));
     return world.chance(0.05) ? buffer.asReadOnlyBuffer() : buffer;
   }

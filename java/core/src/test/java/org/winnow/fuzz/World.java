@@ -1,6 +1,7 @@
 package org.winnow.fuzz;
 
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.Random;
 import org.winnow.AnotherMemory;
@@ -168,7 +169,9 @@ final class World {
     int room = OVERLAPPED.capacity() - (int) bytes;
     int offset = room == 0 ? 0 : below(Math.min(room, 512));
     if (chance(0.8)) offset = offset / 64 * 64;
-    return keep(Tensor.wrap(OVERLAPPED.duplicate().position(offset), dtype, shape));
+    return keep(
+        Tensor.wrap(
+            OVERLAPPED.duplicate().order(ByteOrder.nativeOrder()).position(offset), dtype, shape));
   }
 
   /** Small numbers, now and then one that is none. */

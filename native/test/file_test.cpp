@@ -1,6 +1,7 @@
 #include "winnow/base/file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -52,6 +53,28 @@ TEST_P(FileTest, ReadsRangesAndSaysWhereTheFileEnds) {
   EXPECT_EQ(ftruncate(descriptor_, 4096), 0);
   EXPECT_EQ(file_read(file, 0, memory, 2 * 4096), 4096);
   memory_free(memory, int64_t{4} << 20);
+  file_close(file);
+}
+
+TEST_P(FileTest, NoticesThatAFileHasChanged) {
+  File* file = file_open(path_.c_str(), GetParam());
+  file_require_unchanged(file);
+  struct timespec times[] = {{1, 0}, {1000000000, 5}};
+  ASSERT_EQ(futimens(descriptor_, times), 0);
+  EXPECT_THROW(file_require_unchanged(file), std::runtime_error);
+  file_close(file);
+  file = file_open(path_.c_str(), GetParam());
+  file_require_unchanged(file);
+  ASSERT_EQ(ftruncate(descriptor_, 10), 0);
+  ASSERT_EQ(futimens(descriptor_, times), 0);
+  try {
+    file_require_unchanged(file);
+    FAIL();
+  } catch (const std::runtime_error& e) {
+    EXPECT_STREQ(e.what(),
+                 "a file that has changed since it was opened: it had 12388 bytes modified "
+                 "2001-09-09T01:46:40.000000005Z, it has 10 bytes modified 2001-09-09T01:46:40.000000005Z");
+  }
   file_close(file);
 }
 

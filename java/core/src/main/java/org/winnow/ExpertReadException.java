@@ -5,8 +5,8 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Reading weights from their file failed: the system reported an error, or the file ends too early.
- * Nothing of the expert or tensor stays in memory.
+ * Reading weights from their file failed: the system reported an error, the file ends too early, or
+ * it has changed since it was opened. Nothing of the expert or tensor stays in memory.
  */
 public final class ExpertReadException extends WinnowException {
   private static final long serialVersionUID = 1L;
@@ -22,8 +22,8 @@ public final class ExpertReadException extends WinnowException {
    *     the.tensor's.name"}
    * @param offsetBytes where in the file the read began
    * @param expectedBytes number of bytes requested
-   * @param foundBytes number of bytes found; -1 if the system reported an error, which is then the
-   *     cause
+   * @param foundBytes number of bytes found; -1 if the system reported an error or the file has
+   *     changed, which the cause then says
    */
   public ExpertReadException(
       Path file,
@@ -69,7 +69,7 @@ public final class ExpertReadException extends WinnowException {
     return expectedBytes;
   }
 
-  /** Number of bytes found, or -1 if the system reported an error. */
+  /** Number of bytes found, or -1 if the system reported an error or the file has changed. */
   public long foundBytes() {
     return foundBytes;
   }

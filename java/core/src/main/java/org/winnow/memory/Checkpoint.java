@@ -1,7 +1,6 @@
 package org.winnow.memory;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -20,14 +19,15 @@ import org.winnow.internal.NativeCpu;
 
 /**
  * A model's weights as a read-only map of names to byte ranges in files. Making one reads nothing
- * but the files' sizes; weights are read one by one, when they are asked for, with explicit
- * positional reads. Safe for use from several threads.
+ * but the files' sizes and times; weights are read one by one, when they are asked for, with
+ * explicit positional reads. A read of a file that has changed since fails. Safe for use from
+ * several threads.
  */
 public final class Checkpoint implements AutoCloseable {
   private static final long STAGING_BYTES = 4 << 20;
 
   private final Map<String, TensorInfo> tensors = new LinkedHashMap<>();
-  private final Map<Path, Long> fileSizes = new HashMap<>(); // when this was made
+  private final Map<Path, FileState> files = new HashMap<>(); // when this was made
   private final Map<Path, RangeReader> readers =
       new HashMap<>(); // opened at the first read of each file
   private final RangeReader.Opener opener;
@@ -47,7 +47,7 @@ public final class Checkpoint implements AutoCloseable {
   public Checkpoint(Collection<TensorInfo> tensors, RangeReader.Opener opener) {
     this.opener = opener;
     for (TensorInfo tensor : tensors) {
-      check(tensor, fileSizes.computeIfAbsent(tensor.file(), file -> fileSize(file, tensor)));
+      check(tensor, files.computeIfAbsent(tensor.file(), file -> state(file, tensor)).sizeBytes());
       TensorInfo other = this.tensors.putIfAbsent(tensor.name(), tensor);
       if (other != null)
         throw new CheckpointException(
@@ -55,9 +55,9 @@ public final class Checkpoint implements AutoCloseable {
     }
   }
 
-  private static long fileSize(Path file, TensorInfo tensor) {
+  private static FileState state(Path file, TensorInfo tensor) {
     try {
-      return Files.size(file);
+      return FileState.of(file);
     } catch (IOException e) {
       throw new CheckpointException(file, tensor.name(), "a readable file", e.toString(), e);
     }
@@ -127,7 +127,9 @@ public final class Checkpoint implements AutoCloseable {
    * @return a new tensor, the caller's to close
    * @throws CheckpointException if there is none of that name
    * @throws UnsupportedFormatException if its type is one that Winnow does not compute with
-   * @throws ExpertReadException if the read fails or the file has become too short
+   * @throws ExpertReadException if the read fails or the file has changed since it was opened
+   * @throws CheckpointException if the file has changed between the making of this checkpoint and
+   *     its first read
    * @throws IllegalStateException if this checkpoint is closed
    */
   public Tensor read(String name) {
@@ -188,7 +190,8 @@ public final class Checkpoint implements AutoCloseable {
 
   /**
    * Reads, and returns how many bytes. At least {@code neededBytes} must be there; the rest only
-   * fills up to the alignment.
+   * fills up to the alignment. A read that stops early is continued from the block that it stopped
+   * in: only one that gives nothing new is the end of the file.
    */
   static long readFully(
       RangeReader reader,
@@ -198,9 +201,14 @@ public final class Checkpoint implements AutoCloseable {
       long address,
       long sizeBytes,
       long neededBytes) {
-    long found;
+    long alignment = reader.alignmentBytes();
+    long found = 0;
     try {
-      found = reader.read(offsetBytes, address, sizeBytes);
+      for (long before = -1; found < neededBytes && before < found; ) {
+        before = found;
+        long from = found / alignment * alignment;
+        found = from + reader.read(offsetBytes + from, address + from, sizeBytes - from);
+      }
     } catch (IOException e) {
       throw new ExpertReadException(file, what, offsetBytes, neededBytes, -1, e);
     }
@@ -215,7 +223,7 @@ public final class Checkpoint implements AutoCloseable {
 
   /** The size that the file had when this was made. */
   long fileSizeBytes(Path file) {
-    return fileSizes.get(file);
+    return files.get(file).sizeBytes();
   }
 
   /** The open reader of a file; this checkpoint closes it. */
@@ -225,12 +233,30 @@ public final class Checkpoint implements AutoCloseable {
     if (reader == null) {
       try {
         reader = opener.open(file);
+        requireUnchanged(file, reader);
       } catch (IOException e) {
         throw new CheckpointException(file, null, "a readable file", e.getMessage(), e);
       }
       readers.put(file, reader);
     }
     return reader;
+  }
+
+  /** Afterwards a reader notices changes itself. */
+  private void requireUnchanged(Path file, RangeReader reader) throws IOException {
+    FileState expected = files.get(file);
+    FileState found = FileState.of(file);
+    if (expected == null || expected.equals(found)) return;
+    reader.close();
+    throw new CheckpointException(
+        file,
+        null,
+        "the file as it was when the checkpoint was opened, " + expected,
+        found
+            + (found.sizeBytes() == expected.sizeBytes()
+                    && found.modified().equals(expected.modified())
+                ? " in another file"
+                : ""));
   }
 
   /** Waits for running reads, then closes the files. May be called twice. */

@@ -139,7 +139,7 @@ public final class DiskProbe {
 
   private static RangeReader openAndDelete(Path file) throws IOException {
     try {
-      return RangeReader.direct().open(file);
+      return new NativeRangeReader(file, true, false); // it is written to afterwards
     } finally {
       Files.delete(file);
     }

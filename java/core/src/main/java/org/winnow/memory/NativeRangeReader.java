@@ -22,12 +22,17 @@ final class NativeRangeReader extends RangeReader {
   private final Path path;
   private final long file;
   private final int alignmentBytes;
+  private final boolean constant;
   private final ReadWriteLock running = new ReentrantReadWriteLock();
   private boolean closed;
 
-  NativeRangeReader(Path path, boolean direct) throws IOException {
+  /**
+   * @param constant whether each read checks that the file has not changed since it was opened
+   */
+  NativeRangeReader(Path path, boolean direct, boolean constant) throws IOException {
     NativeLoader.load();
     this.path = path;
+    this.constant = constant;
     byte[] name =
         path.toString().getBytes(Charset.forName(System.getProperty("sun.jnu.encoding", "UTF-8")));
     ByteBuffer terminated = ByteBuffer.allocateDirect(name.length + 1).put(name).put((byte) 0);
@@ -50,7 +55,9 @@ final class NativeRangeReader extends RangeReader {
     running.readLock().lock();
     try {
       if (closed) throw new IllegalStateException("reader of " + path + " is closed");
-      return NativeCpu.file_read(file, offsetBytes, address, sizeBytes);
+      long found = NativeCpu.file_read(file, offsetBytes, address, sizeBytes);
+      if (constant) NativeCpu.file_require_unchanged(file); // afterwards: it may change meanwhile
+      return found;
     } catch (IllegalStateException e) {
       throw e;
     } catch (RuntimeException e) { // how every native exception arrives

@@ -11,7 +11,8 @@ import org.winnow.internal.NativeCall;
 /**
  * Positional reads of one file into memory outside the Java heap. Safe for use from several
  * threads; a thread's interrupt neither stops nor closes it. Nothing is memory-mapped: a mapped
- * file that shrinks kills the JVM.
+ * file that shrinks kills the JVM. A read of a file whose size or time of modification has changed
+ * since it was opened fails.
  */
 public abstract class RangeReader implements AutoCloseable {
   /** Alignment of direct reads: {@code kDirectAlignmentBytes} of {@code winnow/base/file.h}. */
@@ -27,7 +28,7 @@ public abstract class RangeReader implements AutoCloseable {
    * @param address where to; the caller must not free this memory before the read returns
    * @param sizeBytes how many; what lies past the end of the file is not read
    * @return how many were read, fewer than asked only where the file ends
-   * @throws IOException if the system reports an error
+   * @throws IOException if the system reports an error or the file has changed
    * @throws IllegalStateException if this reader is closed
    */
   abstract long read(long offsetBytes, long address, long sizeBytes) throws IOException;
@@ -41,7 +42,7 @@ public abstract class RangeReader implements AutoCloseable {
    * @return how many bytes were read: fewer than the tensor has only where the file ends
    * @throws IllegalArgumentException if the offset is negative, or the tensor lies elsewhere or is
    *     not aligned
-   * @throws IOException if the system reports an error
+   * @throws IOException if the system reports an error or the file has changed
    * @throws IllegalStateException if this reader or the tensor is closed
    */
   public final long read(long offsetBytes, Tensor target) throws IOException {
@@ -81,11 +82,11 @@ public abstract class RangeReader implements AutoCloseable {
 
   /** Reads past the page cache (O_DIRECT) where the file system allows it, otherwise through it. */
   public static Opener direct() {
-    return file -> new NativeRangeReader(file, true);
+    return file -> new NativeRangeReader(file, true, true);
   }
 
   /** Reads through the page cache, byte ranges exactly as asked for. */
   public static Opener buffered() {
-    return file -> new NativeRangeReader(file, false);
+    return file -> new NativeRangeReader(file, false, true);
   }
 }

@@ -9,7 +9,11 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.FileTime;
+import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
@@ -17,6 +21,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.winnow.CheckpointException;
 import org.winnow.DType;
 import org.winnow.ExpertReadException;
@@ -131,7 +136,7 @@ class CheckpointTest {
 
   @ParameterizedTest
   @MethodSource("openers")
-  void aFileCutShortIsATypedError(RangeReader.Opener opener) throws IOException {
+  void aFileCutShortWhileOpenIsATypedError(RangeReader.Opener opener) throws IOException {
     Path file = randomFile("weights", 1 << 20);
     try (Checkpoint checkpoint =
         new Checkpoint(List.of(f32("a", file, 4100, 100_000), f32("b", file, 0, 1)), opener)) {
@@ -145,9 +150,64 @@ class CheckpointTest {
               e -> {
                 assertThat(e.file()).isEqualTo(file);
                 assertThat(e.what()).isEqualTo("a");
-                assertThat(e.offsetBytes() + e.foundBytes()).isEqualTo(5000);
+                assertThat(e)
+                    .hasMessageContaining("changed since it was opened: it had 1048576 bytes")
+                    .hasMessageContaining("it has 5000 bytes");
               });
-      checkpoint.read("b").close();
+      assertThatThrownBy(() -> checkpoint.read("b")).isInstanceOf(ExpertReadException.class);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("openers")
+  void aFileWrittenToWhileOpenIsATypedError(RangeReader.Opener opener) throws IOException {
+    Path file = randomFile("weights", 8192);
+    FileTime before = FileTime.from(Instant.parse("2020-01-02T03:04:05.000000006Z"));
+    Files.setLastModifiedTime(file, before);
+    try (Checkpoint checkpoint = new Checkpoint(List.of(f32("a", file, 0, 1)), opener)) {
+      checkpoint.read("a").close();
+      Files.setLastModifiedTime(file, FileTime.fromMillis(before.toMillis() + 1000));
+      assertThatThrownBy(() -> checkpoint.read("a"))
+          .isInstanceOf(ExpertReadException.class)
+          .hasMessageContaining(
+              "it had 8192 bytes modified 2020-01-02T03:04:05.000000006Z,"
+                  + " it has 8192 bytes modified 2020-01-02T03:04:06.000000000Z");
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("openers")
+  void aFileChangedBeforeItsFirstReadIsATypedError(RangeReader.Opener opener) throws IOException {
+    Path file = randomFile("weights", 8192);
+    try (Checkpoint written = new Checkpoint(List.of(f32("a", file, 0, 1)), opener)) {
+      Files.write(file, new byte[8193]);
+      assertThatThrownBy(() -> written.read("a"))
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("when the checkpoint was opened, 8192 bytes modified")
+          .hasMessageContaining("found 8193 bytes modified");
+    }
+    try (Checkpoint replaced = new Checkpoint(List.of(f32("a", file, 0, 1)), opener)) {
+      Path other = randomFile("other", 8193);
+      Files.setLastModifiedTime(other, Files.getLastModifiedTime(file));
+      Files.move(other, file, StandardCopyOption.REPLACE_EXISTING);
+      assertThatThrownBy(() -> replaced.read("a"))
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("in another file");
+    }
+  }
+
+  /** As a network file system may: reads stop anywhere, some after a single byte. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3, 4095, 4096, 5000, 9000})
+  void aShortReadIsNotTheEndOfAFile(int mostBytes) throws IOException {
+    Path file = randomFile("weights", 50_000);
+    byte[] bytes = Files.readAllBytes(file);
+    RangeReader.Opener odd = FaultyReaders.shortReads(mostBytes);
+    try (Checkpoint checkpoint = new Checkpoint(List.of(f32("a", file, 300, 9000)), odd);
+        Tensor tensor = checkpoint.read("a")) {
+      byte[] found = new byte[36_000];
+      tensor.asByteBuffer().get(found);
+      assertThat(found).isEqualTo(Arrays.copyOfRange(bytes, 300, 36_300));
     }
   }
 

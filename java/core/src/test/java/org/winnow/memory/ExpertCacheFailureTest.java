@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -20,6 +22,10 @@ import org.winnow.moe.Experts;
     value = 60,
     threadMode = Timeout.ThreadMode.SEPARATE_THREAD) // who waits for experts cannot be interrupted
 class ExpertCacheFailureTest {
+  /** Direct reads that do not notice changes, so that they find where a file ends. */
+  private static final RangeReader.Opener ENDING_EARLY =
+      file -> new NativeRangeReader(file, true, false);
+
   @TempDir Path folder;
   private final FaultyReaders readers = new FaultyReaders();
 
@@ -71,9 +77,30 @@ class ExpertCacheFailureTest {
   }
 
   @Test
+  void aFileThatChangesWhileItIsOpenIsNamed() throws IOException {
+    SyntheticExperts experts = synthetic(Layout.SEPARATE);
+    try (Checkpoint checkpoint = new Checkpoint(experts.tensors())) {
+      ExpertStore store = experts.store(checkpoint);
+      try (ExpertCache cache =
+          new ExpertCache(store, 4 * store.slotBytes(), EvictionPolicy.lru())) {
+        cache.layer(0).acquire(new int[] {0, 7}, 2);
+        cache.layer(0).release();
+        Files.setLastModifiedTime(experts.file, FileTime.fromMillis(1000));
+        assertThatThrownBy(() -> cache.layer(1).acquire(new int[] {1}, 1))
+            .isInstanceOf(ExpertReadException.class)
+            .hasMessageContaining(experts.file.toString())
+            .hasMessageContaining("changed since it was opened")
+            .hasMessageContaining("modified 1970-01-01T00:00:01.000000000Z");
+        cache.layer(0).acquire(new int[] {0, 7}, 2); // what was read before is whole
+        cache.layer(0).release();
+      }
+    }
+  }
+
+  @Test
   void aFileCutShortInTheMiddleIsATypedError() throws IOException {
     SyntheticExperts experts = synthetic(Layout.SEPARATE);
-    try (Checkpoint checkpoint = new Checkpoint(experts.tensors())) { // direct
+    try (Checkpoint checkpoint = new Checkpoint(experts.tensors(), ENDING_EARLY)) {
       ExpertStore store = experts.store(checkpoint);
       try (ExpertCache cache =
           new ExpertCache(store, 4 * store.slotBytes(), EvictionPolicy.lru())) {
@@ -107,7 +134,7 @@ class ExpertCacheFailureTest {
       for (String tensor : new String[] {"down", "gate", "up"}) {
         String name = "layers.1.5." + tensor;
         try (Checkpoint checkpoint =
-            new Checkpoint(experts.tensors(), direct ? RangeReader.direct() : readers)) {
+            new Checkpoint(experts.tensors(), direct ? ENDING_EARLY : readers)) {
           ExpertStore store = experts.store(checkpoint);
           assertThat(store.layout(1, 5).direct()).hasSize(1);
           TensorInfo info = checkpoint.require(name);

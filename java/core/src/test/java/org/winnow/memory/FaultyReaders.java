@@ -34,6 +34,29 @@ public final class FaultyReaders implements RangeReader.Opener {
     poisons.clear();
   }
 
+  /** Reads of exact ranges, each of which stops after that many bytes at most. */
+  static RangeReader.Opener shortReads(long mostBytes) {
+    return file -> {
+      RangeReader reader = RangeReader.buffered().open(file);
+      return new RangeReader() {
+        @Override
+        public int alignmentBytes() {
+          return reader.alignmentBytes();
+        }
+
+        @Override
+        long read(long offsetBytes, long address, long sizeBytes) throws IOException {
+          return reader.read(offsetBytes, address, Math.min(mostBytes, sizeBytes));
+        }
+
+        @Override
+        public void close() {
+          reader.close();
+        }
+      };
+    };
+  }
+
   /** Runs on the reading thread before each read. */
   public void beforeRead(Runnable action) {
     beforeRead = action;

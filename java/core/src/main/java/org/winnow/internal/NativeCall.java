@@ -32,10 +32,12 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Each thread has one instance. Calls may nest; only the outermost one is counted. A closer
  * reads the instance of every thread that has ever made a call and has not been collected.
+ *
+ * <p>A thread refers to its instance weakly, and this class keeps it. A strong reference would keep
+ * this class's loader for as long as the thread lives.
  */
 public final class NativeCall {
-  private static final ThreadLocal<NativeCall> OF_THREAD =
-      ThreadLocal.withInitial(NativeCall::ofNewThread);
+  private static final ThreadLocal<@Nullable Reference<NativeCall>> OF_THREAD = new ThreadLocal<>();
   private static final AtomicLong CLOSINGS = new AtomicLong();
   private static final VarHandle PASSED;
 
@@ -48,9 +50,19 @@ public final class NativeCall {
   }
 
   /** The instances of all living threads; guards itself. */
-  private static final Set<Reference<NativeCall>> ALL = new HashSet<>();
+  private static final Set<OfThread> ALL = new HashSet<>();
 
-  private static final ReferenceQueue<NativeCall> OF_DEAD_THREADS = new ReferenceQueue<>();
+  private static final ReferenceQueue<Thread> DEAD_THREADS = new ReferenceQueue<>();
+
+  /** Keeps a thread's instance until the thread has been collected. */
+  private static final class OfThread extends WeakReference<Thread> {
+    final NativeCall call;
+
+    OfThread(Thread thread, NativeCall call) {
+      super(thread, DEAD_THREADS);
+      this.call = call;
+    }
+  }
 
   /**
    * Changes when this thread begins or ends an outermost call; odd inside one. A stack that
@@ -64,18 +76,25 @@ public final class NativeCall {
 
   private NativeCall() {}
 
+  private static NativeCall ofThread() {
+    @Nullable Reference<NativeCall> reference = OF_THREAD.get();
+    @Nullable NativeCall call = reference == null ? null : reference.get();
+    return call == null ? ofNewThread() : call;
+  }
+
   private static NativeCall ofNewThread() {
     NativeCall call = new NativeCall();
     synchronized (ALL) {
-      for (Reference<?> dead; (dead = OF_DEAD_THREADS.poll()) != null; ) ALL.remove(dead);
-      ALL.add(new WeakReference<>(call, OF_DEAD_THREADS));
+      for (Reference<?> dead; (dead = DEAD_THREADS.poll()) != null; ) ALL.remove(dead);
+      ALL.add(new OfThread(Thread.currentThread(), call));
     }
+    OF_THREAD.set(new WeakReference<>(call));
     return call;
   }
 
   /** Enters a call. The caller must call {@link #exit} in a finally block. */
   public static NativeCall enter() {
-    NativeCall call = OF_THREAD.get();
+    NativeCall call = ofThread();
     if (call.depth == 0) PASSED.setVolatile(call, ((long) PASSED.get(call) + 1) | 1);
     call.depth++;
     return call;
@@ -98,23 +117,23 @@ public final class NativeCall {
    * This thread holds experts until {@link #holdEnds}, outside any call. Others may wait for them.
    */
   public static void holdBegins() {
-    OF_THREAD.get().holds++;
+    ofThread().holds++;
   }
 
   /** Ends what {@link #holdBegins} began, on the same thread. */
   public static void holdEnds() {
-    OF_THREAD.get().holds--;
+    ofThread().holds--;
   }
 
   /** Whether others may be waiting for this thread, so that it must not wait for them. */
   static boolean mustNotWait() {
-    NativeCall call = OF_THREAD.get();
+    NativeCall call = ofThread();
     return call.depth > 0 || call.holds > 0;
   }
 
   /** Whether this thread is inside a call. It must not wait for a closing thread then. */
   static boolean isInside() {
-    return OF_THREAD.get().depth > 0;
+    return ofThread().depth > 0;
   }
 
   /**
@@ -166,10 +185,7 @@ public final class NativeCall {
   private static List<NativeCall> all() {
     List<NativeCall> calls = new ArrayList<>();
     synchronized (ALL) {
-      for (Reference<NativeCall> reference : ALL) {
-        @Nullable NativeCall call = reference.get();
-        if (call != null) calls.add(call);
-      }
+      for (OfThread thread : ALL) calls.add(thread.call);
     }
     return calls;
   }

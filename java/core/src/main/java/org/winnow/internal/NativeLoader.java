@@ -16,7 +16,8 @@ import org.jspecify.annotations.Nullable;
  * <p>The system property {@code winnow.native.path} or the environment variable {@code
  * WINNOW_NATIVE_PATH} may name the library's directory. Otherwise the natives jar on the class or
  * module path is unpacked into a directory of the user's cache. The directory's name is a hash of
- * the natives, so a rebuilt library gets another directory.
+ * the natives, so a rebuilt library gets another directory. Each class loader gets a copy of the
+ * JNI library of its own, as the JVM demands.
  */
 public final class NativeLoader {
   /** Version of the binary interface that these classes were generated for. */
@@ -64,19 +65,14 @@ public final class NativeLoader {
   }
 
   private static String loadLibrary() {
-    // By default JavaCPP fails once the process uses more memory than a multiple of the Java heap.
-    // Weights lie outside the heap, so the limit is turned off.
-    setDefault("org.bytedeco.javacpp.maxPhysicalBytes", "0");
-    setDefault("org.bytedeco.javacpp.maxBytes", "0");
-    String directory =
+    @Nullable String directory =
         System.getProperty("winnow.native.path", System.getenv("WINNOW_NATIVE_PATH"));
-    @Nullable String cache = null; // where natives are unpacked, or null
-    if (directory == null) cache = unpackingDirectory();
-    else lookIn(directory);
+    if (directory != null) requireNativesIn(directory);
+    @Nullable String cache = directory == null ? unpackingDirectory() : null;
     String found;
     int abiVersion;
     try {
-      found = Loader.load(NativeCpu.class);
+      found = JavaCpp.load(NativeCpu.class, directory, cache);
       abiVersion = NativeOperations.winnow_abi_version();
     } catch (LinkageError e) {
       String holder = directory != null ? directory : cache;
@@ -115,8 +111,7 @@ public final class NativeLoader {
     return path.toAbsolutePath().normalize();
   }
 
-  /** Makes JavaCPP search that directory before the jars. */
-  private static void lookIn(String directory) {
+  private static void requireNativesIn(String directory) {
     if (!Files.isRegularFile(Path.of(directory, JNI_LIBRARY))) {
       throw link(
           "winnow.native.path must be a directory that holds libwinnow.so.1 and "
@@ -125,13 +120,12 @@ public final class NativeLoader {
               + directory,
           null);
     }
-    setDefault("org.bytedeco.javacpp.pathsFirst", "true");
-    Loader.loadProperties().setProperty("platform.linkpath", directory);
   }
 
   /**
-   * Makes JavaCPP unpack into a directory named after the content. Returns null if nothing is
-   * unpacked.
+   * The directory to unpack into, named after the content. Also where natives lie in a directory, a
+   * second class loader's copy goes there. Null if there are no natives, or the program has named
+   * another directory to JavaCPP.
    */
   private static @Nullable String unpackingDirectory() {
     String resource = "/org/winnow/" + PLATFORM + "/natives.sha256";
@@ -139,23 +133,20 @@ public final class NativeLoader {
     if (manifest == null)
       // on the module path another module holds the natives
       manifest = Loader.class.getResource(resource);
-    if (manifest == null || manifest.getProtocol().equals("file")) return null;
-    if (System.getProperty("org.bytedeco.javacpp.cachedir") == null) {
-      try (InputStream content = manifest.openStream()) {
-        System.setProperty(
-            "org.bytedeco.javacpp.cachedir",
-            NativeCache.directory(content.readAllBytes()).toString());
-      } catch (IOException e) {
-        throw link(
-            "natives cannot be unpacked: "
-                + e.getMessage()
-                + "; unpack the natives jar yourself and name the directory of "
-                + JNI_LIBRARY
-                + " in -Dwinnow.native.path",
-            e);
-      }
+    @Nullable String chosen = System.getProperty(JavaCpp.CACHE_DIRECTORY);
+    if (manifest == null || chosen != null) return chosen;
+    try (InputStream content = manifest.openStream()) {
+      return NativeCache.directory(content.readAllBytes()).toString();
+    } catch (IOException e) {
+      throw link(
+          "natives cannot be unpacked: "
+              + e.getMessage()
+              + "; name a directory that can be written and holds programs in XDG_CACHE_HOME, or"
+              + " unpack the natives jar yourself and name the directory of "
+              + JNI_LIBRARY
+              + " in -Dwinnow.native.path",
+          e);
     }
-    return System.getProperty("org.bytedeco.javacpp.cachedir");
   }
 
   /** Message for natives that were found in a directory but cannot be loaded from there. */
@@ -215,9 +206,5 @@ public final class NativeLoader {
     UnsatisfiedLinkError error = new UnsatisfiedLinkError(message);
     error.initCause(cause);
     return error;
-  }
-
-  private static void setDefault(String property, String value) {
-    if (System.getProperty(property) == null) System.setProperty(property, value);
   }
 }

@@ -5,8 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Instant;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -48,9 +51,44 @@ class NativeCacheTest {
         .isInstanceOf(IOException.class)
         .hasMessageContaining(
             file
-                + "/winnow/7692c3ad3540bb80, "
+                + "/winnow/7692c3ad3540bb80 (cannot be written), "
                 + directory
-                + "/winnow-somebody-else/7692c3ad3540bb80");
+                + "/winnow-somebody-else/7692c3ad3540bb80 (belongs to another user)");
+  }
+
+  @Test
+  void deletesWhatNoProgramHasUsedForLong() throws IOException {
+    Instant now = Instant.now();
+    Path own = sibling("00000000000000aa", now.minusSeconds(100));
+    Path old = sibling("00000000000000bb", now.minusSeconds(100));
+    Path recent = sibling("00000000000000cc", now);
+    Path used = sibling("00000000000000dd", now.minusSeconds(100));
+    Path foreign = sibling("models", now.minusSeconds(100));
+    try (FileChannel mark = NativeCache.markAsUsed(used)) {
+      Files.setLastModifiedTime(used, FileTime.from(now.minusSeconds(100)));
+      NativeCache.deleteUnused(own, now.minusSeconds(50));
+      assertThat(List.of(own, recent, used, foreign)).allMatch(Files::isDirectory);
+      assertThat(old).doesNotExist();
+      assertThat(mark.isOpen()).isTrue();
+    }
+    NativeCache.deleteUnused(own, now.minusSeconds(50));
+    assertThat(used).doesNotExist();
+  }
+
+  @Test
+  void aDirectoryInUseCountsAsRecent() throws IOException {
+    Path used = sibling("00000000000000aa", Instant.EPOCH);
+    try (FileChannel mark = NativeCache.markAsUsed(used)) {
+      assertThat(Files.getLastModifiedTime(used).toInstant()).isAfter(Instant.EPOCH);
+      assertThat(mark.isOpen()).isTrue();
+    }
+  }
+
+  private Path sibling(String name, Instant lastUse) throws IOException {
+    Path made = Files.createDirectories(directory.resolve(name));
+    Files.createDirectories(made.resolve("a.jar/b"));
+    Files.writeString(made.resolve("a.jar/b/lib.so"), "x");
+    return Files.setLastModifiedTime(made, FileTime.from(lastUse));
   }
 
   @Test

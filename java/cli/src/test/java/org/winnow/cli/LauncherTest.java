@@ -72,6 +72,146 @@ class LauncherTest {
     assertThat(run.exitCode()).isEqualTo(70);
   }
 
+  /** Writes a tree whose build prints that and fails. */
+  private Run failing(String output) throws Exception {
+    writeTree("cat <<'END'\n" + output + "END\nexit 1\n");
+    return run(tree, "doctor");
+  }
+
+  /** CMake explains an error in the indented lines that follow it. */
+  @Test
+  void cmakesErrorsAreShownWithTheirExplanation() throws Exception {
+    Run run =
+        failing(
+            """
+            -- Detecting CXX compiler ABI info
+            CMake Error at CMakeLists.txt:27 (find_package):
+              By not providing "FindThreads.cmake" in CMAKE_MODULE_PATH this project has
+
+              asked CMake to find a package configuration file.
+            Call Stack (most recent call first):
+            -- Configuring incomplete, errors occurred!
+            [ERROR] Command execution failed.
+            org.apache.commons.exec.ExecuteException: Process exited with an error: 1 (Exit value: 1)
+                at org.apache.commons.exec.DefaultExecutor.executeInternal(DefaultExecutor.java:404)
+            [ERROR] Failed to execute goal exec (cmake-configure) on project winnow-core -> [Help 1]
+            """);
+    assertThat(run.printed().lines().skip(1))
+        .startsWith(
+            "CMake Error at CMakeLists.txt:27 (find_package):",
+            "  By not providing \"FindThreads.cmake\" in CMAKE_MODULE_PATH this project has",
+            "  asked CMake to find a package configuration file.")
+        .noneMatch(line -> line.contains("Detecting") || line.contains("DefaultExecutor"))
+        .anyMatch(line -> line.contains("(cmake-configure)"));
+  }
+
+  @Test
+  void aBuildWithoutANetworkSaysSo() throws Exception {
+    Run run =
+        failing(
+            """
+            [ERROR] Plugin org.bytedeco:javacpp:1.5.13 or one of its dependencies could not be resolved:
+            [ERROR] \tThe following artifacts could not be resolved: org.bytedeco:javacpp:jar:1.5.13 (absent): \
+            Could not transfer artifact from/to central (https://repo.maven.apache.org/maven2): \
+            repo.maven.apache.org: Temporary failure in name resolution -> [Help 1]
+            """);
+    assertThat(run.printed())
+        .contains(
+            "Temporary failure in name resolution",
+            "winnow: Maven could not download what the build needs");
+  }
+
+  @Test
+  void aFullDiskIsNamed() throws Exception {
+    Run run =
+        failing(
+            """
+            /usr/bin/ar: libwinnow.a: No space left on device
+            make[2]: *** [CMakeFiles/winnow.dir/build.make:97: libwinnow.a] Error 1
+            [ERROR] Failed to execute goal exec (cmake-build) on project winnow-core -> [Help 1]
+            """);
+    assertThat(run.printed())
+        .contains(
+            "/usr/bin/ar: libwinnow.a: No space left on device\n",
+            "winnow: no space is left where " + tree + " lies")
+        .doesNotContain("could not download");
+  }
+
+  /** What javac, the linker, make and the kernel say holds no word "error". */
+  @Test
+  void causesWithoutTheWordErrorAreShown() throws Exception {
+    Run run =
+        failing(
+            """
+            nvcc fatal   : Unsupported gpu architecture 'compute_80'
+            Tensor.java:12: error: cannot find symbol
+              symbol:   class Shapes
+              location: class Tensor
+            rope.cpp:(.text+0x1a): undefined reference to `rope'
+            make[2]: *** No rule to make target 'add.h', needed by 'add.o'.  Stop.
+            /bin/sh: 1: ccache: command not found
+            """);
+    assertThat(run.printed().lines().skip(1).limit(7))
+        .containsExactly(
+            "nvcc fatal   : Unsupported gpu architecture 'compute_80'",
+            "Tensor.java:12: error: cannot find symbol",
+            "  symbol:   class Shapes",
+            "  location: class Tensor",
+            "rope.cpp:(.text+0x1a): undefined reference to `rope'",
+            "make[2]: *** No rule to make target 'add.h', needed by 'add.o'.  Stop.",
+            "/bin/sh: 1: ccache: command not found");
+  }
+
+  private static final Path CONFIGURE = ROOT.resolve("cmake/configure");
+
+  private Run configure(Path project, String... options) throws Exception {
+    List<String> command = new ArrayList<>(List.of(CONFIGURE.toString(), "-S"));
+    command.addAll(List.of(project.toString(), "-B", project.resolve("target/build").toString()));
+    command.addAll(List.of(options));
+    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    String printed = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    return new Run(process.waitFor(), printed);
+  }
+
+  private Path cmakeProject(String name) throws IOException {
+    Path project = Files.createDirectories(tree.resolve(name));
+    Files.writeString(
+        project.resolve("CMakeLists.txt"),
+        "cmake_minimum_required(VERSION 3.20)\nproject(moved LANGUAGES NONE)\n");
+    return project;
+  }
+
+  @Test
+  void aBuildDirectoryIsKeptWhereItWasMade() throws Exception {
+    Path project = cmakeProject("one");
+    assertThat(configure(project).exitCode()).isZero();
+    Path built = Files.createFile(project.resolve("target/build/built"));
+    assertThat(configure(project).exitCode()).isZero();
+    assertThat(built).exists();
+  }
+
+  @Test
+  void aBuildDirectoryThatMovedWithItsCheckoutIsMadeAnew() throws Exception {
+    Path project = cmakeProject("with a space");
+    assertThat(configure(project).exitCode()).isZero();
+    Files.createFile(project.resolve("target/build/built"));
+    Path moved = Files.move(project, tree.resolve("elsewhere"));
+    Run run = configure(moved);
+    assertThat(run.exitCode()).as(run.printed()).isZero();
+    assertThat(moved.resolve("target/build/built")).doesNotExist();
+    assertThat(moved.resolve("target/build/CMakeCache.txt")).exists();
+  }
+
+  @Test
+  void aBuildDirectoryOfAToolThatIsGoneIsMadeAnew() throws Exception {
+    Path project = cmakeProject("two");
+    String tool = tree.resolve("nvcc").toString();
+    assertThat(configure(project, "-DWINNOW_NVCC:FILEPATH=" + tool).exitCode()).isZero();
+    Path built = Files.createFile(project.resolve("target/build/built"));
+    assertThat(configure(project).exitCode()).isZero();
+    assertThat(built).doesNotExist();
+  }
+
   @Test
   void aFailureThatSaysNothingShowsTheEndOfTheLog() throws Exception {
     writeTree("echo first; echo last; exit 1");

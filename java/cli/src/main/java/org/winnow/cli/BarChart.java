@@ -1,7 +1,6 @@
 package org.winnow.cli;
 
 import java.awt.Color;
-import java.nio.file.Path;
 import java.util.List;
 import org.knowm.xchart.CategoryChart;
 import org.knowm.xchart.CategoryChartBuilder;
@@ -35,7 +34,7 @@ final class BarChart {
   /**
    * @throws CommandException if the file cannot be written
    */
-  void write(Path file) {
+  void write(OutputFile file) {
     ChartFile.write(chart, file);
   }
 }

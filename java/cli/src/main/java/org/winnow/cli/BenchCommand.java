@@ -23,6 +23,7 @@ import org.winnow.workload.TopKRouterWorkload;
 import org.winnow.workload.WeightPool;
 import org.winnow.workload.Workload;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code winnow bench}: the limits of the machine, then the operations as a share of them. */
@@ -72,14 +73,10 @@ final class BenchCommand extends Subcommand {
       names = "--png",
       paramLabel = "FILE",
       defaultValue = "winnow-bench.png",
-      description = "where to draw the chart; default: ${DEFAULT-VALUE}")
+      description = "where to draw the chart; - is standard output; default: ${DEFAULT-VALUE}")
   private Path png;
 
-  @Option(
-      names = "--stats",
-      paramLabel = "FILE",
-      description = "write the figures into this file, as JSON")
-  private Path stats;
+  @Mixin private ReportOptions reportOptions;
 
   @Override
   int run(Terminal terminal) throws IOException {
@@ -88,19 +85,22 @@ final class BenchCommand extends Subcommand {
           "--threads must lie in [1, " + CpuBackend.MAX_THREADS + "], found " + threads);
     if (!ChartFile.isPng(png)) throw wrongUsage("--png must end in .png, found " + png);
     if (!Files.isDirectory(folder)) throw wrongUsage("--disk must be a folder, found " + folder);
-    ChartFile.requireWritable(png);
-    try (JsonFile json = stats == null ? null : JsonFile.create(stats);
-        CpuBackend backend = new CpuBackend(InstructionSet.best(), threads);
+    if (OutputFile.isStandardOutput(png) && reportOptions.toStandardOutput())
+      throw wrongUsage("--png and the results cannot both go to standard output");
+    ReportOptions.Report written = reportOptions.begin(terminal);
+    OutputFile chart = OutputFile.of(png, terminal);
+    Terminal people = chart.isStandardOutput() ? terminal.withoutOut() : written.people();
+    try (CpuBackend backend = new CpuBackend(InstructionSet.best(), threads);
         LimitProbe probe = new LimitProbe(backend, quick ? 512L << 20 : 1L << 30)) {
       Limits limits = probe.measure(3);
       DiskProbe.Result disk = DiskProbe.readNewFile(folder.toAbsolutePath(), DISK_BYTES, 2);
-      BenchReport.printLimits(terminal.out(), backend, limits, disk);
-      BenchReport report = new BenchReport(measure(terminal, backend, probe));
-      report.print(terminal.out());
-      if (json != null) json.write(generator -> report.write(generator, threads, limits, disk));
-      report.draw(backend, png);
-      terminal.out().println("\nchart: " + png);
-      terminal.out().flush();
+      BenchReport.printLimits(people.out(), backend, limits, disk);
+      BenchReport report = new BenchReport(measure(people, backend, probe));
+      report.print(people.out());
+      written.write(json -> report.write(json, threads, limits, disk));
+      report.draw(backend, chart);
+      people.out().println("\nchart: " + png);
+      people.out().flush();
     }
     return ExitCode.DONE;
   }

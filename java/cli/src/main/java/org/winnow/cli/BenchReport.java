@@ -3,7 +3,6 @@ package org.winnow.cli;
 import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -94,7 +93,7 @@ record BenchReport(List<Measurement> results) {
     return blocks;
   }
 
-  void draw(CpuBackend backend, Path png) {
+  void draw(CpuBackend backend, OutputFile png) {
     BarChart chart =
         new BarChart(
             "Mixture-of-experts layers: share of the machine's limit, " + backend.description(),

@@ -3,7 +3,6 @@ package org.winnow.cli;
 import java.awt.BasicStroke;
 import java.awt.Color;
 import java.awt.Font;
-import java.nio.file.Path;
 import java.util.List;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
@@ -129,7 +128,7 @@ final class BudgetChart {
   /**
    * @throws CommandException if the file cannot be written
    */
-  void write(Path file) {
+  void write(OutputFile file) {
     ChartFile.write(chart, file);
   }
 }

@@ -1,10 +1,9 @@
 package org.winnow.cli;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.io.OutputStream;
-import java.nio.file.Files;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import javax.imageio.ImageIO;
 import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.internal.chartpart.Chart;
@@ -18,35 +17,22 @@ final class ChartFile {
     System.setProperty("java.awt.headless", "true");
   }
 
+  /** Whether a file has the name of a PNG, or is a stream, which has no such name. */
   static boolean isPng(Path file) {
-    return file.toString().endsWith(".png");
-  }
-
-  /**
-   * Checks, before the work whose result it will hold, that the file can be written. Leaves the
-   * file as it was.
-   *
-   * @throws CommandException if the file cannot be written
-   */
-  static void requireWritable(Path file) {
-    boolean isNew = Files.notExists(file);
-    try {
-      Files.newByteChannel(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE).close();
-      if (isNew) Files.delete(file);
-    } catch (IOException e) {
-      throw ExitCode.cannotBeWritten(file, e);
-    }
+    return file.toString().endsWith(".png") || OutputFile.isStream(file);
   }
 
   /**
    * @throws CommandException if the file cannot be written, or if the system has no font
    */
-  static void write(Chart<?, ?> chart, Path file) {
-    try (OutputStream out = Files.newOutputStream(file)) {
-      if (!ImageIO.write(BitmapEncoder.getBufferedImage(chart), "png", out))
-        throw new IOException("this Java writes no PNG");
+  static void write(Chart<?, ?> chart, OutputFile file) {
+    ByteArrayOutputStream png = new ByteArrayOutputStream();
+    try {
+      if (!ImageIO.write(BitmapEncoder.getBufferedImage(chart), "png", png))
+        throw new CommandException(ExitCode.MISSING, "this Java writes no PNG");
+      file.write(png.toByteArray());
     } catch (IOException e) {
-      throw ExitCode.cannotBeWritten(file, e);
+      throw new UncheckedIOException(e); // memory has no errors
     } catch (LinkageError
         | NullPointerException e) { // what Java throws on a system without a single font
       throw new CommandException(

@@ -84,10 +84,9 @@ final class DemoCommand extends Subcommand {
   @Override
   int run(Terminal terminal) throws IOException {
     if (maxTokens < 2) throw wrongUsage("--max-tokens must be at least 2, found " + maxTokens);
-    if (plot != null) {
-      if (!ChartFile.isPng(plot)) throw wrongUsage("--plot must end in .png, found " + plot);
-      ChartFile.requireWritable(plot);
-    }
+    if (plot != null && !ChartFile.isPng(plot))
+      throw wrongUsage("--plot must end in .png, found " + plot);
+    OutputFile chart = plot == null ? null : OutputFile.of(plot, terminal);
     Path path = model != null ? model : shippedModel();
     int[] promptIds;
     int[] allIds;
@@ -126,7 +125,7 @@ final class DemoCommand extends Subcommand {
             Long.toString(seed));
     boolean equal = new DemoComparison(path, config, generation).compare(terminal, budget);
     equal &= new DemoBudgets(path, promptIds, allIds).compare(terminal);
-    if (plot != null) equal &= draw(terminal, path, promptIds);
+    if (chart != null) equal &= draw(terminal, path, promptIds, chart);
     return equal ? ExitCode.DONE : ExitCode.CHECK_FAILED;
   }
 
@@ -173,11 +172,11 @@ final class DemoCommand extends Subcommand {
   }
 
   /** Draws the plot; whether all of its runs gave the same tokens. */
-  private boolean draw(Terminal terminal, Path path, int[] promptIds) {
+  private boolean draw(Terminal terminal, Path path, int[] promptIds, OutputFile chart) {
     BudgetSweep sweep = new BudgetSweep(path, promptIds, PLOT_TOKENS, PLOT_ROUNDS);
     boolean equal = sweep.run(terminal);
     String title = path.getFileName() + ": " + PLOT_TOKENS + " tokens at every expert budget";
-    new BudgetChart(title, sweep.points(), sweep.denseTokensPerSecond()).write(plot);
+    new BudgetChart(title, sweep.points(), sweep.denseTokensPerSecond()).write(chart);
     terminal.out().println();
     terminal
         .out()

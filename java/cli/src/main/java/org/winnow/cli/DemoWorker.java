@@ -49,7 +49,7 @@ final class DemoWorker extends Subcommand {
     GenerateOptions options = GenerateOptions.sampling(maxTokens, temperature, seed);
     BufferedReader requests =
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
-    try (LanguageModel model = LanguageModel.open(path, modelOptions.loadOptions())) {
+    try (LanguageModel model = modelOptions.open(path, terminal)) {
       while (requests.readLine() != null) {
         GenerationResult result = model.generate(promptIds.values(), options, TokenListener.NONE);
         long peakMemoryBytes = ProcessMemory.peakBytes();

@@ -4,7 +4,6 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
-import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import org.winnow.memory.ExpertCounters;
 import org.winnow.models.GenerateOptions;
@@ -110,20 +109,21 @@ final class GenerationSummary {
     };
   }
 
+  /** Writes the line that follows those of the tokens. */
+  void writeAsLast(JsonGenerator json) throws IOException {
+    json.writeStartObject();
+    json.writeFieldName("result");
+    write(json);
+    json.writeEndObject();
+  }
+
   void write(JsonGenerator json) throws IOException {
     json.writeStartObject();
     json.writeStringField("model", path.toString());
     json.writeStringField("family", model.config().modelType());
     writeOptions(json);
-    writeIds(json, "prompt_ids", prompt);
-    writeIds(json, "ids", result.ids());
-    json.writeStringField("text", result.text());
-    json.writeStringField("finish_reason", result.finishReason().name().toLowerCase(Locale.ROOT));
-    json.writeNumberField("prompt_tokens", result.promptTokens());
-    json.writeNumberField("prefill_seconds", result.prefillNanos() / 1e9);
-    json.writeNumberField("decode_seconds", result.decodeNanos() / 1e9);
-    json.writeNumberField("prefill_tokens_per_second", result.prefillTokensPerSecond());
-    json.writeNumberField("decode_tokens_per_second", result.decodeTokensPerSecond());
+    JsonDocument.ids(json, "prompt_ids", prompt);
+    GenerationFields.write(json, result);
     json.writeNumberField("other_weight_bytes", model.residentWeightBytes());
     json.writeNumberField("peak_memory_bytes", peakMemoryBytes);
     if (experts != null) writeExperts(json, experts);
@@ -151,17 +151,12 @@ final class GenerationSummary {
     json.writeNumberField("read_ahead_wasted_bytes", experts.readAheadWastedBytes());
     json.writeNumberField("hits", experts.hits());
     json.writeNumberField("misses", experts.misses());
-    json.writeNumberField("hit_rate", experts.hitRate());
+    JsonDocument.number(json, "hit_rate", experts.hitRate());
     json.writeNumberField("evictions", experts.evictions());
     json.writeNumberField("wait_seconds", experts.waitNanos() / 1e9);
     json.writeNumberField("distinct_experts", experts.distinctExperts());
     json.writeNumberField("resident_bytes", experts.residentBytes());
     json.writeNumberField("peak_resident_bytes", experts.peakResidentBytes());
     json.writeEndObject();
-  }
-
-  private static void writeIds(JsonGenerator json, String name, int[] ids) throws IOException {
-    json.writeFieldName(name);
-    json.writeArray(ids, 0, ids.length);
   }
 }

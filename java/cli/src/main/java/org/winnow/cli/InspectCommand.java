@@ -45,7 +45,7 @@ final class InspectCommand extends Subcommand {
   int run(Terminal terminal) throws IOException {
     ModelReport report = ModelReport.of(path);
     if (json) {
-      try (JsonGenerator generator = JsonFile.to(terminal.out())) {
+      try (JsonGenerator generator = JsonDocument.to(terminal.out())) {
         write(generator, report);
       }
       terminal.out().println();

@@ -54,7 +54,8 @@ public final class Main {
     Terminal.Output out = new Terminal.Output();
     Terminal terminal = Terminal.ofProcess(out);
     int exitCode = commandLine(terminal).execute(args);
-    if (terminal.outIsBroken() && (exitCode == ExitCode.DONE || exitCode == ExitCode.BROKEN_PIPE)) {
+    if ((terminal.outIsBroken() || out.failure() != null)
+        && (exitCode == ExitCode.DONE || exitCode == ExitCode.BROKEN_PIPE)) {
       exitCode = out.isPipe() ? ExitCode.BROKEN_PIPE : ExitCode.BAD_INPUT;
       if (!out.isPipe())
         terminal.err().println("winnow: standard output cannot be written: " + out.failure());
@@ -69,6 +70,7 @@ public final class Main {
     describe(commandLine);
     commandLine.getSubcommands().values().forEach(Main::describe);
     commandLine.setCaseInsensitiveEnumValuesAllowed(true);
+    commandLine.setExpandAtFiles(false); // a prompt may begin with @
     commandLine.setParameterExceptionHandler(Main::reportUsage);
     commandLine.setUsageHelpWidth(100);
     return commandLine.setOut(terminal.out()).setErr(terminal.err());

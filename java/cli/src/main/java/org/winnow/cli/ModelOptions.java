@@ -1,9 +1,9 @@
 package org.winnow.cli;
 
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
-import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Supplier;
@@ -11,6 +11,7 @@ import java.util.stream.Collectors;
 import org.winnow.Backend;
 import org.winnow.memory.EvictionPolicy;
 import org.winnow.models.ExpertBudget;
+import org.winnow.models.LanguageModel;
 import org.winnow.models.LoadOptions;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Model.CommandSpec;
@@ -52,8 +53,8 @@ final class ModelOptions {
       defaultValue = "100%",
       converter = BudgetConverter.class,
       description =
-          "memory for experts: a share of what all experts need (25%%) or bytes"
-              + " (2GiB, 512MiB, 1000000); default: ${DEFAULT-VALUE}")
+          "memory for experts: a share of what all experts need (25%%) or bytes (2G and 2GiB are"
+              + " 2 * 2^30, 2GB is 2 * 10^9, 4096); default: ${DEFAULT-VALUE}")
   private ExpertBudget budget;
 
   @Option(
@@ -95,6 +96,18 @@ final class ModelOptions {
   private CommandSpec command;
 
   /**
+   * Opens a model. A bar shows how far it is, on a terminal, if that takes longer than a moment.
+   *
+   * @throws ParameterException naming the option that is out of range
+   */
+  LanguageModel open(Path path, Terminal terminal) {
+    LoadOptions options = loadOptions();
+    try (OpeningProgress progress = new OpeningProgress(terminal)) {
+      return LanguageModel.open(path, options.withProgress(progress));
+    }
+  }
+
+  /**
    * The options for {@link org.winnow.models.LanguageModel#open}.
    *
    * @throws ParameterException naming the option that is out of range
@@ -115,21 +128,8 @@ final class ModelOptions {
           .withBackendName(backend)
           .withThreads(threads);
     } catch (IllegalArgumentException e) {
-      throw new ParameterException(command.commandLine(), asOption(e));
+      throw new ParameterException(command.commandLine(), Names.option(e));
     }
-  }
-
-  /**
-   * The message of a library exception, with the parameter at its beginning replaced by the option
-   * of the command: {@code topK} by {@code --top-k}.
-   */
-  static String asOption(IllegalArgumentException failure) {
-    String message = Objects.requireNonNull(failure.getMessage());
-    int end = message.indexOf(' ');
-    String option = message.substring(0, end).replaceFirst("^num(?=[A-Z])", "");
-    return "--"
-        + option.replaceAll("(?<=.)(?=[A-Z])", "-").toLowerCase(Locale.ROOT)
-        + message.substring(end);
   }
 
   /** The options in words, such as {@code "25 %, lfru, read-ahead"}. */

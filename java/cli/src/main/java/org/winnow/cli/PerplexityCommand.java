@@ -1,9 +1,8 @@
 package org.winnow.cli;
 
+import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
-import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
@@ -24,8 +23,9 @@ import picocli.CommandLine.Parameters;
     },
     footer = {
       "",
-      "Example:",
-      "  winnow perplexity models/kjv-moe models/kjv-moe/heldout.txt --context 1024 --stride 512"
+      "Examples:",
+      "  winnow perplexity models/kjv-moe models/kjv-moe/heldout.txt --context 1024 --stride 512",
+      "  head -c 5000 models/kjv-moe/heldout.txt | winnow perplexity models/kjv-moe - --json"
     })
 final class PerplexityCommand extends Subcommand {
   @Parameters(index = "0", paramLabel = "PATH", description = "folder of the checkpoint")
@@ -34,7 +34,8 @@ final class PerplexityCommand extends Subcommand {
   @Parameters(
       index = "1",
       paramLabel = "TEXTFILE",
-      description = "UTF-8 text; special tokens that are written in it become their ids")
+      description =
+          "UTF-8 text, - is standard input; special tokens that are written in it become their ids")
   private Path textFile;
 
   @Option(
@@ -51,10 +52,13 @@ final class PerplexityCommand extends Subcommand {
 
   @Mixin private ModelOptions modelOptions;
 
+  @Mixin private ReportOptions reportOptions;
+
   @Override
   int run(Terminal terminal) throws IOException {
-    String text = read(textFile);
-    try (LanguageModel model = LanguageModel.open(path, modelOptions.loadOptions())) {
+    ReportOptions.Report written = reportOptions.begin(terminal);
+    String text = TextInput.read(textFile, terminal);
+    try (LanguageModel model = modelOptions.open(path, terminal)) {
       Tokenizer tokenizer = model.tokenizer();
       if (tokenizer == null)
         throw new CommandException(ExitCode.MISSING, path + ": has no tokenizer.json");
@@ -66,7 +70,8 @@ final class PerplexityCommand extends Subcommand {
       int[] ids = tokenizer.encode(text, false);
       if (ids.length < 2)
         throw new CommandException(
-            ExitCode.BAD_INPUT, textFile + ": expected at least 2 tokens, found " + ids.length);
+            ExitCode.BAD_INPUT,
+            TextInput.name(textFile) + ": expected at least 2 tokens, found " + ids.length);
       long textBytes = tokenizer.decode(ids, true).getBytes(StandardCharsets.UTF_8).length;
       long begin = System.nanoTime();
       Perplexity perplexity;
@@ -76,29 +81,37 @@ final class PerplexityCommand extends Subcommand {
                 model, ids, textBytes, window, step, (scored, total) -> progress.update(scored));
       }
       long nanos = System.nanoTime() - begin;
-      Table.ofFacts()
-          .row("perplexity", String.format(Locale.ROOT, "%.3f per token", perplexity.perToken()))
-          .row("bits per byte", String.format(Locale.ROOT, "%.4f", perplexity.bitsPerByte()))
-          .row(
-              "tokens scored",
-              Units.count(perplexity.tokensScored())
-                  + ", in windows of "
-                  + window
-                  + " every "
-                  + step)
-          .row("text", Units.count(textBytes) + " bytes without special tokens")
-          .row("time", Units.duration(nanos))
-          .print(terminal.out());
+      print(written.people(), perplexity, window, step, nanos);
+      written.write(json -> write(json, perplexity, window, step, nanos));
       return ExitCode.DONE;
     }
   }
 
-  private static String read(Path file) throws IOException {
-    try {
-      return Files.readString(file);
-    } catch (CharacterCodingException e) {
-      throw new CommandException(
-          ExitCode.BAD_INPUT, file + ": expected UTF-8 text, found other bytes");
-    }
+  private static void print(
+      Terminal terminal, Perplexity perplexity, int window, int step, long nanos) {
+    Table.ofFacts()
+        .row("perplexity", String.format(Locale.ROOT, "%.3f per token", perplexity.perToken()))
+        .row("bits per byte", String.format(Locale.ROOT, "%.4f", perplexity.bitsPerByte()))
+        .row(
+            "tokens scored",
+            Units.count(perplexity.tokensScored()) + ", in windows of " + window + " every " + step)
+        .row("text", Units.count(perplexity.textBytes()) + " bytes without special tokens")
+        .row("time", Units.duration(nanos))
+        .print(terminal.out());
+  }
+
+  private void write(JsonGenerator json, Perplexity perplexity, int window, int step, long nanos)
+      throws IOException {
+    json.writeStartObject();
+    json.writeStringField("model", path.toString());
+    json.writeStringField("text", TextInput.name(textFile));
+    JsonDocument.number(json, "perplexity", perplexity.perToken());
+    JsonDocument.number(json, "bits_per_byte", perplexity.bitsPerByte());
+    json.writeNumberField("tokens_scored", perplexity.tokensScored());
+    json.writeNumberField("text_bytes", perplexity.textBytes());
+    json.writeNumberField("context", window);
+    json.writeNumberField("stride", step);
+    json.writeNumberField("seconds", nanos / 1e9);
+    json.writeEndObject();
   }
 }

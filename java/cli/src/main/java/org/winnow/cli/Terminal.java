@@ -3,6 +3,8 @@ package org.winnow.cli;
 import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.io.OutputStreamWriter;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
@@ -11,17 +13,26 @@ import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The output streams of a command. Results go to {@code out}; progress, summaries and errors go to
- * {@code err}. Both are always UTF-8, so generated text does not depend on the locale.
+ * The standard streams of a command. Results go to {@code out}; progress, summaries and errors go
+ * to {@code err}. Both are always UTF-8, so generated text does not depend on the locale.
  *
+ * @param outBytes the stream under {@code out}, for results that are no text
  * @param outIsTerminal whether {@code out} is a terminal
  * @param errIsTerminal whether {@code err} is a terminal; only then are progress bars shown
  */
-record Terminal(PrintWriter out, PrintWriter err, boolean outIsTerminal, boolean errIsTerminal) {
+record Terminal(
+    InputStream in,
+    PrintWriter out,
+    OutputStream outBytes,
+    PrintWriter err,
+    boolean outIsTerminal,
+    boolean errIsTerminal) {
   /** The standard streams of this process. */
   static Terminal ofProcess(Output out) {
     return new Terminal(
+        System.in,
         writer(out),
+        out,
         writer(new FileOutputStream(FileDescriptor.err)),
         isTerminal(1),
         isTerminal(2));
@@ -58,6 +69,11 @@ record Terminal(PrintWriter out, PrintWriter err, boolean outIsTerminal, boolean
       String target = target(1);
       return target.startsWith("pipe:") || target.startsWith("socket:");
     }
+  }
+
+  /** These streams with what goes to {@code out} in {@code err} instead. */
+  Terminal withoutOut() {
+    return new Terminal(in, err, outBytes, err, errIsTerminal, errIsTerminal);
   }
 
   /** {@code text}, in bold if {@code out} is a terminal. */

@@ -1,5 +1,8 @@
 package org.winnow.cli;
 
+import com.fasterxml.jackson.core.JsonGenerator;
+import java.io.IOException;
+import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Locale;
 import org.winnow.models.LanguageModel;
@@ -20,8 +23,9 @@ import picocli.CommandLine.Parameters;
     },
     footer = {
       "",
-      "Example:",
-      "  winnow verify models/kjv-moe models/kjv-moe/golden.safetensors --budget 25%%"
+      "Examples:",
+      "  winnow verify models/kjv-moe models/kjv-moe/golden.safetensors --budget 25%%",
+      "  winnow verify models/kjv-moe models/kjv-moe/golden.safetensors --json"
     })
 final class VerifyCommand extends Subcommand {
   @Parameters(index = "0", paramLabel = "PATH", description = "folder of the checkpoint")
@@ -40,34 +44,64 @@ final class VerifyCommand extends Subcommand {
 
   @Mixin private ModelOptions modelOptions;
 
+  @Mixin private ReportOptions reportOptions;
+
   @Override
   int run(Terminal terminal) {
     if (!(tolerance >= 0)) throw wrongUsage("--tolerance must not be negative, found " + tolerance);
+    ReportOptions.Report written = reportOptions.begin(terminal);
     Verifier.Report report;
-    try (LanguageModel model = LanguageModel.open(path, modelOptions.loadOptions())) {
+    try (LanguageModel model = modelOptions.open(path, terminal)) {
       report = Verifier.compare(model, golden);
     }
+    print(written.people().out(), report);
+    written.write(json -> write(json, report));
+    return report.passes(tolerance) ? ExitCode.DONE : ExitCode.CHECK_FAILED;
+  }
+
+  private void print(PrintWriter out, Verifier.Report report) {
     Table table = Table.withHeading("tensor", "largest error", "at element", "");
     for (Verifier.TensorError tensor : report.tensors()) {
-      boolean within = tensor.relativeError() <= tolerance;
       table.row(
           tensor.name(),
           String.format(Locale.ROOT, "%.2e", tensor.relativeError()),
           Units.count(tensor.worstIndex()),
-          within ? "ok" : "TOO LARGE");
+          isWithin(tensor) ? "ok" : "TOO LARGE");
     }
-    table.print(terminal.out());
-    terminal.out().println(greedy(report));
-    for (String ignored : report.ignored()) terminal.out().println("not compared: " + ignored);
-    boolean passes = report.passes(tolerance);
-    terminal
-        .out()
-        .println(
-            (passes ? "passed" : "FAILED")
-                + ", tolerance "
-                + String.format(Locale.ROOT, "%.1e", tolerance));
-    terminal.out().flush();
-    return passes ? ExitCode.DONE : ExitCode.CHECK_FAILED;
+    table.print(out);
+    out.println(greedy(report));
+    for (String ignored : report.ignored()) out.println("not compared: " + ignored);
+    out.println(
+        (report.passes(tolerance) ? "passed" : "FAILED")
+            + ", tolerance "
+            + String.format(Locale.ROOT, "%.1e", tolerance));
+    out.flush();
+  }
+
+  private boolean isWithin(Verifier.TensorError tensor) {
+    return tensor.relativeError() <= tolerance;
+  }
+
+  private void write(JsonGenerator json, Verifier.Report report) throws IOException {
+    json.writeStartObject();
+    json.writeStringField("model", path.toString());
+    json.writeStringField("reference", golden.toString());
+    json.writeNumberField("tolerance", tolerance);
+    json.writeBooleanField("passed", report.passes(tolerance));
+    json.writeArrayFieldStart("tensors");
+    for (Verifier.TensorError tensor : report.tensors()) {
+      json.writeStartObject();
+      json.writeStringField("name", tensor.name());
+      JsonDocument.number(json, "relative_error", tensor.relativeError());
+      json.writeNumberField("worst_index", tensor.worstIndex());
+      json.writeBooleanField("within_tolerance", isWithin(tensor));
+      json.writeEndObject();
+    }
+    json.writeEndArray();
+    json.writeNumberField("greedy_tokens", report.greedyTokens());
+    JsonDocument.string(json, "greedy_difference", report.greedyDifference());
+    JsonDocument.strings(json, "not_compared", report.ignored());
+    json.writeEndObject();
   }
 
   private static String greedy(Verifier.Report report) {

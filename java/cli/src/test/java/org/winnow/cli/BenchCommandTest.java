@@ -94,13 +94,4 @@ class BenchCommandTest {
     assertThat(CapturedRun.of("bench", option, directory).err())
         .isEqualTo("winnow: " + directory + ": cannot be written: Is a directory\n");
   }
-
-  @Test
-  void lookingWhetherAFileCanBeWrittenLeavesItAsItWas() throws IOException {
-    Path there = Files.writeString(folder.resolve("there.png"), "as it was");
-    ChartFile.requireWritable(there);
-    assertThat(there).hasContent("as it was");
-    ChartFile.requireWritable(folder.resolve("new.png"));
-    assertThat(folder.resolve("new.png")).doesNotExist();
-  }
 }

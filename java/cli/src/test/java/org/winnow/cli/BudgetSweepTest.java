@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
@@ -28,7 +30,13 @@ class BudgetSweepTest {
             afterLine.run();
           }
         };
-    return new Terminal(new PrintWriter(new StringWriter()), new PrintWriter(err), false, false);
+    return new Terminal(
+        InputStream.nullInputStream(),
+        new PrintWriter(new StringWriter()),
+        OutputStream.nullOutputStream(),
+        new PrintWriter(err),
+        false,
+        false);
   }
 
   @Test
@@ -79,7 +87,7 @@ class BudgetSweepTest {
     Path file = folder.resolve("chart.png");
     List<BudgetChart.Point> points =
         List.of(new BudgetChart.Point(10, 100, 50 << 20), new BudgetChart.Point(100, 300, 1 << 20));
-    new BudgetChart("title", points, 200).write(file);
+    new BudgetChart("title", points, 200).write(OutputFile.of(file, silent(() -> {})));
     BufferedImage image = ImageIO.read(file.toFile());
     Map<Integer, Integer> pixels = new HashMap<>();
     for (int x = 0; x < image.getWidth(); x++) {

@@ -1,7 +1,10 @@
 package org.winnow.cli;
 
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.charset.StandardCharsets;
 import java.util.function.Consumer;
 
 /** A command that was run in this process, with its exit code and output. */
@@ -24,8 +27,18 @@ record CapturedRun(int exitCode, String out, String err) {
     return run(false, listener, args);
   }
 
+  /** Runs a command without a terminal, with this text as standard input. */
+  static CapturedRun withInput(String input, Object... args) {
+    return run(false, err -> {}, input.getBytes(StandardCharsets.UTF_8), args);
+  }
+
   private static CapturedRun run(boolean onTerminal, Consumer<String> listener, Object... args) {
-    StringWriter out = new StringWriter();
+    return run(onTerminal, listener, new byte[0], args);
+  }
+
+  private static CapturedRun run(
+      boolean onTerminal, Consumer<String> listener, byte[] input, Object... args) {
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
     StringWriter err =
         new StringWriter() {
           @Override
@@ -36,10 +49,16 @@ record CapturedRun(int exitCode, String out, String err) {
     String[] words = new String[args.length];
     for (int i = 0; i < args.length; i++) words[i] = args[i].toString();
     Terminal terminal =
-        new Terminal(new PrintWriter(out), new PrintWriter(err), onTerminal, onTerminal);
+        new Terminal(
+            new ByteArrayInputStream(input),
+            new PrintWriter(out, false, StandardCharsets.UTF_8),
+            out,
+            new PrintWriter(err),
+            onTerminal,
+            onTerminal);
     int exitCode = Main.commandLine(terminal).execute(words);
     terminal.out().flush();
     terminal.err().flush();
-    return new CapturedRun(exitCode, out.toString(), err.toString());
+    return new CapturedRun(exitCode, out.toString(StandardCharsets.UTF_8), err.toString());
   }
 }

@@ -1,0 +1,28 @@
+package org.winnow.cli;
+
+import java.util.Locale;
+import java.util.Objects;
+
+/** Names of the library's parameters as the user knows them, in messages that begin with one. */
+final class Names {
+  private Names() {}
+
+  /** The message with {@code topK} at its beginning as {@code --top-k}. */
+  static String option(IllegalArgumentException failure) {
+    return replaced(failure, "--", "-");
+  }
+
+  /** The message with {@code topK} at its beginning as {@code top_k}. */
+  static String field(IllegalArgumentException failure) {
+    return replaced(failure, "", "_");
+  }
+
+  private static String replaced(
+      IllegalArgumentException failure, String prefix, String separator) {
+    String message = Objects.requireNonNull(failure.getMessage());
+    int end = message.indexOf(' ');
+    String name = message.substring(0, end).replaceFirst("^num(?=[A-Z])", "");
+    String words = name.replaceAll("(?<=[a-z])(?=[A-Z])", separator).toLowerCase(Locale.ROOT);
+    return prefix + words + message.substring(end);
+  }
+}

@@ -1,0 +1,156 @@
+package org.winnow.cli;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Path;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+import org.winnow.WinnowException;
+import org.winnow.models.FinishReason;
+import org.winnow.models.GenerateOptions;
+import org.winnow.models.GenerationResult;
+import org.winnow.models.LanguageModel;
+import org.winnow.models.TokenListener;
+
+/**
+ * Continues the prompts of a file, a JSON object in each line, one after the other. Each is
+ * answered with a line of JSON as soon as it is done. A line that is wrong is answered with its
+ * error.
+ */
+final class PromptLines {
+  /** More than any context holds. */
+  static final int MAX_LINE_BYTES = 16 << 20;
+
+  private final Path path; // of the model
+  private final LanguageModel model;
+  private final SamplingOptions sampling;
+  private final Terminal terminal;
+  private final boolean streamed;
+  private int failed;
+  private int done;
+  private long promptTokens;
+  private long newTokens;
+
+  /**
+   * @param sampling what holds for lines that do not say otherwise
+   * @param streamed whether each token is a line of its own
+   */
+  PromptLines(
+      Path path,
+      LanguageModel model,
+      SamplingOptions sampling,
+      Terminal terminal,
+      boolean streamed) {
+    this.path = path;
+    this.model = model;
+    this.sampling = sampling;
+    this.terminal = terminal;
+    this.streamed = streamed;
+  }
+
+  /** Answers all lines and returns the exit code. */
+  int run(Path file) throws IOException {
+    try (InputStream in = TextInput.open(file, terminal)) {
+      LineReader lines = new LineReader(in, MAX_LINE_BYTES);
+      for (byte[] bytes = lines.next(); bytes != null; bytes = lines.next()) {
+        if (isBlank(bytes)) continue;
+        FinishReason reason = answer(lines, bytes);
+        if (terminal.outIsBroken()) return ExitCode.BROKEN_PIPE;
+        if (reason == FinishReason.CANCELLED) return ExitCode.CANCELLED;
+      }
+    }
+    return failed == 0 ? ExitCode.DONE : ExitCode.BAD_INPUT;
+  }
+
+  int done() {
+    return done;
+  }
+
+  int failed() {
+    return failed;
+  }
+
+  long promptTokens() {
+    return promptTokens;
+  }
+
+  long newTokens() {
+    return newTokens;
+  }
+
+  private static boolean isBlank(byte[] line) {
+    for (byte next : line) {
+      if (next != ' ' && next != '\t' && next != '\r') return false;
+    }
+    return true;
+  }
+
+  /** Why the generation ended, or null if the line is wrong. */
+  private @Nullable FinishReason answer(LineReader lines, byte[] bytes) {
+    PromptLine line = new PromptLine();
+    // Interrupts are caught while a line is computed; while the next line is awaited, they end the
+    // process at once.
+    try (Interruption interruption = new Interruption()) {
+      if (lines.isTooLong())
+        throw new IllegalArgumentException(
+            "expected at most " + Units.bytes(MAX_LINE_BYTES) + " in a line, found more");
+      line.read(TextInput.decode("line " + lines.line(), bytes));
+      GenerationResult result = generate(line, lines.line(), interruption);
+      done++;
+      promptTokens += result.promptTokens();
+      newTokens += result.ids().length;
+      print(line, lines.line(), json -> GenerationFields.write(json, result));
+      return result.finishReason();
+    } catch (WinnowException | CommandException | IllegalArgumentException e) {
+      failed++;
+      print(line, lines.line(), json -> writeError(json, e));
+      return null;
+    }
+  }
+
+  private GenerationResult generate(PromptLine line, int number, Interruption interruption) {
+    String text = line.text();
+    int[] ids =
+        text != null
+            ? Prompts.encode("prompt", text, model, path)
+            : Prompts.checked("prompt_ids", Objects.requireNonNull(line.ids()), model);
+    GenerateOptions options =
+        line.sampling()
+            .over(sampling)
+            .resolve(model, ids.length)
+            .withCancellation(interruption.cancellation());
+    return streamed
+        ? new TokenLines(terminal, interruption.cancellation(), number)
+            .generate(model, ids, options)
+        : model.generate(ids, options, TokenListener.NONE);
+  }
+
+  private void print(PromptLine line, int number, JsonDocument.Content content) {
+    terminal
+        .out()
+        .println(
+            JsonDocument.line(
+                json -> {
+                  json.writeStartObject();
+                  json.writeNumberField("line", number);
+                  if (line.id() != null) {
+                    json.writeFieldName("id");
+                    json.writeRawValue(line.id());
+                  }
+                  content.write(json);
+                  json.writeEndObject();
+                }));
+    terminal.out().flush();
+  }
+
+  private static void writeError(JsonGenerator json, RuntimeException failure) throws IOException {
+    boolean argument = failure instanceof IllegalArgumentException;
+    json.writeObjectFieldStart("error");
+    json.writeStringField(
+        "message",
+        failure instanceof IllegalArgumentException e ? Names.field(e) : ExitCode.message(failure));
+    json.writeNumberField("exit_code", argument ? ExitCode.BAD_INPUT : ExitCode.of(failure));
+    json.writeEndObject();
+  }
+}

@@ -1,0 +1,36 @@
+package org.winnow.cli;
+
+import org.winnow.models.Cancellation;
+
+/** Prints a line of JSON for each token. */
+final class TokenLines extends TokenOutput {
+  private final long begin = System.nanoTime();
+  private final int line; // of the prompt in its file; 0 if there is one prompt
+  private int index;
+
+  TokenLines(Terminal terminal, Cancellation cancellation, int line) {
+    super(terminal, cancellation);
+    this.line = line;
+  }
+
+  @Override
+  public void onToken(int id, String text) {
+    double seconds = (System.nanoTime() - begin) / 1e9;
+    print(
+        JsonDocument.line(
+                json -> {
+                  json.writeStartObject();
+                  if (line > 0) json.writeNumberField("line", line);
+                  json.writeNumberField("index", index);
+                  json.writeNumberField("id", id);
+                  json.writeStringField("text", text);
+                  json.writeNumberField("seconds", seconds);
+                  json.writeEndObject();
+                })
+            + "\n");
+    index++;
+  }
+
+  @Override
+  void end() {}
+}

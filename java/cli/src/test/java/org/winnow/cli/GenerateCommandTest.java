@@ -238,8 +238,8 @@ class GenerateCommandTest {
             List.of(model, "--prompt-ids", "1,2", "--max-tokens", "100000")),
         Arguments.of(
             ExitCode.BAD_INPUT,
-            "model.safetensors: expected a folder, found a file",
-            List.of(Shipped.MODEL.resolve("model.safetensors"), "--prompt", "a")),
+            "golden.safetensors: expected the folder of a checkpoint, found a file",
+            List.of(Shipped.MODEL.resolve("golden.safetensors"), "--prompt", "a")),
         Arguments.of(ExitCode.BAD_INPUT, "expected", List.of("absent", "--prompt", "a")),
         Arguments.of(
             ExitCode.BAD_INPUT,

@@ -91,7 +91,7 @@ final class Json {
 
   /** Parses a whole file of at most {@code maxBytes}. */
   static <T> T parse(Path file, long maxBytes, Reader<T> reader) {
-    long size = regularFileSize(file);
+    long size = CheckpointFile.size(file);
     if (size > maxBytes)
       throw new CheckpointException(file, null, "at most " + maxBytes + " bytes", size + " bytes");
     try (InputStream stream = Files.newInputStream(file)) {
@@ -195,21 +195,6 @@ final class Json {
 
   private static CheckpointException notUtf8(Path file, IOException cause) {
     return new CheckpointException(file, null, "text in UTF-8", "other bytes", cause);
-  }
-
-  /**
-   * The size of an existing regular file in bytes. Anything else is an error: reading a pipe or a
-   * device could block forever.
-   */
-  static long regularFileSize(Path file) {
-    if (!Files.isRegularFile(file))
-      throw new CheckpointException(
-          file, null, "a file", Files.exists(file) ? "something else" : "nothing there");
-    try {
-      return Files.size(file);
-    } catch (IOException e) {
-      throw unreadable(file, e);
-    }
   }
 
   /** A value for a message, with limited length and without control characters. */

@@ -1,6 +1,5 @@
 package org.winnow.models;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Set;
@@ -8,7 +7,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
-import org.winnow.CheckpointException;
 import org.winnow.ContextLengthException;
 import org.winnow.Tensor;
 import org.winnow.memory.ExpertCounters;
@@ -57,9 +55,10 @@ public final class LanguageModel implements AutoCloseable {
   /**
    * Opens a checkpoint and reads all weights except the experts.
    *
-   * @param folder holds config.json, the weights in one safetensors file or in shards with an
-   *     index, and tokenizer.json. Without tokenizer.json the model reads and generates token ids
-   *     only
+   * @param path a folder with config.json, the weights in one safetensors file or in shards with an
+   *     index, and tokenizer.json; or the name of a model in the local cache of Hugging Face,
+   *     {@code owner/name} or {@code owner/name@revision}. A folder of that name comes first.
+   *     Without tokenizer.json the model reads and generates token ids only
    * @throws org.winnow.CheckpointException if a file or tensor is missing or wrong; no file stays
    *     open
    * @throws org.winnow.UnsupportedFormatException if the family of the model or the type of its
@@ -69,13 +68,12 @@ public final class LanguageModel implements AutoCloseable {
    * @throws org.winnow.BudgetException if the budget is smaller than one expert, or if the budget
    *     plus all other weights exceeds the memory of the machine, container or device
    */
-  public static LanguageModel open(Path folder, LoadOptions options) {
-    return open(folder, options, CHUNK_TOKENS);
+  public static LanguageModel open(Path path, LoadOptions options) {
+    return open(path, options, CHUNK_TOKENS);
   }
 
-  static LanguageModel open(Path folder, LoadOptions options, int chunkTokens) {
-    if (Files.isRegularFile(folder))
-      throw new CheckpointException(folder, null, "a folder", "a file");
+  static LanguageModel open(Path path, LoadOptions options, int chunkTokens) {
+    Path folder = ModelFolder.folder(path);
     Tokenizer tokenizer = Tokenizer.isIn(folder) ? Tokenizer.open(folder) : null;
     try {
       return new LanguageModel(LoadedModel.open(folder, options), tokenizer, chunkTokens);

@@ -7,7 +7,6 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
-import org.winnow.CheckpointException;
 
 /**
  * Reads a {@link ModelConfig}. Spellings and defaults follow Hugging Face transformers 5.18 and
@@ -41,10 +40,8 @@ final class ModelConfigReader {
   }
 
   static ModelConfig read(Path path) {
-    boolean folder = Files.isDirectory(path);
-    if (!folder && !Files.exists(path))
-      throw new CheckpointException(path, null, "the folder of a checkpoint", "nothing there");
-    Path file = folder ? path.resolve("config.json") : path;
+    Path found = ModelFolder.resolve(path);
+    Path file = Files.isDirectory(found) ? found.resolve("config.json") : found;
     ConfigObject config = new ConfigObject(file, Json.readTree(file));
     ConfigObject text =
         config.has("hidden_size")
@@ -52,7 +49,7 @@ final class ModelConfigReader {
             : config.object("text_config"); // models that also read images
     List<Integer> stopTokens = List.of();
     Path generation = file.resolveSibling("generation_config.json");
-    if (Files.exists(generation))
+    if (CheckpointFile.isThere(generation))
       stopTokens = tokens(new ConfigObject(generation, Json.readTree(generation)), "eos_token_id");
     return new ModelConfigReader(text == null ? config : text.over(config)).model(stopTokens);
   }

@@ -36,23 +36,28 @@ public final class Safetensors {
    * Opens a checkpoint.
    *
    * @param path a folder with {@code model.safetensors} or {@code model.safetensors.index.json},
-   *     such an index, or one safetensors file
+   *     such an index, one safetensors file, or a name of a model as {@link LanguageModel#open}
+   *     takes it
    * @throws CheckpointException naming the file, the tensor, what was expected and what was found;
    *     no file stays open
    */
   public static Checkpoint open(Path path) {
-    return new Checkpoint(tensors(path));
+    return new Checkpoint(tensors(ModelFolder.resolve(path)));
+  }
+
+  /** Whether a folder has the weights of a whole model, or links to them. */
+  static boolean isIn(Path folder) {
+    return CheckpointFile.isThere(folder.resolve(SINGLE_FILE))
+        || CheckpointFile.isThere(folder.resolve(INDEX_FILE));
   }
 
   /** The tensors of a checkpoint, ordered by file and then by offset. */
   static List<TensorInfo> tensors(Path path) {
     Path file = path;
     if (Files.isDirectory(path)) {
+      if (!isIn(path)) throw FolderContents.noCheckpoint(path);
       file = path.resolve(SINGLE_FILE);
-      if (!Files.exists(file)) file = path.resolve(INDEX_FILE);
-      if (!Files.exists(file))
-        throw new CheckpointException(
-            path, null, SINGLE_FILE + " or " + INDEX_FILE + " in this folder", "neither");
+      if (!CheckpointFile.isThere(file)) file = path.resolve(INDEX_FILE);
     }
     return file.toString().endsWith(".index.json") ? sharded(file) : SafetensorsHeader.read(file);
   }
@@ -60,6 +65,7 @@ public final class Safetensors {
   private static List<TensorInfo> sharded(Path index) {
     Map<String, Map<String, Boolean>> expected =
         Json.parse(index, SafetensorsHeader.MAX_HEADER_BYTES, parser -> readIndex(index, parser));
+    requireShards(index, expected.keySet());
     List<TensorInfo> tensors = new ArrayList<>();
     expected.forEach(
         (shard, names) -> {
@@ -78,6 +84,26 @@ public final class Safetensors {
               });
         });
     return tensors;
+  }
+
+  /** Checks that all files of an index are there, before one of them is read. */
+  private static void requireShards(Path index, Set<String> shards) {
+    List<String> missing = new ArrayList<>();
+    for (String shard : shards) {
+      if (!CheckpointFile.isThere(index.resolveSibling(shard))) missing.add(shard);
+    }
+    if (missing.isEmpty()) return;
+    Path first = index.resolveSibling(missing.get(0));
+    String similar = FolderContents.similarName(first);
+    throw new CheckpointException(
+        first,
+        null,
+        "a file, as " + index.getFileName() + " says",
+        CheckpointFile.missing(first, "").found()
+            + (missing.size() == 1
+                ? ""
+                : "; of " + shards.size() + " files " + missing.size() + " are missing")
+            + (similar == null ? "" : "; the folder has " + similar));
   }
 
   /** Maps each file to the names of its tensors, and each name to false: not found yet. */

@@ -64,7 +64,7 @@ final class SafetensorsHeader {
    *     and what was found
    */
   static List<TensorInfo> read(Path file) {
-    long fileBytes = Json.regularFileSize(file);
+    long fileBytes = CheckpointFile.size(file);
     if (fileBytes < LENGTH_BYTES)
       throw new CheckpointException(
           file, null, "a header length of 8 bytes", "a file of " + fileBytes + " bytes");
@@ -81,8 +81,12 @@ final class SafetensorsHeader {
                 + limit
                 + " bytes"
                 + (limit < MAX_HEADER_BYTES ? " (the rest of the file)" : "");
+        String format = ForeignFormat.ofContent(file);
         throw new CheckpointException(
-            file, null, expected, Long.toUnsignedString(headerBytes) + " bytes");
+            file,
+            null,
+            expected,
+            format == null ? Long.toUnsignedString(headerBytes) + " bytes" : format);
       }
       SafetensorsHeader header =
           new SafetensorsHeader(

@@ -37,7 +37,7 @@ public final class Tokenizer implements AutoCloseable {
 
   /** The token that the configuration puts before every text, or NONE. */
   private static int beginId(NativeTokenizer tokenizer, Path config) {
-    if (!Files.exists(config)) return NONE;
+    if (!CheckpointFile.isThere(config)) return NONE;
     Map<String, @Nullable Object> settings = Json.readTree(config);
     if (!Boolean.TRUE.equals(settings.get("add_bos_token"))) return NONE;
     Object token = settings.get("bos_token");
@@ -57,8 +57,9 @@ public final class Tokenizer implements AutoCloseable {
    * @throws CheckpointException if there is none, or if it or its configuration is not valid
    */
   public static Tokenizer open(Path path) {
-    Path file = Files.isDirectory(path) ? path.resolve(FILE) : path;
-    long size = Json.regularFileSize(file);
+    Path found = ModelFolder.resolve(path);
+    Path file = Files.isDirectory(found) ? found.resolve(FILE) : found;
+    long size = CheckpointFile.size(file);
     if (size > MAX_BYTES)
       throw new CheckpointException(file, null, "at most " + MAX_BYTES + " bytes", size + " bytes");
     Json.check(file, MAX_BYTES);
@@ -81,7 +82,7 @@ public final class Tokenizer implements AutoCloseable {
 
   /** Whether a folder holds a tokenizer. */
   public static boolean isIn(Path folder) {
-    return Files.isRegularFile(folder.resolve(FILE));
+    return CheckpointFile.isThere(folder.resolve(FILE));
   }
 
   /**

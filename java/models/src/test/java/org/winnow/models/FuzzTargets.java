@@ -278,7 +278,7 @@ final class FuzzTargets {
         assertThat(tensor.offset()).isGreaterThanOrEqualTo(last.offset() + last.sizeBytes());
       last = tensor;
       assertThat(tensor.offset())
-          .isBetween(8L, Json.regularFileSize(tensor.file()) - tensor.sizeBytes());
+          .isBetween(8L, CheckpointFile.size(tensor.file()) - tensor.sizeBytes());
       assertThat(tensor.sizeBytes())
           .isEqualTo(StoredType.valueOf(tensor.storedType()).sizeBytes(tensor.shape()));
       assertThat(checkpoint.find(tensor.name())).isSameAs(tensor);

@@ -161,7 +161,33 @@ class SafetensorsTest {
         folder,
         "model-2.safetensors: a: expected this tensor, as model.safetensors.index.json says, found none");
     index("{\"weight_map\":{\"a\":\"model-3.safetensors\"}}");
-    refused(folder, "model-3.safetensors: expected a file, found nothing there");
+    refused(
+        folder,
+        "model-3.safetensors: expected a file, as model.safetensors.index.json says, found nothing");
+  }
+
+  @Test
+  void namesFilesThatAnIndexMisses() throws IOException {
+    writeShards();
+    index(
+        "{\"weight_map\":{\"a\":\"Model_1.safetensors\",\"b\":\"model-1.safetensors\",\"c\":\"model-3.safetensors\"}}");
+    refused(
+        folder,
+        "Model_1.safetensors: expected a file, as model.safetensors.index.json says, found nothing there;"
+            + " of 3 files 2 are missing; the folder has model-1.safetensors");
+  }
+
+  /** The index says which of two tensors of one name is meant. */
+  @Test
+  void takesATensorFromTheFileThatTheIndexNames() throws IOException {
+    writeShards();
+    new SafetensorsFile().add("a", "F8_E4M3", 7).write(folder.resolve("model-2.safetensors"));
+    for (String shard : new String[] {"model-1.safetensors", "model-2.safetensors"}) {
+      index("{\"weight_map\":{\"a\":\"" + shard + "\",\"b\":\"model-1.safetensors\"}}");
+      try (Checkpoint checkpoint = Safetensors.open(folder)) {
+        assertThat(checkpoint.require("a").file()).isEqualTo(folder.resolve(shard));
+      }
+    }
   }
 
   @Test

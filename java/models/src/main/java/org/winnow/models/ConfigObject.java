@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
 
@@ -31,15 +32,51 @@ final class ConfigObject {
     return file;
   }
 
-  boolean has(String... spellings) {
-    return value(spellings) != null;
+  /** Whether the key is there, perhaps as null. */
+  boolean contains(String key) {
+    return values.containsKey(key);
   }
 
-  /** The values of both objects. For keys that both have, this object's value is used. */
-  ConfigObject over(ConfigObject other) {
-    Map<String, @Nullable Object> merged = new LinkedHashMap<>(other.values);
-    merged.putAll(values);
-    return new ConfigObject(file, other.prefix, merged);
+  /** The JSON value of a key; null if it is null or absent. */
+  @Nullable Object get(String key) {
+    return values.get(key);
+  }
+
+  boolean isEmpty() {
+    return values.isEmpty();
+  }
+
+  boolean isObject(String key) {
+    return values.get(key) instanceof Map;
+  }
+
+  /** An object that counts as the value of a key. */
+  ConfigObject inner(String key, Map<String, @Nullable Object> newValues) {
+    return new ConfigObject(file, prefix + key + ".", newValues);
+  }
+
+  /** The first of these keys that has a string, or null. Other values are ignored. */
+  @Nullable String firstText(String... keys) {
+    for (String key : keys) if (values.get(key) instanceof String text) return text;
+    return null;
+  }
+
+  /** A list of strings, or an empty one if the key has anything else. */
+  List<String> textsOrNone(String key) {
+    List<String> texts = new ConfigType.Texts().read(Objects.requireNonNullElse(get(key), ""));
+    return texts == null ? List.of() : texts;
+  }
+
+  /** This object with these keys of another one where this one has no value. */
+  ConfigObject withMissing(ConfigObject other, String... keys) {
+    Map<String, @Nullable Object> merged = new LinkedHashMap<>(values);
+    for (String key : keys)
+      if (other.contains(key) && merged.get(key) == null) merged.put(key, other.get(key));
+    return new ConfigObject(file, prefix, merged);
+  }
+
+  boolean has(String... spellings) {
+    return value(spellings) != null;
   }
 
   int integer(int least, int most, String... spellings) {
@@ -150,6 +187,18 @@ final class ConfigObject {
 
   CheckpointException fault(String key, String expected, @Nullable Object found) {
     return new CheckpointException(file, prefix + key, expected, describe(found));
+  }
+
+  /** A sentence about a value that Winnow does not compute. */
+  String unsupported(String key, String supported, Object found) {
+    return prefix + key + " " + describe(found) + " is not supported (" + supported + " is)";
+  }
+
+  /** Values that a message offers: {@code "silu" or "relu"}. */
+  static String list(List<?> values) {
+    List<String> texts = new ArrayList<>();
+    for (Object value : values) texts.add(describe(value));
+    return String.join(" or ", texts);
   }
 
   private static String describe(@Nullable Object value) {

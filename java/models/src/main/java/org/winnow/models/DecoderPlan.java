@@ -3,6 +3,7 @@ package org.winnow.models;
 import java.nio.file.Path;
 import java.util.Collection;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
@@ -18,7 +19,25 @@ import org.winnow.memory.TensorInfo;
  * the machine's memory forbids it.
  */
 final class DecoderPlan implements AutoCloseable {
+  private static final List<String> QUANTISED =
+      List.of(
+          "_scale_inv",
+          "_scale",
+          "_scales",
+          ".scales",
+          "_blocks",
+          "_packed",
+          ".qweight",
+          ".qzeros",
+          ".g_idx",
+          "_zero_point",
+          ".biases",
+          ".absmax",
+          ".quant_map",
+          ".SCB");
+
   private final ModelConfig config;
+  private final DecoderNames names;
   private final DecoderSpec spec;
   private final Checkpoint checkpoint;
   private final @Nullable ExpertStore experts; // null for a dense model
@@ -30,7 +49,7 @@ final class DecoderPlan implements AutoCloseable {
    */
   static DecoderPlan of(Path folder) {
     ModelConfig config = ModelConfig.read(folder);
-    Family.describe(config); // a family that is not supported needs no headers to be refused
+    Family.requireSupported(config); // needs no headers to be refused
     return of(config, Safetensors.tensors(folder));
   }
 
@@ -52,10 +71,32 @@ final class DecoderPlan implements AutoCloseable {
   private DecoderPlan(ModelConfig config, Checkpoint checkpoint) {
     this.config = config;
     this.checkpoint = checkpoint;
-    spec = Family.describe(config);
+    Family.requireSupported(config);
+    refuseQuantisedTensors();
+    names = new DecoderNames(config, checkpoint);
+    spec = Family.describe(config, names);
     for (DecoderSpec.Weight weight : spec.weights()) DecoderWeights.check(checkpoint, weight);
     refuseUnknownTensors();
     experts = spec.expertStore(checkpoint);
+  }
+
+  /**
+   * Refuses weights that are quantised, which the names of what belongs to them tell: scales, zero
+   * points, packed values.
+   */
+  private void refuseQuantisedTensors() {
+    for (TensorInfo tensor : checkpoint.tensors()) {
+      String name = tensor.name();
+      if (QUANTISED.stream().noneMatch(name::endsWith)) continue;
+      String method = config.quantization();
+      throw new UnsupportedFormatException(
+          tensor.file()
+              + ": "
+              + name
+              + ": quantised weights"
+              + (method == null ? "" : " (" + method + ", as config.json says)")
+              + " are not supported yet; F32, BF16 and F16 are");
+    }
   }
 
   /**
@@ -67,7 +108,7 @@ final class DecoderPlan implements AutoCloseable {
     spec.weights().forEach(weight -> known.add(weight.name()));
     spec.forEachExpertTensor(known::add);
     for (TensorInfo tensor : checkpoint.tensors()) {
-      if (!known.contains(tensor.name()) && !spec.isIgnorable(tensor.name())) {
+      if (!known.contains(tensor.name()) && !names.isIgnorable(tensor.name(), config)) {
         throw new CheckpointException(
             tensor.file(),
             tensor.name(),

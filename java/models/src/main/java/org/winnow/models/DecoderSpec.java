@@ -1,17 +1,14 @@
 package org.winnow.models;
 
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.function.Consumer;
-import java.util.function.IntFunction;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.winnow.TensorMemory;
 import org.winnow.attention.RopeFrequencies;
 import org.winnow.memory.Checkpoint;
-import org.winnow.memory.ExpertRole;
-import org.winnow.memory.ExpertSource;
 import org.winnow.memory.ExpertStore;
 import org.winnow.op.Activation;
 import org.winnow.op.KvCache;
@@ -36,13 +33,17 @@ record DecoderSpec(
     Norm finalNorm,
     String output) {
 
-  private static final Pattern LAYER = Pattern.compile("model\\.layers\\.(\\d{1,6})\\.");
-
   /**
    * A tensor that is read when the model is opened. Rank 1 becomes f32, rank 2 keeps its stored
-   * type.
+   * type. The values of rank 1 are finite.
+   *
+   * @param mayBeMinusInfinity whether -Infinity is a meaningful value too
    */
-  record Weight(String name, long... shape) {}
+  record Weight(String name, boolean mayBeMinusInfinity, long... shape) {
+    Weight(String name, long... shape) {
+      this(name, false, shape);
+    }
+  }
 
   /** {@code name} [size]. */
   record Norm(String name, long size) {
@@ -104,7 +105,8 @@ record DecoderSpec(
       for (Projection projection : List.of(query, key, value, output)) projection.addTo(weights);
       if (queryNorm != null) queryNorm.addTo(weights);
       if (keyNorm != null) keyNorm.addTo(weights);
-      if (sinks != null) weights.add(new Weight(sinks, numHeads));
+      // a sink of -Infinity takes no part in the softmax
+      if (sinks != null) weights.add(new Weight(sinks, true, numHeads));
     }
   }
 
@@ -197,64 +199,6 @@ record DecoderSpec(
     }
   }
 
-  /** How a checkpoint stores the experts of a layer. */
-  sealed interface ExpertTensors {
-    void forEachName(int numExperts, Consumer<String> action);
-
-    /** Where the parts of one expert lie. */
-    List<ExpertSource> sources(int expert, int numExperts);
-  }
-
-  /** One tensor per expert and matrix. */
-  record SeparateExperts(IntFunction<String> gate, IntFunction<String> up, IntFunction<String> down)
-      implements ExpertTensors {
-    @Override
-    public void forEachName(int numExperts, Consumer<String> action) {
-      for (int expert = 0; expert < numExperts; expert++) {
-        action.accept(gate.apply(expert));
-        action.accept(up.apply(expert));
-        action.accept(down.apply(expert));
-      }
-    }
-
-    @Override
-    public List<ExpertSource> sources(int expert, int numExperts) {
-      return List.of(
-          ExpertSource.of(ExpertRole.GATE, gate.apply(expert)),
-          ExpertSource.of(ExpertRole.UP, up.apply(expert)),
-          ExpertSource.of(ExpertRole.DOWN, down.apply(expert)));
-    }
-  }
-
-  /**
-   * One tensor per matrix with all experts of a layer, and biases. Matrices are stored input-major.
-   * Gate is in the even columns of {@code gateUp} and up in the odd ones.
-   */
-  record InterleavedExperts(String gateUp, String gateUpBias, String down, String downBias)
-      implements ExpertTensors {
-    @Override
-    public void forEachName(int numExperts, Consumer<String> action) {
-      List.of(gateUp, gateUpBias, down, downBias).forEach(action);
-    }
-
-    @Override
-    public List<ExpertSource> sources(int expert, int numExperts) {
-      return List.of(
-          ExpertSource.of(ExpertRole.GATE, gateUp)
-              .expert(expert, numExperts)
-              .columns(0, 2)
-              .transposed(),
-          ExpertSource.of(ExpertRole.UP, gateUp)
-              .expert(expert, numExperts)
-              .columns(1, 2)
-              .transposed(),
-          ExpertSource.of(ExpertRole.GATE_BIAS, gateUpBias).expert(expert, numExperts).rows(0, 2),
-          ExpertSource.of(ExpertRole.UP_BIAS, gateUpBias).expert(expert, numExperts).rows(1, 2),
-          ExpertSource.of(ExpertRole.DOWN, down).expert(expert, numExperts).transposed(),
-          ExpertSource.of(ExpertRole.DOWN_BIAS, downBias).expert(expert, numExperts));
-    }
-  }
-
   /**
    * The places of all experts in the checkpoint, or null for a dense decoder.
    *
@@ -303,22 +247,14 @@ record DecoderSpec(
     return weights;
   }
 
-  /**
-   * Whether the decoder does not need this tensor: an output matrix where the embedding is used
-   * instead, stored rotary frequencies, or a layer after the last one, which predicts further
-   * tokens in training (DeepSeek-V3).
-   */
-  boolean isIgnorable(String name) {
-    if (name.equals("lm_head.weight")) return output.equals(embedding);
-    if (name.endsWith(".rotary_emb.inv_freq")) return true;
-    Matcher layer = LAYER.matcher(name);
-    return layer.lookingAt() && Integer.parseInt(layer.group(1)) >= layers.size();
-  }
-
   /** Names of the experts' tensors. */
   void forEachExpertTensor(Consumer<String> action) {
     for (Layer layer : layers) {
-      if (layer.mlp() instanceof ExpertMlp mlp) mlp.experts().forEachName(mlp.numExperts(), action);
+      if (!(layer.mlp() instanceof ExpertMlp mlp)) continue;
+      Set<String> names = new LinkedHashSet<>(); // a tensor can hold the parts of many experts
+      for (int expert = 0; expert < mlp.numExperts(); expert++)
+        mlp.experts().parts(expert).forEach(part -> names.add(part.tensor()));
+      names.forEach(action);
     }
   }
 }

@@ -134,11 +134,35 @@ final class DecoderWeights implements AutoCloseable {
       Checkpoint checkpoint, DecoderSpec.Weight weight, TensorMemory memory) {
     Tensor stored = checkpoint.read(weight.name());
     boolean asStored = weight.shape().length > 1 || stored.dtype() == DType.F32;
+    try {
+      if (weight.shape().length == 1) requireNumbers(checkpoint, weight, stored.toFloatArray());
+    } catch (RuntimeException | Error e) {
+      stored.close();
+      throw e;
+    }
     if (asStored && memory.isHost()) return stored;
     try (stored) {
       return asStored
           ? Tensor.copyOf(memory, stored)
           : Tensor.of(memory, stored.toFloatArray(), weight.shape());
+    }
+  }
+
+  /**
+   * Checks the values of a vector: norms, biases, sinks. These are few, and one that is not finite
+   * spoils every token. Matrices are not searched, as that would double the time of opening; what
+   * is not finite there shows in the logits.
+   */
+  private static void requireNumbers(
+      Checkpoint checkpoint, DecoderSpec.Weight weight, float[] values) {
+    for (int i = 0; i < values.length; i++) {
+      if (Float.isFinite(values[i])) continue;
+      if (weight.mayBeMinusInfinity() && values[i] == Float.NEGATIVE_INFINITY) continue;
+      throw new CheckpointException(
+          checkpoint.require(weight.name()).file(),
+          weight.name(),
+          "finite numbers",
+          values[i] + " at index " + i);
     }
   }
 

@@ -2,6 +2,8 @@ package org.winnow.models;
 
 import org.winnow.CheckpointException;
 import org.winnow.attention.MlaAttention;
+import org.winnow.models.ConfigType.Text;
+import org.winnow.models.ConfigType.Whole;
 import org.winnow.models.DecoderSpec.Attention;
 import org.winnow.models.DecoderSpec.ExpertMlp;
 import org.winnow.models.DecoderSpec.LatentAttention;
@@ -15,6 +17,48 @@ import org.winnow.op.TopKRouter;
  * shared experts; dense first layers. arXiv:2412.19437.
  */
 final class DeepseekV3Family extends Family {
+  /** DeepseekV3Config. */
+  @Override
+  ConfigTable table() {
+    return LlamaTable.table()
+        .without(ConfigKey.MLP_BIAS, ConfigKey.NUM_KV_HEADS, ConfigKey.HEAD_DIM)
+        .with(
+            ConfigRow.of(ConfigKey.VOCABULARY_SIZE, LlamaTable.TOKENS).absent(129280),
+            ConfigRow.of(ConfigKey.HIDDEN_SIZE, LlamaTable.SIZE).absent(7168),
+            ConfigRow.of(ConfigKey.INTERMEDIATE_SIZE, LlamaTable.SIZE).absent(18432),
+            ConfigRow.of(ConfigKey.EXPERT_SIZE, LlamaTable.SIZE).absent(2048),
+            ConfigRow.of(ConfigKey.NUM_LAYERS, LlamaTable.LAYERS).absent(61),
+            ConfigRow.of(ConfigKey.NUM_HEADS, LlamaTable.SIZE).absent(128),
+            ConfigRow.of(ConfigKey.MAX_POSITIONS, LlamaTable.TOKENS).absent(4096),
+            ConfigRow.of(ConfigKey.LATENT_RANK, LlamaTable.SIZE).absent(512),
+            ConfigRow.of(ConfigKey.QUERY_RANK, LlamaTable.SIZE).absent(1536).nullable(),
+            ConfigRow.of(ConfigKey.NOPE_DIM, LlamaTable.SIZE).absent(128),
+            ConfigRow.of(ConfigKey.ROPE_DIM, LlamaTable.SIZE).absent(64),
+            ConfigRow.of(ConfigKey.VALUE_DIM, LlamaTable.SIZE).absent(128),
+            LlamaTable.flag(ConfigKey.ROPE_INTERLEAVE, true))
+        .with(
+            LlamaTable.experts(256, "n_routed_experts"),
+            LlamaTable.topK(8),
+            ConfigRow.of(ConfigKey.NUM_GROUPS, LlamaTable.EXPERTS).absent(8),
+            ConfigRow.of(ConfigKey.TOP_GROUPS, LlamaTable.EXPERTS).absent(4),
+            ConfigRow.of(ConfigKey.NUM_SHARED, new Whole(0, LlamaTable.EXPERTS.most()))
+                .spelled("n_shared_experts", "num_shared_experts", "moe_num_shared_experts")
+                .absent(1)
+                .ifNull(0),
+            LlamaTable.flag(ConfigKey.NORM_TOP_K, true),
+            ConfigRow.of(ConfigKey.SCALING_FACTOR, LlamaTable.POSITIVE).absent(2.5),
+            ConfigRow.of(ConfigKey.SCORING, new Text()).absent("sigmoid").only("sigmoid"),
+            ConfigRow.of(ConfigKey.METHOD, new Text()).absent("noaux_tc").only("noaux_tc"),
+            ConfigRow.of(ConfigKey.FIRST_DENSE, new Whole(0, LlamaTable.LAYERS.most())).absent(3),
+            ConfigRow.of(ConfigKey.LAYER_FREQUENCY, LlamaTable.LAYERS).absent(1).ifNull(1),
+            LlamaTable.mlpTypes(),
+            ConfigRow.of(ConfigKey.FURTHER_LAYERS, new Whole(0, LlamaTable.LAYERS.most()))
+                .spelled("num_nextn_predict_layers", "num_mtp_layers")
+                .absent(1)
+                .ifNull(0))
+        .neutral("mlp_bias", false);
+  }
+
   @Override
   Attention attention(ModelConfig config, String prefix, int layer) {
     ModelConfig.LatentAttention latent = config.latentAttention();
@@ -57,9 +101,10 @@ final class DeepseekV3Family extends Family {
   }
 
   @Override
-  Mlp mlp(ModelConfig config, String prefix, int layer) {
-    String moe = prefix + ".mlp";
-    if (!config.isSparse(layer)) return dense(config, moe, config.intermediateSize());
+  Mlp mlp(ModelConfig config, DecoderNames names, String prefix, int layer) {
+    if (!config.isSparse(layer)) return dense(config, prefix + ".mlp", config.intermediateSize());
+    MoeNames moe = new MoeNames(names, prefix, "mlp");
+    String router = moe.router("gate");
     ModelConfig.Experts experts = config.requireExperts();
     TopKRouter.Builder rule =
         TopKRouter.sigmoid(experts.topK())
@@ -70,16 +115,17 @@ final class DeepseekV3Family extends Family {
         new ExpertMlp(
             experts.numExperts(),
             experts.intermediateSize(),
-            router(config, moe + ".gate", false),
+            router(config, router, false),
             rule,
-            moe + ".gate.e_score_correction_bias",
-            separate(moe + ".experts", "gate_proj", "up_proj", "down_proj"),
+            moe.correctionBias(router),
+            moe.experts(moe.separate("gate_proj", "up_proj", "down_proj")),
             config.activation(),
             null,
             null);
     return experts.sharedIntermediateSize() == 0
         ? routed
         : routed.withShared(
-            dense(config, moe + ".shared_experts", experts.sharedIntermediateSize()), null);
+            dense(config, moe.module() + ".shared_experts", experts.sharedIntermediateSize()),
+            null);
   }
 }

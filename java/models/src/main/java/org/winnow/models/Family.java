@@ -1,6 +1,7 @@
 package org.winnow.models;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -11,13 +12,11 @@ import org.winnow.attention.RopeFrequencies;
 import org.winnow.models.DecoderSpec.Attention;
 import org.winnow.models.DecoderSpec.DenseMlp;
 import org.winnow.models.DecoderSpec.ExpertMlp;
-import org.winnow.models.DecoderSpec.ExpertTensors;
 import org.winnow.models.DecoderSpec.GroupedQueryAttention;
 import org.winnow.models.DecoderSpec.Layer;
 import org.winnow.models.DecoderSpec.Mlp;
 import org.winnow.models.DecoderSpec.Norm;
 import org.winnow.models.DecoderSpec.Projection;
-import org.winnow.models.DecoderSpec.SeparateExperts;
 import org.winnow.op.TopKRouter;
 
 /**
@@ -37,53 +36,95 @@ class Family {
               "qwen2_moe", new Qwen2MoeFamily(),
               "qwen3_moe", new Qwen3MoeFamily()));
 
+  private static final Family FOREIGN = new ForeignFamily();
+
+  /** The family of this {@code model_type}. */
+  static Family of(String modelType) {
+    Family family = FAMILIES.get(modelType);
+    return family == null ? FOREIGN : family;
+  }
+
+  /** All families that are supported, by {@code model_type}. */
+  static Map<String, Family> supported() {
+    return Collections.unmodifiableMap(FAMILIES);
+  }
+
   /**
-   * Describes the decoder of a checkpoint.
+   * Checks that Winnow computes what a configuration describes. Whether it computes the types of
+   * the tensors too, only these say.
    *
-   * @throws UnsupportedFormatException naming the family, quantization or position encoding that is
-   *     not supported
+   * @throws UnsupportedFormatException naming the family or the keys that are not supported
    */
-  static DecoderSpec describe(ModelConfig config) {
-    Family family = FAMILIES.get(config.modelType());
-    if (family == null) {
+  static void requireSupported(ModelConfig config) {
+    if (!of(config.modelType()).isSupported())
       throw new UnsupportedFormatException(
           config.file()
               + ": model type "
               + config.modelType()
               + " is not supported yet; these are: "
               + FAMILIES.keySet());
-    }
-    if (config.quantization() != null) {
+    if (!config.unsupported().isEmpty())
       throw new UnsupportedFormatException(
-          config.file()
-              + ": quantization "
-              + config.quantization()
-              + " is not supported yet; F32, BF16 and F16 weights are");
-    }
-    return family.decoder(config);
+          config.file() + ": " + String.join("; ", config.unsupported()));
   }
 
-  private DecoderSpec decoder(ModelConfig config) {
+  /**
+   * Describes the decoder of a checkpoint.
+   *
+   * @throws UnsupportedFormatException as {@link #requireSupported}
+   * @throws org.winnow.CheckpointException if the names of the tensors are contradictory
+   */
+  static DecoderSpec describe(ModelConfig config, DecoderNames names) {
+    requireSupported(config);
+    return of(config.modelType()).decoder(config, names);
+  }
+
+  private DecoderSpec decoder(ModelConfig config, DecoderNames names) {
     List<Layer> layers = new ArrayList<>();
     for (int i = 0; i < config.numLayers(); i++) {
-      String prefix = "model.layers." + i;
+      String prefix = names.prefix() + "layers." + i;
       layers.add(
           new Layer(
               norm(config, prefix + ".input_layernorm"),
-                  attention(config, prefix + ".self_attn", i),
-              norm(config, prefix + ".post_attention_layernorm"), mlp(config, prefix, i)));
+              attention(config, prefix + ".self_attn", i),
+              norm(config, prefix + ".post_attention_layernorm"),
+              mlp(config, names, prefix, i)));
     }
-    String embedding = "model.embed_tokens.weight";
     return new DecoderSpec(
         config.vocabularySize(),
         config.hiddenSize(),
         config.contextLength(),
         (float) config.epsilon(),
         rope(config),
-        embedding,
+        names.embedding(),
         List.copyOf(layers),
-        norm(config, "model.norm"),
-        config.tiedEmbeddings() ? embedding : "lm_head.weight");
+        norm(config, names.prefix() + "norm"),
+        names.output());
+  }
+
+  /** What the configurations of the family mean. */
+  ConfigTable table() {
+    return LlamaTable.table();
+  }
+
+  /** Whether Winnow computes models of this family. */
+  boolean isSupported() {
+    return true;
+  }
+
+  /** Whether the family's own code reads the type of each layer in {@code layer_types}. */
+  boolean hasLayerTypes() {
+    return false;
+  }
+
+  /** Whether a layer has a sliding window if the configuration does not name its type. */
+  boolean slides(ConfigValues config, int layer) {
+    return false;
+  }
+
+  /** The rope of configurations that say nothing about it; null for the standard one. */
+  @Nullable Map<String, @Nullable Object> defaultRope() {
+    return null;
   }
 
   /** The attention of a layer. The names of its tensors begin with {@code prefix}. */
@@ -95,7 +136,7 @@ class Family {
    * The part of a layer after attention. The names of the layer's tensors begin with {@code
    * prefix}.
    */
-  Mlp mlp(ModelConfig config, String prefix, int layer) {
+  Mlp mlp(ModelConfig config, DecoderNames names, String prefix, int layer) {
     return dense(config, prefix + ".mlp", config.intermediateSize());
   }
 
@@ -157,20 +198,17 @@ class Family {
         null);
   }
 
+  /** The same without biases, with the names of most families. */
+  static ExpertMlp softmaxExperts(ModelConfig config, MoeNames moe) {
+    return softmaxExperts(
+        config,
+        router(config, moe.router("gate"), false),
+        moe.experts(moe.separate("gate_proj", "up_proj", "down_proj")));
+  }
+
   /** The linear map to one logit per expert. */
   static Projection router(ModelConfig config, String name, boolean biased) {
     return new Projection(name, config.requireExperts().numExperts(), config.hiddenSize(), biased);
-  }
-
-  /**
-   * One tensor per expert and matrix, such as {@code prefix.3.gate.weight}. The other arguments are
-   * the family's names for the three matrices.
-   */
-  static SeparateExperts separate(String prefix, String gate, String up, String down) {
-    return new SeparateExperts(
-        expert -> prefix + "." + expert + "." + gate + ".weight",
-        expert -> prefix + "." + expert + "." + up + ".weight",
-        expert -> prefix + "." + expert + "." + down + ".weight");
   }
 
   private static Norm norm(ModelConfig config, String name) {
@@ -179,13 +217,6 @@ class Family {
 
   private static RopeFrequencies rope(ModelConfig config) {
     ModelConfig.Rope rope = config.rope();
-    if (rope.partialFactor() != 1) {
-      throw new UnsupportedFormatException(
-          config.file()
-              + ": partial_rotary_factor "
-              + rope.partialFactor()
-              + " is not supported yet");
-    }
     ModelConfig.LatentAttention latent = config.latentAttention();
     int width = latent == null ? config.attention().headDim() : latent.ropeDim();
     return switch (rope.type()) {
@@ -212,9 +243,7 @@ class Family {
                   rope.attentionFactor(),
                   rope.mscale(),
                   rope.mscaleAllDim()));
-      default ->
-          throw new UnsupportedFormatException(
-              config.file() + ": rope type " + rope.type() + " is not supported yet");
+      default -> throw new IllegalStateException(rope.type()); // requireSupported names it
     };
   }
 }

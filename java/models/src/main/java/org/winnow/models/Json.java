@@ -5,6 +5,7 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadConstraints;
+import com.fasterxml.jackson.core.json.JsonReadFeature;
 import com.fasterxml.jackson.core.util.JsonRecyclerPools;
 import java.io.FilterInputStream;
 import java.io.IOException;
@@ -103,13 +104,15 @@ final class Json {
 
   /**
    * Reads a small file as a tree of Map, List, String, Long, BigInteger, Double, Boolean and null.
-   * Keys keep the order of the file.
+   * Keys keep the order of the file. {@code NaN}, {@code Infinity} and {@code -Infinity} are
+   * numbers, as in Python, which writes them.
    */
   static Map<String, @Nullable Object> readTree(Path file) {
     return parse(
         file,
         MAX_TREE_BYTES,
         parser -> {
+          parser.enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS.mappedFeature());
           if (parser.nextToken() != JsonToken.START_OBJECT)
             throw unexpected(file, null, "an object", parser);
           return object(file, parser);
@@ -152,7 +155,10 @@ final class Json {
           parser.getNumberValue() instanceof Integer small
               ? (Object) small.longValue()
               : parser.getNumberValue();
-      case VALUE_NUMBER_FLOAT -> parser.getDoubleValue();
+      case VALUE_NUMBER_FLOAT -> {
+        if (parser.getText().endsWith("INF")) throw unexpected(file, null, "a value", parser);
+        yield parser.getDoubleValue();
+      }
       case VALUE_TRUE -> Boolean.TRUE;
       case VALUE_FALSE -> Boolean.FALSE;
       case VALUE_NULL -> null;

@@ -14,27 +14,37 @@ import org.winnow.op.Activation;
  *
  * @param file the {@code config.json}
  * @param modelType such as {@code "qwen3_moe"}
+ * @param wrapperType the model type of the whole, such as {@code "internvl"}, if this is the
+ *     decoder of a model that also reads images; else null
  * @param architectures class names such as {@code "Qwen3MoeForCausalLM"}; may be empty
  * @param storedType element type of the weights such as {@code "bfloat16"}, or null if not given
  * @param intermediateSize width of the dense feed-forward layers; 0 if it is not given and every
  *     layer has experts
- * @param contextLength largest number of tokens in a sequence
+ * @param contextLength largest number of tokens in a sequence, the scaling of the rotary position
+ *     encoding included
  * @param epsilon epsilon of the norms
  * @param hiddenActivation name of the activation, see {@link #activation()}
- * @param tiedEmbeddings whether the output layer is the embedding table
+ * @param tiedEmbeddings whether the output layer is the embedding table if the checkpoint has no
+ *     matrix of its own for it
  * @param mlpBias whether the dense feed-forward layers have biases
  * @param layerTypes one name per layer such as {@code "sliding_attention"}; empty if not given
  * @param latentAttention null unless the model uses latent attention (MLA)
  * @param indexer null unless attention selects the tokens that it reads (DeepSeek-V3.2)
  * @param experts null for a dense model
- * @param quantization method such as {@code "fp8"} or {@code "mxfp4"}, or null
+ * @param furtherTokenLayers layers after the last one, which predict further tokens and are not
+ *     read
+ * @param quantization method such as {@code "fp8"} or {@code "mxfp4"} that the configuration names,
+ *     or null; whether weights are quantised, the tensors say
  * @param beginTokens ids that begin a text; may be empty
  * @param stopTokens ids that end a text, from {@code generation_config.json} if it has any, else
  *     from {@code config.json}; may be empty
+ * @param unsupported what of this configuration Winnow does not compute, a sentence each that names
+ *     the key; empty for most
  */
 public record ModelConfig(
     Path file,
     String modelType,
+    @Nullable String wrapperType,
     List<String> architectures,
     @Nullable String storedType,
     int vocabularySize,
@@ -52,9 +62,11 @@ public record ModelConfig(
     @Nullable Indexer indexer,
     Rope rope,
     @Nullable Experts experts,
+    int furtherTokenLayers,
     @Nullable String quantization,
     List<Integer> beginTokens,
-    List<Integer> stopTokens) {
+    List<Integer> stopTokens,
+    List<String> unsupported) {
 
   /**
    * @param headDim width of a head; with latent attention, width of a head of q and k
@@ -122,8 +134,7 @@ public record ModelConfig(
    * @param renormalise whether the chosen experts' weights are divided by their sum
    * @param scalingFactor factor that multiplies the weights at the end
    * @param scoring {@code softmax} or {@code sigmoid}
-   * @param method {@code greedy}, {@code group_limited_greedy} or {@code noaux_tc} (with correction
-   *     bias)
+   * @param method {@code greedy}, or {@code noaux_tc} (with correction bias)
    * @param numGroups number of groups into which experts are divided; 1 for no groups
    * @param topGroups number of groups that are chosen before the experts
    * @param sharedIntermediateSize total width of the shared experts; 0 for none

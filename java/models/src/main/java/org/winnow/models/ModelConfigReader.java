@@ -4,338 +4,277 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Reads a {@link ModelConfig}. Spellings and defaults follow Hugging Face transformers 5.18 and
- * published checkpoints: an absent key has the value that the family's own code assumes.
+ * Reads a {@link ModelConfig}: first the keys, as the {@link ConfigTable} of the family says, then
+ * what follows from several of them.
  */
 final class ModelConfigReader {
-  // widths, and heads times width
-  private static final int MAX_SIZE = 1 << 24;
-  private static final int MAX_TOKENS = 1 << 30; // vocabulary and context
-  private static final int MAX_LAYERS = 1 << 14;
-  private static final int MAX_EXPERTS = 1 << 16;
-  private static final double MAX_NUMBER = 1e12;
+  private static final int MAX_SIZE = LlamaTable.SIZE.most();
 
-  /** Families whose layers have experts even if there is only one expert. */
-  private static final Set<String> ALWAYS_EXPERTS =
-      Set.of(
-          "mixtral", "olmoe", "gpt_oss", "deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2");
+  /** Keys that models for images and text give once for both. */
+  private static final String[] SHARED = {
+    "tie_word_embeddings",
+    "eos_token_id",
+    "bos_token_id",
+    "quantization_config",
+    "dtype",
+    "torch_dtype",
+    "architectures"
+  };
 
   private final ConfigObject config;
+  private final @Nullable String wrapperType;
   private final String modelType;
+  private final Family family;
+  private final ConfigValues values;
   private final int hiddenSize;
   private final int numLayers;
-  private final int contextLength;
 
-  private ModelConfigReader(ConfigObject config) {
+  private ModelConfigReader(ConfigObject config, @Nullable String wrapperType) {
     this.config = config;
+    this.wrapperType = wrapperType;
     modelType = config.requireText("model_type");
-    hiddenSize = config.integer(1, MAX_SIZE, "hidden_size");
-    numLayers = config.integer(1, MAX_LAYERS, "num_hidden_layers");
-    contextLength = config.integer(1, MAX_TOKENS, "max_position_embeddings");
+    family = Family.of(modelType);
+    values = family.table().read(config);
+    hiddenSize = values.require(ConfigKey.HIDDEN_SIZE);
+    numLayers = values.require(ConfigKey.NUM_LAYERS);
   }
 
   static ModelConfig read(Path path) {
     Path found = ModelFolder.resolve(path);
     Path file = Files.isDirectory(found) ? found.resolve("config.json") : found;
     ConfigObject config = new ConfigObject(file, Json.readTree(file));
-    ConfigObject text =
-        config.has("hidden_size")
-            ? null
-            : config.object("text_config"); // models that also read images
     List<Integer> stopTokens = List.of();
     Path generation = file.resolveSibling("generation_config.json");
     if (CheckpointFile.isThere(generation))
       stopTokens = tokens(new ConfigObject(generation, Json.readTree(generation)), "eos_token_id");
-    return new ModelConfigReader(text == null ? config : text.over(config)).model(stopTokens);
+    return reader(config).model(stopTokens);
+  }
+
+  /** A model that also reads images has the configuration of its decoder in an object. */
+  private static ModelConfigReader reader(ConfigObject config) {
+    if (!config.has("hidden_size")) {
+      for (String key : new String[] {"text_config", "llm_config", "language_config"}) {
+        ConfigObject text = config.object(key);
+        if (text != null)
+          return new ModelConfigReader(
+              text.withMissing(config, SHARED), config.text("", "model_type"));
+      }
+    }
+    return new ModelConfigReader(config, null);
   }
 
   private ModelConfig model(List<Integer> stopTokens) {
     ModelConfig.Experts experts = experts();
-    boolean allSparse = experts != null && !experts.sparseLayers().contains(false);
-    int intermediateSize =
-        allSparse
-            ? config.integerOr(0, 0, MAX_SIZE, "intermediate_size")
-            : config.integer(1, MAX_SIZE, "intermediate_size");
     ModelConfig.LatentAttention latent = latentAttention();
-    ConfigObject quantization = config.object("quantization_config");
+    List<Integer> windows = slidingWindows();
+    ModelConfig.Rope rope = RopeReader.read(values, family.defaultRope(), layerKinds(windows));
+    boolean allSparse = experts != null && !experts.sparseLayers().contains(false);
     return new ModelConfig(
         config.file(),
         modelType,
-        config.texts("architectures"),
-        config.textOrNull("dtype", "torch_dtype"),
-        config.integer(1, MAX_TOKENS, "vocab_size"),
+        wrapperType,
+        config.textsOrNone("architectures"),
+        config.firstText("dtype", "torch_dtype"),
+        values.require(ConfigKey.VOCABULARY_SIZE),
         hiddenSize,
-        intermediateSize,
+        allSparse
+            ? values.or(ConfigKey.INTERMEDIATE_SIZE, 0)
+            : values.require(ConfigKey.INTERMEDIATE_SIZE),
         numLayers,
-        contextLength,
-        config.number(null, Double.MIN_VALUE, 1, "rms_norm_eps", "layer_norm_eps", "norm_eps"),
-        config.text("silu", "hidden_act", "hidden_activation"),
-        config.flag(false, "tie_word_embeddings"),
-        config.flag(false, "mlp_bias"),
-        layerTypes(),
-        attention(latent),
+        contextLength(rope),
+        values.require(ConfigKey.EPSILON),
+        values.require(ConfigKey.ACTIVATION),
+        values.isTrue(ConfigKey.TIED),
+        values.isTrue(ConfigKey.MLP_BIAS),
+        values.or(ConfigKey.LAYER_TYPES, List.of()),
+        attention(latent, windows),
         latent,
         indexer(),
-        rope(),
+        rope,
         experts,
-        quantization == null ? null : quantization.requireText("quant_method"),
+        values.or(ConfigKey.FURTHER_LAYERS, 0),
+        quantization(),
         tokens(config, "bos_token_id"),
-        stopTokens.isEmpty() ? tokens(config, "eos_token_id") : stopTokens);
+        stopTokens.isEmpty() ? tokens(config, "eos_token_id") : stopTokens,
+        List.copyOf(values.unsupported()));
   }
 
   private static List<Integer> tokens(ConfigObject config, String key) {
     return config.integers(0, Integer.MAX_VALUE, key);
   }
 
-  private List<String> layerTypes() {
-    List<String> types = config.texts("layer_types");
-    if (!types.isEmpty() && types.size() != numLayers)
-      throw config.fault("layer_types", "a list of " + numLayers, types);
-    return types;
+  /** The method that the configuration names. Whether weights are quantised, the tensors say. */
+  private @Nullable String quantization() {
+    if (!config.isObject("quantization_config")) return null;
+    ConfigObject quantization = config.object("quantization_config");
+    return quantization == null ? null : quantization.firstText("quant_method");
   }
 
-  private ModelConfig.Attention attention(ModelConfig.@Nullable LatentAttention latent) {
-    int numHeads = config.integer(1, MAX_SIZE, "num_attention_heads");
-    int numKvHeads = config.integerOr(numHeads, 1, numHeads, "num_key_value_heads");
-    if (numHeads % numKvHeads != 0)
-      throw config.fault(
-          "num_key_value_heads", "a divisor of " + numHeads + " query heads", numKvHeads);
-    int headDim;
-    if (latent != null) {
-      headDim = latent.nopeDim() + latent.ropeDim();
-    } else if (config.has("head_dim")) {
-      headDim = config.integer(1, MAX_SIZE, "head_dim");
-    } else {
-      if (hiddenSize % numHeads != 0)
-        throw config.fault(
-            "hidden_size",
-            "a multiple of " + numHeads + " heads, as head_dim is not given",
-            hiddenSize);
-      headDim = hiddenSize / numHeads;
-    }
-    if (latent == null && headDim % 2 != 0)
-      throw config.fault("head_dim", "an even width, as pairs are rotated", headDim);
+  /**
+   * The context that the scaled rope reaches, as serving engines derive it. Llama 3 counts it in
+   * {@code max_position_embeddings} already.
+   */
+  private int contextLength(ModelConfig.Rope rope) {
+    int given = values.require(ConfigKey.MAX_POSITIONS);
+    double scaled =
+        switch (rope.type()) {
+          case "yarn" -> rope.factor() * rope.originalContextLength();
+          case "linear" -> rope.factor() * given;
+          default -> given;
+        };
+    return Math.max(given, (int) Math.min(scaled, LlamaTable.TOKENS.most()));
+  }
+
+  private ModelConfig.Attention attention(
+      ModelConfig.@Nullable LatentAttention latent, List<Integer> windows) {
+    int numHeads = values.require(ConfigKey.NUM_HEADS);
+    int numKvHeads = values.or(ConfigKey.NUM_KV_HEADS, numHeads);
+    if (numKvHeads > numHeads || numHeads % numKvHeads != 0)
+      throw values.fault(
+          ConfigKey.NUM_KV_HEADS, "a divisor of " + numHeads + " query heads", numKvHeads);
+    int headDim = latent != null ? latent.nopeDim() + latent.ropeDim() : headDim(numHeads);
     if ((long) numHeads * headDim > MAX_SIZE)
-      throw config.fault(
-          "num_attention_heads",
-          "at most " + MAX_SIZE / headDim + " heads of " + headDim,
-          numHeads);
-    boolean outputBias = config.flag(modelType.equals("gpt_oss"), "attention_bias");
-    boolean qkvBias =
-        config.flag(
-            outputBias || modelType.equals("qwen2_moe") || modelType.equals("qwen2"), "qkv_bias");
-    Double clip = config.numberOrNull(0, MAX_NUMBER, "clip_qkv");
+      throw values.fault(
+          ConfigKey.NUM_HEADS, "at most " + MAX_SIZE / headDim + " heads of " + headDim, numHeads);
+    boolean outputBias = values.isTrue(ConfigKey.ATTENTION_BIAS);
     return new ModelConfig.Attention(
         numHeads,
         numKvHeads,
         headDim,
-        qkvBias,
+        outputBias || values.isTrue(ConfigKey.QKV_BIAS),
         outputBias,
-        clip == null ? 0 : clip,
-        slidingWindows());
+        values.or(ConfigKey.CLIP, 0.0),
+        windows);
   }
 
+  private int headDim(int numHeads) {
+    Integer given = values.get(ConfigKey.HEAD_DIM);
+    if (given == null && hiddenSize % numHeads != 0)
+      throw values.fault(
+          ConfigKey.HIDDEN_SIZE,
+          "a multiple of " + numHeads + " heads, as head_dim is not given",
+          hiddenSize);
+    int headDim = given == null ? hiddenSize / numHeads : given;
+    if (headDim % 2 != 0)
+      throw values.fault(ConfigKey.HEAD_DIM, "an even width, as pairs are rotated", headDim);
+    return headDim;
+  }
+
+  /**
+   * The window of each layer. Where the family's code reads {@code layer_types}, these decide;
+   * where it does not, they must agree with it.
+   */
   private List<Integer> slidingWindows() {
-    boolean qwen = modelType.startsWith("qwen");
-    int window =
-        config.flag(!qwen, "use_sliding_window")
-            ? config.integerOr(0, 0, MAX_TOKENS, "sliding_window")
-            : 0;
-    int windowLayers = config.integerOr(28, 0, MAX_SIZE, "max_window_layers");
-    List<String> types = layerTypes();
+    int window = values.or(ConfigKey.SLIDING_WINDOW, 0);
+    if (values.get(ConfigKey.USE_SLIDING_WINDOW) != null
+        && !values.isTrue(ConfigKey.USE_SLIDING_WINDOW)) window = 0;
+    List<String> types = values.or(ConfigKey.LAYER_TYPES, List.of());
+    if (!types.isEmpty() && types.size() != numLayers)
+      throw values.fault(ConfigKey.LAYER_TYPES, "a list of " + numLayers, types);
     List<Integer> windows = new ArrayList<>();
     for (int layer = 0; layer < numLayers; layer++) {
-      boolean slides =
-          types.isEmpty()
-              ? slides(layer, windowLayers)
-              : types.get(layer).equals("sliding_attention");
-      if (slides && window == 0 && !types.isEmpty())
-        throw config.fault("sliding_window", "a width, as layer_types names sliding layers", null);
-      windows.add(slides ? window : 0);
+      boolean named = !types.isEmpty() && types.get(layer).equals("sliding_attention");
+      boolean own = window > 0 && family.slides(values, layer);
+      if (types.isEmpty() || !family.hasLayerTypes()) {
+        if (!types.isEmpty() && named != own && family.isSupported())
+          throw values.fault(
+              ConfigKey.LAYER_TYPES,
+              (own ? "a sliding" : "a full") + " layer " + layer + ", as in " + modelType,
+              types.get(layer));
+        windows.add(own ? window : 0);
+        continue;
+      }
+      if (named && window == 0)
+        throw values.fault(
+            ConfigKey.SLIDING_WINDOW, "a width, as layer_types names sliding layers", null);
+      windows.add(named ? window : 0);
     }
     return List.copyOf(windows);
   }
 
-  /**
-   * Whether a layer has a sliding window if {@code layer_types} is not given. This follows each
-   * family's own code; other families have no sliding windows.
-   */
-  private boolean slides(int layer, int windowLayers) {
-    return switch (modelType) {
-      case "mixtral", "mistral", "qwen3_moe" -> true;
-      case "qwen2", "qwen3" -> layer >= windowLayers;
-      case "qwen2_moe" -> layer % 2 == 0 && layer < windowLayers;
-      case "gpt_oss" -> layer % 2 == 0;
-      default -> false;
-    };
+  /** The types of layers that the model has, for values that are given by type. */
+  private Set<String> layerKinds(List<Integer> windows) {
+    Set<String> kinds = new LinkedHashSet<>(values.or(ConfigKey.LAYER_TYPES, List.of()));
+    if (kinds.isEmpty())
+      for (int window : windows) kinds.add(window > 0 ? "sliding_attention" : "full_attention");
+    return kinds;
   }
 
   private ModelConfig.@Nullable LatentAttention latentAttention() {
-    if (!config.has("kv_lora_rank")) return null;
-    int ropeDim = config.integer(2, MAX_SIZE, "qk_rope_head_dim");
+    Integer rank = values.get(ConfigKey.LATENT_RANK);
+    if (rank == null) return null;
+    int ropeDim = values.require(ConfigKey.ROPE_DIM);
     if (ropeDim % 2 != 0)
-      throw config.fault("qk_rope_head_dim", "an even width, as pairs are rotated", ropeDim);
+      throw values.fault(ConfigKey.ROPE_DIM, "an even width, as pairs are rotated", ropeDim);
     return new ModelConfig.LatentAttention(
-        config.integerOr(0, 1, MAX_SIZE, "q_lora_rank"),
-        config.integer(1, MAX_SIZE, "kv_lora_rank"),
-        config.integer(1, MAX_SIZE, "qk_nope_head_dim"),
+        values.or(ConfigKey.QUERY_RANK, 0),
+        rank,
+        values.require(ConfigKey.NOPE_DIM),
         ropeDim,
-        config.integer(1, MAX_SIZE, "v_head_dim"),
-        config.flag(true, "rope_interleave"));
+        values.require(ConfigKey.VALUE_DIM),
+        values.isTrue(ConfigKey.ROPE_INTERLEAVE));
   }
 
   private ModelConfig.@Nullable Indexer indexer() {
-    if (!config.has("index_topk")) return null;
-    return new ModelConfig.Indexer(
-        config.integer(1, MAX_SIZE, "index_n_heads"),
-        config.integer(1, MAX_SIZE, "index_head_dim"),
-        config.integer(1, MAX_TOKENS, "index_topk"));
-  }
-
-  /**
-   * New configurations give all values in {@code rope_parameters}. Old ones give {@code
-   * rope_theta}, and {@code rope_scaling} if the context is extended.
-   */
-  private ModelConfig.Rope rope() {
-    ConfigObject parameters = config.object("rope_parameters");
-    ConfigObject scaling = parameters != null ? parameters : config.object("rope_scaling");
-    double theta =
-        (parameters != null && parameters.has("rope_theta") ? parameters : config)
-            .number(defaultTheta(), Math.nextUp(1.0), MAX_NUMBER, "rope_theta");
-    double partial =
-        (parameters != null && parameters.has("partial_rotary_factor") ? parameters : config)
-            .number(1.0, 0, 1, "partial_rotary_factor");
-    String type =
-        scaling == null
-            ? "default"
-            : scaling.has("rope_type")
-                ? scaling.requireText("rope_type")
-                : scaling.text("default", "type");
-    if (scaling == null && modelType.equals("gpt_oss")) {
-      // By default, the family's own code extends a context of 4096 tokens.
-      return new ModelConfig.Rope(
-          "yarn", theta, 32, 4096, null, null, 32.0, 1.0, false, null, null, null, partial);
-    }
-    if (scaling == null || type.equals("default")) {
-      return new ModelConfig.Rope(
-          "default",
-          theta,
-          1,
-          contextLength,
-          null,
-          null,
-          null,
-          null,
-          true,
-          null,
-          null,
-          null,
-          partial);
-    }
-    boolean llama3 = type.equals("llama3");
-    boolean yarn = type.equals("yarn");
-    boolean computed = llama3 || yarn || type.equals("linear");
-    Double factor = scaling.number(computed ? null : 1.0, Double.MIN_NORMAL, MAX_NUMBER, "factor");
-    int original =
-        llama3
-            ? scaling.integer(1, MAX_TOKENS, "original_max_position_embeddings")
-            : scaling.integerOr(contextLength, 1, MAX_TOKENS, "original_max_position_embeddings");
-    Double lowFactor =
-        llama3 ? scaling.number(null, Double.MIN_NORMAL, MAX_NUMBER, "low_freq_factor") : null;
-    Double highFactor =
-        llama3 ? scaling.number(null, Double.MIN_NORMAL, MAX_NUMBER, "high_freq_factor") : null;
-    if (lowFactor != null && highFactor != null && highFactor <= lowFactor)
-      throw scaling.fault(
-          "high_freq_factor", "more than low_freq_factor, " + lowFactor, highFactor);
-    return new ModelConfig.Rope(
-        type,
-        theta,
-        factor,
-        original,
-        lowFactor,
-        highFactor,
-        yarn ? scaling.number(32.0, Double.MIN_NORMAL, MAX_NUMBER, "beta_fast") : null,
-        yarn ? scaling.number(1.0, Double.MIN_NORMAL, MAX_NUMBER, "beta_slow") : null,
-        !yarn || scaling.flag(true, "truncate"),
-        yarn ? scaling.numberOrNull(0, MAX_NUMBER, "attention_factor") : null,
-        yarn ? scaling.numberOrNull(0, MAX_NUMBER, "mscale") : null,
-        yarn ? scaling.numberOrNull(0, MAX_NUMBER, "mscale_all_dim") : null,
-        partial);
-  }
-
-  private double defaultTheta() {
-    return switch (modelType) {
-      case "mixtral" -> 1e6;
-      case "gpt_oss" -> 150_000;
-      default -> 10_000;
-    };
+    Integer topK = values.get(ConfigKey.INDEX_TOP_K);
+    return topK == null
+        ? null
+        : new ModelConfig.Indexer(
+            values.require(ConfigKey.INDEX_HEADS), values.require(ConfigKey.INDEX_DIM), topK);
   }
 
   private ModelConfig.@Nullable Experts experts() {
-    String[] spellings = {
-      "num_local_experts", "n_routed_experts", "num_experts", "moe_num_experts"
-    };
-    boolean always = ALWAYS_EXPERTS.contains(modelType) || modelType.endsWith("_moe");
-    int numExperts =
-        always
-            ? config.integer(1, MAX_EXPERTS, spellings)
-            : config.integerOr(0, 0, MAX_EXPERTS, spellings);
-    if (!always && numExperts <= 1) return null;
-    boolean deepseekV3 = modelType.startsWith("deepseek_v3") || modelType.equals("kimi_k2");
-    boolean renormalise = deepseekV3 || modelType.equals("mixtral") || modelType.equals("gpt_oss");
-    int topK =
-        config.integer(
-            1,
-            MAX_EXPERTS,
-            "num_experts_per_tok",
-            "experts_per_token",
-            "num_experts_per_token",
-            "moe_top_k",
-            "moe_k");
+    int numExperts = values.or(ConfigKey.NUM_EXPERTS, 0);
+    if (numExperts == 0) return null;
+    int topK = values.require(ConfigKey.TOP_K);
     if (topK > numExperts)
-      throw config.fault(
-          "num_experts_per_tok", "at most " + numExperts + " experts per token", topK);
-    int intermediateSize =
-        config.has("moe_intermediate_size")
-            ? config.integer(1, MAX_SIZE, "moe_intermediate_size")
-            : config.integer(1, MAX_SIZE, "intermediate_size");
-    int numGroups = config.integerOr(1, 1, numExperts, "n_group");
-    if (numExperts % numGroups != 0)
-      throw config.fault("n_group", "a divisor of " + numExperts + " experts", numGroups);
-    int topGroups = config.integerOr(numGroups, 1, numGroups, "topk_group");
-    if ((long) numExperts / numGroups * topGroups < topK)
-      throw config.fault("topk_group", "enough groups for " + topK + " experts", topGroups);
-    int shared =
-        config.integerOr(
-            0, 0, MAX_EXPERTS, "n_shared_experts", "num_shared_experts", "moe_num_shared_experts");
-    boolean sharedGate = config.integerOr(0, 0, MAX_SIZE, "shared_expert_intermediate_size") > 0;
-    long sharedSize =
-        sharedGate
-            ? config.integer(0, MAX_SIZE, "shared_expert_intermediate_size")
-            : (long) shared * intermediateSize;
-    if (sharedSize > MAX_SIZE)
-      throw config.fault(
-          "n_shared_experts", "shared experts of at most " + MAX_SIZE + " units", shared);
+      throw values.fault(ConfigKey.TOP_K, "at most " + numExperts + " experts per token", topK);
+    Integer own = values.get(ConfigKey.EXPERT_SIZE);
+    int size = own != null ? own : values.require(ConfigKey.INTERMEDIATE_SIZE);
+    int numGroups = values.or(ConfigKey.NUM_GROUPS, 1);
     return new ModelConfig.Experts(
         numExperts,
         topK,
-        intermediateSize,
-        config.flag(renormalise, "norm_topk_prob"),
-        config.number(1.0, Double.MIN_NORMAL, MAX_NUMBER, "routed_scaling_factor"),
-        config.text(deepseekV3 ? "sigmoid" : "softmax", "scoring_func"),
-        config.text(deepseekV3 ? "noaux_tc" : "greedy", "topk_method"),
+        size,
+        values.or(ConfigKey.NORM_TOP_K, true),
+        values.or(ConfigKey.SCALING_FACTOR, 1.0),
+        values.or(ConfigKey.SCORING, "softmax"),
+        values.or(ConfigKey.METHOD, "greedy"),
         numGroups,
-        topGroups,
-        (int) sharedSize,
-        sharedGate,
-        config.number(7.0, Double.MIN_NORMAL, MAX_NUMBER, "swiglu_limit"),
-        config.number(1.702, Double.MIN_NORMAL, MAX_NUMBER, "swiglu_alpha"),
+        topGroups(numExperts, numGroups, topK),
+        sharedSize(size),
+        values.get(ConfigKey.SHARED_SIZE) != null,
+        values.or(ConfigKey.SWIGLU_LIMIT, 7.0),
+        values.or(ConfigKey.SWIGLU_ALPHA, 1.702),
         sparseLayers());
+  }
+
+  private int topGroups(int numExperts, int numGroups, int topK) {
+    if (numExperts % numGroups != 0)
+      throw values.fault(
+          ConfigKey.NUM_GROUPS, "a divisor of " + numExperts + " experts", numGroups);
+    int topGroups = values.or(ConfigKey.TOP_GROUPS, numGroups);
+    if (topGroups > numGroups)
+      throw values.fault(ConfigKey.TOP_GROUPS, "at most " + numGroups + " groups", topGroups);
+    if ((long) numExperts / numGroups * topGroups < topK)
+      throw values.fault(ConfigKey.TOP_GROUPS, "enough groups for " + topK + " experts", topGroups);
+    return topGroups;
+  }
+
+  private int sharedSize(int expertSize) {
+    Integer size = values.get(ConfigKey.SHARED_SIZE);
+    if (size != null) return size;
+    int shared = values.or(ConfigKey.NUM_SHARED, 0);
+    if ((long) shared * expertSize > MAX_SIZE)
+      throw values.fault(
+          ConfigKey.NUM_SHARED, "shared experts of at most " + MAX_SIZE + " units", shared);
+    return shared * expertSize;
   }
 
   /**
@@ -343,13 +282,13 @@ final class ModelConfigReader {
    * Qwen a step and a list of dense layers. Other configurations name the type of each layer.
    */
   private List<Boolean> sparseLayers() {
-    List<String> types = config.texts("mlp_layer_types");
+    List<String> types = values.or(ConfigKey.MLP_TYPES, List.of());
     if (!types.isEmpty() && types.size() != numLayers)
-      throw config.fault("mlp_layer_types", "a list of " + numLayers, types);
-    int firstSparse = config.integerOr(0, 0, MAX_LAYERS, "first_k_dense_replace");
-    int frequency = config.integerOr(1, 1, MAX_LAYERS, "moe_layer_freq");
-    int step = config.integerOr(1, 1, MAX_LAYERS, "decoder_sparse_step");
-    Set<Integer> dense = new HashSet<>(config.integers(0, numLayers - 1, "mlp_only_layers"));
+      throw values.fault(ConfigKey.MLP_TYPES, "a list of " + numLayers, types);
+    int firstSparse = values.or(ConfigKey.FIRST_DENSE, 0);
+    int frequency = values.or(ConfigKey.LAYER_FREQUENCY, 1);
+    int step = values.or(ConfigKey.SPARSE_STEP, 1);
+    Set<Integer> dense = new HashSet<>(values.or(ConfigKey.DENSE_LAYERS, List.of()));
     List<Boolean> sparse = new ArrayList<>();
     for (int layer = 0; layer < numLayers; layer++) {
       boolean counted =

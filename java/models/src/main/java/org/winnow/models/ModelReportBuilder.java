@@ -259,7 +259,7 @@ final class ModelReportBuilder {
       obstacles.add("no config.json");
     } else {
       try {
-        Family.describe(config);
+        Family.requireSupported(config);
       } catch (UnsupportedFormatException e) {
         obstacles.add(e.getMessage());
       }

@@ -149,12 +149,8 @@ class BadModelTest {
             tensors -> {
               TensorFile.Stored any = tensors.tensors.get("model.norm.weight");
               tensors.tensors.put("model.layers.0.self_attn.rotary_emb.inv_freq", any);
-              tensors.tensors.put(
-                  "model.layers.3.input_layernorm.weight", any); // after the last layer
-              tensors.tensors.put("lm_head.weight", any); // the embedding is used instead
             },
-            config ->
-                config.replace("\"tie_word_embeddings\": false", "\"tie_word_embeddings\": true"));
+            config -> config);
     try (LanguageModel opened = LanguageModel.open(model, LoadOptions.defaults())) {
       assertThat(opened.generate(new int[] {1}, GREEDY, TokenListener.NONE).ids()).hasSize(16);
     }
@@ -165,11 +161,6 @@ class BadModelTest {
     Path unknownFamily = Goldens.folder("deepseek_v32");
     assertThat(refused(UnsupportedFormatException.class, unknownFamily))
         .hasMessageContaining("deepseek_v32");
-    assertThat(
-            refusedLlama(
-                "\"vocab_size\"",
-                "\"quantization_config\": {\"quant_method\": \"mxfp4\"}, \"vocab_size\""))
-        .hasMessageContaining("mxfp4");
     assertThat(
             refusedLlama(
                 "\"rope_type\": \"default\"", "\"rope_type\": \"dynamic\", \"factor\": 2.0"))
@@ -235,12 +226,8 @@ class BadModelTest {
   }
 
   @ParameterizedTest
-  @CsvSource({
-    "llama, lm_head.weight",
-    "mixtral, model.layers.1.block_sparse_moe.gate.weight",
-    "mixtral, model.layers.0.input_layernorm.weight"
-  })
-  void weightsThatAreNotNumbersAreFoundAtTheLatestInTheLogits(String family, String name) {
+  @CsvSource({"llama, lm_head.weight", "mixtral, model.layers.1.block_sparse_moe.gate.weight"})
+  void matricesThatAreNotNumbersAreFoundAtTheLatestInTheLogits(String family, String name) {
     Path model =
         copy(
             family,

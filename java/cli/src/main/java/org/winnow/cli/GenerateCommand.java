@@ -2,6 +2,7 @@ package org.winnow.cli;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Locale;
 import org.winnow.ContextLengthException;
 import org.winnow.models.Cancellation;
 import org.winnow.models.FinishReason;
@@ -57,7 +58,12 @@ final class GenerateCommand extends Subcommand {
   /** Forms of the tokens as they are generated. */
   private enum Stream {
     TEXT,
-    JSON
+    JSON;
+
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
   }
 
   @Mixin private ReportOptions reportOptions;

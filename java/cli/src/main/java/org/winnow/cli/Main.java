@@ -34,6 +34,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       BenchCommand.class,
       DemoCommand.class,
       DemoWorker.class,
+      CompletionCommand.class,
       CommandLine.HelpCommand.class
     })
 public final class Main {

@@ -75,7 +75,17 @@ class MainTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"doctor", "inspect", "generate", "verify", "perplexity", "bench", "demo"})
+  @ValueSource(
+      strings = {
+        "doctor",
+        "inspect",
+        "generate",
+        "verify",
+        "perplexity",
+        "bench",
+        "demo",
+        "completion"
+      })
   void helpOfEveryCommandHasAnExampleAndTheExitCodes(String command) {
     CapturedRun run = CapturedRun.of(command, "--help");
     assertThat(run.exitCode()).isZero();
@@ -104,6 +114,7 @@ class MainTest {
             "perplexity",
             "bench",
             "demo",
+            "completion",
             "help",
             "Exit codes:")
         .doesNotContain("demo-worker");

@@ -1,5 +1,7 @@
 package org.winnow.cli;
 
+import com.fasterxml.jackson.core.JsonGenerator;
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -94,6 +96,23 @@ final class BudgetSweep {
           new BudgetChart.Point(100 * (i + 1) / NUM_BUDGETS, tokensPerSecond[i], bytesRead[i]));
     }
     return points;
+  }
+
+  /** Writes what {@link #run} has measured. */
+  void write(JsonGenerator json) throws IOException {
+    json.writeStartObject();
+    json.writeNumberField("dense_tokens_per_second", denseTokensPerSecond);
+    json.writeArrayFieldStart("budgets");
+    for (BudgetChart.Point point : points()) {
+      json.writeStartObject();
+      json.writeNumberField("percent", point.budgetPercent());
+      json.writeNumberField("decode_tokens_per_second", point.tokensPerSecond());
+      json.writeNumberField("demand_bytes_read", point.bytesRead());
+      json.writeEndObject();
+    }
+    json.writeEndArray();
+    json.writeBooleanField("equal", allEqual);
+    json.writeEndObject();
   }
 
   /** The best speed with every expert computed for every token and all in memory. */

@@ -1,5 +1,8 @@
 package org.winnow.cli;
 
+import com.fasterxml.jackson.core.JsonGenerator;
+import java.io.IOException;
+import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -22,9 +25,21 @@ final class DemoBudgets {
   // each policy, with and without read-ahead
   private static final int WAYS = 2 * ModelOptions.Policy.values().length;
 
+  private static final String HEADING =
+      "Budgets from 10 % to 100 %, each with lru, lfu, lfru, with and without read-ahead"
+          + " (figures: lru without)";
+
   private final Path path;
   private final int[] promptIds;
   private final int[] allIds;
+  private final List<Row> rows = new ArrayList<>();
+
+  /** A budget, the figures of its first run, and how many of its runs equal the reference. */
+  private record Row(int percent, GenerationResult result, int equalRuns) {
+    ExpertCounters experts() {
+      return Objects.requireNonNull(result.experts());
+    }
+  }
 
   /**
    * @param promptIds what to go on from
@@ -43,12 +58,9 @@ final class DemoBudgets {
   }
 
   /** Prints a line per budget; whether all are equal. */
-  boolean compare(Terminal terminal) {
-    Table table =
-        Table.withHeading("budget", "read", "hit rate", "resident", "tokens/s", "equal to 100 %");
+  boolean compare(Terminal people) {
     Run reference = run(LoadOptions.defaults());
-    boolean allEqual = true;
-    try (Progress progress = new Progress(terminal, "every budget", "runs", 10L * WAYS)) {
+    try (Progress progress = new Progress(people, "every budget", "runs", 10L * WAYS)) {
       for (int tenth = 1; tenth <= 10; tenth++) {
         int equal = 0;
         List<Run> runs = new ArrayList<>();
@@ -58,42 +70,59 @@ final class DemoBudgets {
           runs.add(run);
           progress.update((tenth - 1L) * WAYS + way + 1);
         }
-        allEqual &= equal == WAYS;
-        Run shown = runs.get(0);
-        ExpertCounters experts = Objects.requireNonNull(shown.result.experts());
-        table.row(
-            tenth + "0 %",
-            Units.bytes(experts.demandBytesRead()),
-            Units.percent(experts.hitRate()),
-            Units.bytes(experts.peakResidentBytes()),
-            Units.threeDigits(shown.result.decodeTokensPerSecond()),
-            equal + " of " + WAYS);
+        rows.add(new Row(10 * tenth, runs.get(0).result, equal));
       }
     }
-    terminal.out().println();
-    terminal
-        .out()
-        .println(
-            terminal.bold(
-                "Budgets from 10 % to 100 %, each with lru, lfu, lfru, with and without read-ahead"
-                    + " (figures: lru without)"));
-    table.print(terminal.out(), "  ");
-    terminal
-        .out()
-        .println(
-            allEqual
-                ? "  All "
-                    + 10 * WAYS
-                    + " runs: the same "
-                    + reference.result.ids().length
-                    + " tokens, and the same bits in every logit of "
-                    + allIds.length
-                    + " positions ("
-                    + reference.logits
-                    + ")."
-                : "  RESULTS DIFFER.");
-    terminal.out().flush();
+    boolean allEqual = rows.stream().allMatch(row -> row.equalRuns == WAYS);
+    print(people.out(), people.bold(HEADING), reference, allEqual);
     return allEqual;
+  }
+
+  private void print(PrintWriter out, String heading, Run reference, boolean allEqual) {
+    Table table =
+        Table.withHeading("budget", "read", "hit rate", "resident", "tokens/s", "equal to 100 %");
+    for (Row row : rows) {
+      table.row(
+          row.percent + " %",
+          Units.bytes(row.experts().demandBytesRead()),
+          Units.percent(row.experts().hitRate()),
+          Units.bytes(row.experts().peakResidentBytes()),
+          Units.threeDigits(row.result.decodeTokensPerSecond()),
+          row.equalRuns + " of " + WAYS);
+    }
+    out.println();
+    out.println(heading);
+    table.print(out, "  ");
+    out.println(
+        allEqual
+            ? "  All "
+                + 10 * WAYS
+                + " runs: the same "
+                + reference.result.ids().length
+                + " tokens, and the same bits in every logit of "
+                + allIds.length
+                + " positions ("
+                + reference.logits
+                + ")."
+            : "  RESULTS DIFFER.");
+    out.flush();
+  }
+
+  /** Writes what {@link #compare} has measured, an object for each budget. */
+  void write(JsonGenerator json) throws IOException {
+    json.writeStartArray();
+    for (Row row : rows) {
+      json.writeStartObject();
+      json.writeNumberField("percent", row.percent);
+      json.writeNumberField("demand_bytes_read", row.experts().demandBytesRead());
+      JsonDocument.number(json, "hit_rate", row.experts().hitRate());
+      json.writeNumberField("peak_resident_bytes", row.experts().peakResidentBytes());
+      json.writeNumberField("decode_tokens_per_second", row.result.decodeTokensPerSecond());
+      json.writeNumberField("runs", WAYS);
+      json.writeNumberField("equal_runs", row.equalRuns);
+      json.writeEndObject();
+    }
+    json.writeEndArray();
   }
 
   private static LoadOptions options(int tenth, int way) {

@@ -3,18 +3,12 @@ package org.winnow.cli;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
-import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.winnow.models.ExpertBudget;
-import org.winnow.models.FinishReason;
 import org.winnow.models.GenerateOptions;
-import org.winnow.models.GenerationResult;
-import org.winnow.models.LanguageModel;
-import org.winnow.models.LoadOptions;
-import org.winnow.models.ModelConfig;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /**
@@ -33,7 +27,7 @@ import picocli.CommandLine.Option;
       "Examples:",
       "  winnow demo",
       "  winnow demo --prompt '<|endoftext|>Emma, chapter 56' --seed 3",
-      "  winnow demo --plot budgets.png"
+      "  winnow demo --plot budgets.png --stats demo.json"
     })
 final class DemoCommand extends Subcommand {
   private static final double TEMPERATURE = 0.8;
@@ -49,6 +43,8 @@ final class DemoCommand extends Subcommand {
   @Option(
       names = "--prompt",
       paramLabel = "TEXT",
+      preprocessor = LiteralText.Preprocessor.class,
+      converter = LiteralText.Converter.class,
       description = "text to go on from; default: the heading of a psalm that does not exist")
   private String prompt = "<|endoftext|>Psalm 151\n";
 
@@ -78,55 +74,59 @@ final class DemoCommand extends Subcommand {
       names = "--plot",
       paramLabel = "FILE",
       description =
-          "also draw speed and expert bytes read over the budgets, into this PNG file; more runs")
-  private Path plot;
+          "also draw speed and expert bytes read over the budgets, into this PNG file, - is standard"
+              + " output; more runs")
+  private @Nullable Path plot;
+
+  @Mixin private ReportOptions reportOptions;
 
   @Override
   int run(Terminal terminal) throws IOException {
     if (maxTokens < 2) throw wrongUsage("--max-tokens must be at least 2, found " + maxTokens);
     if (plot != null && !ChartFile.isPng(plot))
       throw wrongUsage("--plot must end in .png, found " + plot);
+    if (plot != null && OutputFile.isStandardOutput(plot) && reportOptions.toStandardOutput())
+      throw wrongUsage("--plot and the results cannot both go to standard output");
+    ReportOptions.Report report = reportOptions.begin(terminal);
     OutputFile chart = plot == null ? null : OutputFile.of(plot, terminal);
+    Terminal people =
+        chart != null && chart.isStandardOutput() ? terminal.withoutOut() : report.people();
     Path path = model != null ? model : shippedModel();
-    int[] promptIds;
-    int[] allIds;
-    ModelConfig config;
-    try (Interruption interruption = new Interruption();
-        LanguageModel opened =
-            LanguageModel.open(path, LoadOptions.defaults().withBudget(budget))) {
-      if (opened.tokenizer() == null)
-        throw new CommandException(ExitCode.MISSING, path + ": has no tokenizer.json");
-      if (opened.config().experts() == null)
-        throw new CommandException(
-            ExitCode.BAD_INPUT, path + ": expected a mixture of experts, found a dense model");
-      config = opened.config();
-      promptIds = opened.tokenizer().encode(prompt, true);
-      if (promptIds.length == 0) throw wrongUsage("--prompt must not be empty");
-      introduce(terminal, path, opened);
-      terminal.out().print(terminal.bold(opened.tokenizer().decode(promptIds, true)));
-      TokenPrinter printer = new TokenPrinter(terminal, false, interruption.cancellation());
-      GenerateOptions options =
-          GenerateOptions.sampling(maxTokens, TEMPERATURE, seed)
-              .withCancellation(interruption.cancellation());
-      GenerationResult result = printer.generate(opened, promptIds, options);
-      if (printer.isBroken()) return ExitCode.BROKEN_PIPE;
-      if (result.finishReason() == FinishReason.CANCELLED) return ExitCode.CANCELLED;
-      allIds = concatenate(promptIds, result.ids());
-    }
-    List<String> generation =
-        List.of(
-            "--prompt-ids",
-            new TokenIds(promptIds).toString(),
-            "--max-tokens",
-            Integer.toString(maxTokens),
-            "--temperature",
-            Double.toString(TEMPERATURE),
-            "--seed",
-            Long.toString(seed));
-    boolean equal = new DemoComparison(path, config, generation).compare(terminal, budget);
-    equal &= new DemoBudgets(path, promptIds, allIds).compare(terminal);
-    if (chart != null) equal &= draw(terminal, path, promptIds, chart);
+    GenerateOptions options = GenerateOptions.sampling(maxTokens, TEMPERATURE, seed);
+    DemoText text = textOf(people, path, options);
+    if (text.exitCode() != ExitCode.DONE) return text.exitCode();
+    DemoComparison comparison = new DemoComparison(path, text.config(), text.workerArguments());
+    DemoBudgets budgets = new DemoBudgets(path, text.promptIds(), text.allIds());
+    BudgetSweep sweep =
+        chart == null ? null : new BudgetSweep(path, text.promptIds(), PLOT_TOKENS, PLOT_ROUNDS);
+    boolean equal = comparison.compare(people, budget);
+    equal &= budgets.compare(people);
+    if (sweep != null) equal &= draw(people, path, sweep, Objects.requireNonNull(chart));
+    boolean allEqual = equal;
+    report.write(
+        json -> {
+          json.writeStartObject();
+          text.write(json);
+          json.writeFieldName("comparison");
+          comparison.write(json);
+          json.writeFieldName("budgets");
+          budgets.write(json);
+          if (sweep != null) {
+            json.writeFieldName("plot");
+            sweep.write(json);
+          }
+          json.writeBooleanField("equal", allEqual);
+          json.writeEndObject();
+        });
     return equal ? ExitCode.DONE : ExitCode.CHECK_FAILED;
+  }
+
+  private DemoText textOf(Terminal people, Path path, GenerateOptions options) {
+    try {
+      return DemoText.generate(people, path, prompt, budget, options);
+    } catch (IllegalArgumentException e) {
+      throw wrongUsage(Objects.requireNonNull(e.getMessage()));
+    }
   }
 
   /** The model in the project's files, where the launcher says that these are. */
@@ -143,54 +143,19 @@ final class DemoCommand extends Subcommand {
     return path;
   }
 
-  private void introduce(Terminal terminal, Path path, LanguageModel opened) {
-    ModelConfig.Experts experts = Objects.requireNonNull(opened.config().experts());
-    terminal
-        .out()
-        .println(
-            path.getFileName()
-                + ": "
-                + opened.config().numLayers()
-                + " layers, "
-                + experts.numExperts()
-                + " experts in each, "
-                + experts.topK()
-                + " per token.");
-    terminal
-        .out()
-        .println(
-            "Its experts take "
-                + Units.bytes(opened.expertBytes())
-                + "; here they get "
-                + Units.bytes(opened.expertBudgetBytes())
-                + " ("
-                + budget
-                + "). Everything else takes "
-                + Units.bytes(opened.residentWeightBytes())
-                + ".");
-    terminal.out().println();
-  }
-
   /** Draws the plot; whether all of its runs gave the same tokens. */
-  private boolean draw(Terminal terminal, Path path, int[] promptIds, OutputFile chart) {
-    BudgetSweep sweep = new BudgetSweep(path, promptIds, PLOT_TOKENS, PLOT_ROUNDS);
-    boolean equal = sweep.run(terminal);
+  private boolean draw(Terminal people, Path path, BudgetSweep sweep, OutputFile chart) {
+    boolean equal = sweep.run(people);
     String title = path.getFileName() + ": " + PLOT_TOKENS + " tokens at every expert budget";
     new BudgetChart(title, sweep.points(), sweep.denseTokensPerSecond()).write(chart);
-    terminal.out().println();
-    terminal
+    people.out().println();
+    people
         .out()
         .println(
             equal
                 ? "plot: " + plot + " (policy lfru, best speed of " + PLOT_ROUNDS + " runs)"
                 : "plot: THE TOKENS DIFFER.");
-    terminal.out().flush();
+    people.out().flush();
     return equal;
-  }
-
-  private static int[] concatenate(int[] first, int[] second) {
-    int[] all = Arrays.copyOf(first, first.length + second.length);
-    System.arraycopy(second, 0, all, first.length, second.length);
-    return all;
   }
 }

@@ -1,5 +1,6 @@
 package org.winnow.cli;
 
+import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -17,6 +18,7 @@ import org.winnow.models.ModelConfig;
  */
 final class DemoComparison {
   private static final int TIMED_RUNS = 5;
+  private static final int DENSE = 2; // index of that side
 
   private final List<String> names = new ArrayList<>();
   private final List<DemoSide> sides = new ArrayList<>();
@@ -35,10 +37,10 @@ final class DemoComparison {
     arguments.addAll(options);
   }
 
-  /** Runs and prints; whether the logits of all are equal. */
-  boolean compare(Terminal terminal, ExpertBudget budget) throws IOException {
+  /** Runs and prints to {@code people}; whether the logits of all are equal. */
+  boolean compare(Terminal people, ExpertBudget budget) throws IOException {
     try (Progress progress =
-        new Progress(terminal, "sparse beside dense", "runs", 3L * (TIMED_RUNS + 1))) {
+        new Progress(people, "sparse beside dense", "runs", 3L * (TIMED_RUNS + 1))) {
       add("sparse, " + budget, "--budget", budget.toString().replaceAll(" bytes|[ ,]", ""));
       add("sparse, 100 %", "--budget", "100%");
       add("dense", "--budget", "100%", "--every-expert");
@@ -52,13 +54,38 @@ final class DemoComparison {
     } finally {
       for (DemoSide side : sides) side.close();
     }
+    print(people, isEqual());
+    return isEqual();
+  }
+
+  private boolean isEqual() {
     String reference = first(0).logits();
-    boolean equal =
-        answers.stream()
-            .flatMap(List::stream)
-            .allMatch(answer -> answer.logits().equals(reference));
-    print(terminal, equal);
-    return equal;
+    return answers.stream()
+        .flatMap(List::stream)
+        .allMatch(answer -> answer.logits().equals(reference));
+  }
+
+  /** Writes what {@link #compare} has measured. */
+  void write(JsonGenerator json) throws IOException {
+    ModelConfig.Experts experts = Objects.requireNonNull(config.experts());
+    json.writeStartObject();
+    json.writeNumberField("tokens", first(0).tokens());
+    json.writeArrayFieldStart("sides");
+    for (int side = 0; side < sides.size(); side++) {
+      json.writeStartObject();
+      json.writeStringField("name", names.get(side));
+      json.writeNumberField("tokens_per_second", bestRate(side));
+      json.writeNumberField(
+          "experts_computed", side == DENSE ? experts.numExperts() : experts.topK());
+      json.writeNumberField("demand_bytes_read", first(side).bytesRead());
+      json.writeNumberField("peak_resident_bytes", first(side).peakResidentBytes());
+      JsonDocument.number(json, "hit_rate", first(side).hitRate());
+      json.writeNumberField("peak_memory_bytes", last(side).peakMemoryBytes());
+      json.writeEndObject();
+    }
+    json.writeEndArray();
+    json.writeBooleanField("equal", isEqual());
+    json.writeEndObject();
   }
 
   private void add(String name, String... options) throws IOException {
@@ -92,12 +119,12 @@ final class DemoComparison {
         table,
         "experts computed, per token and layer",
         columns,
-        side -> (side == 2 ? numExperts : topK) + " of " + numExperts);
+        side -> (side == DENSE ? numExperts : topK) + " of " + numExperts);
     add(
         table,
         "their arithmetic, per token",
         columns,
-        side -> Units.roughCount(operations(side == 2 ? numExperts : topK)));
+        side -> Units.roughCount(operations(side == DENSE ? numExperts : topK)));
     add(
         table,
         "expert bytes read, first run",

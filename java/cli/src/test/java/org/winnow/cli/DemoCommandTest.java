@@ -9,6 +9,9 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileTime;
+import java.util.List;
+import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
@@ -16,13 +19,18 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class DemoCommandTest {
+  static final FileTime TIME = FileTime.fromMillis(1_000_000_000_000L);
+
   @Test
   void showsTextThenSparseBesideDenseThenEveryBudgetThenDrawsThem(@TempDir Path folder)
       throws IOException {
     Path plot = folder.resolve("budgets.png");
+    Path stats = folder.resolve("demo.json");
     CapturedRun run =
-        CapturedRun.of("demo", "--model", Shipped.MODEL, "--max-tokens", 6, "--plot", plot);
+        CapturedRun.of(
+            "demo", "--model", Shipped.MODEL, "--max-tokens", 6, "--plot", plot, "--stats", stats);
     assertThat(run.exitCode()).as(run.out() + run.err()).isZero();
+    checkFigures(JsonTree.parse(Files.readString(stats)));
     assertThat(run.out())
         .contains(
             "kjv-moe: 4 layers, 32 experts in each, 4 per token.",
@@ -48,6 +56,23 @@ class DemoCommandTest {
     assertThat(ImageIO.read(plot.toFile()).getWidth()).isGreaterThan(600);
   }
 
+  private static void checkFigures(Map<?, ?> json) {
+    assertThat((String) json.get("text")).startsWith("Of such an one");
+    assertThat(json.get("equal")).isEqualTo(true);
+    Map<?, ?> comparison = (Map<?, ?>) json.get("comparison");
+    assertThat((List<?>) comparison.get("sides"))
+        .hasSize(3)
+        .allSatisfy(side -> assertThat((double) figure(side, "tokens_per_second")).isPositive());
+    assertThat((List<?>) json.get("budgets"))
+        .hasSize(10)
+        .allSatisfy(budget -> assertThat(figure(budget, "equal_runs")).isEqualTo(6L));
+    assertThat((List<?>) ((Map<?, ?>) json.get("plot")).get("budgets")).hasSize(10);
+  }
+
+  private static Object figure(Object figures, String name) {
+    return ((Map<?, ?>) figures).get(name);
+  }
+
   @Test
   void aPlotThatCannotBeWrittenIsRefusedBeforeAnythingRuns(@TempDir Path folder) {
     Path file = folder.resolve("absent/budgets.png");
@@ -61,7 +86,10 @@ class DemoCommandTest {
     assertThat(jpeg.err()).startsWith("winnow: --plot must end in .png, found budgets.jpg\n");
   }
 
-  /** Experts change in the file while the demo runs. Both comparisons must notice. */
+  /**
+   * Experts change in the file while the demo runs, as on a failing disk: size and time stay. Both
+   * comparisons must notice.
+   */
   @Test
   void resultsThatDifferAreFound(@TempDir Path folder) throws IOException {
     try (Stream<Path> files = Files.list(Shipped.MODEL)) {
@@ -69,6 +97,7 @@ class DemoCommandTest {
     }
     Path weights = folder.resolve("model.safetensors");
     byte[] original = Files.readAllBytes(weights);
+    Files.setLastModifiedTime(weights, TIME);
     AtomicInteger changes = new AtomicInteger();
     CapturedRun run =
         CapturedRun.watched(
@@ -95,9 +124,11 @@ class DemoCommandTest {
         .doesNotContain("is equal");
   }
 
+  /** Writes into a file and gives it {@link #TIME}, which it had before. */
   static void overwrite(Path file, byte[] bytes, long offset) {
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
       channel.write(ByteBuffer.wrap(bytes), offset);
+      Files.setLastModifiedTime(file, TIME);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

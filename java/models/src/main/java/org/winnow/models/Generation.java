@@ -35,20 +35,17 @@ final class Generation {
 
   GenerationResult run(int[] prompt) {
     check(prompt);
-    @Nullable TextStream stream =
-        model.tokenizer() == null ? null : model.tokenizer().stream(prompt);
     StringBuilder text = new StringBuilder();
-    for (int id : prompt) session.append(id);
+    session.append(prompt);
     int[] pending = session.pending();
     long begin = System.nanoTime();
     int id = prefill(pending);
     long prefilled = System.nanoTime();
     @Nullable FinishReason reason = id < 0 ? FinishReason.CANCELLED : null;
     while (reason == null) {
-      reason = take(id, stream, text);
+      reason = take(id, text);
       if (reason == null) id = model.step(session.cache(), new int[] {id}, sampler);
     }
-    if (stream != null) text.append(stream.finish());
     long end = System.nanoTime();
     return new GenerationResult(
         Arrays.copyOf(ids, numIds),
@@ -66,11 +63,10 @@ final class Generation {
    *
    * @return why nothing follows it, or null
    */
-  private @Nullable FinishReason take(int id, @Nullable TextStream stream, StringBuilder text) {
+  private @Nullable FinishReason take(int id, StringBuilder text) {
     if (numIds == options.maxTokens()) return FinishReason.LENGTH;
     if (stopIds.contains(id)) return FinishReason.STOP;
-    append(id);
-    String piece = stream == null ? "" : stream.append(id);
+    String piece = append(id);
     text.append(piece);
     listener.onToken(id, piece);
     if (numIds == options.maxTokens()) return FinishReason.LENGTH;
@@ -116,9 +112,9 @@ final class Generation {
         || (options.cancellation() != null && options.cancellation().isCancelled());
   }
 
-  private void append(int id) {
-    session.append(id);
+  private String append(int id) {
     if (numIds == ids.length) ids = Arrays.copyOf(ids, 2 * numIds);
     ids[numIds++] = id;
+    return session.append(id);
   }
 }

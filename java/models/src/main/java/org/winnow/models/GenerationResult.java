@@ -7,7 +7,9 @@ import org.winnow.memory.ExpertCounters;
  * The result of a generation.
  *
  * @param ids the new tokens, without a stop id
- * @param text their text; empty without a tokenizer
+ * @param text what the listener was given, in one text; empty without a tokenizer. Bytes of a
+ *     character that the last token leaves incomplete are not in it: the session's next call shows
+ *     the character
  * @param finishReason why the generation ended
  * @param promptTokens number of tokens that were computed before the first new one
  * @param prefillNanos time to compute those

@@ -76,9 +76,20 @@ public final class LanguageModel implements AutoCloseable {
     Path folder = ModelFolder.folder(path);
     Tokenizer tokenizer = Tokenizer.isIn(folder) ? Tokenizer.open(folder) : null;
     try {
-      return new LanguageModel(LoadedModel.open(folder, options), tokenizer, chunkTokens);
+      return open(LoadedModel.open(folder, options), tokenizer, chunkTokens);
     } catch (RuntimeException | Error e) {
       if (tokenizer != null) tokenizer.close();
+      throw e;
+    }
+  }
+
+  private static LanguageModel open(
+      LoadedModel loaded, @Nullable Tokenizer tokenizer, int chunkTokens) {
+    try {
+      if (tokenizer != null) tokenizer.requireWithin(loaded.config().vocabularySize());
+      return new LanguageModel(loaded, tokenizer, chunkTokens);
+    } catch (RuntimeException | Error e) {
+      loaded.close();
       throw e;
     }
   }

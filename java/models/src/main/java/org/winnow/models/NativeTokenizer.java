@@ -67,21 +67,6 @@ final class NativeTokenizer implements AutoCloseable {
   /**
    * @throws IllegalStateException if closed
    */
-  String decode(long[] ids, boolean skipSpecialTokens) {
-    Lock shared = lock.readLock();
-    shared.lock();
-    try {
-      requireOpen();
-      return library.decode(handle, ids, skipSpecialTokens);
-    } finally {
-      shared.unlock();
-      Reference.reachabilityFence(this);
-    }
-  }
-
-  /**
-   * @throws IllegalStateException if closed
-   */
   void requireOpen() {
     if (closed) throw new IllegalStateException("tokenizer is closed");
   }

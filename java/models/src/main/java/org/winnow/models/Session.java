@@ -1,23 +1,36 @@
 package org.winnow.models;
 
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 import org.winnow.op.KvCache;
 
 /**
  * One sequence of tokens and its key-value cache, for example a conversation. Each call continues
  * where the last one ended and computes only the new tokens. All sessions of a model share its
  * weights. Calls from several threads run one after the other.
+ *
+ * <p>The text of a sequence is one stream over all calls. Each piece is given to one listener,
+ * once. If a call ends within a character, its bytes are held back, and the next call shows the
+ * whole character. The text of a prompt is not shown again. A character that a prompt begins and
+ * the model completes is shown as a whole.
+ *
+ * <p>A listener may generate in other sessions of the model. It must not generate in its own
+ * session or close it. Two listeners that wait for each other's session wait forever.
  */
 public final class Session implements AutoCloseable {
   private final LanguageModel model;
   private final KvCache cache;
   private int[] tokens = new int[64]; // the whole sequence; the cache holds its first tokens
   private int numTokens;
+  private final @Nullable TextStream text; // of all tokens so far; null without a tokenizer
+  private boolean generating;
   private boolean closed;
 
   Session(LanguageModel model, KvCache cache) {
     this.model = model;
     this.cache = cache;
+    Tokenizer tokenizer = model.tokenizer();
+    this.text = tokenizer == null ? null : tokenizer.stream();
   }
 
   /** Length of the sequence: all prompts and all generated tokens. */
@@ -35,6 +48,7 @@ public final class Session implements AutoCloseable {
    */
   public synchronized GenerationResult generate(
       String prompt, GenerateOptions options, TokenListener listener) {
+    requireReady();
     return generate(model.requireTokenizer().encode(prompt, numTokens == 0), options, listener);
   }
 
@@ -48,19 +62,43 @@ public final class Session implements AutoCloseable {
    * @throws org.winnow.ExpertReadException if weights cannot be read
    * @throws IllegalArgumentException if an id is not in the vocabulary, or if both the sequence and
    *     the prompt are empty
-   * @throws IllegalStateException if the session or the model is closed
+   * @throws IllegalStateException if the session or the model is closed, or if a listener of this
+   *     session calls it
    */
   public synchronized GenerationResult generate(
       int[] prompt, GenerateOptions options, TokenListener listener) {
+    requireReady();
+    generating = true;
+    try {
+      return model.generate(this, prompt, options, listener);
+    } finally {
+      generating = false;
+    }
+  }
+
+  private void requireReady() {
     if (closed) throw new IllegalStateException("session is closed");
-    return model.generate(this, prompt, options, listener);
+    if (generating)
+      throw new IllegalStateException("a listener must not generate in its own session");
   }
 
   KvCache cache() {
     return cache;
   }
 
-  void append(int id) {
+  /** Appends tokens whose text is known. */
+  void append(int[] prompt) {
+    for (int id : prompt) add(id);
+    if (text != null) text.skip(prompt);
+  }
+
+  /** Appends a new token and returns the text that it completes. */
+  String append(int id) {
+    add(id);
+    return text == null ? "" : text.append(id);
+  }
+
+  private void add(int id) {
     if (numTokens == tokens.length) tokens = Arrays.copyOf(tokens, 2 * numTokens);
     tokens[numTokens++] = id;
   }
@@ -72,10 +110,13 @@ public final class Session implements AutoCloseable {
 
   /**
    * Waits for a running generation, then frees the key-value cache. Closing again has no effect.
+   *
+   * @throws IllegalStateException if a listener of this session calls it
    */
   @Override
   public synchronized void close() {
     if (closed) return;
+    if (generating) throw new IllegalStateException("close() called from inside a generation");
     closed = true;
     try {
       model.forget(this);

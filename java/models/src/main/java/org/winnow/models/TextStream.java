@@ -1,91 +1,91 @@
 package org.winnow.models;
 
-import java.util.Arrays;
-import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Converts token ids, one at a time, to text that can be shown immediately.
+ * Converts token ids, one at a time, to text that can be shown immediately. All pieces together are
+ * exactly the text that {@link Tokenizer#decode} gives for all ids.
  *
  * <p>A token alone does not always have a text. It may hold only some of a character's UTF-8 bytes.
- * A space at the beginning of a word depends on the word before. So each call decodes the tokens of
- * the last piece of text together with the new ones and returns the text that is new. It returns
- * nothing while the text ends in the middle of a character. All pieces together are the text of all
- * ids. Not thread-safe.
+ * A space at the beginning of a word may depend on the word before. So the stream works on the
+ * bytes of the tokens and keeps its place in the text. It holds back what later tokens may change:
+ * the bytes of an incomplete character, a space that would be dropped at the end. A character
+ * belongs to the token that completes it. Bytes that cannot become a character are shown as U+FFFD,
+ * with the token that rules the character out. Not thread-safe.
  */
 public final class TextStream {
-  private static final String REPLACEMENT = "\uFFFD"; // the text of incomplete bytes
+  private final TokenDecoder decoder;
+  private final DecoderStage[] stages;
+  private final boolean skipSpecialTokens;
+  private final Runnable requireOpen;
+  private StringBuilder piece = new StringBuilder();
+  private boolean ended;
 
-  /**
-   * Number of tokens after which an incomplete character is returned as U+FFFD. A character has at
-   * most 4 bytes, so it would be complete after 4 tokens.
-   */
-  private static final int MAX_PENDING = 16;
-
-  /** Number of prompt tokens that are decoded again before the first new token. */
-  private static final int MAX_CONTEXT = 8;
-
-  /** Number of single tokens' texts that are kept: a text repeats its tokens. */
-  private static final int NUM_TEXTS = 1024;
-
-  private final Function<int[], String> decoder;
-  private final @Nullable String[] texts = new @Nullable String[NUM_TEXTS];
-  private final int[] textIds = new int[NUM_TEXTS]; // the token of each text
-  private int[] window; // tokens whose text was returned, then tokens whose text was not
-  private int length;
-  private int shown; // number of tokens in the window whose text was returned
-
-  TextStream(Function<int[], String> decoder, int[] context) {
+  TextStream(TokenDecoder decoder, boolean skipSpecialTokens, Runnable requireOpen) {
     this.decoder = decoder;
-    window =
-        Arrays.copyOf(
-            Arrays.copyOfRange(context, Math.max(0, context.length - MAX_CONTEXT), context.length),
-            MAX_CONTEXT + MAX_PENDING);
-    length = shown = Math.min(context.length, MAX_CONTEXT);
+    this.stages = decoder.newStages();
+    this.skipSpecialTokens = skipSpecialTokens;
+    this.requireOpen = requireOpen;
   }
 
   /**
+   * Adds a token. An id that is not in the vocabulary has no text.
+   *
    * @return the text that this token completes; empty while a character is incomplete, or if the
    *     token has no text
+   * @throws IllegalArgumentException if the id is negative
+   * @throws IllegalStateException after {@link #finish()}, or if the tokenizer is closed
    */
   public String append(int id) {
-    if (length == window.length) window = Arrays.copyOf(window, 2 * length);
-    window[length++] = id;
-    String text = text(length);
-    boolean incomplete = text.endsWith(REPLACEMENT) && length - shown < MAX_PENDING;
-    return incomplete ? "" : emit(text);
+    add(id);
+    return taken();
   }
 
-  /** The text of the remaining tokens. Bytes of an incomplete character become U+FFFD. */
+  /**
+   * Adds tokens whose text is known, such as a prompt. What they complete is not returned by a
+   * later call.
+   *
+   * @throws IllegalArgumentException if an id is negative
+   * @throws IllegalStateException after {@link #finish()}, or if the tokenizer is closed
+   */
+  public void skip(int... ids) {
+    for (int id : ids) {
+      add(id);
+      piece.setLength(0);
+    }
+  }
+
+  void add(int id) {
+    if (ended) throw new IllegalStateException("the text has ended");
+    requireOpen.run();
+    @Nullable String token = decoder.text(id, skipSpecialTokens);
+    if (token != null) pass(0, token);
+  }
+
+  /**
+   * Ends the text: there are no more tokens.
+   *
+   * @return what was held back. Bytes of an incomplete character become U+FFFD. Empty if the text
+   *     has ended before
+   */
   public String finish() {
-    return shown == length ? "" : emit(text(length));
+    if (ended) return "";
+    ended = true;
+    for (int i = 0; i < stages.length; i++) {
+      int next = i + 1;
+      stages[i].end(text -> pass(next, text));
+    }
+    return taken();
   }
 
-  private String emit(String text) {
-    String before = text(shown);
-    int common = 0; // less than `before` if that ended in the middle of a character
-    while (common < before.length()
-        && common < text.length()
-        && before.charAt(common) == text.charAt(common)) {
-      common++;
-    }
-    String piece = text.substring(common);
-    if (!piece.isEmpty()) {
-      System.arraycopy(window, shown, window, 0, length - shown);
-      length -= shown;
-    }
-    shown = length;
-    return piece;
+  private void pass(int stage, String text) {
+    if (stage == stages.length) piece.append(text);
+    else stages[stage].take(text, passed -> pass(stage + 1, passed));
   }
 
-  private String text(int count) {
-    if (count != 1 || window[0] < 0) return decoder.apply(Arrays.copyOf(window, count));
-    int id = window[0];
-    int place = id % NUM_TEXTS;
-    if (texts[place] == null || textIds[place] != id) {
-      texts[place] = decoder.apply(new int[] {id});
-      textIds[place] = id;
-    }
-    return texts[place];
+  String taken() {
+    String text = piece.toString();
+    piece = new StringBuilder();
+    return text;
   }
 }

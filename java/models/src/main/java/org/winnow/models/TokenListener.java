@@ -8,7 +8,8 @@ public interface TokenListener {
 
   /**
    * Called once per new token. An exception ends the generation and is thrown by {@code generate}.
-   * The model and the session stay usable.
+   * The model and the session stay usable. It may generate in other sessions, and close them. Its
+   * own session and the model refuse both with {@link IllegalStateException}.
    *
    * @param id the token
    * @param text the text that this token completes; empty while a character is incomplete, and if

@@ -1,10 +1,8 @@
 package org.winnow.models;
 
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
@@ -25,29 +23,41 @@ public final class Tokenizer implements AutoCloseable {
   private static final String CONFIG_FILE = "tokenizer_config.json";
   private static final int NONE = -1;
 
-  private static final long MAX_BYTES = 512L << 20; // the largest vocabularies take about 30 MB
-
   private final NativeTokenizer tokenizer;
+  private final TokenizerFile tokens;
+  private final TokenDecoder decoder;
   private final int beginId; // the token that begins every text, or NONE
 
-  private Tokenizer(NativeTokenizer tokenizer, Path config) {
+  private Tokenizer(
+      NativeTokenizer tokenizer, TokenizerFile tokens, TokenDecoder decoder, int beginId) {
     this.tokenizer = tokenizer;
-    this.beginId = beginId(tokenizer, config);
+    this.tokens = tokens;
+    this.decoder = decoder;
+    this.beginId = beginId;
   }
 
   /** The token that the configuration puts before every text, or NONE. */
-  private static int beginId(NativeTokenizer tokenizer, Path config) {
+  private static int beginId(TokenizerFile tokens, Path config) {
     if (!CheckpointFile.isThere(config)) return NONE;
     Map<String, @Nullable Object> settings = Json.readTree(config);
-    if (!Boolean.TRUE.equals(settings.get("add_bos_token"))) return NONE;
+    Object adds = settings.get("add_bos_token");
+    if (adds != null && !(adds instanceof Boolean))
+      throw new CheckpointException(
+          config, "add_bos_token", "true or false", Json.quote(adds.toString()));
     Object token = settings.get("bos_token");
     if (token instanceof Map<?, ?> described) token = described.get("content");
-    if (token == null) return NONE;
-    long[] ids = tokenizer.encode(token.toString(), false);
-    if (ids.length != 1)
+    if (token != null && !(token instanceof String))
+      throw new CheckpointException(
+          config,
+          "bos_token",
+          "a text or an object with its content",
+          Json.quote(token.toString()));
+    if (!Boolean.TRUE.equals(adds) || token == null) return NONE;
+    int id = tokens.id((String) token);
+    if (id < 0)
       throw new CheckpointException(
           config, null, "bos_token of one token", Json.quote(token.toString()));
-    return Math.toIntExact(ids[0]);
+    return id;
   }
 
   /**
@@ -59,25 +69,24 @@ public final class Tokenizer implements AutoCloseable {
   public static Tokenizer open(Path path) {
     Path found = ModelFolder.resolve(path);
     Path file = Files.isDirectory(found) ? found.resolve(FILE) : found;
-    long size = CheckpointFile.size(file);
-    if (size > MAX_BYTES)
-      throw new CheckpointException(file, null, "at most " + MAX_BYTES + " bytes", size + " bytes");
-    Json.check(file, MAX_BYTES);
-    NativeTokenizer library;
+    TokenizerFile tokens = TokenizerFile.read(file);
+    TokenDecoder decoder = new TokenDecoder(tokens);
+    int beginId = beginId(tokens, file.resolveSibling(CONFIG_FILE));
     try {
-      library = new NativeTokenizer(Files.readString(file));
-    } catch (IOException e) {
-      throw Json.unreadable(file, e);
+      return new Tokenizer(new NativeTokenizer(tokens.json()), tokens, decoder, beginId);
     } catch (RuntimeException e) { // what the library throws for wrong contents
       throw new CheckpointException(
           file, null, "a tokenizer", Json.quote(String.valueOf(e.getMessage())), e);
     }
-    try {
-      return new Tokenizer(library, file.resolveSibling(CONFIG_FILE));
-    } catch (RuntimeException e) {
-      library.close();
-      throw e;
-    }
+  }
+
+  /**
+   * Requires every token to have a row in a model's embedding.
+   *
+   * @throws CheckpointException naming the first token beyond it
+   */
+  void requireWithin(int vocabularySize) {
+    tokens.requireWithin(vocabularySize);
   }
 
   /** Whether a folder holds a tokenizer. */
@@ -113,23 +122,24 @@ public final class Tokenizer implements AutoCloseable {
    * @throws IllegalStateException if closed
    */
   public String decode(int[] ids, boolean skipSpecialTokens) {
-    long[] wide = new long[ids.length];
-    for (int i = 0; i < ids.length; i++) {
+    for (int i = 0; i < ids.length; i++)
       if (ids[i] < 0)
         throw new IllegalArgumentException(
             "ids must not be negative, found " + ids[i] + " at " + i);
-      wide[i] = ids[i];
-    }
-    return wide.length == 0 ? "" : tokenizer.decode(wide, skipSpecialTokens);
+    TextStream stream = new TextStream(decoder, skipSpecialTokens, tokenizer::requireOpen);
+    for (int id : ids) stream.add(id);
+    return stream.finish();
   }
 
   /**
-   * Starts a stream that converts ids to text one at a time.
+   * Starts a stream that converts ids to text one at a time, without special tokens.
    *
-   * @param context ids of the prompt, whose text is not returned again
+   * @param context ids of the prompt, whose text is not returned
    */
   public TextStream stream(int... context) {
-    return new TextStream(ids -> decode(ids, true), Arrays.copyOf(context, context.length));
+    TextStream stream = new TextStream(decoder, true, tokenizer::requireOpen);
+    stream.skip(context);
+    return stream;
   }
 
   @Override

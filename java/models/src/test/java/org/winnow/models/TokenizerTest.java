@@ -248,7 +248,7 @@ class TokenizerTest {
     Files.writeString(file, "{\"version\":\"1.0\"}");
     assertThatThrownBy(() -> Tokenizer.open(folder))
         .isInstanceOf(CheckpointException.class)
-        .hasMessageContaining("expected a tokenizer, found");
+        .hasMessageContaining("model: expected a tokenizer's model, found none");
     byte[] whole = Files.readAllBytes(Goldens.kjvMoe().resolve("tokenizer.json"));
     Files.write(file, Arrays.copyOf(whole, whole.length / 2));
     assertThatThrownBy(() -> Tokenizer.open(file))

@@ -6,8 +6,6 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
-import org.winnow.models.ModelConfig;
 import org.winnow.models.ModelReport;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -22,7 +20,8 @@ import picocli.CommandLine.Parameters;
     description = {
       "Describes a checkpoint: whether it is a mixture of experts and why, its parameters in total"
           + " and per token, and the memory that shares of its experts need on the CPU.",
-      "Reads headers only, so the time does not depend on the size of the weights."
+      "Reads headers only, so the time does not depend on the size of the weights. What it does not"
+          + " understand is a remark."
     },
     footer = {
       "",
@@ -35,7 +34,9 @@ final class InspectCommand extends Subcommand {
 
   @Parameters(
       paramLabel = "PATH",
-      description = "folder of the checkpoint, its index, or one safetensors file")
+      description =
+          "folder of the checkpoint, its index, one safetensors file, or a model that Hugging Face tools"
+              + " have downloaded, by its name OWNER/NAME[@REVISION]")
   private Path path;
 
   @Option(names = "--json", description = "print JSON, with every layer")
@@ -57,10 +58,9 @@ final class InspectCommand extends Subcommand {
   }
 
   private static void print(PrintWriter out, ModelReport report) {
-    ModelConfig config = report.config();
     Table facts = Table.ofFacts();
     facts.row("checkpoint", report.path().toString());
-    facts.row("family", config == null ? "unknown: no config.json" : config.modelType());
+    facts.row("family", report.family() == null ? "unknown" : report.family());
     facts.row(
         "kind",
         report.isMixtureOfExperts()
@@ -97,7 +97,9 @@ final class InspectCommand extends Subcommand {
             bytes ->
                 facts.row(
                     "  per token", Units.bytes(bytes) + " read if nothing is kept in memory"));
-    if (config != null) facts.row("context", Units.count(config.contextLength()) + " tokens");
+    report
+        .contextLength()
+        .ifPresent(length -> facts.row("context", Units.count(length) + " tokens"));
     for (String line : layers(report))
       facts.row(line.startsWith(" ") ? "" : "layers", line.strip());
     if (report.expertBytes() > 0)
@@ -116,9 +118,10 @@ final class InspectCommand extends Subcommand {
         "generate",
         report.obstacles().isEmpty()
             ? "can run it"
-            : "cannot run it yet: " + String.join("; ", report.obstacles()));
+            : "cannot run it, because " + String.join("; ", report.obstacles()));
+    for (String remark : report.remarks()) facts.row("remark", remark);
     facts.print(out);
-    if (report.expertBytes() > 0) printBudgets(out, report);
+    if (report.fullBudgetBytes() > 0) printBudgets(out, report);
   }
 
   private static String reasons(ModelReport report) {
@@ -140,22 +143,25 @@ final class InspectCommand extends Subcommand {
   private static List<String> layers(ModelReport report) {
     List<String> lines = new ArrayList<>();
     List<ModelReport.Layer> layers = report.layers();
+    boolean isOneStack = layers.stream().map(ModelReport.Layer::stack).distinct().count() == 1;
     for (int begin = 0, end; begin < layers.size(); begin = end) {
       ModelReport.Layer first = layers.get(begin);
       end = begin + 1;
       while (end < layers.size() && isAlike(first, layers.get(end))) end++;
       int last = layers.get(end - 1).index();
       String range = first.index() == last ? Integer.toString(last) : first.index() + " to " + last;
-      lines.add((lines.isEmpty() ? "" : " ") + range + ": " + describe(first));
+      String stack = isOneStack ? "" : first.stack() + " ";
+      lines.add((lines.isEmpty() ? "" : " ") + stack + range + ": " + describe(first));
     }
     return lines;
   }
 
   private static boolean isAlike(ModelReport.Layer a, ModelReport.Layer b) {
-    return a.numExperts() == b.numExperts()
+    return a.stack().equals(b.stack())
+        && a.numExperts() == b.numExperts()
         && a.topK() == b.topK()
         && a.expertBytes() == b.expertBytes()
-        && Objects.equals(a.sharedParameters(), b.sharedParameters())
+        && a.sharedParameters() == b.sharedParameters()
         && a.parameters() == b.parameters();
   }
 
@@ -192,7 +198,9 @@ final class InspectCommand extends Subcommand {
   private static void write(JsonGenerator json, ModelReport report) throws IOException {
     json.writeStartObject();
     json.writeStringField("path", report.path().toString());
-    json.writeStringField("family", report.config() == null ? null : report.config().modelType());
+    json.writeStringField("family", report.family());
+    if (report.contextLength().isPresent())
+      json.writeNumberField("context_length", report.contextLength().getAsInt());
     json.writeBooleanField("mixture_of_experts", report.isMixtureOfExperts());
     writeStrings(json, "reasons", report.reasons());
     json.writeNumberField("parameters", report.parameters());
@@ -221,6 +229,7 @@ final class InspectCommand extends Subcommand {
     }
     json.writeEndArray();
     writeStrings(json, "obstacles", report.obstacles());
+    writeStrings(json, "remarks", report.remarks());
     writeLayers(json, report);
     writeBudgets(json, report);
     json.writeEndObject();
@@ -230,6 +239,7 @@ final class InspectCommand extends Subcommand {
     json.writeArrayFieldStart("layers");
     for (ModelReport.Layer layer : report.layers()) {
       json.writeStartObject();
+      json.writeStringField("stack", layer.stack());
       json.writeNumberField("index", layer.index());
       json.writeNumberField("num_experts", layer.numExperts());
       json.writeNumberField("top_k", layer.topK());
@@ -244,7 +254,7 @@ final class InspectCommand extends Subcommand {
 
   private static void writeBudgets(JsonGenerator json, ModelReport report) throws IOException {
     json.writeArrayFieldStart("budgets");
-    for (int percentage : report.expertBytes() > 0 ? BUDGET_PERCENTAGES : new int[0]) {
+    for (int percentage : report.fullBudgetBytes() > 0 ? BUDGET_PERCENTAGES : new int[0]) {
       ModelReport.Budget budget = report.budget(percentage / 100.0);
       json.writeStartObject();
       json.writeNumberField("percent", percentage);

@@ -66,7 +66,7 @@ class InspectCommandTest {
                     .get("budgets"))
         .isEmpty();
     assertThat(CapturedRun.of("inspect", Shipped.golden("deepseek_v32")).out())
-        .contains("cannot run it yet: ", "1 to 2: 16 experts", "and shared ones of");
+        .contains("cannot run it, because ", "1 to 2: 16 experts", "and shared ones of");
   }
 
   /** The layers of Qwen3-235B-A22B, in a file that takes no disk space. */

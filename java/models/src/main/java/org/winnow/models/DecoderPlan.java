@@ -5,6 +5,7 @@ import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
 import org.winnow.UnsupportedFormatException;
@@ -48,9 +49,16 @@ final class DecoderPlan implements AutoCloseable {
    * @throws UnsupportedFormatException naming what is not supported
    */
   static DecoderPlan of(Path folder) {
+    return of(folder, Safetensors::tensors);
+  }
+
+  /**
+   * @param tensors reads the headers of a folder, or returns what was read before
+   */
+  static DecoderPlan of(Path folder, Function<Path, List<TensorInfo>> tensors) {
     ModelConfig config = ModelConfig.read(folder);
     Family.requireSupported(config); // needs no headers to be refused
-    return of(config, Safetensors.tensors(folder));
+    return of(config, tensors.apply(folder));
   }
 
   /**
@@ -85,16 +93,23 @@ final class DecoderPlan implements AutoCloseable {
    * points, packed values.
    */
   private void refuseQuantisedTensors() {
+    StoredWeights stored = new StoredWeights(checkpoint.tensors(), 0, 0);
     for (TensorInfo tensor : checkpoint.tensors()) {
       String name = tensor.name();
-      if (QUANTISED.stream().noneMatch(name::endsWith)) continue;
-      String method = config.quantization();
+      StoredWeights.Encoding encoding = stored.of(tensor);
+      if (!encoding.quantised() && QUANTISED.stream().noneMatch(name::endsWith)) continue;
+      String method =
+          encoding.quantised()
+              ? encoding.name()
+              : config.quantization() == null
+                  ? null
+                  : config.quantization() + ", as config.json says";
       throw new UnsupportedFormatException(
           tensor.file()
               + ": "
               + name
               + ": quantised weights"
-              + (method == null ? "" : " (" + method + ", as config.json says)")
+              + (method == null ? "" : " (" + method + ")")
               + " are not supported yet; F32, BF16 and F16 are");
     }
   }

@@ -2,6 +2,7 @@ package org.winnow.models;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
@@ -9,11 +10,15 @@ import org.winnow.CheckpointException;
 /**
  * Describes a checkpoint from its headers and its configuration alone. The report tells whether the
  * model is dense or a mixture of experts, and why. It gives the number of parameters, in total and
- * per token, and the memory that a share of the experts needs. Element types that are not supported
- * yet are counted too.
+ * per token, and the memory that a share of the experts needs. Families and element types that are
+ * not supported are described too. A configuration that is missing or not understood is a remark:
+ * the tensors tell the rest.
  *
  * @param path the path that was given
- * @param config the contents of {@code config.json}, or null if there is none
+ * @param config the contents of {@code config.json}, or null if there is none or it is not
+ *     understood as a whole
+ * @param family the model type that {@code config.json} names, or null
+ * @param contextLength largest number of tokens in a sequence; absent if unknown
  * @param reasons why the model counts as a mixture of experts, by its configuration and its
  *     tensors; empty for a dense model
  * @param parameters number of weights; scales of quantised formats are not counted
@@ -21,6 +26,7 @@ import org.winnow.CheckpointException;
  *     are not chosen. Absent if the number of chosen experts is unknown
  * @param auxiliaryParameters number of weights in layers after the last one, which predict further
  *     tokens; not included in {@code parameters}
+ * @param granularity width of an expert divided by the width of the model; 0 if dense or unknown
  * @param numTensors number of tensors in the checkpoint
  * @param sizeBytes bytes of all tensors
  * @param expertBytes bytes of all routed experts, as stored
@@ -30,17 +36,22 @@ import org.winnow.CheckpointException;
  * @param bytesPerToken bytes of weights read for one token if nothing is kept in memory. The
  *     weights of {@code activeParameters} count, but only one row of an embedding table that is not
  *     also the output layer. Absent if the number of chosen experts is unknown
- * @param layers the layers that have tensors, by number
- * @param formats element types, the type with the most bytes first
- * @param obstacles why the model can be inspected but not run; empty if no reason is known
+ * @param layers the layers that have tensors, by stack and index
+ * @param formats element types and quantised formats, the one with the most bytes first
+ * @param obstacles why {@link LanguageModel#open} refuses the model, by its own checks; empty if it
+ *     opens, unless a value in the data of a tensor or the machine's memory forbids it
+ * @param remarks what is unusual, not understood, or contradicts the tensors; one sentence each
  */
 public record ModelReport(
     Path path,
     @Nullable ModelConfig config,
+    @Nullable String family,
+    OptionalInt contextLength,
     List<String> reasons,
     long parameters,
     OptionalLong activeParameters,
     long auxiliaryParameters,
+    double granularity,
     int numTensors,
     long sizeBytes,
     long expertBytes,
@@ -48,11 +59,14 @@ public record ModelReport(
     OptionalLong bytesPerToken,
     List<Layer> layers,
     List<Format> formats,
-    List<String> obstacles) {
+    List<String> obstacles,
+    List<String> remarks) {
 
   /**
    * One layer.
    *
+   * @param stack the part of its tensors' names before its index, such as {@code "model.layers"} or
+   *     {@code "encoder.block"}
    * @param index index of the layer, from 0
    * @param numExperts routed experts; 0 in a dense layer
    * @param topK experts chosen for each token; 0 if unknown or dense
@@ -62,6 +76,7 @@ public record ModelReport(
    * @param parameters number of weights in the whole layer
    */
   public record Layer(
+      String stack,
       int index,
       int numExperts,
       int topK,
@@ -93,10 +108,11 @@ public record ModelReport(
   /**
    * Reads headers and configuration. The time does not depend on the size of the weights.
    *
-   * @param path a folder with a checkpoint, its index, or one safetensors file. If the file has
-   *     another name than {@code model.safetensors}, the report covers only its tensors: a
-   *     configuration beside it may belong to another model
-   * @throws CheckpointException if the checkpoint is broken or contradicts its configuration
+   * @param path a folder with a checkpoint, its index, one safetensors file, or a name as {@link
+   *     LanguageModel#open} takes it. If the file has another name than {@code model.safetensors},
+   *     the report covers only its tensors: a configuration beside it may belong to another model
+   * @throws CheckpointException if there are no safetensors files, or one is broken
+   * @throws org.winnow.UnsupportedFormatException if the files have another format
    */
   public static ModelReport of(Path path) {
     return new ModelReportBuilder(path).build();
@@ -111,18 +127,20 @@ public record ModelReport(
     return parameters == 0 ? 0 : 1 - (double) activeParameters.orElse(parameters) / parameters;
   }
 
-  /** Width of an expert divided by the width of the model; 0 if dense or unknown. */
-  public double granularity() {
-    return config == null || config.experts() == null
-        ? 0
-        : (double) config.experts().intermediateSize() / config.hiddenSize();
-  }
-
-  /** Number of layers without experts before the first layer with experts; 0 for a dense model. */
+  /**
+   * Number of layers without experts before the first layer with experts, in its stack; 0 for a
+   * dense model.
+   */
   public int leadingDenseLayers() {
-    int leading = 0;
-    while (leading < layers.size() && layers.get(leading).numExperts() == 0) leading++;
-    return leading == layers.size() ? 0 : leading;
+    for (Layer sparse : layers) {
+      if (sparse.numExperts() == 0) continue;
+      return (int)
+          layers.stream()
+              .filter(
+                  layer -> layer.stack().equals(sparse.stack()) && layer.index() < sparse.index())
+              .count();
+    }
+    return 0;
   }
 
   /** Bytes of everything except the routed experts. It stays in memory for every budget. */
@@ -134,7 +152,7 @@ public record ModelReport(
    * The budget that holds every expert; 0 for a dense model. Budgets in percent are shares of it.
    */
   public long fullBudgetBytes() {
-    return slotBytes * numExperts();
+    return Saturated.times(slotBytes, numExperts());
   }
 
   private long numExperts() {
@@ -157,11 +175,11 @@ public record ModelReport(
     if (budgetBytes < 0)
       throw new IllegalArgumentException("budgetBytes must not be negative, found " + budgetBytes);
     long numLayers = layers.stream().filter(layer -> layer.numExperts() > 0).count();
-    long held = numLayers == 0 ? 0 : Math.min(numExperts(), budgetBytes / slotBytes);
+    long held = slotBytes == 0 ? 0 : Math.min(numExperts(), budgetBytes / slotBytes);
     return new Budget(
         budgetBytes,
         held,
         numLayers == 0 ? 0 : (double) held / numLayers,
-        residentBytes() + Math.min(budgetBytes, fullBudgetBytes()));
+        Saturated.plus(residentBytes(), Math.min(budgetBytes, fullBudgetBytes())));
   }
 }

@@ -4,13 +4,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
-import java.util.Set;
 import java.util.TreeMap;
-import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
 import org.winnow.UnsupportedFormatException;
 import org.winnow.cpu.NativeLibrary;
@@ -23,29 +22,17 @@ import org.winnow.memory.TensorInfo;
  */
 final class ModelReportBuilder {
   private final Path path;
-  private final @Nullable ModelConfig config;
+  private final List<String> remarks = new ArrayList<>();
   private final List<TensorInfo> tensors;
-  private final Map<Integer, LayerCount> layers = new TreeMap<>();
+  private final ConfigFacts facts;
+  private final Map<String, Map<Integer, LayerCount>> stacks = new TreeMap<>();
   private final Map<String, FormatCount> formats = new TreeMap<>();
   private long parameters; // outside layers
+  private long sizeBytes;
   private long auxiliaryParameters;
   private long auxiliaryBytes;
-  private long sizeBytes;
   private long embeddingRowsUnread; // bytes of the embedding table except one row
-  private boolean router;
-
-  private static final class LayerCount {
-    private long parameters;
-    private long expertParameters; // of all experts
-    private long expertBytes;
-    private long sharedParameters;
-    private long stackedExperts;
-    private final Set<Integer> experts = new HashSet<>();
-
-    long numExperts() {
-      return Math.max(stackedExperts, experts.size());
-    }
-  }
+  private boolean hasOutput; // a matrix of its own
 
   private static final class FormatCount {
     private int numTensors;
@@ -55,187 +42,172 @@ final class ModelReportBuilder {
 
   ModelReportBuilder(Path path) {
     this.path = path;
-    Path name = path.getFileName();
-    boolean model =
-        Files.isDirectory(path)
-            || name.toString().equals(Safetensors.SINGLE_FILE)
-            || name.toString().endsWith(".index.json");
-    Path file =
-        Files.isDirectory(path) ? path.resolve("config.json") : path.resolveSibling("config.json");
-    config = model && Files.exists(file) ? ModelConfig.read(file) : null;
-    tensors = Safetensors.tensors(path);
+    Path found = ModelFolder.resolve(path);
+    if (!Files.isDirectory(found) && ModelFolder.isOfWholeModel(found)) {
+      Path parent = found.toAbsolutePath().getParent();
+      if (parent != null) found = parent;
+    }
+    tensors = ReportedTensors.of(found, remarks);
+    facts =
+        Files.isDirectory(found)
+            ? ConfigFacts.in(found)
+            : ConfigFacts.none("one file is described, without a config.json");
+    remarks.addAll(facts.remarks());
   }
 
   ModelReport build() {
-    tensors.forEach(this::count);
-    checkAgainstConfig();
-    List<ModelReport.Layer> reported = new ArrayList<>();
-    long experts = 0;
+    StoredWeights stored = new StoredWeights(tensors, facts.bits(), facts.groupSize());
+    for (TensorInfo tensor : tensors) count(tensor, stored.of(tensor));
+    moveFurtherLayers();
+    List<ModelReport.Layer> layers = new ArrayList<>();
+    long all = parameters;
     long expertBytes = 0;
     long active = parameters;
-    long activeBytes = sizeBytes - auxiliaryBytes - embeddingRowsUnread;
+    long activeBytes = sizeBytes - auxiliaryBytes - (hasOutput ? embeddingRowsUnread : 0);
     boolean known = true;
-    for (Map.Entry<Integer, LayerCount> entry : layers.entrySet()) {
-      LayerCount count = entry.getValue();
-      long numExperts = count.numExperts();
-      int topK =
-          numExperts == 0 || config == null || config.experts() == null
-              ? 0
-              : config.experts().topK();
-      long one = numExperts == 0 ? 0 : count.expertParameters / numExperts;
-      long oneBytes = numExperts == 0 ? 0 : count.expertBytes / numExperts;
-      known &= numExperts == 0 || topK > 0;
-      experts += count.expertParameters;
-      expertBytes += count.expertBytes;
-      active += count.parameters - count.expertParameters + topK * one;
-      activeBytes += topK * oneBytes - count.expertBytes;
-      reported.add(
-          new ModelReport.Layer(
-              entry.getKey(),
-              (int) numExperts,
-              topK,
-              one,
-              oneBytes,
-              count.sharedParameters,
-              count.parameters));
+    for (Map.Entry<String, Map<Integer, LayerCount>> stack : stacks.entrySet()) {
+      for (Map.Entry<Integer, LayerCount> entry : stack.getValue().entrySet()) {
+        LayerCount count = entry.getValue();
+        ModelReport.Layer layer = layer(stack.getKey(), entry.getKey(), count);
+        layers.add(layer);
+        known &= layer.numExperts() == 0 || layer.topK() > 0;
+        all = Saturated.plus(all, count.parameters());
+        expertBytes += count.expertBytes();
+        long used = Saturated.times(layer.topK(), layer.expertParameters());
+        active = Saturated.plus(active, count.parameters() - count.expertParameters());
+        active = Saturated.plus(active, Math.min(used, count.expertParameters()));
+        activeBytes += layer.topK() * layer.expertBytes() - count.expertBytes();
+      }
     }
-    List<String> obstacles = obstacles();
-    long all = parameters + layers.values().stream().mapToLong(count -> count.parameters).sum();
-    long slotBytes = slotBytes(reported, obstacles);
+    new ReportRemarks(facts, stacks).addTo(remarks);
+    List<String> obstacles = new ArrayList<>();
+    long slotBytes = slotBytes(layers, obstacles);
     return new ModelReport(
         path,
-        config,
-        reasons(experts > 0),
+        facts.config(),
+        facts.modelType(),
+        facts.contextLength() == 0 ? OptionalInt.empty() : OptionalInt.of(facts.contextLength()),
+        reasons(),
         all,
         known ? OptionalLong.of(active) : OptionalLong.empty(),
         auxiliaryParameters,
+        facts.hiddenSize() == 0 || facts.numExperts() == 0
+            ? 0
+            : (double) facts.expertSize() / facts.hiddenSize(),
         tensors.size(),
         sizeBytes,
         expertBytes,
         slotBytes,
         known ? OptionalLong.of(activeBytes) : OptionalLong.empty(),
-        List.copyOf(reported),
+        List.copyOf(layers),
         formats(),
-        List.copyOf(obstacles));
+        List.copyOf(obstacles),
+        List.copyOf(remarks));
+  }
+
+  private ModelReport.Layer layer(String stack, int index, LayerCount count) {
+    int numExperts = count.numExperts(facts.numExperts());
+    return new ModelReport.Layer(
+        stack,
+        index,
+        numExperts,
+        Math.min(facts.topK(), numExperts),
+        numExperts == 0 ? 0 : count.expertParameters() / numExperts,
+        numExperts == 0 ? 0 : count.expertBytes() / numExperts,
+        count.sharedParameters(),
+        count.parameters());
+  }
+
+  private void count(TensorInfo tensor, StoredWeights.Encoding encoding) {
+    String name = tensor.name();
+    sizeBytes = Saturated.plus(sizeBytes, tensor.sizeBytes());
+    countFormat(tensor, encoding);
+    TensorPlace place = TensorPlace.of(name, tensor.shape().length);
+    if (place.furtherTokens()) {
+      auxiliaryParameters = Saturated.plus(auxiliaryParameters, encoding.weights());
+      auxiliaryBytes += tensor.sizeBytes();
+    } else if (place.layer() != TensorPlace.NONE) {
+      stacks
+          .computeIfAbsent(place.stack(), unused -> new TreeMap<>())
+          .computeIfAbsent(place.layer(), unused -> new LayerCount())
+          .add(tensor, place, encoding.weights());
+    } else {
+      parameters = Saturated.plus(parameters, encoding.weights());
+      hasOutput |= TensorPlace.isOutput(name);
+      long[] shape = tensor.shape();
+      if (shape.length == 2 && shape[0] > 0 && TensorPlace.isEmbedding(name))
+        embeddingRowsUnread = tensor.sizeBytes() - tensor.sizeBytes() / shape[0];
+    }
+  }
+
+  private void countFormat(TensorInfo tensor, StoredWeights.Encoding encoding) {
+    FormatCount format = formats.computeIfAbsent(encoding.name(), unused -> new FormatCount());
+    format.numTensors++;
+    format.sizeBytes += tensor.sizeBytes();
+    boolean floating = tensor.dtype() != null && tensor.dtype().isFloating();
+    format.computed &= !encoding.quantised() && (encoding.weights() == 0 || floating);
+  }
+
+  /** Takes the layers that predict further tokens out of the stack that is longest in bytes. */
+  private void moveFurtherLayers() {
+    Map<Integer, LayerCount> main = ReportRemarks.mainStack(stacks);
+    if (main == null) return;
+    main.entrySet()
+        .removeIf(
+            entry -> {
+              int beyond = entry.getKey() - facts.numLayers();
+              LayerCount count = entry.getValue();
+              boolean further = beyond < facts.furtherLayers() || count.isFurther();
+              if (beyond < 0 || !further) return false;
+              auxiliaryParameters = Saturated.plus(auxiliaryParameters, count.parameters());
+              auxiliaryBytes += count.sizeBytes();
+              return true;
+            });
   }
 
   /**
    * Bytes of memory per expert when {@link LoadedModel} opens the checkpoint. If it cannot be
-   * opened, returns the stored size of the largest expert. A reason that was not known before is
-   * added to {@code obstacles}.
+   * opened, returns the stored size of the largest expert, and adds the reason to {@code
+   * obstacles}: the checks are those of opening.
    */
-  private long slotBytes(List<ModelReport.Layer> reported, List<String> obstacles) {
-    if (config != null && obstacles.isEmpty() && NativeLibrary.unavailabilityCause() == null) {
-      try (DecoderPlan plan = DecoderPlan.of(config, tensors)) {
-        ExpertStore store = plan.experts();
-        return store == null ? 0 : store.slotBytes();
-      } catch (CheckpointException | UnsupportedFormatException e) {
-        obstacles.add(e.getMessage());
-      }
+  private long slotBytes(List<ModelReport.Layer> layers, List<String> obstacles) {
+    long stored = layers.stream().mapToLong(ModelReport.Layer::expertBytes).max().orElse(0);
+    String natives = NativeLibrary.unavailabilityCause();
+    if (natives != null) {
+      obstacles.add(natives);
+      return stored;
     }
-    return reported.stream().mapToLong(ModelReport.Layer::expertBytes).max().orElse(0);
-  }
-
-  private void count(TensorInfo tensor) {
-    String name = tensor.name();
-    long number = numParameters(tensor);
-    sizeBytes = Math.addExact(sizeBytes, tensor.sizeBytes());
-    countFormat(tensor, number);
-    router |= TensorNames.isRouter(name);
-    int index = TensorNames.layer(name);
-    if (index < 0) {
-      parameters = Math.addExact(parameters, number);
-      boolean tied = config != null && config.tiedEmbeddings();
-      if (!tied
-          && tensor.shape().length == 2
-          && tensor.shape()[0] > 0
-          && TensorNames.isEmbedding(name)) {
-        embeddingRowsUnread = tensor.sizeBytes() - tensor.sizeBytes() / tensor.shape()[0];
-      }
-      return;
-    }
-    if (config != null && index >= config.numLayers()) {
-      auxiliaryParameters = Math.addExact(auxiliaryParameters, number);
-      auxiliaryBytes += tensor.sizeBytes();
-      return;
-    }
-    LayerCount layer = layers.computeIfAbsent(index, unused -> new LayerCount());
-    layer.parameters = Math.addExact(layer.parameters, number);
-    int expert = TensorNames.expert(name);
-    if (expert != TensorNames.NONE) {
-      layer.expertParameters += number;
-      layer.expertBytes += tensor.sizeBytes();
-      if (expert != TensorNames.ALL) {
-        layer.experts.add(expert);
-      } else if (tensor.shape().length > 0) {
-        layer.stackedExperts =
-            Math.max(layer.stackedExperts, Math.min(tensor.shape()[0], Integer.MAX_VALUE));
-      }
-    } else if (TensorNames.isShared(name)) {
-      layer.sharedParameters += number;
+    try (DecoderPlan plan = DecoderPlan.of(ModelFolder.folder(path), unused -> tensors)) {
+      ExpertStore experts = plan.experts();
+      return experts == null ? stored : experts.slotBytes();
+    } catch (CheckpointException | UnsupportedFormatException e) {
+      obstacles.add(String.valueOf(e.getMessage()));
+      return stored;
     }
   }
 
-  /**
-   * Number of weights in a tensor. MXFP4 packs two in a byte. Scales and rotary tables count as
-   * none.
-   */
-  private static long numParameters(TensorInfo tensor) {
-    if (isPacked(tensor)) return Math.multiplyExact(2, tensor.size());
-    return TensorNames.isScale(tensor.name()) ? 0 : tensor.size();
-  }
-
-  private static boolean isPacked(TensorInfo tensor) {
-    return tensor.storedType().equals("U8") && tensor.name().endsWith("_blocks");
-  }
-
-  private void countFormat(TensorInfo tensor, long number) {
-    boolean mxfp4 =
-        isPacked(tensor) || (tensor.storedType().equals("U8") && tensor.name().endsWith("_scales"));
-    FormatCount format =
-        formats.computeIfAbsent(mxfp4 ? "MXFP4" : tensor.storedType(), unused -> new FormatCount());
-    format.numTensors++;
-    format.sizeBytes += tensor.sizeBytes();
-    format.computed &= number == 0 ? !mxfp4 : tensor.dtype() != null && tensor.dtype().isFloating();
-  }
-
-  private void checkAgainstConfig() {
-    if (config == null) return;
-    ModelConfig.Experts expected = config.experts();
-    for (int index = 0; index < config.numLayers(); index++) {
-      LayerCount layer = layers.get(index);
-      if (layer == null)
-        throw new CheckpointException(
-            path,
-            "layers." + index,
-            "tensors of " + config.numLayers() + " layers",
-            "none of this one");
-      long most = expected != null && config.isSparse(index) ? expected.numExperts() : 0;
-      if (expected != null && layer.numExperts() != most) {
-        throw new CheckpointException(
-            path,
-            "layers." + index,
-            most + " experts, as config.json says",
-            Long.toString(layer.numExperts()));
-      }
-    }
-  }
-
-  private List<String> reasons(boolean experts) {
+  private List<String> reasons() {
     List<String> reasons = new ArrayList<>();
-    if (config != null && config.experts() != null && config.experts().numExperts() > 1) {
+    if (facts.numExperts() > 1)
       reasons.add(
           "config.json: "
-              + config.experts().numExperts()
-              + " experts, "
-              + config.experts().topK()
-              + " for each token");
-    }
-    if (experts) {
-      long sparse = layers.values().stream().filter(layer -> layer.numExperts() > 0).count();
-      reasons.add("tensors of experts in " + sparse + " layers");
-    }
-    if (router && experts) reasons.add("tensors of routers");
+              + facts.numExperts()
+              + " experts"
+              + (facts.topK() > 0 ? ", " + facts.topK() + " for each token" : ""));
+    Map<String, Long> sparse = new LinkedHashMap<>();
+    stacks.forEach(
+        (name, layers) -> {
+          long count = layers.values().stream().filter(LayerCount::hasExperts).count();
+          if (count > 0) sparse.put(name, count);
+        });
+    if (sparse.isEmpty()) return List.copyOf(reasons);
+    long count = sparse.values().stream().mapToLong(Long::longValue).sum();
+    reasons.add("tensors of experts in " + count + (count == 1 ? " layer" : " layers"));
+    boolean router =
+        stacks.values().stream()
+            .flatMap(layers -> layers.values().stream())
+            .anyMatch(layer -> layer.hasExperts() && layer.hasRouter());
+    if (router) reasons.add("tensors of routers");
     return List.copyOf(reasons);
   }
 
@@ -247,23 +219,5 @@ final class ModelReportBuilder {
                 new ModelReport.Format(name, count.numTensors, count.sizeBytes, count.computed)));
     list.sort(Comparator.comparingLong(ModelReport.Format::sizeBytes).reversed());
     return List.copyOf(list);
-  }
-
-  private List<String> obstacles() {
-    List<String> obstacles = new ArrayList<>();
-    formats.forEach(
-        (name, count) -> {
-          if (!count.computed) obstacles.add("weights of type " + name);
-        });
-    if (config == null) {
-      obstacles.add("no config.json");
-    } else {
-      try {
-        Family.requireSupported(config);
-      } catch (UnsupportedFormatException e) {
-        obstacles.add(e.getMessage());
-      }
-    }
-    return obstacles;
   }
 }

@@ -265,6 +265,8 @@ final class FuzzTargets {
   private static void requireSound(ModelReport report) {
     assertThat(report.activeParameters().orElse(0)).isBetween(0L, report.parameters());
     assertThat(report.expertBytes()).isBetween(0L, report.sizeBytes());
+    if (!report.obstacles().isEmpty()) // a report is made; opening refuses
+    throw new UnsupportedFormatException(String.join("; ", report.obstacles()));
   }
 
   /**

@@ -73,6 +73,24 @@ SamplerWeights widest() {
   }
 }
 
+// The contract's min_p * 2^s, rounded up: as integers, weights compare with it alike.
+uint64_t least_weight(double min_p, int64_t vocabulary_size) {
+  return static_cast<uint64_t>(std::ceil(min_p * weight_scale(vocabulary_size)));
+}
+
+// Copies the logits and penalises those of seen tokens. Returns the index of the first seen token that is not in the
+// vocabulary, or num_seen.
+int64_t penalise(const winnow_sampler_arguments& arguments, std::vector<float>* logits) {
+  logits->assign(arguments.logits, arguments.logits + arguments.vocabulary_size);
+  for (int64_t i = 0; i < arguments.num_seen; ++i) {
+    const int32_t token = read_once(arguments.seen[i]);
+    if (token < 0 || token >= arguments.vocabulary_size) return i;
+    const float logit = arguments.logits[token];  // not the copy's: a token that occurs again is penalised once
+    (*logits)[token] = logit < 0 ? logit * arguments.repetition_penalty : logit / arguments.repetition_penalty;
+  }
+  return arguments.num_seen;
+}
+
 // Among all tokens.
 int64_t draw(const std::vector<uint64_t>& weights, double uniform) {
   const uint64_t total = std::accumulate(weights.begin(), weights.end(), uint64_t{0});
@@ -120,6 +138,12 @@ Outcome sampler_cpu(const winnow_sampler_arguments& arguments, Cpu&) {
   const float* logits = arguments.logits;
   const int64_t vocabulary_size = arguments.vocabulary_size, top_k = arguments.top_k;
   const double temperature = arguments.temperature, top_p = arguments.top_p;
+  thread_local Candidates candidates;
+  if (arguments.num_seen > 0) {
+    const int64_t wrong = penalise(arguments, &candidates.logits);
+    if (wrong < arguments.num_seen) return {WINNOW_REFUSED, vocabulary_size + 1 + wrong};
+    logits = candidates.logits.data();
+  }
   const int64_t refused = first_refused(logits, vocabulary_size);
   if (refused < vocabulary_size) return {WINNOW_REFUSED, refused};
   const float max = largest(logits, vocabulary_size);
@@ -129,7 +153,6 @@ Outcome sampler_cpu(const winnow_sampler_arguments& arguments, Cpu&) {
       std::min<int64_t>(std::find(logits, logits + vocabulary_size, max) - logits, vocabulary_size - 1);
   if (!(max < INFINITY)) return {WINNOW_REFUSED, best};
   if (temperature == 0) return {WINNOW_DONE, best};
-  thread_local Candidates candidates;
   candidates.weights.resize(vocabulary_size);
   static const SamplerWeights weigh = widest();
   const bool all = (top_k == 0 || top_k >= vocabulary_size) && top_p >= 1;
@@ -142,12 +165,19 @@ Outcome sampler_cpu(const winnow_sampler_arguments& arguments, Cpu&) {
     logits = candidates.logits.data();
   }
   weigh(logits, vocabulary_size, max, temperature, weight_scale(vocabulary_size), candidates.weights.data());
+  const uint64_t least = least_weight(arguments.min_p, vocabulary_size);
+  if (all && least > 0) {
+    for (uint64_t& weight : candidates.weights) weight = weight < least ? 0 : weight;
+  }
   if (all) return {WINNOW_DONE, draw(candidates.weights, arguments.uniform)};
   candidates.tokens.resize(vocabulary_size);
   std::iota(candidates.tokens.begin(), candidates.tokens.end(), 0);
   auto before = [logits](int32_t a, int32_t b) { return logits[a] > logits[b] || (logits[a] == logits[b] && a < b); };
   if (top_k > 0 && top_k < vocabulary_size) keep_top_k(top_k, before, &candidates);
   if (top_p < 1) keep_top_p(top_p, before, &candidates);
+  for (int32_t i : candidates.tokens) {
+    if (candidates.weights[i] < least) candidates.weights[i] = 0;
+  }
   const auto target = static_cast<uint64_t>(arguments.uniform * static_cast<double>(mass(candidates)));
   uint64_t sum = 0;
   for (int32_t i : candidates.tokens) {

@@ -1,15 +1,16 @@
-// Chooses the next token: winnow/sampler.h. sampler_survey finds the best logit, sampler_weigh (not at temperature 0)
-// turns logits into integer weights, sampler_choose finds the token.
+// Chooses the next token: winnow/sampler.h. sampler_penalise (only if tokens were seen) makes the logits that the others
+// read, sampler_survey finds the best one, sampler_weigh (not at temperature 0) turns logits into integer weights,
+// sampler_choose finds the token.
 //
 // Each logit has a unique 64-bit key, [its order as a float : 32][2^32 - 1 - index : 32]; larger keys come first. top_k
 // and top_p keep all keys from some cutoff on. The cutoff is found digit by digit (8 bits), from histograms of the keys
-// that share the digits found so far.
+// that share the digits found so far. min_p is a bound on the weights themselves.
 //
-// Grid     survey, weigh: x: blocks that stride over the logits, at most 1024. choose: one block, because after
-//          the exponentials only a few passes over 12 bytes per logit in L2 remain.
-// Block    survey, weigh: kSurveyThreads; choose: kChooseThreads.
-// Memory   survey reads 4 bytes per logit, weigh reads 4 and writes 8, choose reads 12 in each of up to 7 passes per
-//          limit and 3 more.
+// Grid     penalise: x: a slice of the logits. survey, weigh: x: blocks that stride over the logits, at most 1024.
+//          choose: one block, because after the exponentials only a few passes over 12 bytes per logit in L2 remain.
+// Block    penalise, survey, weigh: kSurveyThreads; choose: kChooseThreads.
+// Memory   penalise copies 4 bytes per logit, and each of its blocks reads all of seen; survey reads 4 bytes per logit,
+//          weigh reads 4 and writes 8, choose reads 12 in each of up to 7 passes per limit and 3 more.
 // Order    weights and sums are integers and exact, so the order of additions and atomics does not matter. Every run
 //          gives the CPU's token.
 // Needs    1 <= vocabulary_size < 2^31.
@@ -27,7 +28,9 @@ namespace {
 
 struct Sampler : winnow_sampler_arguments, SamplerExtras {
   __device__ Sampler(const winnow_sampler_arguments& arguments, const SamplerExtras& extras)
-      : winnow_sampler_arguments(arguments), SamplerExtras(extras) {}
+      : winnow_sampler_arguments(arguments), SamplerExtras(extras) {
+    if (num_seen > 0) logits = penalised;
+  }
 };
 
 __device__ uint64_t key_of(float logit, int64_t index) {
@@ -144,14 +147,16 @@ __device__ uint64_t mass_from(const Sampler& op, uint64_t cutoff) {
   return combine_block<kChooseThreads>(mass, Plus());
 }
 
-// Writes the first candidate, in order of index, at which the running sum exceeds uniform * (sum of all).
-__device__ void draw(const Sampler& op, uint64_t cutoff) {
+// Writes the first candidate, in order of index, at which the running sum exceeds uniform * (sum of all). A candidate
+// has a key of at least `cutoff` and a weight of at least `least`.
+__device__ void draw(const Sampler& op, uint64_t cutoff, uint64_t least) {
   __shared__ uint64_t of_warps[kChooseThreads / 32];
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int64_t slice = (op.vocabulary_size + kChooseThreads - 1) / kChooseThreads * 32;  // consecutive, per warp
   const int64_t begin = warp * slice, end = min(begin + slice, op.vocabulary_size);
   const auto weight = [&](int64_t i) {
-    return i < end && key_of(op.logits[i], i) >= cutoff ? op.weights[i] : uint64_t{0};
+    const uint64_t own = i < end && key_of(op.logits[i], i) >= cutoff ? op.weights[i] : 0;
+    return own >= least ? own : uint64_t{0};
   };
   uint64_t sum = 0;
   for (int64_t i = begin + lane; i < end; i += 32) sum += weight(i);
@@ -176,23 +181,47 @@ __device__ void draw(const Sampler& op, uint64_t cutoff) {
   }
 }
 
+// 2^s: vocabulary_size rounded up to a power of two is 2^(64 - clz(vocabulary_size - 1)).
+__device__ double weight_scale(int64_t vocabulary_size) {
+  return __ull2double_rn(1ull << (__clzll(vocabulary_size - 1) - 2));
+}
+
 }  // namespace
 
 }  // namespace winnow
+
+extern "C" __global__ void sampler_penalise(const winnow_sampler_arguments arguments,
+                                            const winnow::SamplerExtras extras) {
+  const int64_t slice = (arguments.vocabulary_size + gridDim.x - 1) / gridDim.x;
+  const int64_t begin = blockIdx.x * slice, end = min(begin + slice, arguments.vocabulary_size);
+  for (int64_t i = begin + threadIdx.x; i < end; i += winnow::kSurveyThreads) extras.penalised[i] = arguments.logits[i];
+  __syncthreads();  // the slice has been copied
+  for (int64_t i = threadIdx.x; i < arguments.num_seen; i += winnow::kSurveyThreads) {
+    const int64_t token = arguments.seen[i];
+    if (token < begin || token >= end) continue;
+    const float logit = arguments.logits[token];  // not the copy's: a token that occurs again is penalised once
+    extras.penalised[token] =
+        logit < 0 ? __fmul_rn(logit, arguments.repetition_penalty) : __fdiv_rn(logit, arguments.repetition_penalty);
+  }
+}
 
 extern "C" __global__ void sampler_survey(const winnow_sampler_arguments arguments,
                                           const winnow::SamplerExtras extras) {
   const winnow::Sampler op(arguments, extras);
   uint64_t best = 0;
-  int64_t refused = op.vocabulary_size;
+  int64_t refused = op.num_seen + op.vocabulary_size;
   for (int64_t i = int64_t{blockIdx.x} * winnow::kSurveyThreads + threadIdx.x; i < op.vocabulary_size;
        i += int64_t{gridDim.x} * winnow::kSurveyThreads) {
     const float logit = op.logits[i];
     if (!(logit < winnow::from_ordered(0xff800000u))) {  // NaN or +infinity
-      refused = min(refused, i);
+      refused = min(refused, op.num_seen + i);
     } else {
       best = winnow::Max()(best, winnow::key_of(logit, i));
     }
+  }
+  for (int64_t i = int64_t{blockIdx.x} * winnow::kSurveyThreads + threadIdx.x; i < op.num_seen;
+       i += int64_t{gridDim.x} * winnow::kSurveyThreads) {
+    if (op.seen[i] < 0 || op.seen[i] >= op.vocabulary_size) refused = min(refused, i);
   }
   best = winnow::combine_block<winnow::kSurveyThreads>(best, winnow::Max());
   refused = winnow::combine_block<winnow::kSurveyThreads>(refused, winnow::Min());
@@ -202,8 +231,7 @@ extern "C" __global__ void sampler_survey(const winnow_sampler_arguments argumen
 extern "C" __global__ void sampler_weigh(const winnow_sampler_arguments arguments, const winnow::SamplerExtras extras) {
   const winnow::Sampler op(arguments, extras);
   const double largest = winnow::logit_of(winnow::best_of_surveys<winnow::kSurveyThreads>(op));
-  // 2^s: vocabulary_size rounded up to a power of two is 2^(64 - clz(vocabulary_size - 1))
-  const double scale = __ull2double_rn(1ull << (__clzll(op.vocabulary_size - 1) - 2));
+  const double scale = winnow::weight_scale(op.vocabulary_size);
   for (int64_t i = int64_t{blockIdx.x} * winnow::kSurveyThreads + threadIdx.x; i < op.vocabulary_size;
        i += int64_t{gridDim.x} * winnow::kSurveyThreads) {
     const double weight = winnow::exponential_f64(__ddiv_rn(__dsub_rn(op.logits[i], largest), op.temperature));
@@ -215,14 +243,16 @@ extern "C" __global__ void __launch_bounds__(winnow::kChooseThreads)
     sampler_choose(const winnow_sampler_arguments arguments, const winnow::SamplerExtras extras) {
   const winnow::Sampler op(arguments, extras);
   __shared__ winnow::Histogram histogram;
-  int64_t refused = op.vocabulary_size;
+  const int64_t none = op.num_seen + op.vocabulary_size;
+  int64_t refused = none;
   for (int32_t i = threadIdx.x; i < op.num_blocks; i += winnow::kChooseThreads)
     refused = min(refused, op.surveys[i].refused);
   refused = winnow::combine_block<winnow::kChooseThreads>(refused, winnow::Min());
   const uint64_t best = winnow::best_of_surveys<winnow::kChooseThreads>(op);
-  const bool none = refused == op.vocabulary_size && winnow::logit_of(best) == winnow::from_ordered(0x007fffffu);
-  if (refused < op.vocabulary_size || none || op.temperature == 0) {
-    if (threadIdx.x == 0) *op.result = refused < op.vocabulary_size || none ? -1 - refused : winnow::index_of(best);
+  const bool refuses = refused < none || winnow::logit_of(best) == winnow::from_ordered(0x007fffffu);  // -infinity
+  if (refuses || op.temperature == 0) {
+    const int64_t detail = refused < op.num_seen ? op.vocabulary_size + 1 + refused : refused - op.num_seen;
+    if (threadIdx.x == 0) *op.result = refuses ? -1 - detail : winnow::index_of(best);
     return;
   }
   uint64_t cutoff = 0;
@@ -233,5 +263,5 @@ extern "C" __global__ void __launch_bounds__(winnow::kChooseThreads)
     const auto share = static_cast<uint64_t>(ceil(__dmul_rn(op.top_p, __ull2double_rn(mass))));
     cutoff = winnow::cutoff_for<true>(op, min(share, mass), cutoff, &histogram);
   }
-  winnow::draw(op, cutoff);
+  winnow::draw(op, cutoff, static_cast<uint64_t>(ceil(__dmul_rn(op.min_p, winnow::weight_scale(op.vocabulary_size)))));
 }

@@ -63,7 +63,7 @@ public class CallOverheadBenchmark {
   private final Tensor sin = Tensor.of(new float[] {0}, 1, 1);
   private final KvCache cache = new KvCache(1, 1, 2, 2, 1);
   private final AttentionOptions causal = AttentionOptions.causal(1);
-  private final Sampler sampler = new Sampler(0, 0, 1, 7);
+  private final Sampler sampler = Sampler.greedy();
   private final TopKRouter router = TopKRouter.softmax(1).build();
   private final Routing routing = new Routing();
   private final ExpertPlan plan = new ExpertPlan();

@@ -19,6 +19,7 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 import org.winnow.Tensor;
 import org.winnow.op.Sampler;
+import org.winnow.op.SamplerOptions;
 
 /** One token of a vocabulary of 151,936 (Qwen3), against a sort of the whole vocabulary. */
 @State(Scope.Benchmark)
@@ -33,14 +34,19 @@ public class SamplerBenchmark extends BackendBenchmark {
     GREEDY,
     TEMPERATURE,
     TOP_K_50,
-    TOP_P_95
+    TOP_P_95,
+    MIN_P_05,
+    PENALTY_1000
   }
 
-  @Param({"GREEDY", "TEMPERATURE", "TOP_K_50", "TOP_P_95"})
+  private static final SamplerOptions WHOLE = SamplerOptions.ofTemperature(1);
+
+  @Param({"GREEDY", "TEMPERATURE", "TOP_K_50", "TOP_P_95", "MIN_P_05", "PENALTY_1000"})
   Rule rule;
 
   private final float[] values = new float[151_936];
   private Tensor logits;
+  private Tensor seen; // 1000 tokens
   private Sampler sampler;
 
   @Setup
@@ -49,12 +55,8 @@ public class SamplerBenchmark extends BackendBenchmark {
     Random random = new Random(42);
     for (int i = 0; i < values.length; i++) values[i] = (float) (3 * random.nextGaussian());
     logits = backend.of(values, values.length);
-    sampler =
-        new Sampler(
-            rule == Rule.GREEDY ? 0 : 1,
-            rule == Rule.TOP_K_50 ? 50 : 0,
-            rule == Rule.TOP_P_95 ? 0.95 : 1,
-            7);
+    seen = backend.of(random.ints(1000, 0, values.length).toArray(), 1000);
+    sampler = new Sampler(options(), 7);
     int[] order = baselineSort();
     if (rule == Rule.GREEDY && sample() != order[0])
       throw new AssertionError("greedy took " + sample() + ", the largest is " + order[0]);
@@ -65,17 +67,36 @@ public class SamplerBenchmark extends BackendBenchmark {
           throw new AssertionError(token + " is not among the first 50");
       }
     }
+    if (rule == Rule.MIN_P_05) {
+      for (int i = 0; i < 100; i++) {
+        int token = sample();
+        if (values[token] < values[order[0]] + Math.log(0.05))
+          throw new AssertionError(token + " is less probable than 0.05 times the first");
+      }
+    }
+  }
+
+  private SamplerOptions options() {
+    return switch (rule) {
+      case GREEDY -> SamplerOptions.greedy();
+      case TEMPERATURE -> WHOLE;
+      case TOP_K_50 -> WHOLE.withTopK(50);
+      case TOP_P_95 -> WHOLE.withTopP(0.95);
+      case MIN_P_05 -> WHOLE.withMinP(0.05);
+      case PENALTY_1000 -> SamplerOptions.greedy().withRepetitionPenalty(1.3);
+    };
   }
 
   @TearDown
   public void tearDown() {
+    seen.close();
     logits.close();
     backend.close();
   }
 
   @Benchmark
   public int sample() {
-    return sampler.sample(backend, logits);
+    return sampler.sample(backend, logits, seen);
   }
 
   @Benchmark

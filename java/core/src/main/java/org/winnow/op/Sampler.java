@@ -1,10 +1,12 @@
 package org.winnow.op;
 
 import static org.winnow.DType.F32;
+import static org.winnow.DType.I32;
 import static org.winnow.Tensor.ANY;
 import static org.winnow.internal.Internals.argument;
 
 import java.lang.ref.Reference;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.InvalidLogitsException;
 import org.winnow.Tensor;
@@ -16,9 +18,8 @@ import org.winnow.internal.Status;
 
 /**
  * Chooses the next token. Temperature 0 chooses the largest logit. Otherwise the token is drawn
- * from {@code softmax(logits / temperature)}, restricted first to the {@code topK} largest and then
- * to the fewest largest of these that hold at least {@code topP} of their mass (Holtzman et al.
- * 2019, arXiv:1904.09751). Of equal logits the smaller index comes first.
+ * from {@code softmax(logits / temperature)}, restricted as {@link SamplerOptions} says. Of equal
+ * logits the smaller index comes first.
  *
  * <p>A draw inverts the cumulative distribution, in order of token index, at one uniform number
  * from a SplitMix64 generator. The seed therefore determines the tokens on every machine and JDK.
@@ -26,45 +27,39 @@ import org.winnow.internal.Status;
  * contract: {@code sampler.h}.
  */
 public final class Sampler {
-  private final double temperature;
-  private final int topK;
-  private final double topP;
+  private final SamplerOptions options;
   private long state;
 
   /**
-   * @param temperature 0 to choose the largest logit
-   * @param topK 0 for no limit
-   * @param topP in (0, 1]; 1 for no limit
    * @param seed seed of the generator; unused at temperature 0
-   * @throws IllegalArgumentException naming the value that is wrong
    */
-  public Sampler(double temperature, int topK, double topP, long seed) {
-    if (!(temperature >= 0) || Double.isInfinite(temperature)) {
-      throw new IllegalArgumentException("temperature must be 0 or more, found " + temperature);
-    }
-    if (topK < 0) throw new IllegalArgumentException("topK must not be negative, found " + topK);
-    if (!(topP > 0 && topP <= 1))
-      throw new IllegalArgumentException("topP must lie in (0, 1], found " + topP);
-    this.temperature = temperature;
-    this.topK = topK;
-    this.topP = topP;
+  public Sampler(SamplerOptions options, long seed) {
+    this.options = options;
     this.state = seed;
   }
 
   /** A sampler that always chooses the largest logit. */
   public static Sampler greedy() {
-    return new Sampler(0, 0, 1, 0);
+    return new Sampler(SamplerOptions.greedy(), 0);
+  }
+
+  /** As {@link #sample(Backend, Tensor, Tensor)}, at the beginning of a sequence. */
+  public int sample(Backend backend, Tensor logits) {
+    return sample(backend, logits, null);
   }
 
   /**
-   * @param logits [vocabularySize] f32; -infinity is never chosen
+   * @param logits [vocabularySize] f32, unchanged; -infinity is never chosen
+   * @param seen [numSeen] i32, the tokens of the sequence so far, in any order; each counts once,
+   *     however often it occurs; null or empty for none; not looked at without a repetition penalty
    * @return the token
-   * @throws InvalidLogitsException naming the first logit that is NaN or +infinity, or if all are
-   *     -infinity; the generator's state is unchanged then
-   * @throws IllegalArgumentException if the type or shape is wrong
-   * @throws IllegalStateException if the tensor or the backend is closed
+   * @throws InvalidLogitsException naming the first logit that is NaN or +infinity, or that the
+   *     penalty makes infinite, or if all are -infinity; the generator's state is unchanged then
+   * @throws IllegalArgumentException if a type or shape is wrong, or naming the first seen token
+   *     that is not in the vocabulary
+   * @throws IllegalStateException if a tensor or the backend is closed
    */
-  public int sample(Backend backend, Tensor logits) {
+  public int sample(Backend backend, Tensor logits, @Nullable Tensor seen) {
     NativeCall call = NativeCall.enter();
     try {
       TensorMemory memory = backend.memory();
@@ -74,22 +69,32 @@ public final class Sampler {
         throw new IllegalArgumentException(
             "logits must hold 1 to 2^31 - 1 values, found " + logits.dim(0));
       }
+      if (seen != null) {
+        seen.require("seen", I32, ANY);
+        seen.requireIn("seen", memory);
+      }
+      boolean penalises = seen != null && options.penalises();
       long next = state + 0x9E3779B97F4A7C15L;
       SamplerArguments arguments = call.arguments().sampler;
       arguments
           .logits(argument(logits))
+          .seen(penalises ? argument(seen) : 0)
           .vocabularySize(logits.dim(0))
-          .topK(topK)
-          .temperature(temperature)
-          .topP(topP)
-          .uniform(uniform(next));
+          .numSeen(penalises ? seen.dim(0) : 0)
+          .topK(options.topK())
+          .temperature(options.temperature())
+          .topP(options.topP())
+          .minP(options.minP())
+          .uniform(uniform(next))
+          .repetitionPenalty((float) options.repetitionPenalty());
       Status status = Internals.kernels(backend).sampler(arguments);
-      if (status == Status.REFUSED) throw refused(logits, arguments.detail());
-      if (temperature > 0) state = next;
+      if (status == Status.REFUSED) throw refused(logits, seen, arguments.detail());
+      if (options.temperature() > 0) state = next;
       return (int) arguments.detail();
     } finally {
       call.exit();
       Reference.reachabilityFence(logits);
+      Reference.reachabilityFence(seen);
     }
   }
 
@@ -102,9 +107,19 @@ public final class Sampler {
     return ((z ^ (z >>> 31)) >>> 11) * 0x1p-53;
   }
 
-  private static InvalidLogitsException refused(Tensor logits, long index) {
-    // an index past the end means that all logits are -infinity
-    long at = Math.min(index, logits.dim(0) - 1);
-    return new InvalidLogitsException(0, at, logits.getFloat(at));
+  /** The exception for a detail that the contract refuses with. */
+  private static RuntimeException refused(Tensor logits, @Nullable Tensor seen, long detail) {
+    long size = logits.dim(0);
+    if (detail > size && seen != null) {
+      long at = detail - size - 1;
+      return new IllegalArgumentException(
+          "seen must lie in [0, " + size + "), found " + seen.getInt(at) + " at index " + at);
+    }
+    if (detail == size)
+      return new InvalidLogitsException(0, size - 1, Float.NEGATIVE_INFINITY); // all of them
+    float found = logits.getFloat(detail);
+    // a finite one was divided by a penalty of less than 1
+    return new InvalidLogitsException(
+        0, detail, Float.isFinite(found) ? Float.POSITIVE_INFINITY : found);
   }
 }

@@ -11,6 +11,7 @@ import org.winnow.op.AttentionOptions;
 import org.winnow.op.KvCache;
 import org.winnow.op.Rope;
 import org.winnow.op.Sampler;
+import org.winnow.op.SamplerOptions;
 
 /** Elementwise operations and attention, and the objects that they work on. */
 final class OperationRecipes {
@@ -76,19 +77,29 @@ final class OperationRecipes {
               width);
         });
     Recipes.object(
-        Sampler.class,
+        SamplerOptions.class,
         w ->
-            new Sampler(
+            new SamplerOptions(
                 w.chance(0.3) ? 0 : 0.8,
                 w.oneOf(0, 1, 3, 100, Integer.MAX_VALUE),
                 w.chance(0.5) ? 1 : 0.7,
-                w.random.nextLong()));
-    call(
-        "Sampler.new(double,int,double,long)",
-        w -> args(w.chance(0.5) ? 0 : 1e-3, w.below(4), w.chance(0.5) ? 1 : 0.9, 1L));
+                w.chance(0.5) ? 0 : 0.05,
+                w.chance(0.5) ? 1 : 1.2));
+    Recipes.object(
+        Sampler.class, w -> new Sampler(some(SamplerOptions.class, w), w.random.nextLong()));
     call(
         "Sampler.sample(Backend,Tensor)",
         w -> args(some(Sampler.class, w), w.backend(), w.f32(w.width())));
+    call(
+        "Sampler.sample(Backend,Tensor,Tensor)",
+        w -> {
+          int width = w.width();
+          return args(
+              some(Sampler.class, w),
+              w.backend(),
+              w.f32(width),
+              w.chance(0.2) ? null : w.indices(w.below(5), width));
+        });
   }
 
   private static Object[] twice(World world, int rows, int width) {

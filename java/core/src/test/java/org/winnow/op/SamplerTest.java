@@ -30,32 +30,38 @@ public class SamplerTest {
   /** Compares with a sort of all tokens and a linear walk. */
   @ParameterizedTest
   @CsvSource({
-    "1, 0, 1",
-    "0.7, 0, 1",
-    "1.3, 5, 1",
-    "1, 1, 1",
-    "0.8, 0, 0.9",
-    "1, 40, 0.5",
-    "2, 0, 0.01",
-    "0.01, 3, 0.99",
-    "1, 1000, 0.7"
+    "1, 0, 1, 0",
+    "0.7, 0, 1, 0",
+    "1.3, 5, 1, 0",
+    "1, 1, 1, 0",
+    "0.8, 0, 0.9, 0",
+    "1, 40, 0.5, 0",
+    "2, 0, 0.01, 0",
+    "0.01, 3, 0.99, 0",
+    "1, 1000, 0.7, 0",
+    "1, 0, 1, 0.1",
+    "1, 0, 1, 1",
+    "1.5, 9, 1, 0.3",
+    "1.5, 0, 0.9, 0.2",
+    "1.5, 60, 0.95, 0.05",
+    "0.6, 0, 1, 1e-9"
   })
-  void drawsFromTheRestrictedDistribution(double temperature, int topK, double topP) {
+  void drawsFromTheRestrictedDistribution(double temperature, int topK, double topP, double minP) {
     Random random = new Random(42);
     long seed = 99;
-    Sampler sampler = new Sampler(temperature, topK, topP, seed);
+    SamplerOptions options = new SamplerOptions(temperature, topK, topP, minP, 1);
+    Sampler sampler = new Sampler(options, seed);
     for (int round = 0; round < BackendsUnderTest.sized(5, 50); round++) {
       float[] logits = new float[97];
       for (int i = 0; i < logits.length; i++)
         logits[i] = Math.round(random.nextGaussian() * 8) / 4f; // many ties
       seed += 0x9E3779B97F4A7C15L;
       assertThat(sample(sampler, logits))
-          .isEqualTo(expected(logits, temperature, topK, topP, Sampler.uniform(seed)));
+          .isEqualTo(expected(logits, options, Sampler.uniform(seed)));
     }
   }
 
-  private static int expected(
-      float[] logits, double temperature, int topK, double topP, double uniform) {
+  private static int expected(float[] logits, SamplerOptions options, double uniform) {
     int[] order =
         IntStream.range(0, logits.length)
             .boxed()
@@ -64,15 +70,16 @@ public class SamplerTest {
             .toArray();
     double[] weights =
         Arrays.stream(order)
-            .mapToDouble(i -> Math.exp((logits[i] - logits[order[0]]) / temperature))
+            .mapToDouble(i -> Math.exp((logits[i] - logits[order[0]]) / options.temperature()))
             .toArray();
-    int kept = topK == 0 ? order.length : Math.min(topK, order.length);
+    int kept = options.topK() == 0 ? order.length : Math.min(options.topK(), order.length);
     double total = Arrays.stream(weights, 0, kept).sum();
     double mass = 0;
     int nucleus = 0;
-    while (nucleus < kept && (nucleus == 0 || mass < topP * total - 1e-12 * total))
+    while (nucleus < kept && (nucleus == 0 || mass < options.topP() * total - 1e-12 * total))
       mass += weights[nucleus++];
-    if (topP == 1) nucleus = kept;
+    if (options.topP() == 1) nucleus = kept;
+    while (weights[nucleus - 1] < options.minP()) nucleus--; // the first one's weight is 1
     double[] byToken = new double[logits.length];
     for (int i = 0; i < nucleus; i++) byToken[order[i]] = weights[i];
     double target = uniform * Arrays.stream(byToken).sum();
@@ -104,7 +111,7 @@ public class SamplerTest {
     float[] logits = {0, (float) Math.log(2), (float) Math.log(5), Float.NEGATIVE_INFINITY};
     int draws = BackendsUnderTest.sized(500, 4_000, 40_000);
     int[] counts = new int[4];
-    Sampler sampler = new Sampler(1, 0, 1, 7);
+    Sampler sampler = new Sampler(SamplerOptions.ofTemperature(1), 7);
     try (Tensor tensor = backend.of(logits, 4)) {
       for (int i = 0; i < draws; i++) counts[sampler.sample(backend, tensor)]++;
     }
@@ -118,8 +125,8 @@ public class SamplerTest {
 
   @Test
   void refusesLogitsThatAreNoNumbersAndKeepsItsPlace() {
-    Sampler sampler = new Sampler(1, 0, 1, 3);
-    Sampler untouched = new Sampler(1, 0, 1, 3);
+    Sampler sampler = new Sampler(SamplerOptions.ofTemperature(1), 3);
+    Sampler untouched = new Sampler(SamplerOptions.ofTemperature(1), 3);
     assertThatThrownBy(() -> sample(sampler, 1, Float.NaN))
         .isInstanceOf(InvalidLogitsException.class)
         .hasMessage(
@@ -133,17 +140,103 @@ public class SamplerTest {
       assertThat(sample(sampler, 1, 2, 3, 2, 1)).isEqualTo(sample(untouched, 1, 2, 3, 2, 1));
   }
 
+  /**
+   * A seen token's logit is divided by the penalty if it is positive, else multiplied. Powers of
+   * two make both exact; the chosen token shows the order.
+   */
+  @Test
+  void penalisesEachSeenTokenOnce() {
+    Sampler twice = new Sampler(SamplerOptions.greedy().withRepetitionPenalty(2), 0);
+    assertThat(sample(twice, new int[] {}, 4, 3, 1)).isEqualTo(0);
+    assertThat(sample(twice, new int[] {0}, 4, 3, 1)).isEqualTo(1);
+    assertThat(sample(twice, new int[] {0, 0, 0, 0}, 4, 1.5f, 1)).isEqualTo(0); // 2, not 1/4
+    assertThat(sample(twice, new int[] {0, 2}, -1, -1.5f, -1)).isEqualTo(1); // -2
+    assertThat(sample(twice, new int[] {1}, 0.5f, 1, 0.25f)).isEqualTo(0); // 0.5: the first
+    assertThat(sample(twice, new int[] {0}, -0f, 0f, Float.NEGATIVE_INFINITY)).isZero();
+    Sampler rewarding = new Sampler(SamplerOptions.greedy().withRepetitionPenalty(0.5), 0);
+    assertThat(sample(rewarding, new int[] {2}, 4, 3, 2.5f)).isEqualTo(2);
+    assertThat(sample(rewarding, new int[] {2}, -4, -3, -5)).isEqualTo(2);
+  }
+
+  /**
+   * Every backend divides and multiplies in f32, rounded to nearest, and leaves the logits alone.
+   */
+  @Test
+  void drawsFromPenalisedLogits() {
+    Random random = new Random(5);
+    for (int round = 0; round < BackendsUnderTest.sized(5, 40); round++) {
+      SamplerOptions options =
+          new SamplerOptions(
+              round % 3 == 0 ? 0 : 0.9, round % 2 * 20, round % 4 == 1 ? 0.8 : 1, 0, 1.3);
+      float[] logits = new float[3000]; // more than one block of a device
+      for (int i = 0; i < logits.length; i++) logits[i] = (float) (2 * random.nextGaussian());
+      int[] seen = random.ints(200, 0, logits.length).toArray();
+      seen[0] =
+          IntStream.range(0, logits.length)
+              .reduce((a, b) -> logits[a] > logits[b] ? a : b)
+              .orElseThrow();
+      float[] penalised = logits.clone();
+      for (int i : seen) penalised[i] = logits[i] < 0 ? logits[i] * 1.3f : logits[i] / 1.3f;
+      try (Tensor tensor = backend.of(logits, logits.length);
+          Tensor ids = backend.of(seen, seen.length);
+          Tensor whole = backend.of(penalised, penalised.length)) {
+        assertThat(new Sampler(options, round).sample(backend, tensor, ids))
+            .isEqualTo(
+                new Sampler(options.withRepetitionPenalty(1), round).sample(backend, whole, ids));
+        assertThat(tensor.toFloatArray()).isEqualTo(logits);
+      }
+    }
+  }
+
+  @Test
+  void namesTheSeenTokenThatIsNotInTheVocabulary() {
+    Sampler sampler = new Sampler(SamplerOptions.ofTemperature(1).withRepetitionPenalty(1.1), 0);
+    assertThatThrownBy(() -> sample(sampler, new int[] {0, 2, 3, -1}, 1, 2, 3))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("seen must lie in [0, 3), found 3 at index 2");
+    assertThatThrownBy(() -> sample(sampler, new int[] {-1}, Float.NaN, 2, 3))
+        .hasMessage("seen must lie in [0, 3), found -1 at index 0");
+    Sampler without = new Sampler(SamplerOptions.greedy(), 0);
+    assertThat(sample(without, new int[] {9}, 1, 2, 3)).isEqualTo(2); // not looked at
+  }
+
+  @Test
+  void namesALogitThatThePenaltyMakesInfinite() {
+    Sampler sampler = new Sampler(SamplerOptions.greedy().withRepetitionPenalty(1e-3), 0);
+    assertThatThrownBy(() -> sample(sampler, new int[] {1}, 1, 3e38f))
+        .isInstanceOf(InvalidLogitsException.class)
+        .hasMessageContaining("found Infinity at index 1");
+    Sampler other = new Sampler(SamplerOptions.greedy().withRepetitionPenalty(1e3), 0);
+    assertThatThrownBy(() -> sample(other, new int[] {0}, -3e38f))
+        .isInstanceOf(InvalidLogitsException.class)
+        .hasMessageContaining("found -Infinity at index 0");
+  }
+
   @Test
   void namesTheValueThatIsWrong() {
-    assertThatThrownBy(() -> new Sampler(-1, 0, 1, 0))
-        .hasMessage("temperature must be 0 or more, found -1.0");
-    assertThatThrownBy(() -> new Sampler(Double.NaN, 0, 1, 0))
-        .hasMessage("temperature must be 0 or more, found NaN");
-    assertThatThrownBy(() -> new Sampler(1, -1, 1, 0))
+    assertThatThrownBy(() -> SamplerOptions.ofTemperature(-1))
+        .hasMessage("temperature must be finite and not negative, found -1.0");
+    assertThatThrownBy(() -> SamplerOptions.ofTemperature(Double.NaN))
+        .hasMessage("temperature must be finite and not negative, found NaN");
+    assertThatThrownBy(() -> SamplerOptions.greedy().withTemperature(Double.POSITIVE_INFINITY))
+        .hasMessage("temperature must be finite and not negative, found Infinity");
+    assertThatThrownBy(() -> SamplerOptions.greedy().withTopK(-1))
         .hasMessage("topK must not be negative, found -1");
-    assertThatThrownBy(() -> new Sampler(1, 0, 0, 0))
+    assertThatThrownBy(() -> SamplerOptions.greedy().withTopP(0))
         .hasMessage("topP must lie in (0, 1], found 0.0");
+    assertThatThrownBy(() -> SamplerOptions.greedy().withMinP(1.1))
+        .hasMessage("minP must lie in [0, 1], found 1.1");
+    for (double penalty : new double[] {0, -1, Double.NaN, 1e-60, 1e60})
+      assertThatThrownBy(() -> SamplerOptions.greedy().withRepetitionPenalty(penalty))
+          .hasMessage("repetitionPenalty must be finite and more than 0, found " + penalty);
     assertThatThrownBy(() -> sample(Sampler.greedy())).isInstanceOf(IllegalArgumentException.class);
+  }
+
+  private int sample(Sampler sampler, int[] seen, float... logits) {
+    try (Tensor tensor = backend.of(logits, logits.length);
+        Tensor ids = backend.of(seen, seen.length)) {
+      return sampler.sample(backend, tensor, ids);
+    }
   }
 
   private int sample(Sampler sampler, float... logits) {

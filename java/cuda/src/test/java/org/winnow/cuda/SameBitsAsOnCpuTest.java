@@ -20,6 +20,7 @@ import org.winnow.op.ExpertPlan;
 import org.winnow.op.MoeCombine;
 import org.winnow.op.Routing;
 import org.winnow.op.Sampler;
+import org.winnow.op.SamplerOptions;
 import org.winnow.op.TopKRouter;
 import org.winnow.op.TopKRouter.GroupScore;
 import org.winnow.op.TopKRouter.Score;
@@ -150,13 +151,20 @@ class SameBitsAsOnCpuTest {
       float[] values = new float[vocabularySize];
       for (int i = 0; i < vocabularySize; i++)
         values[i] = Math.round(random.nextGaussian() * 8) / 4f;
-      double temperature = round % 4 == 0 ? 0 : 0.5 + random.nextDouble();
-      int topK = new int[] {0, 1, 40}[round % 3];
-      double topP = round % 2 == 0 ? 1 : 0.7;
+      SamplerOptions options =
+          new SamplerOptions(
+              round % 4 == 0 ? 0 : 0.5 + random.nextDouble(),
+              new int[] {0, 1, 40}[round % 3],
+              round % 2 == 0 ? 1 : 0.7,
+              new double[] {0, 0.02, 0, 0, 0.3}[round % 5],
+              round % 3 == 1 ? 1 : 1.37);
+      int[] seen = random.ints(300, 0, vocabularySize).toArray();
       try (Tensor onCpu = cpu.of(values, vocabularySize);
-          Tensor onCuda = cuda.of(values, vocabularySize)) {
-        assertThat(new Sampler(temperature, topK, topP, round).sample(cuda, onCuda))
-            .isEqualTo(new Sampler(temperature, topK, topP, round).sample(cpu, onCpu));
+          Tensor onCuda = cuda.of(values, vocabularySize);
+          Tensor seenOnCpu = cpu.of(seen, seen.length);
+          Tensor seenOnCuda = cuda.of(seen, seen.length)) {
+        assertThat(new Sampler(options, round).sample(cuda, onCuda, seenOnCuda))
+            .isEqualTo(new Sampler(options, round).sample(cpu, onCpu, seenOnCpu));
       }
     }
   }

@@ -102,7 +102,7 @@ record DemoText(
         "--max-tokens",
         Integer.toString(options.maxTokens()),
         "--temperature",
-        Double.toString(options.temperature()),
+        Double.toString(options.sampler().temperature()),
         "--seed",
         Long.toString(options.seed()));
   }

@@ -133,9 +133,9 @@ final class GenerationSummary {
   private void writeOptions(JsonGenerator json) throws IOException {
     json.writeObjectFieldStart("options");
     json.writeNumberField("max_tokens", options.maxTokens());
-    json.writeNumberField("temperature", options.temperature());
-    json.writeNumberField("top_k", options.topK());
-    json.writeNumberField("top_p", options.topP());
+    json.writeNumberField("temperature", options.sampler().temperature());
+    json.writeNumberField("top_k", options.sampler().topK());
+    json.writeNumberField("top_p", options.sampler().topP());
     json.writeNumberField("seed", options.seed());
     json.writeStringField("policy", modelOptions.policy().toString());
     json.writeBooleanField("read_ahead", modelOptions.readAhead());

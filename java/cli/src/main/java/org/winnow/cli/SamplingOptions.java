@@ -62,13 +62,13 @@ final class SamplingOptions {
    * @throws IllegalArgumentException naming what is out of range, as {@link GenerateOptions} does
    */
   GenerateOptions resolve(LanguageModel model, int promptTokens) {
-    return new GenerateOptions(
-        maxTokens != null ? maxTokens : Math.max(0, model.config().contextLength() - promptTokens),
-        temperature != null ? temperature : TEMPERATURE,
-        topK != null ? topK : 0,
-        topP != null ? topP : 1,
-        seed != null ? seed : 0,
-        null,
-        null);
+    return GenerateOptions.sampling(
+            maxTokens != null
+                ? maxTokens
+                : Math.max(0, model.config().contextLength() - promptTokens),
+            temperature != null ? temperature : TEMPERATURE,
+            seed != null ? seed : 0)
+        .withTopK(topK != null ? topK : 0)
+        .withTopP(topP != null ? topP : 1);
   }
 }

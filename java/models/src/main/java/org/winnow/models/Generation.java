@@ -5,7 +5,6 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.winnow.ContextLengthException;
 import org.winnow.op.KvCache;
-import org.winnow.op.Sampler;
 
 /**
  * One call of {@code generate}: computes the prompt in chunks, then generates one token per step
@@ -15,9 +14,10 @@ final class Generation {
   private final LanguageModel model;
   private final Session session;
   private final GenerateOptions options;
-  private final TokenListener listener;
   private final Set<Integer> stopIds;
-  private final Sampler sampler;
+  private final TokenChooser chooser;
+  private final TokenDelivery delivery;
+  private int maxTokens;
   private int[] ids = new int[16];
   private int numIds;
 
@@ -26,35 +26,39 @@ final class Generation {
     this.model = model;
     this.session = session;
     this.options = options;
-    this.listener = listener;
     this.stopIds =
         options.stopIds() != null ? options.stopIds() : Set.copyOf(model.config().stopTokens());
-    this.sampler =
-        new Sampler(options.temperature(), options.topK(), options.topP(), options.seed());
+    this.chooser = new TokenChooser(session, options);
+    this.delivery = new TokenDelivery(options.stopTexts(), listener);
   }
 
   GenerationResult run(int[] prompt) {
     check(prompt);
-    StringBuilder text = new StringBuilder();
     session.append(prompt);
     int[] pending = session.pending();
     long begin = System.nanoTime();
-    int id = prefill(pending);
+    TokenChooser.@Nullable Choice choice = prefill(pending);
     long prefilled = System.nanoTime();
-    @Nullable FinishReason reason = id < 0 ? FinishReason.CANCELLED : null;
-    while (reason == null) {
-      reason = take(id, text);
-      if (reason == null) id = model.step(session.cache(), new int[] {id}, sampler);
-    }
+    FinishReason reason = choice == null ? FinishReason.CANCELLED : decode(choice);
+    delivery.finish();
     long end = System.nanoTime();
     return new GenerationResult(
         Arrays.copyOf(ids, numIds),
-        text.toString(),
+        delivery.text(),
         reason,
         pending.length,
         prefilled - begin,
         end - prefilled,
         model.expertCounters());
+  }
+
+  private FinishReason decode(TokenChooser.Choice first) {
+    TokenChooser.Choice choice = first;
+    while (true) {
+      FinishReason reason = take(choice);
+      if (reason != null) return reason;
+      choice = model.step(session.cache(), new int[] {choice.id()}, chooser);
+    }
   }
 
   /**
@@ -63,17 +67,19 @@ final class Generation {
    *
    * @return why nothing follows it, or null
    */
-  private @Nullable FinishReason take(int id, StringBuilder text) {
-    if (numIds == options.maxTokens()) return FinishReason.LENGTH;
-    if (stopIds.contains(id)) return FinishReason.STOP;
-    String piece = append(id);
-    text.append(piece);
-    listener.onToken(id, piece);
-    if (numIds == options.maxTokens()) return FinishReason.LENGTH;
+  private @Nullable FinishReason take(TokenChooser.Choice choice) {
+    if (numIds == maxTokens) return FinishReason.LENGTH;
+    if (stopIds.contains(choice.id())) return FinishReason.STOP;
+    String piece = append(choice.id());
+    if (delivery.accept(choice, piece)) return FinishReason.STOP;
+    if (numIds == maxTokens) return FinishReason.LENGTH;
     return isCancelled() ? FinishReason.CANCELLED : null;
   }
 
   private void check(int[] prompt) {
+    if (!options.stopTexts().isEmpty() && model.tokenizer() == null)
+      throw new IllegalStateException(
+          "stopTexts need a tokenizer: the model has no " + Tokenizer.FILE);
     int vocabulary = model.config().vocabularySize();
     for (int i = 0; i < prompt.length; i++) {
       if (prompt[i] < 0 || prompt[i] >= vocabulary) {
@@ -82,28 +88,31 @@ final class Generation {
       }
     }
     KvCache cache = session.cache();
-    long total = (long) session.numTokens() + prompt.length + options.maxTokens();
+    long before = (long) session.numTokens() + prompt.length;
+    boolean fills = options.maxTokens() == GenerateOptions.FILL_CONTEXT;
+    maxTokens = fills ? (int) Math.max(1, cache.contextLimit() - before) : options.maxTokens();
+    long total = before + maxTokens;
     if (total > cache.contextLimit()) throw new ContextLengthException(cache.contextLimit(), total);
-    if (session.numTokens() + prompt.length == 0)
+    if (before == 0)
       throw new IllegalArgumentException("prompt must not be empty at the beginning of a sequence");
     // There is nothing new to compute: compute the last token again, for its logits.
     if (prompt.length == 0 && session.pending().length == 0) cache.truncate(cache.length() - 1);
   }
 
   /**
-   * Computes the prompt. Returns the first new token, or -1 if the generation is cancelled before
+   * Computes the prompt. Returns the first new token, or null if the generation is cancelled before
    * the last chunk.
    */
-  private int prefill(int[] pending) {
-    int id = -1;
+  private TokenChooser.@Nullable Choice prefill(int[] pending) {
+    TokenChooser.Choice choice = null;
     for (int begin = 0; begin < pending.length; begin += model.chunkTokens()) {
-      if (isCancelled()) return -1;
+      if (isCancelled()) return null;
       int end = Math.min(begin + model.chunkTokens(), pending.length);
       int[] chunk = Arrays.copyOfRange(pending, begin, end);
       if (end < pending.length) model.step(session.cache(), chunk);
-      else id = model.step(session.cache(), chunk, sampler);
+      else choice = model.step(session.cache(), chunk, chooser);
     }
-    return id;
+    return choice;
   }
 
   private boolean isCancelled() {

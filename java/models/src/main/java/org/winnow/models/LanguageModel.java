@@ -11,7 +11,6 @@ import org.winnow.ContextLengthException;
 import org.winnow.Tensor;
 import org.winnow.memory.ExpertCounters;
 import org.winnow.op.KvCache;
-import org.winnow.op.Sampler;
 
 /**
  * A decoder read from a checkpoint, ready to generate text. An expert's weights stay in the file
@@ -92,6 +91,17 @@ public final class LanguageModel implements AutoCloseable {
       loaded.close();
       throw e;
     }
+  }
+
+  /**
+   * How the makers of the checkpoint recommend to generate, or null if the checkpoint has no {@code
+   * generation_config.json}.
+   *
+   * @throws org.winnow.CheckpointException naming the key of that file that is wrong
+   */
+  public @Nullable GenerationDefaults generationDefaults() {
+    Path folder = config().file().toAbsolutePath().getParent();
+    return folder == null ? null : GenerationDefaults.read(folder);
   }
 
   public ModelConfig config() {
@@ -220,15 +230,15 @@ public final class LanguageModel implements AutoCloseable {
     step(cache, ids, ForwardListener.NONE, hidden -> null);
   }
 
-  /** Appends tokens to a sequence and samples the next one. */
-  int step(KvCache cache, int[] ids, Sampler sampler) {
+  /** Appends tokens to a sequence and chooses the next one. */
+  TokenChooser.Choice step(KvCache cache, int[] ids, TokenChooser chooser) {
     return step(
         cache,
         ids,
         ForwardListener.NONE,
         hidden -> {
           Tensor logits = loaded.decoder().logits(hidden.slice(ids.length - 1, ids.length));
-          return sampler.sample(loaded.backend(), logits.reshape(logits.size()));
+          return chooser.choose(loaded.backend(), logits.reshape(logits.size()));
         });
   }
 

@@ -50,9 +50,9 @@ final class ModelConfigReader {
     Path file = Files.isDirectory(found) ? found.resolve("config.json") : found;
     ConfigObject config = new ConfigObject(file, Json.readTree(file));
     List<Integer> stopTokens = List.of();
-    Path generation = file.resolveSibling("generation_config.json");
+    Path generation = file.resolveSibling(GenerationDefaults.FILE);
     if (CheckpointFile.isThere(generation))
-      stopTokens = tokens(new ConfigObject(generation, Json.readTree(generation)), "eos_token_id");
+      stopTokens = GenerationConfigReader.of(generation).stopTokens();
     return reader(config).model(stopTokens);
   }
 

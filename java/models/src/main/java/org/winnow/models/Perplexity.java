@@ -95,7 +95,7 @@ public record Perplexity(int tokensScored, double nats, long textBytes) {
       for (int r = 0; r < logits.dim(0) && firstPosition + r + 1 < ids.length; r++) {
         float[] row = Arrays.copyOfRange(values, r * width, (r + 1) * width);
         requireValid(row, start + firstPosition + r);
-        nats += logSumExp(row) - row[ids[firstPosition + r + 1]];
+        nats += TokenLogprobs.logSumExp(row) - row[ids[firstPosition + r + 1]];
       }
     }
 
@@ -108,14 +108,6 @@ public record Perplexity(int tokensScored, double nats, long textBytes) {
       }
       if (Float.isInfinite(logits[largest]))
         throw new InvalidLogitsException(token, largest, logits[largest]);
-    }
-
-    private static double logSumExp(float[] row) {
-      float largest = Float.NEGATIVE_INFINITY;
-      for (float value : row) largest = Math.max(largest, value);
-      double sum = 0;
-      for (float value : row) sum += Math.exp((double) value - largest);
-      return largest + Math.log(sum);
     }
   }
 }

@@ -2,6 +2,8 @@ package org.winnow.models;
 
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
+import org.winnow.Backend;
+import org.winnow.Tensor;
 import org.winnow.op.KvCache;
 
 /**
@@ -12,7 +14,8 @@ import org.winnow.op.KvCache;
  * <p>The text of a sequence is one stream over all calls. Each piece is given to one listener,
  * once. If a call ends within a character, its bytes are held back, and the next call shows the
  * whole character. The text of a prompt is not shown again. A character that a prompt begins and
- * the model completes is shown as a whole.
+ * the model completes is shown as a whole. A stop text is not shown, but its tokens are part of the
+ * sequence.
  *
  * <p>A listener may generate in other sessions of the model. It must not generate in its own
  * session or close it. Two listeners that wait for each other's session wait forever.
@@ -23,6 +26,7 @@ public final class Session implements AutoCloseable {
   private int[] tokens = new int[64]; // the whole sequence; the cache holds its first tokens
   private int numTokens;
   private final @Nullable TextStream text; // of all tokens so far; null without a tokenizer
+  private @Nullable SeenTokens seen; // from the first repetition penalty on
   private boolean generating;
   private boolean closed;
 
@@ -58,12 +62,13 @@ public final class Session implements AutoCloseable {
    *
    * @param prompt token ids to append; may be empty unless the sequence is empty
    * @throws org.winnow.ContextLengthException if the sequence, the prompt and {@code maxTokens}
-   *     together exceed the context; nothing has run then
+   *     together exceed the context, or if {@code FILL_CONTEXT} finds no room for one token;
+   *     nothing has run then
    * @throws org.winnow.ExpertReadException if weights cannot be read
    * @throws IllegalArgumentException if an id is not in the vocabulary, or if both the sequence and
    *     the prompt are empty
-   * @throws IllegalStateException if the session or the model is closed, or if a listener of this
-   *     session calls it
+   * @throws IllegalStateException if the session or the model is closed, if a listener of this
+   *     session calls it, or if there are stop texts and the model has no tokenizer
    */
   public synchronized GenerationResult generate(
       int[] prompt, GenerateOptions options, TokenListener listener) {
@@ -103,6 +108,14 @@ public final class Session implements AutoCloseable {
     tokens[numTokens++] = id;
   }
 
+  /** The distinct tokens of the sequence, [distinct] i32, valid until the next call. */
+  Tensor seen(Backend backend) {
+    if (seen == null)
+      seen =
+          new SeenTokens(backend, Math.min(model.config().vocabularySize(), cache.contextLimit()));
+    return seen.advance(tokens, numTokens);
+  }
+
   /** Tokens at the end of the sequence that the cache does not hold yet. */
   int[] pending() {
     return Arrays.copyOfRange(tokens, Math.toIntExact(cache.length()), numTokens);
@@ -118,10 +131,9 @@ public final class Session implements AutoCloseable {
     if (closed) return;
     if (generating) throw new IllegalStateException("close() called from inside a generation");
     closed = true;
-    try {
+    try (cache;
+        SeenTokens ids = seen) {
       model.forget(this);
-    } finally {
-      cache.close();
     }
   }
 }

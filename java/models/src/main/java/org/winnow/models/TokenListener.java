@@ -1,6 +1,12 @@
 package org.winnow.models;
 
-/** Receives each token of a generation as soon as it is chosen, on the thread that generates. */
+import java.util.function.Consumer;
+
+/**
+ * Receives each token of a generation, in order, on the thread that generates. A token comes as
+ * soon as it is chosen. Only one whose text may be the beginning of a stop text waits until that is
+ * decided. The texts of all tokens together are the text of the {@link GenerationResult}.
+ */
 @FunctionalInterface
 public interface TokenListener {
   /** Ignores the tokens; the {@link GenerationResult} has them all. */
@@ -12,8 +18,27 @@ public interface TokenListener {
    * own session and the model refuse both with {@link IllegalStateException}.
    *
    * @param id the token
-   * @param text the text that this token completes; empty while a character is incomplete, and if
-   *     the model has no tokenizer
+   * @param text as {@link GeneratedToken#text()}
    */
   void onToken(int id, String text);
+
+  /** Called once per new token, with all that is known of it. Calls the other method. */
+  default void onToken(GeneratedToken token) {
+    onToken(token.id(), token.text());
+  }
+
+  /** A listener that receives whole tokens, with log probabilities if these were asked for. */
+  static TokenListener ofTokens(Consumer<GeneratedToken> consumer) {
+    return new TokenListener() {
+      @Override
+      public void onToken(int id, String text) {
+        onToken(new GeneratedToken(id, text, null));
+      }
+
+      @Override
+      public void onToken(GeneratedToken token) {
+        consumer.accept(token);
+      }
+    };
+  }
 }

@@ -26,7 +26,7 @@ final class GptOssFamily extends Family {
             ConfigRow.of(ConfigKey.HEAD_DIM, LlamaTable.SIZE).absent(64).nullable(),
             ConfigRow.of(ConfigKey.MAX_POSITIONS, LlamaTable.TOKENS).absent(131072),
             ConfigRow.of(ConfigKey.EPSILON, LlamaTable.EPSILON).absent(1e-5),
-            ConfigRow.of(ConfigKey.THETA, LlamaTable.THETA).absent(150_000.0),
+            ConfigRow.of(ConfigKey.THETA, LlamaTable.THETA).absent(150_000.0).nullable(),
             ConfigRow.of(ConfigKey.ACTIVATION, new Text()).absent("silu").only("silu", "swish"),
             LlamaTable.slidingWindow().absent(128),
             LlamaTable.experts(128, "num_local_experts"),

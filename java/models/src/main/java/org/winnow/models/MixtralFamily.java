@@ -16,7 +16,7 @@ final class MixtralFamily extends Family {
             ConfigRow.of(ConfigKey.NUM_KV_HEADS, LlamaTable.SIZE).absent(8).nullable(),
             ConfigRow.of(ConfigKey.MAX_POSITIONS, LlamaTable.TOKENS).absent(131072),
             ConfigRow.of(ConfigKey.EPSILON, LlamaTable.EPSILON).absent(1e-5),
-            ConfigRow.of(ConfigKey.THETA, LlamaTable.THETA).absent(1e6),
+            ConfigRow.of(ConfigKey.THETA, LlamaTable.THETA).absent(1e6).nullable(),
             LlamaTable.experts(8, "num_local_experts"),
             LlamaTable.topK(2),
             LlamaTable.slidingWindow().optional(),

@@ -113,6 +113,6 @@ record DemoText(
     json.writeNumberField("expert_bytes", expertBytes);
     json.writeNumberField("budget_bytes", budgetBytes);
     JsonDocument.ids(json, "prompt_ids", promptIds);
-    GenerationFields.write(json, result);
+    GenerationFields.write(json, result, List.of());
   }
 }

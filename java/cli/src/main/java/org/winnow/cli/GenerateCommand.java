@@ -6,7 +6,6 @@ import java.util.Locale;
 import org.winnow.ContextLengthException;
 import org.winnow.models.Cancellation;
 import org.winnow.models.FinishReason;
-import org.winnow.models.GenerateOptions;
 import org.winnow.models.GenerationResult;
 import org.winnow.models.LanguageModel;
 import picocli.CommandLine.Command;
@@ -76,20 +75,39 @@ final class GenerateCommand extends Subcommand {
           (stream == Stream.JSON ? "--stream json" : "--prompts")
               + " and --json (or --stats -) cannot both print to standard output");
     ReportOptions.Report report = reportOptions.begin(terminal);
+    checkSampling();
     prompt.read(terminal);
     try (LanguageModel model = modelOptions.open(path, terminal)) {
       return prompt.lines() != null
-          ? continueAll(prompt.lines(), model, terminal)
+          ? continueAll(prompt.lines(), model, terminal, report)
           : continueOne(model, terminal, report);
     }
   }
 
-  private int continueAll(Path lines, LanguageModel model, Terminal terminal) throws IOException {
-    return new PromptLines(path, model, sampling, terminal, stream == Stream.JSON).run(lines);
+  /** Wrong values are refused before a model is opened. */
+  private void checkSampling() {
+    try {
+      Sampling.of(sampling, null, 0);
+    } catch (IllegalArgumentException e) {
+      throw wrongUsage(Names.option(e));
+    }
+  }
+
+  private int continueAll(
+      Path lines, LanguageModel model, Terminal terminal, ReportOptions.Report report)
+      throws IOException {
+    PromptLines prompts = new PromptLines(path, model, sampling, terminal, stream == Stream.JSON);
+    int exitCode = prompts.run(lines);
+    if (exitCode == ExitCode.BROKEN_PIPE) return exitCode;
+    prompts.printTotals(terminal.err());
+    report.write(prompts::writeTotals);
+    return exitCode;
   }
 
   private int continueOne(LanguageModel model, Terminal terminal, ReportOptions.Report report) {
     int[] ids = prompt.ids(model, path);
+    int room = Math.max(0, model.config().contextLength() - ids.length);
+    Sampling asked = Sampling.of(sampling, model.generationDefaults(), room);
     try (Interruption interruption = new Interruption()) {
       Cancellation cancellation = interruption.cancellation();
       TokenOutput tokens =
@@ -97,11 +115,10 @@ final class GenerateCommand extends Subcommand {
               ? new TokenLines(terminal, cancellation, 0)
               : new TokenPrinter(
                   report.people(), printIds || model.tokenizer() == null, cancellation);
-      GenerateOptions options = options(model, ids.length);
-      GenerationResult result =
-          generate(tokens, model, ids, options.withCancellation(cancellation));
+      GenerationResult result = generate(tokens, model, ids, asked);
       GenerationSummary summary =
-          new GenerationSummary(path, model, modelOptions, ids, options, result);
+          new GenerationSummary(
+              path, model, modelOptions, ids, asked, result, tokens.withLogprobs());
       if (stream == Stream.JSON) terminal.out().println(JsonDocument.line(summary::writeAsLast));
       if (!tokens.isBroken()) {
         terminal.err().println();
@@ -113,18 +130,10 @@ final class GenerateCommand extends Subcommand {
     }
   }
 
-  private GenerateOptions options(LanguageModel model, int promptTokens) {
-    try {
-      return sampling.resolve(model, promptTokens);
-    } catch (IllegalArgumentException e) {
-      throw wrongUsage(Names.option(e));
-    }
-  }
-
   private GenerationResult generate(
-      TokenOutput tokens, LanguageModel model, int[] ids, GenerateOptions options) {
+      TokenOutput tokens, LanguageModel model, int[] ids, Sampling asked) {
     try {
-      return tokens.generate(model, ids, options);
+      return tokens.generate(model, ids, asked.options());
     } catch (ContextLengthException e) {
       throw new CommandException(
           ExitCode.TOO_SMALL,
@@ -132,8 +141,10 @@ final class GenerateCommand extends Subcommand {
               + Units.count(e.contextLimit())
               + " tokens, found "
               + Units.count(ids.length)
-              + " of the prompt and --max-tokens "
-              + Units.count(options.maxTokens()));
+              + " of the prompt"
+              + (asked.isFrom("max_tokens", Sampling.OPTION)
+                  ? " and --max-tokens " + Units.count(asked.options().maxTokens())
+                  : ", which leave none for new ones"));
     }
   }
 }

@@ -4,9 +4,10 @@ import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.winnow.memory.ExpertCounters;
-import org.winnow.models.GenerateOptions;
+import org.winnow.models.GeneratedToken;
 import org.winnow.models.GenerationResult;
 import org.winnow.models.LanguageModel;
 
@@ -16,8 +17,9 @@ final class GenerationSummary {
   private final LanguageModel model;
   private final ModelOptions modelOptions;
   private final int[] prompt;
-  private final GenerateOptions options;
+  private final Sampling sampling;
   private final GenerationResult result;
+  private final List<GeneratedToken> withLogprobs; // empty unless asked for
   private final @Nullable ExpertCounters experts; // null for a dense model
   private final long peakMemoryBytes = ProcessMemory.peakBytes();
 
@@ -26,13 +28,15 @@ final class GenerationSummary {
       LanguageModel model,
       ModelOptions modelOptions,
       int[] prompt,
-      GenerateOptions options,
-      GenerationResult result) {
+      Sampling sampling,
+      GenerationResult result,
+      List<GeneratedToken> withLogprobs) {
     this.path = path;
     this.model = model;
     this.modelOptions = modelOptions;
     this.prompt = prompt;
-    this.options = options;
+    this.sampling = sampling;
+    this.withLogprobs = withLogprobs;
     this.result = result;
     this.experts = result.experts();
   }
@@ -55,6 +59,9 @@ final class GenerationSummary {
             + rate(result.decodeTokensPerSecond())
             + ", "
             + ending());
+    facts.row("sampling", sampling.describe());
+    if (!sampling.ignored().isEmpty())
+      facts.row("without effect", String.join(", ", sampling.ignored()) + " of " + Sampling.FILE);
     if (experts != null) {
       facts.row(
           "experts",
@@ -103,8 +110,10 @@ final class GenerationSummary {
 
   private String ending() {
     return switch (result.finishReason()) {
-      case STOP -> "ended by a stop token";
-      case LENGTH -> "--max-tokens reached";
+      case STOP ->
+          "ended by a stop token"
+              + (sampling.options().stopTexts().isEmpty() ? "" : " or a stop text");
+      case LENGTH -> sampling.limit();
       case CANCELLED -> "cancelled";
     };
   }
@@ -122,41 +131,20 @@ final class GenerationSummary {
     json.writeStringField("model", path.toString());
     json.writeStringField("family", model.config().modelType());
     writeOptions(json);
+    sampling.writeSources(json);
     JsonDocument.ids(json, "prompt_ids", prompt);
-    GenerationFields.write(json, result);
+    GenerationFields.write(json, result, withLogprobs);
     json.writeNumberField("other_weight_bytes", model.residentWeightBytes());
     json.writeNumberField("peak_memory_bytes", peakMemoryBytes);
-    if (experts != null) writeExperts(json, experts);
+    if (experts != null) GenerationFields.writeExperts(json, model, experts);
     json.writeEndObject();
   }
 
   private void writeOptions(JsonGenerator json) throws IOException {
     json.writeObjectFieldStart("options");
-    json.writeNumberField("max_tokens", options.maxTokens());
-    json.writeNumberField("temperature", options.sampler().temperature());
-    json.writeNumberField("top_k", options.sampler().topK());
-    json.writeNumberField("top_p", options.sampler().topP());
-    json.writeNumberField("seed", options.seed());
+    sampling.write(json);
     json.writeStringField("policy", modelOptions.policy().toString());
     json.writeBooleanField("read_ahead", modelOptions.readAhead());
-    json.writeEndObject();
-  }
-
-  private void writeExperts(JsonGenerator json, ExpertCounters experts) throws IOException {
-    json.writeObjectFieldStart("experts");
-    json.writeNumberField("expert_bytes", model.expertBytes());
-    json.writeNumberField("budget_bytes", model.expertBudgetBytes());
-    json.writeNumberField("demand_bytes_read", experts.demandBytesRead());
-    json.writeNumberField("read_ahead_useful_bytes", experts.readAheadUsefulBytes());
-    json.writeNumberField("read_ahead_wasted_bytes", experts.readAheadWastedBytes());
-    json.writeNumberField("hits", experts.hits());
-    json.writeNumberField("misses", experts.misses());
-    JsonDocument.number(json, "hit_rate", experts.hitRate());
-    json.writeNumberField("evictions", experts.evictions());
-    json.writeNumberField("wait_seconds", experts.waitNanos() / 1e9);
-    json.writeNumberField("distinct_experts", experts.distinctExperts());
-    json.writeNumberField("resident_bytes", experts.residentBytes());
-    json.writeNumberField("peak_resident_bytes", experts.peakResidentBytes());
     json.writeEndObject();
   }
 }

@@ -6,6 +6,8 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -34,8 +36,7 @@ final class PromptLine {
         throw new IllegalArgumentException("expected a JSON object");
       while (parser.nextToken() == JsonToken.FIELD_NAME) {
         String name = parser.currentName();
-        parser.nextToken();
-        readField(parser, name);
+        if (parser.nextToken() != JsonToken.VALUE_NULL) readField(parser, name);
       }
       if (parser.nextToken() != null)
         throw new IllegalArgumentException("expected one JSON object, found more after it");
@@ -58,6 +59,11 @@ final class PromptLine {
       case "temperature" -> sampling.temperature = number(json, name);
       case "top_k" -> sampling.topK = integer(json, name);
       case "top_p" -> sampling.topP = number(json, name);
+      case "min_p" -> sampling.minP = number(json, name);
+      case "repetition_penalty" -> sampling.repetitionPenalty = number(json, name);
+      case "greedy" -> sampling.greedy = flag(json, name);
+      case "stop" -> sampling.stop = strings(json, name);
+      case "logprobs" -> sampling.logprobs = integer(json, name);
       case "seed" -> sampling.seed = wholeNumber(json, name);
       default -> throw new IllegalArgumentException("there is no field " + name);
     }
@@ -94,6 +100,19 @@ final class PromptLine {
   private static double number(JsonParser json, String name) throws IOException {
     if (!json.currentToken().isNumeric()) throw wrong(name, "a number", json);
     return json.getDoubleValue();
+  }
+
+  private static boolean flag(JsonParser json, String name) throws IOException {
+    if (!json.currentToken().isBoolean()) throw wrong(name, "true or false", json);
+    return json.getBooleanValue();
+  }
+
+  /** One string, or an array of them. */
+  private static List<String> strings(JsonParser json, String name) throws IOException {
+    if (!json.hasToken(JsonToken.START_ARRAY)) return List.of(string(json, name));
+    List<String> strings = new ArrayList<>();
+    while (json.nextToken() != JsonToken.END_ARRAY) strings.add(string(json, name));
+    return strings;
   }
 
   private static int[] ids(JsonParser json) throws IOException {

@@ -3,15 +3,17 @@ package org.winnow.cli;
 import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.winnow.WinnowException;
+import org.winnow.memory.ExpertCounters;
+import org.winnow.models.Cancellation;
 import org.winnow.models.FinishReason;
-import org.winnow.models.GenerateOptions;
+import org.winnow.models.GenerationDefaults;
 import org.winnow.models.GenerationResult;
 import org.winnow.models.LanguageModel;
-import org.winnow.models.TokenListener;
 
 /**
  * Continues the prompts of a file, a JSON object in each line, one after the other. Each is
@@ -27,6 +29,8 @@ final class PromptLines {
   private final SamplingOptions sampling;
   private final Terminal terminal;
   private final boolean streamed;
+  private final long begin = System.nanoTime();
+  private final @Nullable GenerationDefaults recommended;
   private int failed;
   private int done;
   private long promptTokens;
@@ -47,6 +51,7 @@ final class PromptLines {
     this.sampling = sampling;
     this.terminal = terminal;
     this.streamed = streamed;
+    this.recommended = model.generationDefaults();
   }
 
   /** Answers all lines and returns the exit code. */
@@ -63,20 +68,33 @@ final class PromptLines {
     return failed == 0 ? ExitCode.DONE : ExitCode.BAD_INPUT;
   }
 
-  int done() {
-    return done;
+  /** Prints the totals for people. */
+  void printTotals(PrintWriter out) {
+    Table.ofFacts()
+        .row("prompts", Units.count(done + failed) + ", " + Units.count(failed) + " failed")
+        .row(
+            "tokens",
+            Units.count(promptTokens)
+                + " of prompts, "
+                + Units.count(newTokens)
+                + " new, in "
+                + Units.duration(System.nanoTime() - begin))
+        .print(out);
   }
 
-  int failed() {
-    return failed;
-  }
-
-  long promptTokens() {
-    return promptTokens;
-  }
-
-  long newTokens() {
-    return newTokens;
+  /** Writes the totals. */
+  void writeTotals(JsonGenerator json) throws IOException {
+    json.writeStartObject();
+    json.writeStringField("model", path.toString());
+    json.writeNumberField("prompts", done + failed);
+    json.writeNumberField("failed", failed);
+    json.writeNumberField("prompt_tokens", promptTokens);
+    json.writeNumberField("new_tokens", newTokens);
+    json.writeNumberField("seconds", (System.nanoTime() - begin) / 1e9);
+    json.writeNumberField("peak_memory_bytes", ProcessMemory.peakBytes());
+    ExpertCounters experts = model.expertCounters();
+    if (experts != null) GenerationFields.writeExperts(json, model, experts);
+    json.writeEndObject();
   }
 
   private static boolean isBlank(byte[] line) {
@@ -96,11 +114,13 @@ final class PromptLines {
         throw new IllegalArgumentException(
             "expected at most " + Units.bytes(MAX_LINE_BYTES) + " in a line, found more");
       line.read(TextInput.decode("line " + lines.line(), bytes));
-      GenerationResult result = generate(line, lines.line(), interruption);
+      TokenOutput tokens = tokens(lines.line(), interruption.cancellation());
+      GenerationResult result = generate(line, promptIds(line), tokens);
       done++;
       promptTokens += result.promptTokens();
       newTokens += result.ids().length;
-      print(line, lines.line(), json -> GenerationFields.write(json, result));
+      print(
+          line, lines.line(), json -> GenerationFields.write(json, result, tokens.withLogprobs()));
       return result.finishReason();
     } catch (WinnowException | CommandException | IllegalArgumentException e) {
       failed++;
@@ -109,21 +129,23 @@ final class PromptLines {
     }
   }
 
-  private GenerationResult generate(PromptLine line, int number, Interruption interruption) {
-    String text = line.text();
-    int[] ids =
-        text != null
-            ? Prompts.encode("prompt", text, model, path)
-            : Prompts.checked("prompt_ids", Objects.requireNonNull(line.ids()), model);
-    GenerateOptions options =
-        line.sampling()
-            .over(sampling)
-            .resolve(model, ids.length)
-            .withCancellation(interruption.cancellation());
+  private TokenOutput tokens(int line, Cancellation cancellation) {
     return streamed
-        ? new TokenLines(terminal, interruption.cancellation(), number)
-            .generate(model, ids, options)
-        : model.generate(ids, options, TokenListener.NONE);
+        ? new TokenLines(terminal, cancellation, line)
+        : new TokenOutput(terminal, cancellation);
+  }
+
+  private GenerationResult generate(PromptLine line, int[] ids, TokenOutput tokens) {
+    int room = Math.max(0, model.config().contextLength() - ids.length);
+    Sampling asked = Sampling.of(line.sampling().over(sampling), recommended, room);
+    return tokens.generate(model, ids, asked.options());
+  }
+
+  private int[] promptIds(PromptLine line) {
+    String text = line.text();
+    return text != null
+        ? Prompts.encode("prompt", text, model, path)
+        : Prompts.checked("prompt_ids", Objects.requireNonNull(line.ids()), model);
   }
 
   private void print(PromptLine line, int number, JsonDocument.Content content) {

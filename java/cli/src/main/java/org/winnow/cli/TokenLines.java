@@ -1,6 +1,7 @@
 package org.winnow.cli;
 
 import org.winnow.models.Cancellation;
+import org.winnow.models.GeneratedToken;
 
 /** Prints a line of JSON for each token. */
 final class TokenLines extends TokenOutput {
@@ -14,7 +15,7 @@ final class TokenLines extends TokenOutput {
   }
 
   @Override
-  public void onToken(int id, String text) {
+  void show(GeneratedToken token) {
     double seconds = (System.nanoTime() - begin) / 1e9;
     print(
         JsonDocument.line(
@@ -22,15 +23,13 @@ final class TokenLines extends TokenOutput {
                   json.writeStartObject();
                   if (line > 0) json.writeNumberField("line", line);
                   json.writeNumberField("index", index);
-                  json.writeNumberField("id", id);
-                  json.writeStringField("text", text);
+                  json.writeNumberField("id", token.id());
+                  json.writeStringField("text", token.text());
                   json.writeNumberField("seconds", seconds);
+                  GenerationFields.writeLogprobs(json, token);
                   json.writeEndObject();
                 })
             + "\n");
     index++;
   }
-
-  @Override
-  void end() {}
 }

@@ -1,6 +1,7 @@
 package org.winnow.cli;
 
 import org.winnow.models.Cancellation;
+import org.winnow.models.GeneratedToken;
 
 /** Prints the text of the tokens, or their ids. */
 final class TokenPrinter extends TokenOutput {
@@ -14,11 +15,12 @@ final class TokenPrinter extends TokenOutput {
   }
 
   @Override
-  public void onToken(int id, String text) {
+  void show(GeneratedToken token) {
+    String text = token.text();
     boolean first = !begun;
     begun = true;
     if (!text.isEmpty()) lineEnded = !asIds && text.endsWith("\n");
-    print(asIds ? (first ? "" : ",") + id : text);
+    print(asIds ? (first ? "" : ",") + token.id() : text);
   }
 
   /** Ends the last line if the text has not. */

@@ -2,12 +2,19 @@ package org.winnow.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.BufferedReader;
+import java.io.BufferedWriter;
 import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.OutputStream;
+import java.io.OutputStreamWriter;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -156,5 +163,70 @@ class PromptLinesTest {
     CapturedRun both = CapturedRun.of("generate", Shipped.MODEL, "--prompts", file, "--json");
     assertThat(both.exitCode()).isEqualTo(ExitCode.USAGE);
     assertThat(both.err()).contains("--prompts and --json");
+  }
+
+  private Process start() throws IOException {
+    return CommandProcess.of(
+            List.of(),
+            List.of("generate", Shipped.MODEL.toString(), "--prompts", "-", "--max-tokens", "4"))
+        .redirectError(folder.resolve("err").toFile())
+        .start();
+  }
+
+  private static BufferedReader reader(Process process) {
+    return new BufferedReader(
+        new InputStreamReader(process.getInputStream(), StandardCharsets.UTF_8));
+  }
+
+  private static BufferedWriter writer(Process process) {
+    return new BufferedWriter(
+        new OutputStreamWriter(process.getOutputStream(), StandardCharsets.UTF_8));
+  }
+
+  /** A program may wait for an answer before it asks again. */
+  @Test
+  void anAnswerComesBeforeTheNextLineIsRead() throws Exception {
+    Process process = start();
+    try (BufferedReader answers = reader(process);
+        BufferedWriter questions = writer(process)) {
+      for (int line = 1; line <= 3; line++) {
+        questions.write("{\"prompt_ids\": [" + line + "]}\n");
+        questions.flush();
+        assertThat(JsonTree.parse(answers.readLine()).get("line")).isEqualTo((long) line);
+      }
+    }
+    assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
+    assertThat(process.exitValue()).as(Files.readString(folder.resolve("err"))).isZero();
+    assertThat(folder.resolve("err")).content().contains("prompts", "3, 0 failed");
+  }
+
+  /** While it waits for a line, nothing is lost, so it ends at once. */
+  @Test
+  void aSignalEndsTheWaitForALine() throws Exception {
+    Process process = start();
+    try (BufferedReader answers = reader(process);
+        BufferedWriter questions = writer(process)) {
+      questions.write("{\"prompt_ids\": [1]}\n");
+      questions.flush();
+      assertThat(answers.readLine()).isNotNull();
+      process.destroy();
+      assertThat(process.waitFor(5, TimeUnit.SECONDS)).isTrue();
+      assertThat(process.exitValue()).isEqualTo(143);
+    }
+  }
+
+  @Test
+  void aReaderThatHasGoneEndsItQuietly() throws Exception {
+    Process process = start();
+    process.getInputStream().close();
+    try (OutputStream questions = process.getOutputStream()) {
+      for (int line = 0; line < 10_000; line++)
+        questions.write("{\"prompt_ids\": [1]}\n".getBytes(StandardCharsets.UTF_8));
+    } catch (IOException e) {
+      // it has ended and reads no more
+    }
+    assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
+    assertThat(process.exitValue()).isEqualTo(ExitCode.BROKEN_PIPE);
+    assertThat(folder.resolve("err")).isEmptyFile();
   }
 }

@@ -1,6 +1,8 @@
 package org.winnow.models;
 
 import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * The characters that stand for bytes in byte-level vocabularies. Printable bytes of Latin-1 stand
@@ -30,5 +32,13 @@ final class ByteAlphabet {
   static boolean covers(String text) {
     for (int i = 0; i < text.length(); i++) if (value(text.charAt(i)) < 0) return false;
     return true;
+  }
+
+  /** All 256 characters. */
+  static List<String> characters() {
+    return IntStream.range(0, SIZE)
+        .filter(c -> VALUES[c] >= 0)
+        .mapToObj(Character::toString)
+        .toList();
   }
 }

@@ -1,6 +1,5 @@
 package org.winnow.models;
 
-import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import org.winnow.InvalidLogitsException;
 import org.winnow.Tensor;
@@ -75,7 +74,7 @@ public record Perplexity(int tokensScored, double nats, long textBytes) {
    * @throws IllegalStateException if the model is closed or has no tokenizer
    */
   public static long textBytes(LanguageModel model, int[] ids) {
-    return model.requireTokenizer().decode(ids, true).getBytes(StandardCharsets.UTF_8).length;
+    return model.requireTokenizer().textBytes(ids);
   }
 
   private static final class Score implements ForwardListener {

@@ -3,6 +3,7 @@ package org.winnow.models;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
+import org.winnow.ContextLengthException;
 import org.winnow.Tensor;
 import org.winnow.op.KvCache;
 
@@ -46,6 +47,14 @@ public final class Session implements AutoCloseable {
    * Appends a text and generates its continuation. If the sequence is empty, the tokenizer adds the
    * special tokens that begin a text.
    *
+   * <p>A text that is too long for the context is refused before it is encoded, where the tokenizer
+   * bounds the bytes of a token. The exception then states the fewest tokens that the text can
+   * have.
+   *
+   * @throws org.winnow.ContextLengthException if the sequence would exceed the context; nothing has
+   *     run then
+   * @throws IllegalArgumentException if the text is too long to be encoded, see {@link
+   *     Tokenizer#encode(String, boolean)}
    * @throws IllegalStateException if the session or the model is closed, or if the model has no
    *     tokenizer
    * @see #generate(int[], GenerateOptions, TokenListener)
@@ -53,7 +62,10 @@ public final class Session implements AutoCloseable {
   public synchronized GenerationResult generate(
       String prompt, GenerateOptions options, TokenListener listener) {
     requireReady();
-    return generate(model.requireTokenizer().encode(prompt, numTokens == 0), options, listener);
+    Tokenizer tokenizer = model.requireTokenizer();
+    long total = numTokens + tokenizer.minTokens(prompt);
+    if (total > cache.contextLimit()) throw new ContextLengthException(cache.contextLimit(), total);
+    return generate(tokenizer.encode(prompt, numTokens == 0), options, listener);
   }
 
   /**

@@ -1,6 +1,7 @@
 package org.winnow.models;
 
-import java.nio.charset.StandardCharsets;
+import java.io.IOException;
+import java.io.Reader;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
@@ -24,6 +25,7 @@ public final class Tokenizer implements AutoCloseable {
   private static final int NONE = -1;
 
   private final NativeTokenizer tokenizer;
+  private final TokenEncoder encoder;
   private final TokenizerFile tokens;
   private final TokenDecoder decoder;
   private final int beginId; // the token that begins every text, or NONE
@@ -31,6 +33,7 @@ public final class Tokenizer implements AutoCloseable {
   private Tokenizer(
       NativeTokenizer tokenizer, TokenizerFile tokens, TokenDecoder decoder, int beginId) {
     this.tokenizer = tokenizer;
+    this.encoder = new TokenEncoder(tokenizer, tokens);
     this.tokens = tokens;
     this.decoder = decoder;
     this.beginId = beginId;
@@ -111,19 +114,41 @@ public final class Tokenizer implements AutoCloseable {
    * Converts text to ids. Special tokens that are written in the text ({@code <|endoftext|>})
    * become their ids. Unpaired surrogates become question marks.
    *
+   * <p>A text of more than 1 MiB of UTF-8 is encoded in parts, which are cut behind a word or a
+   * line where that changes no id.
+   *
    * @param addSpecialTokens whether to add the special tokens that the tokenizer puts around every
    *     text, such as a token for its beginning
+   * @throws IllegalArgumentException if a text of more than 1 MiB has no such place, or if the
+   *     tokenizer is of a kind that has none
    * @throws IllegalStateException if closed
    */
   public int[] encode(String text, boolean addSpecialTokens) {
-    String valid = new String(text.getBytes(StandardCharsets.UTF_8), StandardCharsets.UTF_8);
-    long[] ids = tokenizer.encode(valid, addSpecialTokens);
-    boolean begins = addSpecialTokens && beginId != NONE && (ids.length == 0 || ids[0] != beginId);
-    int shift = begins ? 1 : 0;
-    int[] result = new int[ids.length + shift];
-    if (begins) result[0] = beginId;
-    for (int i = 0; i < ids.length; i++) result[i + shift] = Math.toIntExact(ids[i]);
-    return result;
+    return begun(encoder.encode(text, addSpecialTokens), addSpecialTokens);
+  }
+
+  /**
+   * Converts all text of a reader to ids, as {@link #encode(String, boolean)} does. Only the ids
+   * and a part of the text are in memory.
+   *
+   * @throws IOException if the reader fails
+   */
+  public int[] encode(Reader text, boolean addSpecialTokens) throws IOException {
+    return begun(encoder.encode(text, addSpecialTokens), addSpecialTokens);
+  }
+
+  private int[] begun(int[] ids, boolean addSpecialTokens) {
+    if (!addSpecialTokens || beginId == NONE || (ids.length > 0 && ids[0] == beginId)) return ids;
+    int[] begun = new int[ids.length + 1];
+    begun[0] = beginId;
+    System.arraycopy(ids, 0, begun, 1, ids.length);
+    return begun;
+  }
+
+  /** The fewest tokens that a text can have; 0 if its length says nothing about them. */
+  long minTokens(String text) {
+    long most = encoder.maxBytesPerToken();
+    return most == 0 ? 0 : (TextLimits.utf8Bytes(text) + most - 1) / most;
   }
 
   /**
@@ -135,13 +160,26 @@ public final class Tokenizer implements AutoCloseable {
    * @throws IllegalStateException if closed
    */
   public String decode(int[] ids, boolean skipSpecialTokens) {
+    requireValid(ids);
+    TextStream stream = new TextStream(decoder, skipSpecialTokens, tokenizer::requireOpen);
+    for (int id : ids) stream.add(id);
+    return stream.finish();
+  }
+
+  private static void requireValid(int[] ids) {
     for (int i = 0; i < ids.length; i++)
       if (ids[i] < 0)
         throw new IllegalArgumentException(
             "ids must not be negative, found " + ids[i] + " at " + i);
-    TextStream stream = new TextStream(decoder, skipSpecialTokens, tokenizer::requireOpen);
-    for (int id : ids) stream.add(id);
-    return stream.finish();
+  }
+
+  /** The bytes of UTF-8 of the text of these ids, without special tokens. */
+  long textBytes(int[] ids) {
+    requireValid(ids);
+    TextStream stream = stream();
+    long bytes = 0;
+    for (int id : ids) bytes += TextLimits.utf8Bytes(stream.append(id));
+    return bytes + TextLimits.utf8Bytes(stream.finish());
   }
 
   /**

@@ -75,8 +75,8 @@ final class GroupedGemmLayer implements AutoCloseable {
     return values;
   }
 
-  /** The products, in an output that the first call writes. */
-  float[] multiply() {
+  /** Enqueues the products. */
+  void run() {
     GroupedGemm.run(
         backend,
         input,
@@ -87,6 +87,11 @@ final class GroupedGemmLayer implements AutoCloseable {
         weights,
         Activation.NONE,
         output);
+  }
+
+  /** The products, in an output that the first call writes. */
+  float[] multiply() {
+    run();
     float[] products = output.toFloatArray();
     assertThat(products).doesNotContain(Float.NaN);
     return products;

@@ -189,11 +189,18 @@ final class FuzzTargets {
   private Target generation() throws IOException {
     Files.copy(Goldens.folder("llama").resolve("config.json"), folder.resolve("config.json"));
     byte[] whole =
-        "{\"bos_token_id\": 1, \"eos_token_id\": [2, 3], \"do_sample\": true, \"temperature\": 0.8}"
+        ("{\"bos_token_id\": 1, \"eos_token_id\": [2, 3], \"do_sample\": true, \"temperature\": 0.8, \"top_k\": 20,"
+                + "\"top_p\": 0.9, \"min_p\": 0.05, \"repetition_penalty\": 1.1, \"max_new_tokens\": 64,"
+                + "\"stop_strings\": [\"x\"], \"num_beams\": 1}")
             .getBytes(StandardCharsets.UTF_8);
+    byte[] published = Files.readAllBytes(Goldens.kjvMoe().resolve(GenerationDefaults.FILE));
     return (random, mutator) -> {
-      Files.write(folder.resolve("generation_config.json"), mutator.mutate(whole));
+      Files.write(
+          folder.resolve(GenerationDefaults.FILE),
+          mutator.mixing(published).mutate(random.nextInt(10) == 0 ? published : whole));
       requireSound(ModelConfig.read(folder));
+      GenerationDefaults defaults = GenerationDefaults.read(folder);
+      assertThat(defaults.options(1).maxTokens()).isNotNegative();
     };
   }
 

@@ -70,6 +70,8 @@ final class GenerateCommand extends Subcommand {
   @Override
   int run(Terminal terminal) throws Exception {
     boolean linesOnOut = stream == Stream.JSON || prompt.lines() != null;
+    if (sampling.logprobs != null && !linesOnOut && !reportOptions.isAsked())
+      throw wrongUsage("--logprobs needs one of --json, --stats, --stream json, --prompts");
     if (linesOnOut && reportOptions.toStandardOutput())
       throw wrongUsage(
           (stream == Stream.JSON ? "--stream json" : "--prompts")

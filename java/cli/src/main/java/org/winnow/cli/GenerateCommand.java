@@ -31,7 +31,7 @@ import picocli.CommandLine.Parameters;
       "  winnow generate models/kjv-moe --prompts prompts.jsonl --max-tokens 50"
     })
 final class GenerateCommand extends Subcommand {
-  @Parameters(paramLabel = "PATH", description = "folder of the checkpoint")
+  @Parameters(paramLabel = "PATH", description = ModelOptions.PATH)
   private Path path;
 
   @Mixin private PromptOptions prompt;

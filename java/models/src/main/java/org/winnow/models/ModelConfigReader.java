@@ -171,9 +171,6 @@ final class ModelConfigReader {
           "a multiple of " + numHeads + " heads, as head_dim is not given",
           hiddenSize);
     int headDim = given == null ? hiddenSize / numHeads : given;
-    if (headDim > LlamaTable.HEAD.most())
-      throw values.fault(
-          ConfigKey.NUM_HEADS, "heads of at most " + LlamaTable.HEAD.most() + " columns", numHeads);
     if (headDim % 2 != 0)
       throw values.fault(ConfigKey.HEAD_DIM, "an even width, as pairs are rotated", headDim);
     return headDim;

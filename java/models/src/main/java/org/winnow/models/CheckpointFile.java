@@ -3,6 +3,7 @@ package org.winnow.models;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -117,8 +118,9 @@ final class CheckpointFile {
     Path part = incompleteIn(local, file.getFileName() + ".");
     if (part != null) return part;
     Path snapshots = folder.getParent();
-    boolean isSnapshot = snapshots != null && snapshots.endsWith(HubCache.SNAPSHOTS);
-    return isSnapshot ? incompleteIn(snapshots.resolveSibling(HubCache.BLOBS), "") : null;
+    return snapshots != null && snapshots.endsWith(HubCache.SNAPSHOTS)
+        ? incompleteIn(snapshots.resolveSibling(HubCache.BLOBS), "")
+        : null;
   }
 
   private static @Nullable Path incompleteIn(Path folder, String beginning) {
@@ -131,7 +133,7 @@ final class CheckpointFile {
         if (++seen == MAX_LISTED) break;
       }
       return null;
-    } catch (IOException e) {
+    } catch (IOException | DirectoryIteratorException e) {
       return null; // only a hint is lost
     }
   }

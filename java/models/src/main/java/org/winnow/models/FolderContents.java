@@ -1,6 +1,7 @@
 package org.winnow.models;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -32,6 +33,8 @@ final class FolderContents {
           .forEach(entry -> (Files.isDirectory(entry) ? folders : files).add(entry));
     } catch (IOException e) {
       throw Json.unreadable(folder, e);
+    } catch (UncheckedIOException e) {
+      throw Json.unreadable(folder, e.getCause());
     }
   }
 

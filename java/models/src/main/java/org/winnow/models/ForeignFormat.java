@@ -6,9 +6,12 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import org.winnow.CheckpointException;
+import org.winnow.UnsupportedFormatException;
 
 /** Names the formats of weights that people have and Winnow does not read. */
 final class ForeignFormat {
@@ -36,6 +39,7 @@ final class ForeignFormat {
       ENDINGS.put(ending, "part of a download that did not finish");
   }
 
+  private static final List<String> NO_WEIGHTS = List.of("a web page", "JSON", "text");
   private static final int TAR_MARK = 257; // offset of "ustar"
   private static final int READ_BYTES = TAR_MARK + 5;
 
@@ -68,7 +72,23 @@ final class ForeignFormat {
     if (bytes.startsWith("ustar", TAR_MARK)) return "a tar archive; unpack it first";
     if (bytes.stripLeading().regionMatches(true, 0, "<!doctype html", 0, 14)
         || bytes.stripLeading().regionMatches(true, 0, "<html", 0, 5)) return "a web page";
-    return null;
+    // the length of a safetensors header is smaller than the number that eight characters make
+    boolean text = bytes.length() >= 8 && bytes.chars().limit(8).allMatch(ForeignFormat::isText);
+    return text ? (bytes.startsWith("{") ? "JSON" : "text") : null;
+  }
+
+  private static boolean isText(int character) {
+    return (character >= ' ' && character <= '~') || Character.isWhitespace(character);
+  }
+
+  /** The exception for a file that Winnow does not read. */
+  static RuntimeException refusal(Path file) {
+    String format = ofName(file);
+    if (format == null) format = ofContent(file);
+    return format == null || NO_WEIGHTS.contains(format)
+        ? new CheckpointException(file, null, "the folder of a checkpoint", describe(file))
+        : new UnsupportedFormatException(
+            file + ": " + format + ": not supported yet; safetensors is");
   }
 
   /** What a file that is not in the safetensors format is, in words. */

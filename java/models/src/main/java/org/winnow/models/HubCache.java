@@ -1,6 +1,7 @@
 package org.winnow.models;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
@@ -158,6 +159,8 @@ record HubCache(Path folder, String source) {
           .collect(Collectors.toList());
     } catch (IOException e) {
       throw Json.unreadable(folder, e);
+    } catch (UncheckedIOException e) {
+      throw Json.unreadable(folder, e.getCause());
     }
   }
 

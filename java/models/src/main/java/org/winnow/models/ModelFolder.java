@@ -69,7 +69,7 @@ final class ModelFolder {
     }
     if (found.toString().endsWith(".safetensors"))
       throw new CheckpointException(path, null, "the folder of a checkpoint", "a file");
-    throw notRead(found);
+    throw ForeignFormat.refusal(found);
   }
 
   /** Whether a file's name says that it belongs to the checkpoint in its folder. */
@@ -79,15 +79,5 @@ final class ModelFolder {
         && (name.toString().equals(Safetensors.SINGLE_FILE)
             || name.toString().equals(Safetensors.INDEX_FILE)
             || name.toString().equals("config.json"));
-  }
-
-  /** The exception for a file whose format Winnow does not read. */
-  static RuntimeException notRead(Path file) {
-    String format = ForeignFormat.ofName(file);
-    if (format == null) format = ForeignFormat.ofContent(file);
-    return format == null
-        ? new CheckpointException(file, null, "the folder of a checkpoint", "a file")
-        : new UnsupportedFormatException(
-            file + ": " + format + ": not supported yet; safetensors is");
   }
 }

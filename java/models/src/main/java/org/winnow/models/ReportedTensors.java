@@ -42,7 +42,7 @@ final class ReportedTensors {
     boolean foreign =
         ForeignFormat.ofName(file) != null
             || (Files.isRegularFile(file) && ForeignFormat.ofContent(file) != null);
-    if (!safetensors && foreign) throw ModelFolder.notRead(file);
+    if (!safetensors && foreign) throw ForeignFormat.refusal(file);
     return Safetensors.tensors(file);
   }
 }

@@ -62,8 +62,33 @@ class ModelFolderTest {
   void namesFormatsByTheirContents() throws IOException {
     refused(Files.writeString(folder.resolve("blob"), "GGUF\3")).hasMessageContaining("GGUF");
     refused(Files.writeString(folder.resolve("other"), "PK\3\4")).hasMessageContaining("zip");
+    refused(Goldens.kjvMoe().resolve("tokenizer.json"))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageEndingWith("expected the folder of a checkpoint, found a file: JSON");
     Files.writeString(folder.resolve("model.safetensors"), "<!DOCTYPE html><html>Log in</html>");
     assertThatThrownBy(() -> Safetensors.open(folder)).hasMessageContaining("found a web page");
+  }
+
+  /** Quantised by MLX; its configuration names no method. */
+  @Test
+  void namesWeightsOfMlx() throws IOException {
+    String config = Files.readString(Goldens.folder("mixtral").resolve("config.json"));
+    String values = "{\"group_size\": 64, \"bits\": 4},";
+    Files.writeString(
+        folder.resolve("config.json"),
+        config.replaceFirst(
+            "\\{", "{\"quantization\":" + values + "\"quantization_config\":" + values));
+    new SafetensorsFile()
+        .add("model.embed_tokens.weight", "U32", 512, 8)
+        .add("model.embed_tokens.scales", "BF16", 512, 1)
+        .add("model.embed_tokens.biases", "BF16", 512, 1)
+        .write(folder.resolve("model.safetensors"));
+    assertThatThrownBy(() -> LanguageModel.open(folder, LoadOptions.defaults()))
+        .isInstanceOf(UnsupportedFormatException.class)
+        .hasMessageContaining("quantised weights (MLX) are not supported yet");
+    assertThat(ModelReport.of(folder).formats())
+        .containsExactly(new ModelReport.Format("MLX", 3, 512 * 36, false));
+    assertThat(ModelReport.of(folder).parameters()).isEqualTo(512 * 64);
   }
 
   /** Weights are read with the operating system's calls, which a zip file system does not have. */

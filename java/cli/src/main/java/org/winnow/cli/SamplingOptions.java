@@ -33,20 +33,24 @@ final class SamplingOptions {
       names = "--temperature",
       paramLabel = "T",
       description =
-          "0 chooses the most probable token, 1 samples with the model's probabilities; default of"
-              + " this and the next: generation_config.json, else 0.8")
+          "0 chooses the most probable token, 1 samples with the model's probabilities; default:"
+              + " that of generation_config.json, else 0.8")
   @Nullable Double temperature;
 
   @Option(
       names = "--top-k",
       paramLabel = "K",
-      description = "sample among the K most probable tokens; else all")
+      description =
+          "sample among the K most probable tokens; default: that of generation_config.json, else"
+              + " all")
   @Nullable Integer topK;
 
   @Option(
       names = "--top-p",
       paramLabel = "P",
-      description = "sample among the fewest tokens whose probabilities sum to at least P; else 1")
+      description =
+          "sample among the fewest tokens whose probabilities sum to at least P; default: that of"
+              + " generation_config.json, else 1")
   @Nullable Double topP;
 
   @Option(
@@ -54,13 +58,15 @@ final class SamplingOptions {
       paramLabel = "P",
       description =
           "sample among the tokens that are at least P times as probable as the most probable one;"
-              + " else 0")
+              + " default: that of generation_config.json, else 0")
   @Nullable Double minP;
 
   @Option(
       names = "--repetition-penalty",
       paramLabel = "R",
-      description = "more than 1 makes tokens that occurred before less probable; else 1")
+      description =
+          "more than 1 makes tokens that occurred before less probable; default: that of"
+              + " generation_config.json, else 1")
   @Nullable Double repetitionPenalty;
 
   @Option(

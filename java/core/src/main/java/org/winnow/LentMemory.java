@@ -1,7 +1,7 @@
 package org.winnow;
 
-import java.lang.ref.Cleaner;
 import java.nio.ByteBuffer;
+import org.winnow.internal.Release;
 
 /**
  * The memory of a tensor that has given buffers away. It is freed when the tensor is closed and no
@@ -9,8 +9,6 @@ import java.nio.ByteBuffer;
  * memory.
  */
 final class LentMemory {
-  private static final Cleaner CLEANER = Cleaner.create();
-
   private final Runnable free;
   private int buffers; // that can still be reached
   private boolean closed;
@@ -24,18 +22,25 @@ final class LentMemory {
 
   /** Buffers that Java derives from this one keep it reachable. */
   synchronized ByteBuffer lend(ByteBuffer buffer) {
-    CLEANER.register(buffer, this::returned);
+    Release.afterCollected(buffer, this::returned);
     buffers++;
     return buffer;
   }
 
-  /** The tensor is closed: frees the memory, now or when the last buffer is gone. */
+  /** The tensor is closed or collected: frees the memory, now or when the last buffer is gone. */
   void close() {
     synchronized (this) {
       closed = true;
       if (buffers > 0) return;
     }
-    free.run();
+    try {
+      free.run();
+    } catch (RuntimeException | Error e) { // refused: the tensor stays open
+      synchronized (this) {
+        closed = false;
+      }
+      throw e;
+    }
   }
 
   private void returned() {

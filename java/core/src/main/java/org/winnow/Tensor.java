@@ -11,6 +11,7 @@ import org.jspecify.annotations.Nullable;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.NativeLoader;
 import org.winnow.internal.RawMemory;
+import org.winnow.internal.Release;
 
 /**
  * A dense row-major array outside the Java heap. It owns its memory, is a view of another tensor,
@@ -18,7 +19,9 @@ import org.winnow.internal.RawMemory;
  *
  * <p>Closing a tensor waits for running operations and frees the memory that the tensor owns. It
  * may be called twice. Every later use throws {@link IllegalStateException}. A view shares the
- * memory of the tensor that it was made from and is closed with it.
+ * memory of the tensor that it was made from and is closed with it. A tensor that was not closed
+ * frees its memory after it and all its views have been collected. That may be late, because the
+ * garbage collector does not see how large this memory is.
  *
  * <p>As with any array, the caller must synchronise threads that read and write the same elements.
  */
@@ -33,9 +36,9 @@ public final class Tensor implements AutoCloseable {
   private final long size;
   private final @Nullable Tensor parent; // owner of a view's memory, or null
   private final @Nullable Object keepAlive; // the caller's buffer, or null
-  private final boolean owned;
+  private final @Nullable LentMemory lent; // how it is freed; null for a view
+  private final @Nullable Release release; // of memory that it owns, or null
   private volatile @Nullable ByteBuffer bytes; // what bytes() makes copies of, or null
-  private @Nullable LentMemory lent; // of a tensor without parent, once it has given a buffer away
   private volatile boolean closed;
 
   private Tensor(
@@ -53,7 +56,16 @@ public final class Tensor implements AutoCloseable {
     this.size = Shape.elements(shape);
     this.parent = parent;
     this.keepAlive = keepAlive;
-    this.owned = owned;
+    this.lent =
+        parent != null ? null : lendable(memory.raw(), address, sizeBytes(), owned, keepAlive);
+    this.release = owned ? new Release(this, Objects.requireNonNull(lent)::close) : null;
+  }
+
+  /** Refers to the memory and not to the tensor. */
+  private static LentMemory lendable(
+      RawMemory raw, long address, long sizeBytes, boolean owned, @Nullable Object callers) {
+    return new LentMemory(
+        owned ? () -> raw.free(address, sizeBytes) : () -> Reference.reachabilityFence(callers));
   }
 
   /**
@@ -85,7 +97,12 @@ public final class Tensor implements AutoCloseable {
       throw new OutOfMemoryError(
           "tensor " + dtype + Shape.describe(extents) + ": " + e.getMessage());
     }
-    return new Tensor(memory, address, dtype, extents, null, null, true);
+    try {
+      return new Tensor(memory, address, dtype, extents, null, null, true);
+    } catch (Error e) { // the Java heap is full
+      memory.raw().free(address, sizeBytes);
+      throw e;
+    }
   }
 
   /** A new f32 tensor of zeros in host memory. */
@@ -490,8 +507,7 @@ public final class Tensor implements AutoCloseable {
     Tensor root = root();
     synchronized (root) {
       requireOpen("tensor");
-      if (root.lent == null) root.lent = root.lendable();
-      return root.lent.lend(TensorElements.buffer(address, sizeBytes()));
+      return Objects.requireNonNull(root.lent).lend(TensorElements.buffer(address, sizeBytes()));
     }
   }
 
@@ -499,15 +515,6 @@ public final class Tensor implements AutoCloseable {
     Tensor root = this;
     while (root.parent != null) root = root.parent;
     return root;
-  }
-
-  private LentMemory lendable() {
-    RawMemory raw = memory.raw();
-    long begin = address;
-    long bytes = sizeBytes();
-    Object callers = keepAlive;
-    return new LentMemory(
-        owned ? () -> raw.free(begin, bytes) : () -> Reference.reachabilityFence(callers));
   }
 
   /** A view of the bytes for a native call, within which nobody frees them. */
@@ -548,8 +555,8 @@ public final class Tensor implements AutoCloseable {
     }
     NativeCall.awaitRunning(); // the caller may free wrapped memory as soon as we return
     try {
-      if (lent != null) lent.close();
-      else if (owned) memory.raw().free(address, sizeBytes());
+      if (release != null) release.run();
+      else if (lent != null) lent.close();
     } catch (RuntimeException | Error e) {
       closed = false; // the free was refused: the tensor stays usable
       throw e;

@@ -1,17 +1,25 @@
 package org.winnow.cli;
 
+import com.fasterxml.jackson.core.JsonGenerator;
+import com.sun.management.OperatingSystemMXBean;
 import com.sun.nio.file.ExtendedOpenOption;
 import java.io.IOException;
+import java.lang.management.ManagementFactory;
 import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Objects;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -20,14 +28,15 @@ import org.winnow.BackendProvider;
 import org.winnow.cpu.InstructionSet;
 import org.winnow.cpu.NativeLibrary;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
 /** {@code winnow doctor}: shows which of the things that Winnow uses this machine has. */
 @Command(
     name = "doctor",
     description =
-        "Shows what Winnow finds on this machine: platform, natives, instruction sets, memory, disk, GPU.",
-    footer = {"", "Example:", "  winnow doctor /models"})
+        "Shows what Winnow finds on this machine: platform, natives, instruction sets, memory, limits, disk, GPU.",
+    footer = {"", "Examples:", "  winnow doctor /models", "  winnow doctor --json"})
 final class DoctorCommand extends Subcommand {
   @Parameters(
       arity = "0..1",
@@ -36,40 +45,111 @@ final class DoctorCommand extends Subcommand {
       description = "folder of models, whose file system is examined (default: .)")
   private Path path;
 
+  @Option(names = "--json", description = "print JSON, with the limits as numbers")
+  private boolean json;
+
   @Override
   int run(Terminal terminal) throws IOException {
     if (!Files.exists(path)) throw new NoSuchFileException(path.toString());
     String cause = NativeLibrary.unavailabilityCause();
-    Table facts = Table.ofFacts();
-    facts.row(
+    Limits limits = Limits.ofThisProcess();
+    Map<String, String> facts = facts(cause, limits);
+    if (json) {
+      terminal.out().print(JsonDocument.text(document -> write(document, facts, limits)));
+      terminal.out().flush();
+    } else {
+      Table table = Table.ofFacts();
+      facts.forEach(table::row);
+      table.print(terminal.out());
+    }
+    return cause == null ? ExitCode.DONE : ExitCode.MISSING;
+  }
+
+  /** Names and values, in the order in which they are printed. */
+  private Map<String, String> facts(@Nullable String cause, Limits limits) throws IOException {
+    Map<String, String> facts = new LinkedHashMap<>();
+    facts.put(
         "platform",
         NativeLibrary.platform()
             + ", "
             + processor()
             + ", "
             + Runtime.getRuntime().availableProcessors()
-            + " threads");
-    facts.row(
+            + " threads, "
+            + glibc());
+    facts.put(
         "java",
         System.getProperty("java.vm.name")
             + " "
             + Runtime.version()
             + ", "
-            + System.getProperty("java.home"));
+            + System.getProperty("java.home")
+            + ", heap of at most "
+            + Units.bytes(Runtime.getRuntime().maxMemory()));
     if (cause == null) {
-      facts.row("natives", NativeLibrary.path() + ", ABI " + NativeLibrary.abiVersion());
-      facts.row("instruction sets", instructionSets());
+      facts.put("natives", NativeLibrary.path() + ", ABI " + NativeLibrary.abiVersion());
+      facts.put("instruction sets", instructionSets());
     } else {
-      facts.row("natives", "missing: " + cause);
+      facts.put("natives", "missing: " + cause);
     }
-    facts.row("backends", backends());
-    facts.row("caches", caches());
-    facts.row("memory", memory());
-    facts.row("huge pages", hugePages());
-    facts.row("O_DIRECT", directReads(path));
-    facts.row("GPU", gpu());
-    facts.print(terminal.out());
-    return cause == null ? ExitCode.DONE : ExitCode.MISSING;
+    facts.put("natives cache", Directories.describeCache());
+    facts.put("temporary files", Directories.describeTemporary());
+    facts.put("backends", backends());
+    facts.put("caches", caches());
+    facts.put("memory", memory());
+    facts.put("container", limits.describe());
+    facts.put("process", limits.describeShell());
+    facts.put("huge pages", hugePages());
+    facts.put("O_DIRECT", directReads(path));
+    facts.put("GPU", gpu());
+    return facts;
+  }
+
+  private static void write(JsonGenerator json, Map<String, String> facts, Limits limits)
+      throws IOException {
+    json.writeStartObject();
+    for (Map.Entry<String, String> fact : facts.entrySet())
+      json.writeStringField(
+          fact.getKey().toLowerCase(Locale.ROOT).replace(' ', '_'), fact.getValue());
+    json.writeObjectFieldStart("limits");
+    number(json, "memory_bytes", limits.memoryBytes());
+    number(json, "memory_high_bytes", limits.memoryHighBytes());
+    number(json, "memory_used_bytes", limits.memoryUsedBytes());
+    number(json, "swap_bytes", limits.swapBytes());
+    JsonDocument.number(json, "processors", limits.processors());
+    number(json, "open_files", limits.openFiles());
+    number(json, "locked_memory_bytes", limits.lockedBytes());
+    json.writeEndObject();
+    json.writeObjectFieldStart("seen_by_java");
+    json.writeNumberField("heap_bytes", Runtime.getRuntime().maxMemory());
+    json.writeNumberField("processors", Runtime.getRuntime().availableProcessors());
+    json.writeNumberField(
+        "memory_bytes",
+        ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class).getTotalMemorySize());
+    json.writeEndObject();
+    json.writeEndObject();
+  }
+
+  private static void number(JsonGenerator json, String name, long limit) throws IOException {
+    if (limit == Limits.NONE) json.writeNullField(name);
+    else json.writeNumberField(name, limit);
+  }
+
+  /** The version of the C library, which is read from the library that this process has loaded. */
+  private static String glibc() {
+    for (String line : Limits.lines(Path.of("/proc/self/maps"))) {
+      if (!line.endsWith("/libc.so.6")) continue;
+      try {
+        String content =
+            Files.readString(
+                Path.of(line.substring(line.indexOf('/'))), StandardCharsets.ISO_8859_1);
+        Matcher version = Pattern.compile("release version ([0-9.]+[0-9])").matcher(content);
+        if (version.find()) return "glibc " + version.group(1);
+      } catch (IOException e) {
+        break; // replaced since this process began
+      }
+    }
+    return "C library unknown";
   }
 
   private static String processor() {

@@ -34,7 +34,9 @@ final class InspectCommand extends Subcommand {
 
   @Parameters(
       paramLabel = "PATH",
-      description = ModelOptions.PATH + "; or an index, or one safetensors file")
+      description =
+          "folder of the checkpoint, its index, one safetensors file, or a model that Hugging Face tools"
+              + " have downloaded, by its name OWNER/NAME[@REVISION]")
   private Path path;
 
   @Option(names = "--json", description = "print JSON, with every layer")
@@ -87,7 +89,7 @@ final class InspectCommand extends Subcommand {
         Units.bytes(report.sizeBytes())
             + " in "
             + Units.count(report.numTensors())
-            + (report.numTensors() == 1 ? " tensor: " : " tensors: ")
+            + " tensors: "
             + formats(report));
     report
         .bytesPerToken()

@@ -17,11 +17,7 @@ final class Interruption implements AutoCloseable {
   private final Thread hook = new Thread(this::cancelAndWait, "winnow-interruption");
 
   Interruption() {
-    try {
-      Runtime.getRuntime().addShutdownHook(hook);
-    } catch (IllegalStateException e) {
-      cancellation.cancel(); // the process is ending already
-    }
+    Runtime.getRuntime().addShutdownHook(hook);
   }
 
   Cancellation cancellation() {

@@ -2,7 +2,7 @@ package org.winnow.cli;
 
 import com.fasterxml.jackson.core.JsonGenerator;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
+import java.io.Reader;
 import java.nio.file.Path;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
@@ -28,7 +28,7 @@ import picocli.CommandLine.Parameters;
       "  head -c 5000 models/kjv-moe/heldout.txt | winnow perplexity models/kjv-moe - --json"
     })
 final class PerplexityCommand extends Subcommand {
-  @Parameters(index = "0", paramLabel = "PATH", description = ModelOptions.PATH)
+  @Parameters(index = "0", paramLabel = "PATH", description = "folder of the checkpoint")
   private Path path;
 
   @Parameters(
@@ -57,8 +57,8 @@ final class PerplexityCommand extends Subcommand {
   @Override
   int run(Terminal terminal) throws IOException {
     ReportOptions.Report written = reportOptions.begin(terminal);
-    String text = TextInput.read(textFile, terminal);
-    try (LanguageModel model = modelOptions.open(path, terminal)) {
+    try (Reader text = TextInput.reader(textFile, terminal);
+        LanguageModel model = modelOptions.open(path, terminal)) {
       Tokenizer tokenizer = model.tokenizer();
       if (tokenizer == null)
         throw new CommandException(ExitCode.MISSING, path + ": has no tokenizer.json");
@@ -72,7 +72,7 @@ final class PerplexityCommand extends Subcommand {
         throw new CommandException(
             ExitCode.BAD_INPUT,
             TextInput.name(textFile) + ": expected at least 2 tokens, found " + ids.length);
-      long textBytes = tokenizer.decode(ids, true).getBytes(StandardCharsets.UTF_8).length;
+      long textBytes = Perplexity.textBytes(model, ids);
       long begin = System.nanoTime();
       Perplexity perplexity;
       try (Progress progress = new Progress(terminal, "perplexity", "tokens", ids.length - 1)) {

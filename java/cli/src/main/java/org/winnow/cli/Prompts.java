@@ -2,7 +2,6 @@ package org.winnow.cli;
 
 import java.nio.file.Path;
 import org.winnow.models.LanguageModel;
-import org.winnow.models.Tokenizer;
 
 /** The token ids of prompts. */
 final class Prompts {
@@ -13,17 +12,17 @@ final class Prompts {
    *
    * @param name what the user calls the text
    * @throws IllegalArgumentException if there are none
+   * @throws org.winnow.ContextLengthException if the text is too long for the context
    * @throws CommandException if the model has no tokenizer
    */
   static int[] encode(String name, String text, LanguageModel model, Path path) {
-    Tokenizer tokenizer = model.tokenizer();
-    if (tokenizer == null)
+    if (model.tokenizer() == null)
       throw new CommandException(
           ExitCode.MISSING,
           path
               + ": has no tokenizer.json: use "
               + (name.startsWith("--") ? "--prompt-ids" : "prompt_ids"));
-    int[] ids = tokenizer.encode(text, true);
+    int[] ids = model.encodePrompt(text);
     if (ids.length == 0) throw new IllegalArgumentException(name + " must not be empty");
     return ids;
   }

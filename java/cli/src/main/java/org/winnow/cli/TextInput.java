@@ -2,6 +2,7 @@ package org.winnow.cli;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.Reader;
 import java.nio.ByteBuffer;
 import java.nio.CharBuffer;
 import java.nio.charset.CharsetDecoder;
@@ -38,6 +39,16 @@ final class TextInput {
     if (Files.isDirectory(file))
       throw new CommandException(ExitCode.BAD_INPUT, file + ": expected a file, found a folder");
     return Files.newInputStream(file);
+  }
+
+  /**
+   * The text of a file, read as it is needed.
+   *
+   * @throws CommandException if it is a folder; reading throws it if the text is not UTF-8, with
+   *     the offset, or longer than {@link #MAX_BYTES}
+   */
+  static Reader reader(Path file, Terminal terminal) throws IOException {
+    return new Utf8Reader(name(file), open(file, terminal), MAX_BYTES);
   }
 
   /**

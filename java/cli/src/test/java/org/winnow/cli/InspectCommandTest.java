@@ -69,6 +69,30 @@ class InspectCommandTest {
         .contains("cannot run it, because ", "1 to 2: 16 experts", "and shared ones of");
   }
 
+  /** Experts in a checkpoint whose configuration is of a dense model. */
+  @Test
+  void whatContradictsTheTensorsIsARemark() throws IOException {
+    Path golden = Shipped.golden("mixtral");
+    Files.copy(golden.resolve("model.safetensors"), folder.resolve("model.safetensors"));
+    String config = Files.readString(golden.resolve("config.json"));
+    Files.writeString(
+        folder.resolve("config.json"),
+        config.replace("\"mixtral\"", "\"llama\"").replace("_local_experts\"", "_ignored\""));
+    CapturedRun run = CapturedRun.of("inspect", folder);
+    assertThat(run.exitCode()).isZero();
+    assertThat(run.out())
+        .contains("mixture of experts (tensors of experts in 3 layers", "cannot run it, because ")
+        .containsPattern(
+            "remark +config.json is of a dense model, but there are tensors of experts");
+    Map<?, ?> report = JsonTree.parse(CapturedRun.of("inspect", folder, "--json").out());
+    assertThat((List<?>) report.get("remarks")).hasSize(1);
+    assertThat((List<?>) report.get("obstacles")).hasSize(1);
+    Files.writeString(folder.resolve("config.json"), "no JSON");
+    run = CapturedRun.of("inspect", folder);
+    assertThat(run.exitCode()).isZero();
+    assertThat(run.out()).contains("family", "unknown", "config.json cannot be read: ");
+  }
+
   /** The layers of Qwen3-235B-A22B, in a file that takes no disk space. */
   @Test
   void aHundredGigabytesTakeLessThanASecond() throws IOException {

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -30,6 +31,22 @@ class MainTest {
             "GPU");
     assertThat(directory).isEmptyDirectory();
     assertThat(run.err()).isEmpty();
+  }
+
+  @Test
+  void doctorShowsLimitsAsText() {
+    assertThat(CapturedRun.of("doctor", directory).out())
+        .contains("glibc ", "heap of at most ", "container  ", " open files, ", "natives cache  ");
+  }
+
+  @Test
+  void doctorShowsLimitsAsJson() throws IOException {
+    String json = CapturedRun.of("doctor", directory, "--json").out();
+    Map<?, ?> tree = JsonTree.parse(json);
+    assertThat((String) tree.get("natives")).contains("libjniwinnow");
+    assertThat(((Map<?, ?>) tree.get("seen_by_java")).get("processors"))
+        .isEqualTo((long) Runtime.getRuntime().availableProcessors());
+    assertThat((Long) ((Map<?, ?>) tree.get("limits")).get("open_files")).isPositive();
   }
 
   @Test

@@ -8,8 +8,12 @@ import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.NativeLoader;
 import org.winnow.internal.NativeOperations;
+import org.winnow.internal.Release;
 
-/** Runs handwritten SIMD kernels on the CPU with its own team of threads. */
+/**
+ * Runs handwritten SIMD kernels on the CPU with its own team of threads. The threads of a backend
+ * that was not closed end after it has been collected.
+ */
 public final class CpuBackend extends Backend {
   /** Upper bound of {@code numThreads}, above the number of processors of any machine. */
   public static final int MAX_THREADS = 1024;
@@ -20,6 +24,7 @@ public final class CpuBackend extends Backend {
   private final InstructionSet instructionSet;
   private final int numThreads;
   private final long cpu;
+  private final Release release;
   private volatile boolean closed;
 
   /** Opens a backend with the widest supported instruction set and one thread per processor. */
@@ -51,6 +56,8 @@ public final class CpuBackend extends Backend {
     if (cpu == 0)
       throw new BackendUnavailableException(
           NAME, numThreads + " threads cannot be started: " + NativeOperations.winnow_last_error());
+    long opened = cpu;
+    this.release = new Release(this, () -> NativeOperations.winnow_cpu_close(opened));
     Internals.install(
         this,
         new CpuOperations() {
@@ -96,7 +103,7 @@ public final class CpuBackend extends Backend {
       closed = true;
     }
     NativeCall.awaitRunning();
-    NativeOperations.winnow_cpu_close(cpu);
+    release.run();
   }
 
   /** The native context, for calls from this package. */

@@ -21,6 +21,9 @@ public interface AddressTable {
    */
   void put(int[] experts, int count, long[] addresses);
 
+  /** Makes the matrices keep whoever owns the memory of the addresses that are put. */
+  void keep(Object owner);
+
   /** Returns one entry of the addresses that were put for an expert. */
   long get(int expert, int entry);
 

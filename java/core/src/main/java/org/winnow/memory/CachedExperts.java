@@ -74,6 +74,8 @@ final class CachedExperts implements Experts, AutoCloseable {
     }
     gateUpTable = AddressTable.of(gateUp);
     downTable = AddressTable.of(down);
+    gateUpTable.keep(this); // and so the cache, its slots and their memory
+    downTable.keep(this);
     gateUpRows = new long[numExperts * (2 * gateUp.format().planes() + 2)];
     downRows = new long[numExperts * (2 * down.format().planes() + 2)];
   }

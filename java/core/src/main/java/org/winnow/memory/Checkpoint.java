@@ -3,6 +3,7 @@ package org.winnow.memory;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.HashMap;
@@ -64,11 +65,16 @@ public final class Checkpoint implements AutoCloseable {
   }
 
   private static void check(TensorInfo tensor, long fileSizeBytes) {
+    for (long extent : tensor.shape()) {
+      if (extent < 0)
+        throw new CheckpointException(
+            tensor.file(), tensor.name(), "no negative extent", Arrays.toString(tensor.shape()));
+    }
     if (tensor.dtype() != null) {
       long expected;
       try {
         expected = Math.multiplyExact(tensor.size(), tensor.dtype().sizeBytes());
-      } catch (ArithmeticException e) {
+      } catch (ArithmeticException | IllegalArgumentException e) { // too many bytes or elements
         throw new CheckpointException(
             tensor.file(), tensor.name(), "a shape of less than 2^63 bytes", tensor.toString());
       }

@@ -8,6 +8,7 @@ import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
+import org.winnow.internal.Release;
 import org.winnow.internal.Resources;
 import org.winnow.internal.TransferQueue;
 import org.winnow.memory.ExpertLayout.Plane;
@@ -29,17 +30,32 @@ final class DeviceExpertArena extends ExpertArena {
   private final Tensor[] slots; // each taken when it is first used
   private final long[] lastUse; // by slot: the point that the operations reading it reach
   private final long loaderBytes;
+  private final long bufferBytes;
   private final Queue<Long> staging = new ConcurrentLinkedQueue<>(); // that no load uses now
+  private final Release release;
 
   DeviceExpertArena(ExpertStore store, TensorMemory memory, int numSlots) {
     this.store = store;
     this.slotBytes = slotBytes(store);
     this.loaderBytes = Checkpoint.roundUp(store.slotBytes(), RangeReader.DIRECT_ALIGNMENT_BYTES);
+    this.bufferBytes = loaderBytes + store.stagingBytes();
     this.lastUse = new long[numSlots];
     Arrays.fill(lastUse, UNKNOWN); // filling a new tensor with zeros is an operation too
     this.slots = new Tensor[numSlots];
     this.memory = memory;
-    this.transfers = Internals.raw(memory).openTransfers();
+    TransferQueue opened = Internals.raw(memory).openTransfers();
+    Queue<Long> buffers = staging;
+    long bytes = bufferBytes;
+    this.transfers = opened;
+    this.release = new Release(this, () -> release(opened, buffers, bytes));
+  }
+
+  private static void release(TransferQueue transfers, Queue<Long> buffers, long bufferBytes) {
+    try (Resources open = new Resources()) {
+      open.keep(transfers);
+      for (long buffer : buffers) open.keep(() -> transfers.freeStaging(buffer, bufferBytes));
+      buffers.clear();
+    }
   }
 
   /** Bytes of device memory that one expert takes: the largest of any layer. */
@@ -77,7 +93,7 @@ final class DeviceExpertArena extends ExpertArena {
     if (slots[slot] == null) slots[slot] = Tensor.allocate(memory, DType.I8, slotBytes);
     if (lastUse[slot] == UNKNOWN) lastUse[slot] = mark();
     Long buffer = staging.poll();
-    if (buffer == null) buffer = transfers.allocateStaging(loaderBytes + store.stagingBytes());
+    if (buffer == null) buffer = transfers.allocateStaging(bufferBytes);
     try {
       long readBytes = read(layout, buffer, what);
       copy(layout, slot, buffer);
@@ -130,10 +146,7 @@ final class DeviceExpertArena extends ExpertArena {
       for (Tensor slot : slots) {
         if (slot != null) open.keep(slot);
       }
-      open.keep(transfers);
-      for (long buffer : staging)
-        open.keep(() -> transfers.freeStaging(buffer, loaderBytes + store.stagingBytes()));
-      staging.clear();
+      open.keep(release::run);
     }
   }
 }

@@ -32,8 +32,9 @@ import org.winnow.moe.Experts;
  *
  * <p>Safe for use from several threads. Closing waits for those that hold experts; the checkpoint
  * must stay open until then. What a thread held when it ended is released by whoever next waits for
- * it, in {@link Experts#acquire} or {@link #close()}. Flight Recorder events: {@code
- * org.winnow.ExpertLoad}, {@code ExpertEvict}, {@code ExpertWait}.
+ * it, in {@link Experts#acquire} or {@link #close()}. A cache that was not closed is released after
+ * it and its layers have been collected. Flight Recorder events: {@code org.winnow.ExpertLoad},
+ * {@code ExpertEvict}, {@code ExpertWait}.
  */
 public final class ExpertCache implements AutoCloseable {
   private final ExpertStore store;
@@ -83,7 +84,6 @@ public final class ExpertCache implements AutoCloseable {
       readers = residency.readers;
       tally = residency.tally;
       changed = residency.changed;
-      readers.start();
     } catch (RuntimeException | Error e) {
       open.closeAfter(e);
       throw e;

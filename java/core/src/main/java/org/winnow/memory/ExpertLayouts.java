@@ -192,7 +192,7 @@ final class ExpertLayouts {
     if (tensor.dtype() != null) return tensor.dtype().sizeBytes() == 1;
     try {
       return tensor.sizeBytes() == tensor.size();
-    } catch (ArithmeticException e) {
+    } catch (IllegalArgumentException e) {
       return false; // more than any file has
     }
   }

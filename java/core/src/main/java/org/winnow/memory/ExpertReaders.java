@@ -4,6 +4,7 @@ import static org.winnow.memory.ExpertSlots.QUEUED;
 import static org.winnow.memory.ExpertSlots.QUEUED_AHEAD;
 import static org.winnow.memory.ExpertSlots.READING;
 
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.winnow.WinnowException;
@@ -12,6 +13,9 @@ import org.winnow.WinnowException;
  * Reads experts into the slots that are queued for them: first those that a caller waits for, then
  * those to read ahead. It has threads that read, and callers that wait read along. All is called
  * with the cache's lock unless it says otherwise. The lock is released while an expert is read.
+ *
+ * <p>A thread is started when there is something to read, and ends when there has been nothing for
+ * a while. So a cache that nobody uses has no threads, and nothing keeps it from being collected.
  */
 final class ExpertReaders {
   /** Is told how a read ended, with the lock. */
@@ -27,6 +31,8 @@ final class ExpertReaders {
    */
   private static final int NUM_THREADS = 3;
 
+  private static final long IDLE_NANOS = TimeUnit.SECONDS.toNanos(1);
+
   private final ReentrantLock lock;
   private final Condition work; // something is queued, or the threads are to end
   private final ExpertStore store;
@@ -36,6 +42,7 @@ final class ExpertReaders {
   private final IntQueue queued = new IntQueue(); // slots; those not QUEUED any more are stale
   private final IntQueue queuedAhead = new IntQueue();
   private int numReading;
+  private int numThreads;
   private boolean ending;
 
   ExpertReaders(
@@ -52,21 +59,19 @@ final class ExpertReaders {
     this.listener = listener;
   }
 
-  /**
-   * Starts the threads; called without the lock. If the system refuses one, those that started end.
-   */
-  void start() {
+  /** Sees to it that a thread looks at the queues. */
+  private void wake() {
+    if (numThreads == NUM_THREADS || ending) {
+      work.signal();
+      return;
+    }
     try {
-      for (int i = 0; i < NUM_THREADS; i++) {
-        Thread thread = new Thread(this::readUntilTheEnd, "winnow-expert-reader-" + i);
-        thread.setDaemon(true);
-        thread.start();
-      }
-    } catch (Error e) {
-      lock.lock();
-      end();
-      lock.unlock();
-      throw e;
+      Thread thread = new Thread(this::readUntilIdle, "winnow-expert-reader-" + numThreads);
+      thread.setDaemon(true);
+      thread.start();
+      numThreads++;
+    } catch (OutOfMemoryError e) { // the system refuses a thread: those that wait read themselves
+      work.signal();
     }
   }
 
@@ -78,13 +83,13 @@ final class ExpertReaders {
   /** Queues a slot in state QUEUED for any thread. */
   void addForAll(int slot) {
     queued.add(slot);
-    work.signal();
+    wake();
   }
 
   /** Queues a slot in state QUEUED_AHEAD. */
   void addAhead(int slot) {
     queuedAhead.add(slot);
-    work.signal();
+    wake();
   }
 
   /** Reads one of the experts that somebody waits for; false if none is queued. */
@@ -104,17 +109,32 @@ final class ExpertReaders {
     work.signalAll();
   }
 
-  private void readUntilTheEnd() {
+  private void readUntilIdle() {
     lock.lock();
     try {
-      while (!ending) {
-        if (readOne()) continue;
-        int slot = poll(queuedAhead, QUEUED_AHEAD);
-        if (slot >= 0) load(slot);
-        else work.awaitUninterruptibly();
+      for (boolean idle = false; !ending; ) {
+        if (readOne() || readOneAhead()) idle = false;
+        else if (idle) return;
+        else idle = !awaitWork();
       }
     } finally {
+      numThreads--;
       lock.unlock();
+    }
+  }
+
+  private boolean readOneAhead() {
+    int slot = poll(queuedAhead, QUEUED_AHEAD);
+    if (slot >= 0) load(slot);
+    return slot >= 0;
+  }
+
+  /** Returns false if there was none for a while. */
+  private boolean awaitWork() {
+    try {
+      return work.awaitNanos(IDLE_NANOS) > 0;
+    } catch (InterruptedException e) {
+      return true; // nobody but a program that looks for threads does this
     }
   }
 

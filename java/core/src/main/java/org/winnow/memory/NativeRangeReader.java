@@ -1,6 +1,7 @@
 package org.winnow.memory;
 
 import java.io.IOException;
+import java.lang.ref.Reference;
 import java.nio.ByteBuffer;
 import java.nio.charset.Charset;
 import java.nio.file.Path;
@@ -9,6 +10,7 @@ import java.util.concurrent.locks.ReentrantReadWriteLock;
 import org.bytedeco.javacpp.BytePointer;
 import org.winnow.internal.NativeCpu;
 import org.winnow.internal.NativeLoader;
+import org.winnow.internal.Release;
 
 /**
  * Reads with pread, see {@code winnow/base/file.h}. A FileChannel would be closed by an interrupt
@@ -21,6 +23,7 @@ import org.winnow.internal.NativeLoader;
 final class NativeRangeReader extends RangeReader {
   private final Path path;
   private final long file;
+  private final Release release;
   private final int alignmentBytes;
   private final boolean constant;
   private final ReadWriteLock running = new ReentrantReadWriteLock();
@@ -42,6 +45,8 @@ final class NativeRangeReader extends RangeReader {
     } catch (RuntimeException e) {
       throw new IOException(path + ": " + e.getMessage(), e);
     }
+    long opened = file;
+    this.release = new Release(this, () -> NativeCpu.file_close(opened));
     this.alignmentBytes = NativeCpu.file_is_direct(file) ? DIRECT_ALIGNMENT_BYTES : 1;
   }
 
@@ -64,6 +69,7 @@ final class NativeRangeReader extends RangeReader {
       throw new IOException(e.getMessage(), e);
     } finally {
       running.readLock().unlock();
+      Reference.reachabilityFence(this); // or the file might be closed
     }
   }
 
@@ -73,7 +79,7 @@ final class NativeRangeReader extends RangeReader {
     try {
       if (closed) return;
       closed = true;
-      NativeCpu.file_close(file);
+      release.run();
     } finally {
       running.writeLock().unlock();
     }

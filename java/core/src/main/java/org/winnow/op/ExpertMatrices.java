@@ -42,6 +42,7 @@ public final class ExpertMatrices implements AutoCloseable {
   private final long[] row; // scratch of set(), one entry per table
   private @Nullable Expert @Nullable []
       owners; // matrices set, by expert; null before the first set
+  private volatile @Nullable Object keptOwner; // of memory that only the tables refer to, or null
   private volatile int numResident;
   private final AtomicLong changes = new AtomicLong();
   private volatile long handedOver; // number of changes that the device's copy contains, or more
@@ -319,6 +320,11 @@ public final class ExpertMatrices implements AutoCloseable {
           call.exit();
         }
       }
+    }
+
+    @Override
+    public void keep(Object owner) {
+      keptOwner = owner;
     }
 
     @Override

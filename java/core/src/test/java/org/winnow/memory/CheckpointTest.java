@@ -111,6 +111,12 @@ class CheckpointTest {
                     List.of(new TensorInfo("a", "F32", DType.F32, new long[] {3}, file, 0, 8))))
         .isInstanceOf(CheckpointException.class)
         .hasMessage(file + ": a: expected 12 bytes for its shape and type, found 8 bytes");
+    for (long[] shape : new long[][] {{1L << 32, 1L << 31}, {1L << 61}, {-2, -3}, {0, -1}}) {
+      TensorInfo wrong = new TensorInfo("a", "F32", DType.F32, shape, file, 0, 24);
+      assertThatThrownBy(() -> new Checkpoint(List.of(wrong)))
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("a: expected ");
+    }
     assertThatThrownBy(() -> new Checkpoint(List.of(f32("a", file, 0, 1), f32("a", file, 4, 1))))
         .isInstanceOf(CheckpointException.class);
     Path absent = folder.resolve("absent");

@@ -9,6 +9,7 @@ import org.winnow.BackendUnavailableException;
 import org.winnow.CapturedStep;
 import org.winnow.TensorMemory;
 import org.winnow.internal.Internals;
+import org.winnow.internal.Release;
 
 /**
  * Runs handwritten kernels on one NVIDIA GPU. Calls that return a value to the host block until the
@@ -17,6 +18,9 @@ import org.winnow.internal.Internals;
  * <p>Some errors destroy the device's context, for instance an access outside of an allocation. The
  * backend is unusable afterwards: every later call throws a {@link CudaException} that names the
  * call which detected the error.
+ *
+ * <p>A backend that was not closed releases the device after it and all tensors in its memory have
+ * been collected.
  */
 public final class CudaBackend extends Backend {
   static final String NAME = "cuda";
@@ -24,6 +28,7 @@ public final class CudaBackend extends Backend {
   private final CudaContext context;
   private final CudaMemory memory;
   private final TensorMemory tensors; // the same memory for tensors
+  private final Release release;
 
   /**
    * Share of the free memory that stays unused by tensors, for kernels, graphs and the driver's
@@ -66,6 +71,9 @@ public final class CudaBackend extends Backend {
       opened = new CudaMemory(context, Math.min(budgetBytes, availableBytes()));
       memory = opened;
       tensors = Internals.memory(context.name(), memory);
+      CudaContext entered = context;
+      CudaMemory whole = opened;
+      release = new Release(tensors, () -> entered.close(whole));
       Internals.install(this, new CudaKernels(context, memory, groupedGemmPath));
     } catch (RuntimeException | Error e) {
       context.close(opened);
@@ -119,7 +127,7 @@ public final class CudaBackend extends Backend {
    */
   @Override
   public CapturedStep capture(Runnable step) {
-    return CudaGraph.capture(context, step);
+    return CudaGraph.capture(this, step);
   }
 
   @Override
@@ -133,6 +141,6 @@ public final class CudaBackend extends Backend {
 
   @Override
   public void close() {
-    context.close(memory);
+    release.run();
   }
 }

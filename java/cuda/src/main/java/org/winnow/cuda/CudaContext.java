@@ -29,7 +29,7 @@ final class CudaContext {
   private final ReentrantLock copyLock =
       new ReentrantLock(); // taken after lock by threads that take both
   private final Map<String, KernelModule> modules = new HashMap<>();
-  private final Set<CudaGraph> graphs = new HashSet<>();
+  private final Set<CudaGraph.Executable> graphs = new HashSet<>();
   private final CudaStream compute;
   private final CudaStream copy;
   private final Entry computing;
@@ -218,7 +218,7 @@ final class CudaContext {
   }
 
   /** Registers a graph, which closing the context destroys. Called inside the context. */
-  CudaGraph adopt(CudaGraph graph) {
+  CudaGraph.Executable adopt(CudaGraph.Executable graph) {
     graphs.add(graph);
     return graph;
   }
@@ -228,7 +228,7 @@ final class CudaContext {
     return !graphs.isEmpty();
   }
 
-  void disown(CudaGraph graph) {
+  void disown(CudaGraph.Executable graph) {
     graphs.remove(graph);
   }
 
@@ -261,7 +261,7 @@ final class CudaContext {
       cuCtxSetCurrent(handle);
       if (poison == null) awaitLastWork();
       // Statuses are ignored: these calls fail only if the context is destroyed.
-      graphs.forEach(CudaGraph::destroy);
+      graphs.forEach(CudaGraph.Executable::destroy);
       modules.values().forEach(KernelModule::close);
       if (memory != null) memory.close();
       compute.close();

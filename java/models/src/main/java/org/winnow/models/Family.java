@@ -1,6 +1,5 @@
 package org.winnow.models;
 
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -57,23 +56,16 @@ class Family {
    * @throws UnsupportedFormatException naming the family or the keys that are not supported
    */
   static void requireSupported(ModelConfig config) {
-    requireSupported(config.file(), config.modelType());
+    if (!of(config.modelType()).isSupported())
+      throw new UnsupportedFormatException(
+          config.file()
+              + ": model type "
+              + config.modelType()
+              + " is not supported yet; these are: "
+              + FAMILIES.keySet());
     if (!config.unsupported().isEmpty())
       throw new UnsupportedFormatException(
           config.file() + ": " + String.join("; ", config.unsupported()));
-  }
-
-  /**
-   * @param file the configuration that names the type
-   */
-  static void requireSupported(Path file, String modelType) {
-    if (!of(modelType).isSupported())
-      throw new UnsupportedFormatException(
-          file
-              + ": model type "
-              + modelType
-              + " is not supported yet; these are: "
-              + FAMILIES.keySet());
   }
 
   /**

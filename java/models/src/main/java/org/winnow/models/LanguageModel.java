@@ -1,9 +1,11 @@
 package org.winnow.models;
 
+import java.lang.ref.Cleaner;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
+import java.util.WeakHashMap;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -30,6 +32,9 @@ import org.winnow.op.KvCache;
  * generation produces the same bits as when it runs alone. {@link #close()} ends running
  * generations with {@link FinishReason#CANCELLED} and waits for them. After that, opening a
  * session, generating and {@link #forward} throw {@link IllegalStateException}.
+ *
+ * <p>A model or a session that was not closed releases its files, threads and memory some time
+ * after it has been collected.
  */
 public final class LanguageModel implements AutoCloseable {
   /** Prompt tokens per step. Results do not depend on it. */
@@ -38,11 +43,15 @@ public final class LanguageModel implements AutoCloseable {
   /** Tokens whose logits are in memory at the same time: 38 MB for a vocabulary of 150,000. */
   private static final int LOGIT_ROWS = 64;
 
+  /** Releases what sessions that were not closed have left. */
+  private static final Cleaner CLEANER = Cleaner.create();
+
   private final LoadedModel loaded;
   private final @Nullable Tokenizer tokenizer;
   private final int chunkTokens;
   private final ReentrantLock steps = new ReentrantLock(true); // fair: generations take turns
-  private final Set<Session> sessions = ConcurrentHashMap.newKeySet();
+  private final Set<Session> sessions = // one that its owner has dropped is collected
+      Collections.synchronizedSet(Collections.newSetFromMap(new WeakHashMap<>()));
   private final Running running = new Running();
 
   private LanguageModel(LoadedModel loaded, @Nullable Tokenizer tokenizer, int chunkTokens) {
@@ -113,6 +122,22 @@ public final class LanguageModel implements AutoCloseable {
     return tokenizer;
   }
 
+  /**
+   * The ids of a text that begins a sequence, with the special tokens that begin one. Where the
+   * tokenizer bounds the bytes of a token, a text that is too long for the context is refused
+   * before it is encoded.
+   *
+   * @throws ContextLengthException with the fewest tokens that the text can have, and one to
+   *     generate
+   * @throws IllegalArgumentException if the text is too long to be encoded, see {@link
+   *     Tokenizer#encode(String, boolean)}
+   * @throws IllegalStateException if the model is closed or has no tokenizer
+   */
+  public int[] encodePrompt(String prompt) {
+    requireTokenizer().requireFits(prompt, 1, config().contextLength());
+    return requireTokenizer().encode(prompt, true);
+  }
+
   /** Counters of the expert cache since the model was opened, or null for a dense model. */
   public @Nullable ExpertCounters expertCounters() {
     return loaded.expertCounters();
@@ -137,8 +162,10 @@ public final class LanguageModel implements AutoCloseable {
   public Session newSession() {
     running.enter();
     try {
-      Session session = new Session(this, loaded.newKvCache());
+      KvCache cache = loaded.newKvCache();
+      Session session = new Session(this, cache);
       sessions.add(session);
+      CLEANER.register(session, () -> release(cache));
       return session;
     } finally {
       running.exit();
@@ -262,6 +289,11 @@ public final class LanguageModel implements AutoCloseable {
     return chunkTokens;
   }
 
+  /** Sessions that are neither closed nor collected; for tests. */
+  int numSessions() {
+    return sessions.size();
+  }
+
   boolean isClosing() {
     return running.isClosing();
   }
@@ -275,7 +307,7 @@ public final class LanguageModel implements AutoCloseable {
 
   private void closeSessions() {
     RuntimeException failure = null;
-    for (Session session : sessions) {
+    for (Session session : sessions.toArray(new Session[0])) {
       try {
         session.close();
       } catch (RuntimeException e) { // the device may be lost; the other sessions are closed anyway
@@ -289,6 +321,13 @@ public final class LanguageModel implements AutoCloseable {
   void forget(Session session) {
     sessions.remove(session);
     forget(session.cache());
+  }
+
+  /** Releases the cache of a session that has been collected; again if it was closed. */
+  private void release(KvCache cache) {
+    try (cache) {
+      forget(cache);
+    }
   }
 
   /** Releases the captured steps of a sequence that is being closed. */

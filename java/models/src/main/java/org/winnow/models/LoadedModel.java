@@ -1,7 +1,9 @@
 package org.winnow.models;
 
 import com.sun.management.OperatingSystemMXBean;
+import java.io.IOException;
 import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -30,6 +32,8 @@ import org.winnow.op.Routing;
  * before it reads one. If opening fails, it closes everything that it opened.
  */
 final class LoadedModel implements AutoCloseable {
+  private static final int PAGE_BYTES = 4096; // on x86-64
+
   private final Deque<AutoCloseable> open = new ArrayDeque<>(); // last opened first
   private final ModelConfig config;
   private final DecoderSpec spec;
@@ -90,21 +94,41 @@ final class LoadedModel implements AutoCloseable {
   }
 
   /**
-   * Fails at once if the expert budget and all other weights exceed the memory. Otherwise the
-   * system would end the process when the budget is full, or an expert would not fit on the device,
-   * perhaps hours later. Key-value caches and working memory are not counted: their size is not
-   * known yet.
+   * Fails at once if the expert budget and all other weights exceed the memory, of which this
+   * process uses a part already. Otherwise the system would end the process when the budget is
+   * full, or an expert would not fit on the device, perhaps hours later. Key-value caches and
+   * working memory are not counted: their size is not known yet.
    */
   private static void requireMemory(TensorMemory memory, long neededBytes) {
-    long totalBytes =
-        memory.isHost()
-            ? ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class).getTotalMemorySize()
-            : memory.availableBytes();
-    if (neededBytes > totalBytes)
+    if (!memory.isHost()) {
+      if (neededBytes > memory.availableBytes())
+        throw new BudgetException(
+            "memory for the expert budget and all other weights (a smaller budget needs less)",
+            neededBytes,
+            memory.availableBytes());
+      return;
+    }
+    long totalBytes = // the container's limit, if it has one
+        ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class).getTotalMemorySize();
+    long usedBytes = residentBytes();
+    if (neededBytes > totalBytes - usedBytes)
       throw new BudgetException(
-          "memory for the expert budget and all other weights (a smaller budget needs less)",
-          neededBytes,
+          "memory of this machine or container, of which this process uses "
+              + usedBytes
+              + " bytes already, for the expert budget and all other weights (a smaller budget"
+              + " needs less)",
+          neededBytes + usedBytes,
           totalBytes);
+  }
+
+  /** Bytes of memory that this process uses, Java included; 0 if the system does not say. */
+  private static long residentBytes() {
+    try {
+      String pages = Files.readString(Path.of("/proc/self/statm")).split(" ")[1];
+      return Long.parseLong(pages) * PAGE_BYTES;
+    } catch (IOException e) {
+      return 0;
+    }
   }
 
   private List<Decoder.Layer> layers(boolean everyExpert) {

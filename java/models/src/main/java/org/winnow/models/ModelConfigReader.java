@@ -6,7 +6,6 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -101,22 +100,13 @@ final class ModelConfigReader {
         experts,
         values.or(ConfigKey.FURTHER_LAYERS, 0),
         quantization(),
-        tokensOrNone("bos_token_id"),
+        tokens(config, "bos_token_id"),
         stopTokens.isEmpty() ? tokens(config, "eos_token_id") : stopTokens,
         List.copyOf(values.unsupported()));
   }
 
   private static List<Integer> tokens(ConfigObject config, String key) {
     return config.integers(0, Integer.MAX_VALUE, key);
-  }
-
-  /** Ids that only inform; a value that is no id, such as -1, means none. */
-  private List<Integer> tokensOrNone(String key) {
-    Object json = Objects.requireNonNullElse(config.get(key), List.of());
-    List<Integer> ids =
-        new ConfigType.Wholes(0, Integer.MAX_VALUE)
-            .read(json instanceof List ? json : List.of(json));
-    return ids == null ? List.of() : ids;
   }
 
   /** The method that the configuration names. Whether weights are quantised, the tensors say. */

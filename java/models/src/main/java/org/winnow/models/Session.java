@@ -3,7 +3,6 @@ package org.winnow.models;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
-import org.winnow.ContextLengthException;
 import org.winnow.Tensor;
 import org.winnow.op.KvCache;
 
@@ -63,8 +62,8 @@ public final class Session implements AutoCloseable {
       String prompt, GenerateOptions options, TokenListener listener) {
     requireReady();
     Tokenizer tokenizer = model.requireTokenizer();
-    long total = numTokens + tokenizer.minTokens(prompt);
-    if (total > cache.contextLimit()) throw new ContextLengthException(cache.contextLimit(), total);
+    int toMake = options.maxTokens() == GenerateOptions.FILL_CONTEXT ? 1 : options.maxTokens();
+    tokenizer.requireFits(prompt, (long) numTokens + toMake, cache.contextLimit());
     return generate(tokenizer.encode(prompt, numTokens == 0), options, listener);
   }
 

@@ -4,9 +4,11 @@ import java.io.IOException;
 import java.io.Reader;
 import java.io.StringReader;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
+import org.winnow.CheckpointException;
 
 /**
  * Converts text to ids in calls of limited length. The native library ends the process on texts
@@ -23,11 +25,13 @@ final class TokenEncoder {
 
   private static final int MIN_PART = 1 << 10; // characters between two cuts
 
+  private final Path file;
   private final NativeTokenizer library;
   private final @Nullable TextCutter cutter;
   private final long maxBytesPerToken;
 
   TokenEncoder(NativeTokenizer library, TokenizerFile tokens) {
+    this.file = tokens.file();
     this.library = library;
     this.cutter = TextCutter.of(tokens);
     this.maxBytesPerToken = TextLimits.maxBytesPerToken(tokens);
@@ -127,7 +131,14 @@ final class TokenEncoder {
     // half a character becomes a question mark
     String valid = new String(text.getBytes(StandardCharsets.UTF_8), StandardCharsets.UTF_8);
     Ids ids = new Ids();
-    ids.add(library.encode(valid, addSpecialTokens));
+    try {
+      ids.add(library.encode(valid, addSpecialTokens));
+    } catch (IllegalStateException e) {
+      throw e; // it is closed
+    } catch (RuntimeException e) { // what the library throws, such as for an unknown character
+      throw new CheckpointException(
+          file, null, "a tokenizer for this text", Json.quote(String.valueOf(e.getMessage())), e);
+    }
     return ids.toArray();
   }
 

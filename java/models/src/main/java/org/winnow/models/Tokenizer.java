@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
+import org.winnow.ContextLengthException;
 
 /**
  * Converts text to token ids and back, as defined by the {@code tokenizer.json} of a checkpoint.
@@ -14,7 +15,8 @@ import org.winnow.CheckpointException;
  * are used: some families (DeepSeek-V3) state only there that every text begins with {@code
  * bos_token}.
  *
- * <p>The Hugging Face tokenizers library does the work. Its jar contains the native code.
+ * <p>The Hugging Face tokenizers library encodes. Its jar contains the native code. The file is
+ * checked before the library reads it, and texts are decoded in Java.
  *
  * <p>Thread-safe. {@link #close()} waits for running calls; closing again has no effect. Later
  * calls throw {@link IllegalStateException}.
@@ -84,19 +86,6 @@ public final class Tokenizer implements AutoCloseable {
   }
 
   /**
-   * Checks what {@link #open} checks, except what only the library knows.
-   *
-   * @return the tokens of the file
-   * @throws CheckpointException if it or its configuration is not valid
-   */
-  static TokenizerFile check(Path folder) {
-    TokenizerFile tokens = TokenizerFile.read(folder.resolve(FILE));
-    new TokenDecoder(tokens);
-    beginId(tokens, folder.resolve(CONFIG_FILE));
-    return tokens;
-  }
-
-  /**
    * Requires every token to have a row in a model's embedding.
    *
    * @throws CheckpointException naming the first token beyond it
@@ -121,6 +110,8 @@ public final class Tokenizer implements AutoCloseable {
    *     text, such as a token for its beginning
    * @throws IllegalArgumentException if a text of more than 1 MiB has no such place, or if the
    *     tokenizer is of a kind that has none
+   * @throws CheckpointException if the tokenizer has neither a token for a character of the text
+   *     nor one for unknown characters
    * @throws IllegalStateException if closed
    */
   public int[] encode(String text, boolean addSpecialTokens) {
@@ -145,10 +136,17 @@ public final class Tokenizer implements AutoCloseable {
     return begun;
   }
 
-  /** The fewest tokens that a text can have; 0 if its length says nothing about them. */
-  long minTokens(String text) {
+  /**
+   * Requires the fewest tokens that a text can have, and others, to fit into a context.
+   *
+   * @throws ContextLengthException if they do not. Nothing is thrown where the length of a text
+   *     says nothing about its tokens
+   */
+  void requireFits(String text, long others, int contextLimit) {
     long most = encoder.maxBytesPerToken();
-    return most == 0 ? 0 : (TextLimits.utf8Bytes(text) + most - 1) / most;
+    if (most == 0) return;
+    long total = others + (TextLimits.utf8Bytes(text) + most - 1) / most;
+    if (total > contextLimit) throw new ContextLengthException(contextLimit, total);
   }
 
   /**

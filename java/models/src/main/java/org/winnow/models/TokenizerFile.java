@@ -29,6 +29,8 @@ final class TokenizerFile {
   private static final Set<String> SECTIONS =
       Set.of("normalizer", "pre_tokenizer", "post_processor", "decoder");
 
+  private static final Set<String> UNUSED = Set.of("truncation", "padding"); // turned off later
+
   private final Path file;
   private final String json;
   private final Map<String, @Nullable Object> sections = new HashMap<>();
@@ -87,7 +89,8 @@ final class TokenizerFile {
       else if (SECTIONS.contains(key)) sections.put(key, tree.value());
       else if (key.equals("version")) {
         if (!"1.0".equals(tree.value())) throw Json.unexpected(file, "version", "1.0", parser);
-      } else parser.skipChildren();
+      } else if (UNUSED.contains(key)) parser.skipChildren();
+      else throw bad(key, "a section of a tokenizer", "another key");
     }
     if (read == null) throw new CheckpointException(file, "model", "a tokenizer's model", "none");
     model = read;

@@ -33,7 +33,7 @@ final class TokenizerParts {
               Map.entry("ByteLevel", ""),
               Map.entry("Precompiled", "precompiled_charsmap:charsmap"),
               Map.entry("Replace", "pattern:pattern content:text"),
-              Map.entry("Prepend", "prepend:text"),
+              Map.entry("Prepend", "prepend:name"),
               Map.entry("Sequence", "normalizers:normalizer")),
           "pre_tokenizer",
           Map.ofEntries(
@@ -142,8 +142,8 @@ final class TokenizerParts {
       }
       case "count" -> count(place, value, 0);
       case "size" -> count(place, value, 1);
-      case "scheme" -> require(SCHEMES.contains(value), place, "one of " + SCHEMES, value);
-      case "behavior" -> require(BEHAVIORS.contains(value), place, "one of " + BEHAVIORS, value);
+      case "scheme" -> requireOneOf(SCHEMES, place, value);
+      case "behavior" -> requireOneOf(BEHAVIORS, place, value);
       case "pattern" -> pattern(place, value);
       case "charsmap" -> {
         require(value instanceof String, place, "a text", value);
@@ -218,7 +218,7 @@ final class TokenizerParts {
       Object id = content.get("id");
       if (isText) {
         numTexts++;
-        require(sequences.contains(id), place, "one of " + sequences, id);
+        requireOneOf(sequences, place, id);
       } else require(tokens.containsKey(id), place, "one of the special_tokens", id);
     }
     require(numTexts == sequences.size(), place, sequences.size() + " Sequence", numTexts);
@@ -254,6 +254,10 @@ final class TokenizerParts {
     boolean isCount =
         value instanceof Long number && number >= least && number < TokenizerModel.MAX_IDS;
     require(isCount, place, "a number in [" + least + ", " + TokenizerModel.MAX_IDS + ")", value);
+  }
+
+  private void requireOneOf(List<String> names, String place, @Nullable Object value) {
+    require(value != null && names.contains(value), place, "one of " + names, value);
   }
 
   private void require(boolean holds, String place, String expected, @Nullable Object found) {

@@ -15,7 +15,6 @@ import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Random;
 import org.winnow.ContextLengthException;
 import org.winnow.InvalidLogitsException;
@@ -179,14 +178,11 @@ final class FuzzTargets {
   private Target generation() throws IOException {
     Files.copy(Goldens.folder("llama").resolve("config.json"), folder.resolve("config.json"));
     byte[] whole =
-        ("{\"bos_token_id\": 1, \"eos_token_id\": [2, 3], \"do_sample\": true, \"temperature\": 0.8,"
-                + " \"top_k\": 20, \"top_p\": 0.9, \"min_p\": 0.05, \"repetition_penalty\": 1.1,"
-                + " \"max_new_tokens\": 9, \"stop_strings\": [\"a\", \"b\"], \"num_beams\": 1}")
+        "{\"bos_token_id\": 1, \"eos_token_id\": [2, 3], \"do_sample\": true, \"temperature\": 0.8}"
             .getBytes(StandardCharsets.UTF_8);
     return (random, mutator) -> {
       Files.write(folder.resolve("generation_config.json"), mutator.mutate(whole));
       requireSound(ModelConfig.read(folder));
-      Objects.requireNonNull(GenerationDefaults.read(folder)).options(1); // checks all ranges again
     };
   }
 

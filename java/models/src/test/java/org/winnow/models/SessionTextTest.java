@@ -15,6 +15,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.winnow.CheckpointException;
+import org.winnow.ContextLengthException;
 
 /** The text of a session is one stream, whichever calls make its tokens. */
 class SessionTextTest {
@@ -144,5 +145,27 @@ class SessionTextTest {
         .hasMessageEndingWith(
             "tokenizer.json: added token <more512>: expected an id below the model's vocab_size of"
                 + " 512, found 512");
+  }
+
+  /** The context has 512 tokens, a token of this tokenizer at most six bytes. */
+  @Test
+  void refusesAPromptThatCannotFitBeforeItIsEncoded() throws IOException {
+    try (LanguageModel model = open(SmallTokenizers.LLAMA.json);
+        Session session = model.newSession()) {
+      session.generate(new int[] {0, 1}, sampled(1, 1), TokenListener.NONE);
+      String fitting = "H".repeat(6 * (512 - 3 - 10));
+      assertThatThrownBy(() -> session.generate(fitting + "H", sampled(10, 1), TokenListener.NONE))
+          .isInstanceOf(ContextLengthException.class)
+          .hasMessage("sequence must hold at most 512 tokens, found 513");
+      assertThatThrownBy(() -> session.generate(fitting, sampled(10, 1), TokenListener.NONE))
+          .isInstanceOf(ContextLengthException.class) // its tokens have one byte each
+          .hasMessage("sequence must hold at most 512 tokens, found 3008");
+      // longer than one call of the library takes, and without a place to cut
+      String huge = "H".repeat(50_000_000);
+      assertThatThrownBy(() -> session.generate(huge, sampled(10, 1), TokenListener.NONE))
+          .isInstanceOf(ContextLengthException.class)
+          .hasMessage("sequence must hold at most 512 tokens, found 8333347");
+      assertThat(session.numTokens()).isEqualTo(3);
+    }
   }
 }

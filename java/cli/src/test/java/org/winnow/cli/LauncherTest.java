@@ -236,6 +236,18 @@ class LauncherTest {
   }
 
   @Test
+  void aBundleIsRefusedWhereItCannotBeWritten() throws Exception {
+    Run noArchive = run(ROOT, "gpu-check", "--bundle", "check.zip");
+    assertThat(noArchive.exitCode()).as(noArchive.printed()).isEqualTo(ExitCode.USAGE);
+    assertThat(noArchive.printed())
+        .isEqualTo("gpu-check: --bundle must be a file .tar.gz, found check.zip\n");
+    String nowhere = tree.resolve("none/check.tar.gz").toString();
+    Run noFolder = run(ROOT, "gpu-check", "--bundle", nowhere);
+    assertThat(noFolder.exitCode()).isEqualTo(ExitCode.USAGE);
+    assertThat(noFolder.printed()).startsWith("gpu-check: the folder of " + nowhere);
+  }
+
+  @Test
   void helpOfItsOwnCommandsStartsNothing() throws Exception {
     Run check = run(ROOT, "gpu-check", "--help");
     assertThat(check.exitCode()).isZero();

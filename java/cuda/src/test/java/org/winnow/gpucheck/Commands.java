@@ -11,6 +11,7 @@ import java.util.Map;
 /** The processes of each part. */
 final class Commands {
   static final int MIN_STEP_SECONDS = 5;
+  static final int FOUND = 9; // exit code of compute-sanitizer if it has found something
 
   /** JMH's name, then its parameters. */
   private static final String[][] BENCHMARKS = {
@@ -66,7 +67,8 @@ final class Commands {
     if (part == Part.KERNELS) return one(java("org.winnow.cuda.KernelTimesMain"));
     if (part == Part.SANITIZER)
       return one(
-          under("compute-sanitizer", List.of("--tool", "memcheck", "--error-exitcode", "9")));
+          under(
+              "compute-sanitizer", List.of("--tool", "memcheck", "--error-exitcode", "" + FOUND)));
     if (part == Part.COUNTERS)
       return one(
           under(

@@ -1,16 +1,12 @@
 package org.winnow.gpucheck;
 
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 
 /** The report for people. */
 final class MarkdownReport {
-  private static final int TOOL_LINES = 60;
-
   private final Report report;
   private final StringBuilder text = new StringBuilder();
 
@@ -175,10 +171,8 @@ final class MarkdownReport {
   private void tool(Part part, String name) throws IOException {
     if (report.results().stream().noneMatch(result -> result.part() == part && result.ran()))
       return;
-    Path log = report.options().output().resolve(part.name() + ".log");
     line("## " + name);
     line("");
-    List<String> lines = Files.exists(log) ? Files.readAllLines(log) : List.of();
-    code(String.join("\n", lines.subList(Math.max(0, lines.size() - TOOL_LINES), lines.size())));
+    code(String.join("\n", report.output(part)));
   }
 }

@@ -75,6 +75,9 @@ record PartResult(
     if (end.stopped()) {
       state = failures.isEmpty() ? STOPPED : FAILED;
       text = failures.isEmpty() ? at : (STOPPED + "; " + at).replaceFirst("; $", "");
+    } else if (part == Part.SANITIZER && end.exitCode() == Commands.FOUND) {
+      state = FAILED;
+      text = "compute-sanitizer found something";
     } else if (end.exitCode() != 0 && failures.isEmpty()) {
       state = CRASHED;
       text =

@@ -81,6 +81,15 @@ class PartResultTest {
   }
 
   @Test
+  void whatTheSanitizerFindsIsAFailureAndNoCrash() throws Exception {
+    List<Map<String, Object>> lines = List.of(Map.of("kind", "launched", "kernel", "add_f32"));
+    assertThat(result(Part.SANITIZER, new PartRun.End(Commands.FOUND, false, 1), lines).state())
+        .isEqualTo(PartResult.FAILED);
+    assertThat(result(Part.COUNTERS, new PartRun.End(Commands.FOUND, false, 1), lines).state())
+        .isEqualTo(PartResult.CRASHED);
+  }
+
+  @Test
   void nothingWrittenIsAFailure() throws Exception {
     assertThat(result(Part.KERNELS, new PartRun.End(0, false, 1), List.of()).state())
         .isEqualTo(PartResult.FAILED);

@@ -18,6 +18,7 @@ final class Report {
 
   private static final String MARKDOWN = "report.md";
   private static final String JSON = "report.json";
+  private static final int OUTPUT_LINES = 200; // of a tool's output
 
   private final Options options;
   private final String begun = Instant.now().truncatedTo(ChronoUnit.SECONDS).toString();
@@ -130,7 +131,16 @@ final class Report {
         .toList();
   }
 
-  private Map<String, Object> json() {
+  /** The end of what a part has printed, where it ran. */
+  List<String> output(Part part) throws IOException {
+    Path log = options.output().resolve(part.name() + ".log");
+    if (results.stream().noneMatch(result -> result.part() == part) || !Files.exists(log))
+      return List.of();
+    List<String> lines = Files.readAllLines(log);
+    return lines.subList(Math.max(0, lines.size() - OUTPUT_LINES), lines.size());
+  }
+
+  private Map<String, Object> json() throws IOException {
     Map<String, Object> json = new LinkedHashMap<>();
     json.put("format", 1);
     json.put("date", begun);
@@ -157,6 +167,8 @@ final class Report {
     json.put("parts", parts);
     json.put("limits", marked(lines(Part.KERNELS, "limits")));
     json.put("kernels", kernels());
+    json.put("compute-sanitizer", output(Part.SANITIZER));
+    json.put("ncu", output(Part.COUNTERS));
     json.put("benchmarks", marked(lines(Part.BENCHMARKS, "benchmark")));
     return json;
   }

@@ -46,7 +46,7 @@ class PerplexityCommandTest {
     assertThat(run.err()).contains("\rperplexity").endsWith("\r").doesNotContain("\n");
   }
 
-  /** A model whose final norm is NaN. */
+  /** A model whose last embedding is NaN, and so is the logit of that token. */
   @Test
   void logitsThatSayNothingAreRefused() throws IOException {
     for (String file : List.of("config.json", "tokenizer.json"))
@@ -57,16 +57,16 @@ class PerplexityCommandTest {
     int headerBytes = (int) weights.getLong(0);
     Map<?, ?> header =
         JsonTree.parse(new String(weights.array(), 8, headerBytes, StandardCharsets.UTF_8));
-    List<?> range = (List<?>) ((Map<?, ?>) header.get("model.norm.weight")).get("data_offsets");
-    int begin = 8 + headerBytes + ((Long) range.get(0)).intValue();
+    List<?> range =
+        (List<?>) ((Map<?, ?>) header.get("model.embed_tokens.weight")).get("data_offsets");
     int end = 8 + headerBytes + ((Long) range.get(1)).intValue();
-    Arrays.fill(weights.array(), begin, end, (byte) 0xff);
+    Arrays.fill(weights.array(), end - 2 * 256, end, (byte) 0xff); // bf16
     Files.write(folder.resolve("model.safetensors"), weights.array());
     CapturedRun run = CapturedRun.of("perplexity", folder, text, "--context", 128);
     assertThat(run.exitCode()).as(run.out() + run.err()).isEqualTo(ExitCode.BAD_INPUT);
     assertThat(run.err())
         .isEqualTo(
-            "winnow: logits of token 0: expected no NaN and a finite maximum, found NaN at index 0\n");
+            "winnow: logits of token 0: expected no NaN and a finite maximum, found NaN at index 2047\n");
     assertThat(run.out()).isEmpty();
   }
 

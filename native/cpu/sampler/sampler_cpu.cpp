@@ -48,12 +48,17 @@ double weight_scale(int64_t vocabulary_size) {
   return static_cast<double>(scale);
 }
 
-// Each thread keeps one. It grows to the largest vocabulary.
 struct Candidates {
   std::vector<float> logits;      // by token; a copy: an order that changes meanwhile leads sorting out of its range
   std::vector<uint64_t> weights;  // by token
   std::vector<int32_t> tokens;    // ascending
 };
+
+// Each thread keeps one. It grows to the largest vocabulary.
+Candidates& candidates_of_thread() {
+  thread_local Candidates candidates;
+  return candidates;
+}
 
 uint64_t mass(const Candidates& candidates) {
   uint64_t sum = 0;
@@ -136,13 +141,13 @@ void keep_top_p(double top_p, const Before& before, Candidates* candidates) {
 
 Outcome sampler_cpu(const winnow_sampler_arguments& arguments, Cpu&) {
   const float* logits = arguments.logits;
-  const int64_t vocabulary_size = arguments.vocabulary_size, top_k = arguments.top_k;
-  const double temperature = arguments.temperature, top_p = arguments.top_p;
-  thread_local Candidates candidates;
+  const int64_t vocabulary_size = arguments.vocabulary_size;
+  const double temperature = arguments.temperature;
   if (arguments.num_seen > 0) {
-    const int64_t wrong = penalise(arguments, &candidates.logits);
+    std::vector<float>& penalised = candidates_of_thread().logits;
+    const int64_t wrong = penalise(arguments, &penalised);
     if (wrong < arguments.num_seen) return {WINNOW_REFUSED, vocabulary_size + 1 + wrong};
-    logits = candidates.logits.data();
+    logits = penalised.data();
   }
   const int64_t refused = first_refused(logits, vocabulary_size);
   if (refused < vocabulary_size) return {WINNOW_REFUSED, refused};
@@ -153,6 +158,9 @@ Outcome sampler_cpu(const winnow_sampler_arguments& arguments, Cpu&) {
       std::min<int64_t>(std::find(logits, logits + vocabulary_size, max) - logits, vocabulary_size - 1);
   if (!(max < INFINITY)) return {WINNOW_REFUSED, best};
   if (temperature == 0) return {WINNOW_DONE, best};
+  const int64_t top_k = arguments.top_k;
+  const double top_p = arguments.top_p;
+  Candidates& candidates = candidates_of_thread();
   candidates.weights.resize(vocabulary_size);
   static const SamplerWeights weigh = widest();
   const bool all = (top_k == 0 || top_k >= vocabulary_size) && top_p >= 1;

@@ -12,11 +12,11 @@
 //   seen                [num_seen] i32          tokens of the sequence so far; each counts once, however often it occurs
 //   vocabulary_size     number of logits
 //   num_seen            number of entries in seen; 0: no logit is penalised
-//   top_k               maximum number of candidates; 0: no limit
-//   temperature         0 or more
+//   top_k               maximum number of candidates; 0: no limit; not read at temperature 0, like the next three
 //   top_p               in (0, 1]
 //   min_p               in [0, 1]
 //   uniform             in [0, 1)
+//   temperature         0 or more
 //   repetition_penalty  more than 0; not read if num_seen is 0
 //
 // Candidates are ordered by descending l_i, equal ones (-0 = +0) by ascending index. Weights are integers, computed
@@ -40,10 +40,10 @@ typedef struct winnow_sampler_arguments {
   int64_t vocabulary_size;
   int64_t num_seen;
   int64_t top_k;
-  double temperature;
   double top_p;
   double min_p;
   double uniform;
+  double temperature;
   float repetition_penalty;
 } winnow_sampler_arguments;
 

@@ -49,8 +49,9 @@ public final class CheckpointException extends WinnowException {
     this.found = found;
   }
 
-  /** A part of the message, without control characters. */
+  /** A part of the message, without control characters; never blank. */
   private static String part(String text) {
+    if (text.isBlank()) return '"' + text.replaceAll("\\s", " ") + '"';
     String begin = text.length() <= MAX_PART ? text : text.substring(0, MAX_PART) + "...";
     return begin.replaceAll("\\p{Cntrl}", "?");
   }

@@ -26,6 +26,12 @@ class LongMessagesTest {
   }
 
   @Test
+  void whatIsBlankIsSeen() {
+    assertThat(new CheckpointException(Path.of("file"), "version", "1.0", ""))
+        .hasMessage("file: version: expected 1.0, found \"\"");
+  }
+
+  @Test
   void anUnsupportedFormatIsNamedShortly() {
     assertThat(new UnsupportedFormatException(LONG)).hasMessage("x".repeat(800) + "...");
     assertThat(new UnsupportedFormatException("rope type y")).hasMessage("rope type y");

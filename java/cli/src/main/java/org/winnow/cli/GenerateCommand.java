@@ -31,7 +31,7 @@ import picocli.CommandLine.Parameters;
       "  winnow generate models/kjv-moe --prompts prompts.jsonl --max-tokens 50"
     })
 final class GenerateCommand extends Subcommand {
-  @Parameters(paramLabel = "PATH", description = "folder of the checkpoint")
+  @Parameters(paramLabel = "PATH", description = ModelOptions.PATH)
   private Path path;
 
   @Mixin private PromptOptions prompt;
@@ -70,6 +70,8 @@ final class GenerateCommand extends Subcommand {
   @Override
   int run(Terminal terminal) throws Exception {
     boolean linesOnOut = stream == Stream.JSON || prompt.lines() != null;
+    if (sampling.logprobs != null && !linesOnOut && !reportOptions.isAsked())
+      throw wrongUsage("--logprobs needs one of --json, --stats, --stream json, --prompts");
     if (linesOnOut && reportOptions.toStandardOutput())
       throw wrongUsage(
           (stream == Stream.JSON ? "--stream json" : "--prompts")

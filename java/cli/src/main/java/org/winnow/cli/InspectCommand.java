@@ -34,9 +34,7 @@ final class InspectCommand extends Subcommand {
 
   @Parameters(
       paramLabel = "PATH",
-      description =
-          "folder of the checkpoint, its index, one safetensors file, or a model that Hugging Face tools"
-              + " have downloaded, by its name OWNER/NAME[@REVISION]")
+      description = ModelOptions.PATH + "; or an index, or one safetensors file")
   private Path path;
 
   @Option(names = "--json", description = "print JSON, with every layer")
@@ -89,7 +87,7 @@ final class InspectCommand extends Subcommand {
         Units.bytes(report.sizeBytes())
             + " in "
             + Units.count(report.numTensors())
-            + " tensors: "
+            + (report.numTensors() == 1 ? " tensor: " : " tensors: ")
             + formats(report));
     report
         .bytesPerToken()

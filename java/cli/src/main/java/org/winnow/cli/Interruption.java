@@ -17,7 +17,11 @@ final class Interruption implements AutoCloseable {
   private final Thread hook = new Thread(this::cancelAndWait, "winnow-interruption");
 
   Interruption() {
-    Runtime.getRuntime().addShutdownHook(hook);
+    try {
+      Runtime.getRuntime().addShutdownHook(hook);
+    } catch (IllegalStateException e) {
+      cancellation.cancel(); // the process is ending already
+    }
   }
 
   Cancellation cancellation() {

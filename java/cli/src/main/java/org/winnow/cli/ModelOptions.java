@@ -25,6 +25,11 @@ import picocli.CommandLine.TypeConversionException;
  * result.
  */
 final class ModelOptions {
+  /** The description of a parameter that names a model. */
+  static final String PATH =
+      "folder of the checkpoint, or OWNER/NAME[@REVISION] of a model that Hugging Face tools have"
+          + " downloaded";
+
   /** Eviction policies by name. */
   enum Policy {
     LRU(EvictionPolicy::lru),

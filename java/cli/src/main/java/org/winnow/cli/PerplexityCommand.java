@@ -28,7 +28,7 @@ import picocli.CommandLine.Parameters;
       "  head -c 5000 models/kjv-moe/heldout.txt | winnow perplexity models/kjv-moe - --json"
     })
 final class PerplexityCommand extends Subcommand {
-  @Parameters(index = "0", paramLabel = "PATH", description = "folder of the checkpoint")
+  @Parameters(index = "0", paramLabel = "PATH", description = ModelOptions.PATH)
   private Path path;
 
   @Parameters(

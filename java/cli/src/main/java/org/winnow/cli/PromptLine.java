@@ -6,6 +6,7 @@ import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.core.JsonToken;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -42,7 +43,10 @@ final class PromptLine {
         throw new IllegalArgumentException("expected one JSON object, found more after it");
     } catch (JsonProcessingException e) {
       throw new IllegalArgumentException(
-          "not JSON: " + e.getOriginalMessage() + ", at column " + e.getLocation().getColumnNr());
+          "not JSON: "
+              + e.getOriginalMessage().replaceAll(" \\(start marker at .*?\\]\\)", "")
+              + ", at column "
+              + e.getLocation().getColumnNr());
     } catch (IOException e) {
       throw new IllegalArgumentException(e); // a string has no other errors
     }
@@ -80,7 +84,11 @@ final class PromptLine {
 
   private static String string(JsonParser json, String name) throws IOException {
     if (!json.hasToken(JsonToken.VALUE_STRING)) throw wrong(name, "a string", json);
-    return json.getText();
+    String text = json.getText();
+    if (!StandardCharsets.UTF_8.newEncoder().canEncode(text))
+      throw new IllegalArgumentException(
+          name + " must be text, found half of a surrogate pair in it");
+    return text;
   }
 
   private static long wholeNumber(JsonParser json, String name) throws IOException {

@@ -53,6 +53,11 @@ final class ReportOptions {
         toFile ? file : null);
   }
 
+  /** Whether there will be a document. */
+  boolean isAsked() {
+    return json || stats != null;
+  }
+
   /** Whether the document goes to standard output. */
   boolean toStandardOutput() {
     return json || stats != null && OutputFile.isStandardOutput(stats);

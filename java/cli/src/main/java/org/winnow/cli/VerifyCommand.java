@@ -28,7 +28,7 @@ import picocli.CommandLine.Parameters;
       "  winnow verify models/kjv-moe models/kjv-moe/golden.safetensors --json"
     })
 final class VerifyCommand extends Subcommand {
-  @Parameters(index = "0", paramLabel = "PATH", description = "folder of the checkpoint")
+  @Parameters(index = "0", paramLabel = "PATH", description = ModelOptions.PATH)
   private Path path;
 
   @Parameters(index = "1", paramLabel = "GOLDEN", description = "the reference")

@@ -12,8 +12,10 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -85,6 +87,14 @@ class PromptLinesTest {
       delimiter = '|',
       value = {
         "nonsense | not JSON: Unrecognized token 'nonsense'",
+        "{\"prompt_ids\": [1 | not JSON: Unexpected end-of-input: expected close marker for Array, at column",
+        "{\"prompt\": \"\\ud800 a\"} | prompt must be text, found half of a surrogate pair in it",
+        "{\"prompt\": \"a\", \"seed\": 9223372036854775808} | seed must be an integer, found 9223372036854775808",
+        "{\"prompt\": \"a\", \"temperature\": 1e999} | temperature must be finite",
+        "{\"prompt\": \"a\", \"stop\": 5} | stop must be a string, found 5",
+        "{\"prompt\": \"a\", \"stop\": [\"\"]} | stop must not hold an empty text",
+        "{\"prompt\": \"a\", \"greedy\": 1} | greedy must be true or false, found 1",
+        "{\"prompt\": \"a\", \"greedy\": true, \"top_p\": 0.5} | greedy contradicts top_p 0.5",
         "[1] | expected a JSON object",
         "{} | expected either prompt or prompt_ids",
         "{\"prompt\": \"a\", \"prompt_ids\": [1]} | expected either prompt or prompt_ids",
@@ -116,6 +126,30 @@ class PromptLinesTest {
     assertThat((String) error.get("message")).contains(message);
     assertThat(error.get("exit_code")).isEqualTo(3L);
     assertThat(results.get(2)).containsKey("text");
+  }
+
+  /** Whatever a line holds, it is read or refused. */
+  @Test
+  void damagedLinesAreReadOrRefused() {
+    byte[] line =
+        "{\"id\": \"a\", \"prompt\": \"\\u00e9\", \"max_tokens\": 3, \"stop\": [\"x\"], \"seed\": -15}"
+            .getBytes(StandardCharsets.UTF_8);
+    Random random = new Random(8);
+    int read = 0;
+    for (int i = 0; i < 20_000; i++) {
+      byte[] damaged =
+          Arrays.copyOf(line, random.nextInt(10) == 0 ? random.nextInt(line.length) : line.length);
+      for (int change = random.nextInt(4); change >= 0 && damaged.length > 0; change--)
+        damaged[random.nextInt(damaged.length)] =
+            random.nextBoolean() ? (byte) random.nextInt(256) : line[random.nextInt(line.length)];
+      try {
+        new PromptLine().read(TextInput.decode("line", damaged));
+        read++;
+      } catch (IllegalArgumentException | CommandException e) {
+        assertThat(e.getMessage()).isNotEmpty();
+      }
+    }
+    assertThat(read).isBetween(20, 10_000);
   }
 
   @Test

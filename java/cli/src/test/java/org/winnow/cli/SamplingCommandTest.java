@@ -178,6 +178,15 @@ class SamplingCommandTest {
   }
 
   @Test
+  void logProbabilitiesThatNothingWouldShowAreWrongUsage() {
+    CapturedRun run =
+        CapturedRun.of("generate", Shipped.MODEL, "--prompt", PROMPT, "--logprobs", 2);
+    assertThat(run.exitCode()).isEqualTo(ExitCode.USAGE);
+    assertThat(run.err())
+        .startsWith("winnow: --logprobs needs one of --json, --stats, --stream json, --prompts");
+  }
+
+  @Test
   void aFileThatIsWrongIsNamed() throws IOException {
     CapturedRun run = generate(model("{\"temperature\": \"hot\"}"));
     assertThat(run.exitCode()).isEqualTo(ExitCode.BAD_INPUT);

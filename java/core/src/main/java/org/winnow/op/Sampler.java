@@ -73,20 +73,27 @@ public final class Sampler {
         seen.require("seen", I32, ANY);
         seen.requireIn("seen", memory);
       }
-      boolean penalises = seen != null && options.penalises();
-      long next = state + 0x9E3779B97F4A7C15L;
       SamplerArguments arguments = call.arguments().sampler;
       arguments
           .logits(argument(logits))
-          .seen(penalises ? argument(seen) : 0)
           .vocabularySize(logits.dim(0))
-          .numSeen(penalises ? seen.dim(0) : 0)
-          .topK(options.topK())
-          .temperature(options.temperature())
-          .topP(options.topP())
-          .minP(options.minP())
-          .uniform(uniform(next))
-          .repetitionPenalty((float) options.repetitionPenalty());
+          .numSeen(0)
+          .temperature(options.temperature());
+      // the others are not read without seen tokens, or at temperature 0
+      if (seen != null && options.penalises()) {
+        arguments
+            .seen(argument(seen))
+            .numSeen(seen.dim(0))
+            .repetitionPenalty((float) options.repetitionPenalty());
+      }
+      long next = state + 0x9E3779B97F4A7C15L;
+      if (options.temperature() > 0) {
+        arguments
+            .topK(options.topK())
+            .topP(options.topP())
+            .minP(options.minP())
+            .uniform(uniform(next));
+      }
       Status status = Internals.kernels(backend).sampler(arguments);
       if (status == Status.REFUSED) throw refused(logits, seen, arguments.detail());
       if (options.temperature() > 0) state = next;

@@ -2,10 +2,12 @@ package org.winnow.cuda;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
@@ -22,6 +24,7 @@ import org.winnow.Tensor;
 import org.winnow.memory.ExpertCounters;
 import org.winnow.models.ExpertBudget;
 import org.winnow.models.GenerateOptions;
+import org.winnow.models.GeneratedToken;
 import org.winnow.models.GenerationResult;
 import org.winnow.models.LanguageModel;
 import org.winnow.models.LoadOptions;
@@ -178,6 +181,35 @@ class CudaModelTest {
       assertThat(GpuReport.take().graphLaunches())
           .as("one for each token: all experts are resident")
           .isEqualTo(9);
+    }
+  }
+
+  /** They read the logits after a step, so the steps stay captured. The choices are the CPU's. */
+  @Test
+  void aPenaltyAndLogProbabilitiesLeaveTheStepsCaptured() {
+    int[] prompt = new int[48];
+    for (int i = 0; i < prompt.length; i++) prompt[i] = (37 * i + 5) % 512;
+    GenerateOptions options =
+        GenerateOptions.greedy(10).withStopIds(Set.of()).withRepetitionPenalty(1.7).withLogprobs(1);
+    List<GeneratedToken> onCpu = new ArrayList<>();
+    List<GeneratedToken> onCuda = new ArrayList<>();
+    try (LanguageModel model = LanguageModel.open(golden("gpt_oss"), LoadOptions.defaults())) {
+      model.generate(new int[] {1}, options, TokenListener.ofTokens(onCpu::add));
+    }
+    try (LanguageModel model = LanguageModel.open(golden("gpt_oss"), onDevice())) {
+      model.generate(prompt, options, TokenListener.NONE); // all experts are resident then
+      awaitDevice();
+      GpuReport.take();
+      model.generate(new int[] {1}, options, TokenListener.ofTokens(onCuda::add));
+      awaitDevice();
+      if (GpuSim.isLoaded()) assertThat(GpuReport.take().graphLaunches()).isEqualTo(9);
+    }
+    for (int i = 0; i < 10; i++) {
+      assertThat(onCuda.get(i).id()).isEqualTo(onCpu.get(i).id());
+      assertThat(onCuda.get(i).logprobs().logprob())
+          .isCloseTo(onCpu.get(i).logprobs().logprob(), within(1e-3));
+      assertThat(onCuda.get(i).logprobs().top().get(0).id())
+          .isEqualTo(onCpu.get(i).logprobs().top().get(0).id());
     }
   }
 

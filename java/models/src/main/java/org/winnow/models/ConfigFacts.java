@@ -48,6 +48,20 @@ record ConfigFacts(
     return new ConfigFacts(null, null, 0, 0, 0, 0, 0, 0, 0, 0, 0, List.of(remark));
   }
 
+  /**
+   * The type of the decoder that the {@code config.json} of a folder describes, even if a value in
+   * it is wrong; null if it names none.
+   */
+  static @Nullable String decoderType(Path folder) {
+    Map<String, @Nullable Object> values = Json.readTree(folder.resolve("config.json"));
+    List<Map<?, ?>> objects = new ArrayList<>();
+    if (values.get("hidden_size") == null) addWithParts(values, objects);
+    else objects.add(values);
+    for (Map<?, ?> object : objects)
+      if (object.get("model_type") instanceof String type) return Json.quote(type);
+    return null;
+  }
+
   /** Reads the {@code config.json} of a folder. */
   static ConfigFacts in(Path folder) {
     Path file = folder.resolve("config.json");
@@ -63,7 +77,11 @@ record ConfigFacts(
     try {
       config = ModelConfig.read(file);
     } catch (CheckpointException | UnsupportedFormatException e) {
-      remarks.add("config.json is not understood: " + e.getMessage());
+      String reason = String.valueOf(e.getMessage());
+      String place = file + ": ";
+      remarks.add(
+          "config.json is not understood: "
+              + (reason.startsWith(place) ? reason.substring(place.length()) : reason));
     }
     List<Map<?, ?>> objects = new ArrayList<>();
     addWithParts(values, objects);
@@ -80,8 +98,9 @@ record ConfigFacts(
       List<Map<?, ?>> objects,
       List<Map<?, ?>> quantizations,
       List<String> remarks) {
-    ModelConfig.Experts experts = config == null ? null : config.experts();
-    boolean dense = config != null && experts == null;
+    boolean known = config != null && Family.of(config.modelType()).isSupported();
+    ModelConfig.Experts experts = known ? config.experts() : null;
+    boolean dense = known && experts == null;
     return new ConfigFacts(
         config,
         config != null ? config.modelType() : text(objects, "model_type"),

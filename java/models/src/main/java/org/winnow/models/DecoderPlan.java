@@ -56,9 +56,21 @@ final class DecoderPlan implements AutoCloseable {
    * @param tensors reads the headers of a folder, or returns what was read before
    */
   static DecoderPlan of(Path folder, Function<Path, List<TensorInfo>> tensors) {
-    ModelConfig config = ModelConfig.read(folder);
+    ModelConfig config = readConfig(folder);
     Family.requireSupported(config); // needs no headers to be refused
     return of(config, tensors.apply(folder));
+  }
+
+  /** A family that is not supported is named as such, not by the first key that it lacks. */
+  private static ModelConfig readConfig(Path folder) {
+    try {
+      return ModelConfig.read(folder);
+    } catch (CheckpointException e) {
+      Path file = folder.resolve("config.json");
+      String type = e.file().equals(file) ? ConfigFacts.decoderType(folder) : null;
+      if (type != null) Family.requireSupported(file, type);
+      throw e;
+    }
   }
 
   /**

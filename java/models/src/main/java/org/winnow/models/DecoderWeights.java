@@ -178,6 +178,20 @@ final class DecoderWeights implements AutoCloseable {
     return tensor;
   }
 
+  /**
+   * Makes both f32 if their types differ. A feed-forward block computes gate and up at once, in one
+   * type; widening changes no value.
+   */
+  void widenUnlike(String first, String second) {
+    if (get(first).dtype() == get(second).dtype()) return;
+    for (String name : List.of(first, second)) {
+      Tensor stored = get(name);
+      if (stored.dtype() == DType.F32) continue;
+      tensors.put(name, Tensor.of(stored.memory(), stored.toFloatArray(), stored.shape()));
+      stored.close();
+    }
+  }
+
   /** The tensor of this name, or null if there is no name. */
   @Nullable Tensor getOrNull(@Nullable String name) {
     return name == null ? null : get(name);

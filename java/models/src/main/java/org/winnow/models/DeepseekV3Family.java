@@ -32,9 +32,9 @@ final class DeepseekV3Family extends Family {
             ConfigRow.of(ConfigKey.MAX_POSITIONS, LlamaTable.TOKENS).absent(4096),
             ConfigRow.of(ConfigKey.LATENT_RANK, LlamaTable.SIZE).absent(512),
             ConfigRow.of(ConfigKey.QUERY_RANK, LlamaTable.SIZE).absent(1536).nullable(),
-            ConfigRow.of(ConfigKey.NOPE_DIM, LlamaTable.SIZE).absent(128),
-            ConfigRow.of(ConfigKey.ROPE_DIM, LlamaTable.SIZE).absent(64),
-            ConfigRow.of(ConfigKey.VALUE_DIM, LlamaTable.SIZE).absent(128),
+            ConfigRow.of(ConfigKey.NOPE_DIM, LlamaTable.HEAD).absent(128),
+            ConfigRow.of(ConfigKey.ROPE_DIM, LlamaTable.HEAD).absent(64),
+            ConfigRow.of(ConfigKey.VALUE_DIM, LlamaTable.HEAD).absent(128),
             LlamaTable.flag(ConfigKey.ROPE_INTERLEAVE, true))
         .with(
             LlamaTable.experts(256, "n_routed_experts"),

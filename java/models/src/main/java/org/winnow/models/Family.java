@@ -1,5 +1,6 @@
 package org.winnow.models;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -56,16 +57,23 @@ class Family {
    * @throws UnsupportedFormatException naming the family or the keys that are not supported
    */
   static void requireSupported(ModelConfig config) {
-    if (!of(config.modelType()).isSupported())
-      throw new UnsupportedFormatException(
-          config.file()
-              + ": model type "
-              + config.modelType()
-              + " is not supported yet; these are: "
-              + FAMILIES.keySet());
+    requireSupported(config.file(), config.modelType());
     if (!config.unsupported().isEmpty())
       throw new UnsupportedFormatException(
           config.file() + ": " + String.join("; ", config.unsupported()));
+  }
+
+  /**
+   * @param file the configuration that names the type
+   */
+  static void requireSupported(Path file, String modelType) {
+    if (!of(modelType).isSupported())
+      throw new UnsupportedFormatException(
+          file
+              + ": model type "
+              + modelType
+              + " is not supported yet; these are: "
+              + FAMILIES.keySet());
   }
 
   /**

@@ -19,7 +19,7 @@ final class ForeignFamily extends Family {
             ConfigRow.of(ConfigKey.NUM_LAYERS, LlamaTable.LAYERS),
             ConfigRow.of(ConfigKey.NUM_HEADS, LlamaTable.SIZE),
             ConfigRow.of(ConfigKey.NUM_KV_HEADS, LlamaTable.SIZE).optional().nullable(),
-            ConfigRow.of(ConfigKey.HEAD_DIM, LlamaTable.SIZE).optional().nullable(),
+            ConfigRow.of(ConfigKey.HEAD_DIM, LlamaTable.HEAD).optional().nullable(),
             ConfigRow.of(ConfigKey.MAX_POSITIONS, LlamaTable.TOKENS),
             ConfigRow.of(ConfigKey.EPSILON, LlamaTable.EPSILON)
                 .spelled("rms_norm_eps", "layer_norm_eps", "norm_eps"),
@@ -35,9 +35,9 @@ final class ForeignFamily extends Family {
         .with(
             ConfigRow.of(ConfigKey.LATENT_RANK, LlamaTable.SIZE).optional().nullable(),
             ConfigRow.of(ConfigKey.QUERY_RANK, LlamaTable.SIZE).optional().nullable(),
-            ConfigRow.of(ConfigKey.NOPE_DIM, LlamaTable.SIZE).optional().nullable(),
-            ConfigRow.of(ConfigKey.ROPE_DIM, LlamaTable.SIZE).optional().nullable(),
-            ConfigRow.of(ConfigKey.VALUE_DIM, LlamaTable.SIZE).optional().nullable(),
+            ConfigRow.of(ConfigKey.NOPE_DIM, LlamaTable.HEAD).optional().nullable(),
+            ConfigRow.of(ConfigKey.ROPE_DIM, LlamaTable.HEAD).optional().nullable(),
+            ConfigRow.of(ConfigKey.VALUE_DIM, LlamaTable.HEAD).optional().nullable(),
             LlamaTable.flag(ConfigKey.ROPE_INTERLEAVE, true),
             ConfigRow.of(ConfigKey.INDEX_TOP_K, LlamaTable.TOKENS).optional().nullable(),
             ConfigRow.of(ConfigKey.INDEX_HEADS, LlamaTable.SIZE).optional().nullable(),

@@ -23,7 +23,7 @@ final class GptOssFamily extends Family {
             ConfigRow.of(ConfigKey.NUM_LAYERS, LlamaTable.LAYERS).absent(36),
             ConfigRow.of(ConfigKey.NUM_HEADS, LlamaTable.SIZE).absent(64),
             ConfigRow.of(ConfigKey.NUM_KV_HEADS, LlamaTable.SIZE).absent(8).nullable(),
-            ConfigRow.of(ConfigKey.HEAD_DIM, LlamaTable.SIZE).absent(64).nullable(),
+            ConfigRow.of(ConfigKey.HEAD_DIM, LlamaTable.HEAD).absent(64).nullable(),
             ConfigRow.of(ConfigKey.MAX_POSITIONS, LlamaTable.TOKENS).absent(131072),
             ConfigRow.of(ConfigKey.EPSILON, LlamaTable.EPSILON).absent(1e-5),
             ConfigRow.of(ConfigKey.THETA, LlamaTable.THETA).absent(150_000.0).nullable(),

@@ -156,7 +156,9 @@ final class Json {
               ? (Object) small.longValue()
               : parser.getNumberValue();
       case VALUE_NUMBER_FLOAT -> {
-        if (parser.getText().endsWith("INF")) throw unexpected(file, null, "a value", parser);
+        String text = parser.getText();
+        boolean python = !text.endsWith("INF") && !text.startsWith("+"); // other names of infinity
+        if (!python) throw unexpected(file, null, "a value", parser);
         yield parser.getDoubleValue();
       }
       case VALUE_TRUE -> Boolean.TRUE;

@@ -17,6 +17,7 @@ import org.winnow.models.ConfigType.Wholes;
  */
 final class LlamaTable {
   static final Whole SIZE = new Whole(1, 1 << 24); // widths
+  static final Whole HEAD = new Whole(1, 1 << 16); // width of a head
   static final Whole TOKENS = new Whole(1, 1 << 30); // vocabulary and context
   static final Whole LAYERS = new Whole(1, 1 << 14);
   static final Whole EXPERTS = new Whole(1, 1 << 16);
@@ -43,7 +44,7 @@ final class LlamaTable {
             ConfigRow.of(ConfigKey.NUM_LAYERS, LAYERS).absent(32),
             ConfigRow.of(ConfigKey.NUM_HEADS, SIZE).absent(32),
             ConfigRow.of(ConfigKey.NUM_KV_HEADS, SIZE).optional().nullable(),
-            ConfigRow.of(ConfigKey.HEAD_DIM, SIZE).optional().nullable(),
+            ConfigRow.of(ConfigKey.HEAD_DIM, HEAD).optional().nullable(),
             ConfigRow.of(ConfigKey.MAX_POSITIONS, TOKENS).absent(2048),
             ConfigRow.of(ConfigKey.EPSILON, EPSILON).absent(1e-6),
             ConfigRow.of(ConfigKey.ACTIVATION, new Text()).absent("silu").only(ACTIVATIONS),

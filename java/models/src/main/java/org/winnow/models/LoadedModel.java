@@ -179,6 +179,7 @@ final class LoadedModel implements AutoCloseable {
   }
 
   private FeedForward feedForward(DecoderSpec.DenseMlp spec) {
+    weights.widenUnlike(spec.gate().weight(), spec.up().weight());
     return keep(
         new FeedForward(
             weights.linear(spec.gate()),

@@ -6,6 +6,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -100,13 +101,22 @@ final class ModelConfigReader {
         experts,
         values.or(ConfigKey.FURTHER_LAYERS, 0),
         quantization(),
-        tokens(config, "bos_token_id"),
+        tokensOrNone("bos_token_id"),
         stopTokens.isEmpty() ? tokens(config, "eos_token_id") : stopTokens,
         List.copyOf(values.unsupported()));
   }
 
   private static List<Integer> tokens(ConfigObject config, String key) {
     return config.integers(0, Integer.MAX_VALUE, key);
+  }
+
+  /** Ids that only inform; a value that is no id, such as -1, means none. */
+  private List<Integer> tokensOrNone(String key) {
+    Object json = Objects.requireNonNullElse(config.get(key), List.of());
+    List<Integer> ids =
+        new ConfigType.Wholes(0, Integer.MAX_VALUE)
+            .read(json instanceof List ? json : List.of(json));
+    return ids == null ? List.of() : ids;
   }
 
   /** The method that the configuration names. Whether weights are quantised, the tensors say. */
@@ -161,6 +171,9 @@ final class ModelConfigReader {
           "a multiple of " + numHeads + " heads, as head_dim is not given",
           hiddenSize);
     int headDim = given == null ? hiddenSize / numHeads : given;
+    if (headDim > LlamaTable.HEAD.most())
+      throw values.fault(
+          ConfigKey.NUM_HEADS, "heads of at most " + LlamaTable.HEAD.most() + " columns", numHeads);
     if (headDim % 2 != 0)
       throw values.fault(ConfigKey.HEAD_DIM, "an even width, as pairs are rotated", headDim);
     return headDim;

@@ -38,8 +38,9 @@ import org.winnow.CheckpointException;
  *     also the output layer. Absent if the number of chosen experts is unknown
  * @param layers the layers that have tensors, by stack and index
  * @param formats element types and quantised formats, the one with the most bytes first
- * @param obstacles why {@link LanguageModel#open} refuses the model, by its own checks; empty if it
- *     opens, unless a value in the data of a tensor or the machine's memory forbids it
+ * @param obstacles why {@link LanguageModel#open} or {@link LanguageModel#generationDefaults}
+ *     refuses the model, by their own checks; empty if the model runs, unless a value in the data
+ *     of a tensor or the machine's memory forbids it
  * @param remarks what is unusual, not understood, or contradicts the tensors; one sentence each
  */
 public record ModelReport(

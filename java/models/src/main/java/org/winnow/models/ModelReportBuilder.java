@@ -168,7 +168,7 @@ final class ModelReportBuilder {
   /**
    * Bytes of memory per expert when {@link LoadedModel} opens the checkpoint. If it cannot be
    * opened, returns the stored size of the largest expert, and adds the reason to {@code
-   * obstacles}: the checks are those of opening.
+   * obstacles}: the checks are those of opening, in the same order.
    */
   private long slotBytes(List<ModelReport.Layer> layers, List<String> obstacles) {
     long stored = layers.stream().mapToLong(ModelReport.Layer::expertBytes).max().orElse(0);
@@ -177,9 +177,15 @@ final class ModelReportBuilder {
       obstacles.add(natives);
       return stored;
     }
-    try (DecoderPlan plan = DecoderPlan.of(ModelFolder.folder(path), unused -> tensors)) {
-      ExpertStore experts = plan.experts();
-      return experts == null ? stored : experts.slotBytes();
+    try {
+      Path folder = ModelFolder.folder(path);
+      TokenizerFile tokenizer = Tokenizer.isIn(folder) ? Tokenizer.check(folder) : null;
+      try (DecoderPlan plan = DecoderPlan.of(folder, unused -> tensors)) {
+        ExpertStore experts = plan.experts();
+        if (tokenizer != null) tokenizer.requireWithin(plan.config().vocabularySize());
+        GenerationDefaults.read(folder);
+        return experts == null ? stored : experts.slotBytes();
+      }
     } catch (CheckpointException | UnsupportedFormatException e) {
       obstacles.add(String.valueOf(e.getMessage()));
       return stored;

@@ -86,6 +86,19 @@ public final class Tokenizer implements AutoCloseable {
   }
 
   /**
+   * Checks what {@link #open} checks, except what only the library knows.
+   *
+   * @return the tokens of the file
+   * @throws CheckpointException if it or its configuration is not valid
+   */
+  static TokenizerFile check(Path folder) {
+    TokenizerFile tokens = TokenizerFile.read(folder.resolve(FILE));
+    new TokenDecoder(tokens);
+    beginId(tokens, folder.resolve(CONFIG_FILE));
+    return tokens;
+  }
+
+  /**
    * Requires every token to have a row in a model's embedding.
    *
    * @throws CheckpointException naming the first token beyond it

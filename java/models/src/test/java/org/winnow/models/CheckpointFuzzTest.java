@@ -58,11 +58,11 @@ class CheckpointFuzzTest {
   }
 
   @Test
-  void aMessageWithoutWhatWasExpectedIsAFinding() throws IOException {
+  void aLongMessageIsAFinding() throws IOException {
     assertThat(
             findings(
                 (random, mutator) -> {
-                  throw new CheckpointException(folder, null, "x", "");
+                  throw new CheckpointException(Path.of("x".repeat(1000)), null, "y", "z");
                 }))
         .containsKey("a message of the wrong form");
   }

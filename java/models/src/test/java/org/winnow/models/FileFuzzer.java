@@ -93,8 +93,9 @@ final class FileFuzzer {
       targets.get(kind).run(new Random(caseSeed), new JsonMutator(caseSeed));
       opened = true;
     } catch (CheckpointException e) {
-      if (e.expected().isBlank() || e.found().isBlank() || e.getMessage().length() > MAX_MESSAGE)
-        find("a message of the wrong form", e.getMessage());
+      String message = e.getMessage();
+      if (message.length() > MAX_MESSAGE || !message.matches("(?s).*expected \\S.*, found \\S.*"))
+        find("a message of the wrong form", message);
     } catch (UnsupportedFormatException e) {
       if (String.valueOf(e.getMessage()).length() > MAX_MESSAGE)
         find("a message of the wrong form", e.getMessage());

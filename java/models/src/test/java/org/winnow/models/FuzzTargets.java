@@ -16,6 +16,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import org.winnow.CheckpointException;
 import org.winnow.ContextLengthException;
 import org.winnow.InvalidLogitsException;
 import org.winnow.UnsupportedFormatException;
@@ -80,6 +81,7 @@ final class FuzzTargets {
     targets.put("index", kind(folder, "index").index());
     targets.put("report", kind(folder, "report").report());
     targets.put("generation", kind(folder, "generation").generation());
+    targets.put("tokenizer", kind(folder, "tokenizer").tokenizer());
     targets.put("model", kind(folder, "model").model());
     targets.put("weights", kind(folder, "weights").weights());
     return targets;
@@ -164,25 +166,59 @@ final class FuzzTargets {
 
   /** A configuration or a header of a whole model, as far as opening goes without its data. */
   private Target plan() {
-    return (random, mutator) -> requireSound(ModelReport.of(golden(random, mutator)));
+    return (random, mutator) -> {
+      try (DecoderPlan plan = DecoderPlan.of(golden(random, mutator))) {
+        assertThat(plan.spec().layers()).hasSize(plan.config().numLayers());
+        requireSound(plan.config());
+        requireSound(plan.checkpoint());
+      }
+    };
   }
 
   private Target report() {
     return (random, mutator) -> {
       byte[] config = mutatedConfig(random, mutator);
       Path golden = Goldens.folder(FAMILIES.get(random.nextInt(FAMILIES.size())));
-      requireSound(ModelReport.of(withConfig(golden, config)));
+      ModelReport report = ModelReport.of(withConfig(golden, config));
+      requireSound(report);
+      if (!report.obstacles().isEmpty()) // a report is made; opening refuses
+      throw new UnsupportedFormatException(String.join("; ", report.obstacles()));
     };
   }
 
   private Target generation() throws IOException {
     Files.copy(Goldens.folder("llama").resolve("config.json"), folder.resolve("config.json"));
     byte[] whole =
-        "{\"bos_token_id\": 1, \"eos_token_id\": [2, 3], \"do_sample\": true, \"temperature\": 0.8}"
+        ("{\"bos_token_id\": 1, \"eos_token_id\": [2, 3], \"do_sample\": true, \"temperature\": 0.8, \"top_k\": 20,"
+                + "\"top_p\": 0.9, \"min_p\": 0.05, \"repetition_penalty\": 1.1, \"max_new_tokens\": 64,"
+                + "\"stop_strings\": [\"x\"], \"num_beams\": 1}")
             .getBytes(StandardCharsets.UTF_8);
+    byte[] published = Files.readAllBytes(Goldens.kjvMoe().resolve(GenerationDefaults.FILE));
     return (random, mutator) -> {
-      Files.write(folder.resolve("generation_config.json"), mutator.mutate(whole));
+      Files.write(
+          folder.resolve(GenerationDefaults.FILE),
+          mutator.mixing(published).mutate(random.nextInt(10) == 0 ? published : whole));
       requireSound(ModelConfig.read(folder));
+      GenerationDefaults defaults = GenerationDefaults.read(folder);
+      assertThat(defaults.options(1).maxTokens()).isNotNegative();
+    };
+  }
+
+  /**
+   * The checks that come before the tokenizers' library. What passes them is not given to it here.
+   */
+  private Target tokenizer() throws IOException {
+    List<byte[]> files = new ArrayList<>();
+    for (SmallTokenizers small : SmallTokenizers.values())
+      files.add(small.json.getBytes(StandardCharsets.UTF_8));
+    byte[] large = Files.readAllBytes(Goldens.kjvMoe().resolve("tokenizer.json"));
+    byte[] settings = Files.readAllBytes(Goldens.kjvMoe().resolve("tokenizer_config.json"));
+    Path file = folder.resolve("tokenizer.json");
+    return (random, mutator) -> {
+      byte[] whole = random.nextInt(50) == 0 ? large : files.get(random.nextInt(files.size()));
+      mutator.mixing(random.nextInt(10) == 0 ? settings : files.get(random.nextInt(files.size())));
+      Files.write(file, mutator.mutate(whole));
+      TokenizerFile.read(file);
     };
   }
 
@@ -207,16 +243,25 @@ final class FuzzTargets {
   }
 
   /**
-   * Opens a whole model. A model that opens must generate, or fail with an exception that says why.
+   * Opens a whole model, exactly if its report names no obstacle. A model that opens must generate,
+   * or fail with an exception that says why.
    */
   private static void run(Path checkpoint) {
+    List<String> obstacles = ModelReport.of(checkpoint).obstacles();
+    boolean opened = false;
     LoadOptions options = LoadOptions.defaults().withThreads(1);
     try (LanguageModel model = LanguageModel.open(checkpoint, options)) {
+      opened = true;
+      assertThat(obstacles).as("obstacles to what opens").isEmpty();
       GenerationResult result =
           model.generate(new int[] {1, 2, 3}, GenerateOptions.greedy(2), TokenListener.NONE);
       assertThat(result.ids()).isNotEmpty();
     } catch (ContextLengthException | InvalidLogitsException e) {
       throw new UnsupportedFormatException(e.getMessage());
+    } catch (CheckpointException | UnsupportedFormatException e) {
+      if (!opened)
+        assertThat(obstacles).as("obstacles to what is refused: %s", e.getMessage()).isNotEmpty();
+      throw e;
     }
   }
 
@@ -265,8 +310,6 @@ final class FuzzTargets {
   private static void requireSound(ModelReport report) {
     assertThat(report.activeParameters().orElse(0)).isBetween(0L, report.parameters());
     assertThat(report.expertBytes()).isBetween(0L, report.sizeBytes());
-    if (!report.obstacles().isEmpty()) // a report is made; opening refuses
-    throw new UnsupportedFormatException(String.join("; ", report.obstacles()));
   }
 
   /**

@@ -275,6 +275,55 @@ class ModelConfigTest {
     refused("config.json: " + message);
   }
 
+  /** What nothing uses may hold anything; Python writes numbers that JSON has not. */
+  @Test
+  void ignoresWhatNothingUses() throws IOException {
+    golden(
+        "llama",
+        "\"use_cache\": true",
+        "\"time_step_limit\": [0.0, Infinity], \"a\": -Infinity, \"logit_cap\": NaN, \"use_cache\": {}, \"b\": [[null, {\"c\": 1e999}]]",
+        "\"dtype\": \"float32\"",
+        "\"dtype\": \"float32\", \"torch_dtype\": \"bfloat16\"",
+        "\"bos_token_id\": 1",
+        "\"bos_token_id\": -1",
+        "[\n    \"LlamaForCausalLM\"\n  ]",
+        "7");
+    ModelConfig config = ModelConfig.read(folder);
+    assertThat(config.unsupported()).isEmpty();
+    assertThat(config.storedType()).isEqualTo("float32");
+    assertThat(config.architectures()).isEmpty();
+    assertThat(config.beginTokens()).isEmpty();
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "Infinity, Infinity",
+    "-Infinity, -Infinity",
+    "NaN, NaN",
+    "1e999, Infinity",
+    "-1e999, -Infinity"
+  })
+  void refusesNumbersThatAreNotFiniteByTheNameOfTheirKey(String value, String found)
+      throws IOException {
+    for (String key : List.of("rms_norm_eps", "vocab_size", "num_hidden_layers", "rope_theta")) {
+      Files.writeString(
+          folder.resolve("config.json"),
+          "{\"model_type\": \"llama\", \"" + key + "\": " + value + "}");
+      assertThatThrownBy(() -> ModelConfig.read(folder))
+          .isInstanceOf(CheckpointException.class)
+          .hasMessageContaining("config.json: " + key + ": expected ")
+          .hasMessageEndingWith(", found " + found);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"INF", "-INF", "+Infinity", "+INF", "nan", "infinity", "-NaN"})
+  void refusesNumbersThatPythonDoesNotRead(String value) throws IOException {
+    Files.writeString(
+        folder.resolve("config.json"), "{\"model_type\": \"llama\", \"a\": " + value + "}");
+    refused("config.json: expected ");
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"", "[]", "{", "{}{}", "null", "{\"model_type\": 'a'}"})
   void refusesWhatIsNoObject(String text) throws IOException {

@@ -1,5 +1,6 @@
 package org.winnow.models;
 
+import static java.nio.file.StandardCopyOption.REPLACE_EXISTING;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
@@ -263,6 +264,25 @@ class ModelReportTest {
     assertThat(report.layers()).hasSize(3).allMatch(layer -> layer.numExperts() == 8);
     assertThat(report.budget(1.0).numExperts()).isEqualTo(24);
     requirePromiseKept(report, folder);
+  }
+
+  /** A tokenizer, too, is checked as opening checks it. */
+  @Test
+  void aBrokenTokenizerStandsAgainstRunning() throws IOException {
+    Path kjv = Goldens.kjvMoe();
+    for (String name : new String[] {"config.json", "model.safetensors", "tokenizer.json"})
+      Files.copy(kjv.resolve(name), folder.resolve(name));
+    requirePromiseKept(ModelReport.of(folder), folder);
+    assertThat(ModelReport.of(folder).obstacles()).isEmpty();
+    Files.writeString(folder.resolve("tokenizer.json"), "{\"model\": 1}");
+    assertThat(ModelReport.of(folder).obstacles()).hasSize(1);
+    requirePromiseKept(ModelReport.of(folder), folder);
+    Files.copy(kjv.resolve("tokenizer.json"), folder.resolve("tokenizer.json"), REPLACE_EXISTING);
+    Files.writeString(folder.resolve("generation_config.json"), "{\"temperature\": -1}");
+    assertThat(ModelReport.of(folder).obstacles())
+        .singleElement()
+        .asString()
+        .contains("temperature");
   }
 
   /** Opening refuses with the obstacle that the report names, or opens where there is none. */

@@ -117,8 +117,7 @@ class TensorsDecideTest {
         "\"quantization_config\": {\"quant_method\": \"some_method\"}");
     refused(
         UnsupportedFormatException.class,
-        "model.safetensors: model.layers.1." + name,
-        "some_method",
+        "model.safetensors: model.layers.1." + name + ": quantised weights (", // and the method
         "BF16");
   }
 
@@ -201,6 +200,25 @@ class TensorsDecideTest {
     file.tensors.put("model.embed_tokens.weight", file.tensors.get("embed_tokens.weight"));
     write("llama", file);
     refused(CheckpointException.class, "embed_tokens.weight: expected one decoder");
+  }
+
+  /** Gate and up are computed at once, in one type. */
+  @ParameterizedTest
+  @CsvSource({
+    "llama, gate_proj, BF16",
+    "llama, up_proj, F16",
+    "qwen2_moe, shared_expert.gate_proj, BF16"
+  })
+  void eachMatrixHasATypeOfItsOwn(String family, String matrix, String type) throws IOException {
+    TensorFile rounded = tensors(family);
+    rounded.map(
+        name -> name.endsWith("." + matrix + ".weight"), tensor -> tensor.to(type).to("F32"));
+    write(family, rounded);
+    float[] expected = StoredExpertsTest.logits(folder);
+    write(
+        family,
+        rounded.map(name -> name.endsWith("." + matrix + ".weight"), tensor -> tensor.to(type)));
+    assertThat(StoredExpertsTest.logits(folder)).isEqualTo(expected);
   }
 
   /** Another part of a model for images beside a decoder whose configuration knows of none. */

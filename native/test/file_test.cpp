@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -11,6 +15,24 @@
 #include <vector>
 
 #include "winnow/base/memory.h"
+
+namespace {
+
+int64_t most_bytes = INT64_MAX;  // that a read returns
+int interrupted_every = 0;       // how many reads; 0 for never
+int num_reads = 0;
+
+}  // namespace
+
+// Takes the place of the C library's, which the library under test calls. It reads as a network file system may.
+extern "C" ssize_t pread(int descriptor, void* buffer, size_t size, off_t offset) {
+  if (interrupted_every > 0 && ++num_reads % interrupted_every == 0) {
+    errno = EINTR;
+    return -1;
+  }
+  ssize_t count = syscall(SYS_pread64, descriptor, buffer, size, offset);
+  return std::min<int64_t>(count, most_bytes);
+}
 
 namespace winnow {
 
@@ -54,6 +76,23 @@ TEST_P(FileTest, ReadsRangesAndSaysWhereTheFileEnds) {
   EXPECT_EQ(file_read(file, 0, memory, 2 * 4096), 4096);
   memory_free(memory, int64_t{4} << 20);
   file_close(file);
+}
+
+TEST_P(FileTest, AShortReadIsNotTheEnd) {
+  auto* memory = static_cast<unsigned char*>(memory_allocate(int64_t{4} << 20));
+  interrupted_every = 2;
+  for (int64_t most : {1, 3, 4095, 4096, 5000, 9000}) {
+    most_bytes = most;
+    File* file = file_open(path_.c_str(), GetParam());
+    std::memset(memory, 0, 4 * 4096);
+    EXPECT_EQ(file_read(file, 4096, memory, 4 * 4096), kFileBytes - 4096);
+    for (int64_t i = 4096; i < kFileBytes; ++i) ASSERT_EQ(memory[i - 4096], expected_byte(i)) << most;
+    EXPECT_EQ(file_read(file, 4 * 4096, memory, 4096), 0);
+    file_close(file);
+  }
+  most_bytes = INT64_MAX;
+  interrupted_every = 0;
+  memory_free(memory, int64_t{4} << 20);
 }
 
 TEST_P(FileTest, NoticesThatAFileHasChanged) {

@@ -188,7 +188,8 @@ final class Json {
             : token.isScalarValue() || token == JsonToken.FIELD_NAME
                 ? quote(parser.getText())
                 : token.asString();
-    return new CheckpointException(file, tensor, expected, found);
+    return new CheckpointException(
+        file, tensor, expected, found.isBlank() ? "\"" + found + "\"" : found);
   }
 
   static CheckpointException unreadable(Path file, IOException cause) {

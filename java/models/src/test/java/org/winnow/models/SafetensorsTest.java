@@ -322,6 +322,10 @@ class SafetensorsTest {
         "a: expected shape of at most 16 integers, found more"
       },
       {
+        entry("a", "F32", "[\"\"]", "[0,4]"),
+        "a: expected shape of integers from 0 to 2^63 - 1, found \"\""
+      },
+      {
         entry("a", "F4", "[3]", "[0,2]"),
         "a: expected a shape whose bytes can be counted, found F4 [3]"
       },

@@ -139,9 +139,9 @@ final class TokenizersCache {
     Instant oldest = Instant.now().minus(KEPT);
     try (Stream<Path> below = Files.walk(directory, 3)) {
       below
-          .filter(path -> path.startsWith(directory) && isOurs(directory.relativize(path)))
+          .filter(path -> !path.equals(directory) && isOurs(directory.relativize(path)))
+          .filter(path -> lastUse(path).isBefore(oldest)) // deleting changes a directory's time
           .sorted(Comparator.reverseOrder()) // what a directory holds before the directory
-          .filter(path -> lastUse(path).isBefore(oldest))
           .forEach(TokenizersCache::delete);
     } catch (UncheckedIOException e) {
       throw e.getCause();
@@ -179,6 +179,12 @@ final class TokenizersCache {
         delete(copy.getParent());
       }
     }
+  }
+
+  /** Deletes an unpacked library that cannot be loaded. */
+  static void discard(Path file) {
+    delete(file);
+    delete(file.getParent());
   }
 
   private static void delete(Path path) {

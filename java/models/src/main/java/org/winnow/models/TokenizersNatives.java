@@ -56,8 +56,14 @@ final class TokenizersNatives {
     StringBuilder tried = new StringBuilder();
     for (Path directory : TokenizersCache.candidates()) {
       try {
-        loadFrom(TokenizersCache.unpack(directory), loader);
-        return;
+        Path file = TokenizersCache.unpack(directory);
+        try {
+          loadFrom(file, loader);
+          return;
+        } catch (UnsatisfiedLinkError e) {
+          TokenizersCache.discard(file); // programs may not be run from there
+          throw e;
+        }
       } catch (UnsatisfiedLinkError | TokenizersCache.UnusableException e) {
         tried.append(tried.isEmpty() ? "" : "; ").append(directory).append(": ");
         tried.append(e.getMessage());

@@ -99,11 +99,12 @@ final class GenerateCommand extends Subcommand {
       Path lines, LanguageModel model, Terminal terminal, ReportOptions.Report report)
       throws IOException {
     PromptLines prompts = new PromptLines(path, model, sampling, terminal, stream == Stream.JSON);
-    int exitCode = prompts.run(lines);
-    if (exitCode == ExitCode.BROKEN_PIPE) return exitCode;
-    prompts.printTotals(terminal.err());
-    report.write(prompts::writeTotals);
-    return exitCode;
+    return prompts.run(
+        lines,
+        () -> {
+          prompts.printTotals(terminal.err());
+          report.write(prompts::writeTotals);
+        });
   }
 
   private int continueOne(LanguageModel model, Terminal terminal, ReportOptions.Report report) {
@@ -121,7 +122,7 @@ final class GenerateCommand extends Subcommand {
       GenerationSummary summary =
           new GenerationSummary(
               path, model, modelOptions, ids, asked, result, tokens.withLogprobs());
-      if (stream == Stream.JSON) terminal.out().println(JsonDocument.line(summary::writeAsLast));
+      if (stream == Stream.JSON) tokens.print(JsonDocument.line(summary::writeAsLast) + "\n");
       if (!tokens.isBroken()) {
         terminal.err().println();
         summary.print(terminal.err());

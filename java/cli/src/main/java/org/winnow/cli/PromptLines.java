@@ -54,17 +54,22 @@ final class PromptLines {
     this.recommended = model.generationDefaults();
   }
 
-  /** Answers all lines and returns the exit code. */
-  int run(Path file) throws IOException {
+  /**
+   * Answers all lines and returns the exit code.
+   *
+   * @param end what follows the last answer, unless the output is broken
+   */
+  int run(Path file, Runnable end) throws IOException {
     try (InputStream in = TextInput.open(file, terminal)) {
       LineReader lines = new LineReader(in, MAX_LINE_BYTES);
       for (byte[] bytes = lines.next(); bytes != null; bytes = lines.next()) {
         if (isBlank(bytes)) continue;
-        FinishReason reason = answer(lines, bytes);
+        FinishReason reason = answer(lines, bytes, end);
         if (terminal.outIsBroken()) return ExitCode.BROKEN_PIPE;
         if (reason == FinishReason.CANCELLED) return ExitCode.CANCELLED;
       }
     }
+    end.run();
     return failed == 0 ? ExitCode.DONE : ExitCode.BAD_INPUT;
   }
 
@@ -105,7 +110,7 @@ final class PromptLines {
   }
 
   /** Why the generation ended, or null if the line is wrong. */
-  private @Nullable FinishReason answer(LineReader lines, byte[] bytes) {
+  private @Nullable FinishReason answer(LineReader lines, byte[] bytes, Runnable end) {
     PromptLine line = new PromptLine();
     // Interrupts are caught while a line is computed; while the next line is awaited, they end the
     // process at once.
@@ -121,6 +126,8 @@ final class PromptLines {
       newTokens += result.ids().length;
       print(
           line, lines.line(), json -> GenerationFields.write(json, result, tokens.withLogprobs()));
+      // The process ends with the interruption.
+      if (result.finishReason() == FinishReason.CANCELLED && !tokens.isBroken()) end.run();
       return result.finishReason();
     } catch (WinnowException | CommandException | IllegalArgumentException e) {
       failed++;

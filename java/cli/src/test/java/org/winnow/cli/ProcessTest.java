@@ -102,6 +102,39 @@ class ProcessTest {
   }
 
   @Test
+  void aSignalLeavesTheLastLineAndTheFigures() throws Exception {
+    Path prompts = folder.resolve("prompts.jsonl");
+    Files.writeString(prompts, "{\"prompt_ids\": [0], \"max_tokens\": 1000, \"temperature\": 9}\n");
+    Path stats = folder.resolve("stats.json");
+    List<String> stream = new ArrayList<>(LONG);
+    stream.addAll(List.of("--stream", "json", "--stats", stats.toString()));
+    List<String> lines =
+        List.of(
+            "generate",
+            Shipped.MODEL.toString(),
+            "--prompts",
+            prompts.toString(),
+            "--stream",
+            "json",
+            "--stats",
+            stats.toString());
+    for (List<String> arguments : List.of(stream, lines)) {
+      Process process = start(arguments);
+      String out;
+      try (InputStream in = process.getInputStream()) {
+        assertThat(in.read()).isEqualTo('{');
+        process.toHandle().destroy(); // which leaves the stream open
+        out = "{" + new String(in.readAllBytes(), StandardCharsets.UTF_8);
+      }
+      assertThat(exitCode(process)).isEqualTo(143);
+      List<String> all = out.lines().toList();
+      assertThat(all.get(all.size() - 1)).contains("\"finish_reason\":\"cancelled\"").endsWith("}");
+      assertThat(JsonTree.parse(Files.readString(stats))).isNotEmpty();
+      Files.delete(stats);
+    }
+  }
+
+  @Test
   void aReaderThatHasGoneEndsTheGenerationQuietly() throws Exception {
     Process process = start(LONG);
     try (InputStream out = process.getInputStream()) {

@@ -94,10 +94,24 @@ final class DecoderPlan implements AutoCloseable {
     Family.requireSupported(config);
     refuseQuantisedTensors();
     names = new DecoderNames(config, checkpoint);
+    requireLayers();
     spec = Family.describe(config, names);
     for (DecoderSpec.Weight weight : spec.weights()) DecoderWeights.check(checkpoint, weight);
     refuseUnknownTensors();
     experts = spec.expertStore(checkpoint);
+  }
+
+  /** Checks that there is something of each layer, before thousands of layers are described. */
+  private void requireLayers() {
+    for (int layer = 0; layer < config.numLayers(); layer++) {
+      String prefix = names.prefix() + "layers." + layer;
+      if (!names.hasAny(prefix + "."))
+        throw new CheckpointException(
+            config.file(),
+            ConfigKey.NUM_LAYERS.name(),
+            "as many layers as there are tensors of",
+            config.numLayers() + ", and no tensor of " + prefix);
+    }
   }
 
   /**

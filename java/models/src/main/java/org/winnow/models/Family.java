@@ -37,6 +37,8 @@ class Family {
               "qwen2_moe", new Qwen2MoeFamily(),
               "qwen3_moe", new Qwen3MoeFamily()));
 
+  private static final int MAX_SENTENCES = 3; // of what is not supported, in a message
+
   private static final Family FOREIGN = new ForeignFamily();
 
   /** The family of this {@code model_type}. */
@@ -59,8 +61,14 @@ class Family {
   static void requireSupported(ModelConfig config) {
     requireSupported(config.file(), config.modelType());
     if (!config.unsupported().isEmpty())
-      throw new UnsupportedFormatException(
-          config.file() + ": " + String.join("; ", config.unsupported()));
+      throw new UnsupportedFormatException(config.file() + ": " + first(config.unsupported()));
+  }
+
+  private static String first(List<String> sentences) {
+    int shown = Math.min(sentences.size(), MAX_SENTENCES);
+    int more = sentences.size() - shown;
+    return String.join("; ", sentences.subList(0, shown))
+        + (more == 0 ? "" : "; and " + more + " more");
   }
 
   /**

@@ -145,6 +145,28 @@ class TensorsDecideTest {
   }
 
   @Test
+  void moreLayersThanTensorsAreRefusedByTheKeysName() throws IOException {
+    write("llama", tensors("llama"), "\"num_hidden_layers\": 3", "\"num_hidden_layers\": 16384");
+    refused(
+        CheckpointException.class,
+        "config.json: num_hidden_layers: expected as many layers as there are tensors of, found 16384, and no tensor of model.layers.3");
+  }
+
+  @Test
+  void aMessageNamesTheFirstOfManyReasons() throws IOException {
+    write(
+        "llama",
+        tensors("llama"),
+        "\"use_cache\": true",
+        "\"clip_qkv\": 1, \"alibi\": true, \"scale_emb\": 2, \"rotary_pct\": 0.5, \"logit_scale\": 3");
+    assertThat(ModelConfig.read(folder).unsupported()).hasSize(5);
+    refused(
+        UnsupportedFormatException.class,
+        "clip_qkv 1 is not supported (null is); ",
+        "; and 2 more");
+  }
+
+  @Test
   void layersForFurtherTokensAreLeftUnread() throws IOException {
     TensorFile file = tensors("deepseek_v3");
     TensorFile.Stored any = file.tensors.get("model.norm.weight");

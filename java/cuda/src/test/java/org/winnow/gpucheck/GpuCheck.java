@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
@@ -60,23 +61,26 @@ public final class GpuCheck {
   static String schedule(Options options) {
     StringBuilder text = new StringBuilder();
     int sum = Part.RESERVE_SECONDS;
-    for (Part.Planned planned : Part.plan(options.parts(), options.seconds())) {
-      String why = absence(options, planned.part());
-      String time =
-          why != null
-              ? "left out: " + why
-              : planned.runs()
-                  ? "at most " + planned.seconds() + " s"
-                  : "left out: " + tooShort(planned.part());
-      if (why == null) sum += planned.seconds();
-      text.append(
-          String.format("%-11s %-14s  %s%n", planned.part().name(), time, planned.part().does()));
+    Iterator<Part.Planned> planned = plan(options, options.parts(), options.seconds()).iterator();
+    for (Part part : options.parts()) {
+      String why = absence(options, part);
+      int seconds = why == null ? planned.next().seconds() : 0;
+      if (why == null && seconds == 0) why = tooShort(part);
+      sum += seconds;
+      String time = why == null ? "at most " + seconds + " s" : "left out: " + why;
+      text.append(String.format("%-11s %-14s  %s%n", part.name(), time, part.does()));
     }
     text.append(
         String.format(
             "%-11s %-14s  starting, stopping, the report%n", "", Part.RESERVE_SECONDS + " s"));
     text.append(String.format("%-11s at most %d s%n", "all", sum));
     return text.toString();
+  }
+
+  /** The times of those parts that can run on this machine. */
+  private static List<Part.Planned> plan(Options options, List<Part> parts, int seconds) {
+    return Part.plan(
+        parts.stream().filter(part -> absence(options, part) == null).toList(), seconds);
   }
 
   private static String tooShort(Part part) {
@@ -103,20 +107,13 @@ public final class GpuCheck {
     List<Part> parts = new ArrayList<>(options.parts());
     while (!parts.isEmpty()) {
       Part part = parts.get(0);
-      Part.Planned planned = Part.plan(parts, secondsLeft()).get(0);
-      parts.remove(0);
       String why = absence(options, part);
-      if (why == null && !planned.runs())
-        why =
-            "no time: needs at least "
-                + part.minSeconds()
-                + " s, "
-                + Math.max(0, secondsLeft())
-                + " s were left";
+      int seconds = why == null ? plan(options, parts, secondsLeft()).get(0).seconds() : 0;
+      if (why == null && seconds == 0)
+        why = tooShort(part) + ", " + Math.max(0, secondsLeft()) + " s were left";
+      parts.remove(0);
       PartResult result =
-          why != null
-              ? PartResult.leftOut(part, why)
-              : new PartRun(options, part, planned.seconds()).run();
+          why != null ? PartResult.leftOut(part, why) : new PartRun(options, part, seconds).run();
       report.add(result);
       report.write();
       System.out.println(result.line());

@@ -49,12 +49,17 @@ record Part(String name, String does, int limitSeconds, int minSeconds) {
     }
   }
 
-  /** Gives each part its limit or what is left, in order. A part that needs more is left out. */
+  /**
+   * Gives each part its limit or what is left, in order. A part that needs more is left out. Where
+   * there is more time than all limits, each part gets its share of that.
+   */
   static List<Planned> plan(List<Part> parts, int seconds) {
     List<Planned> planned = new ArrayList<>();
     int left = Math.max(0, seconds);
+    int all = Math.max(1, parts.stream().mapToInt(Part::limitSeconds).sum());
     for (Part part : parts) {
-      int given = Math.min(part.limitSeconds, left);
+      long share = Math.max(part.limitSeconds, (long) part.limitSeconds * seconds / all);
+      int given = (int) Math.min(share, left);
       if (given < part.minSeconds) given = 0;
       planned.add(new Planned(part, given));
       left -= given;

@@ -29,13 +29,23 @@ class PartTest {
 
   @Test
   void whateverTheTimeThePlanKeepsIt() {
+    int all = sum(Part.plan(Part.ALL, 470));
     for (int seconds = -5; seconds < 700; seconds++) {
+      boolean isScarce = seconds <= all;
       List<Part.Planned> planned = Part.plan(Part.ALL, seconds);
       assertThat(sum(planned)).isLessThanOrEqualTo(Math.max(0, seconds));
       assertThat(planned)
           .allMatch(p -> !p.runs() || p.seconds() >= p.part().minSeconds())
-          .allMatch(p -> p.seconds() <= p.part().limitSeconds());
+          .allMatch(p -> !isScarce || p.seconds() <= p.part().limitSeconds())
+          .allMatch(p -> isScarce || p.seconds() >= p.part().limitSeconds());
     }
+  }
+
+  @Test
+  void timeThatIsLeftIsShared() {
+    assertThat(Part.plan(List.of(Part.DEVICE, Part.MODEL), 300))
+        .extracting(Part.Planned::seconds)
+        .containsExactly(100, 200);
   }
 
   @Test

@@ -73,19 +73,21 @@ class ManyPromptsTest {
       assertThat(grown).isLessThanOrEqualTo(TOLERANCE_BYTES);
     }
     assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
-    assertThat(process.exitValue()).as(Files.readString(err)).isZero();
+    assertThat(process.exitValue()).as(Files.readString(err)).isEqualTo(ExitCode.BAD_INPUT);
   }
 
-  /** Each result is awaited before the next prompt is given. */
+  /** Each result is awaited before the next prompt is given. One line in fifty is wrong. */
   private static void exchange(BufferedWriter prompts, BufferedReader results, int begin, int end)
       throws IOException {
     for (int line = begin; line < end; line++) {
+      boolean wrong = line % 50 == 0;
       String words = "And it came to pass, ".repeat(1 + line % 7);
+      String key = wrong ? "promt" : "prompt";
       prompts.write(
-          "{\"prompt\": \"" + words + "\", \"seed\": " + line + ", \"id\": " + line + "}\n");
+          String.format("{\"%s\": \"%s\", \"seed\": %d, \"id\": %3$d}\n", key, words, line));
       prompts.flush();
       String result = Objects.requireNonNull(results.readLine(), "the command has ended");
-      assertThat(result).contains("\"id\":" + line + ",").contains("\"ids\":[");
+      assertThat(result).contains(wrong ? "\"error\":{" : "\"id\":" + line + ",\"ids\":[");
     }
   }
 

@@ -17,7 +17,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -200,9 +199,9 @@ class PromptLinesTest {
     assertThat(both.err()).contains("--prompts and --json");
   }
 
-  private Process start(String... javaOptions) throws IOException {
+  private Process start() throws IOException {
     return CommandProcess.of(
-            List.of(javaOptions),
+            List.of(),
             List.of("generate", Shipped.MODEL.toString(), "--prompts", "-", "--max-tokens", "4"))
         .redirectError(folder.resolve("err").toFile())
         .start();
@@ -233,44 +232,6 @@ class PromptLinesTest {
     assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
     assertThat(process.exitValue()).as(Files.readString(folder.resolve("err"))).isZero();
     assertThat(folder.resolve("err")).content().contains("prompts", "3, 0 failed");
-  }
-
-  /** With the launcher's young generation, and one compiler, which is done early. */
-  @Test
-  void aThousandLinesLeaveNothingBehind() throws Exception {
-    Process process = start("-Xmn16m", "-XX:TieredStopAtLevel=1");
-    long bytes = 0;
-    long descriptors = 0;
-    try (BufferedReader answers = reader(process);
-        BufferedWriter questions = writer(process)) {
-      for (int line = 1; line <= 1000; line++) {
-        String words = "{\"prompt\": \"Line " + line + "\", \"max_tokens\": 2}\n";
-        questions.write(line % 50 == 0 ? "{\"promt\": 1}\n" : words);
-        questions.flush();
-        assertThat(answers.readLine()).contains("\"line\":" + line + ",");
-        if (line == 100) {
-          bytes = residentBytes(process);
-          descriptors = numDescriptors(process);
-        }
-      }
-      assertThat(numDescriptors(process)).isEqualTo(descriptors);
-      assertThat(residentBytes(process)).isLessThan(bytes + (8 << 20));
-    }
-    assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
-    assertThat(process.exitValue()).isEqualTo(ExitCode.BAD_INPUT);
-  }
-
-  private static long residentBytes(Process process) throws IOException {
-    String status = Files.readString(Path.of("/proc/" + process.pid() + "/status"));
-    String line =
-        status.lines().filter(text -> text.startsWith("VmRSS:")).findFirst().orElseThrow();
-    return 1024 * Long.parseLong(line.replaceAll("[^0-9]", ""));
-  }
-
-  private static long numDescriptors(Process process) throws IOException {
-    try (Stream<Path> descriptors = Files.list(Path.of("/proc/" + process.pid() + "/fd"))) {
-      return descriptors.count();
-    }
   }
 
   /** While it waits for a line, nothing is lost, so it ends at once. */

@@ -109,6 +109,10 @@ final class ExpertLayouts {
           tensor.name(),
           "rows of a multiple of " + format.blockElements() + " elements for " + format,
           columns + " elements");
+    if (format == WeightFormat.F32 && isNarrow(tensor)) {
+      addWidened(layout, source, columns, what);
+      return;
+    }
     int elementBytes = elementBytes(tensor, format);
     boolean wholeElements = isOfElements(format) && elementBytes == format.blockBytes();
     if (!wholeElements && (source.isTransposed() || source.columns().parts() > 1))
@@ -133,6 +137,30 @@ final class ExpertLayouts {
         elements,
         source.isTransposed() ? Transform.TRANSPOSE : Transform.COPY,
         format.alignmentBytes());
+  }
+
+  private static boolean isNarrow(TensorInfo tensor) {
+    return tensor.dtype() != null && tensor.dtype().isFloating() && tensor.dtype() != DType.F32;
+  }
+
+  /** A matrix that becomes f32. Its rows follow each other, so it is read as one column. */
+  private void addWidened(LayoutBuilder layout, ExpertSource source, long columns, String what) {
+    TensorInfo tensor = checkpoint.require(source.tensor());
+    long rows = rows(source.role());
+    Span rowSpan = source.rows().span(rows);
+    if (source.isTransposed() || source.columns().parts() > 1 || rowSpan.step() > 1)
+      throw new IllegalArgumentException(
+          what + ": rows must be whole and follow each other to become f32, found " + source);
+    long storedRows = source.rows().extent(rows);
+    requireShape(tensor, source, storedRows, columns);
+    Elements elements =
+        new Elements(
+            tensor,
+            (source.expert() * storedRows + rowSpan.first()) * columns,
+            new Stored(tensor.dtype().sizeBytes(), 1),
+            new Span(0, 1, rows * columns),
+            new Span(0, 1, 1));
+    layout.add(source.role(), source.plane(), elements, Transform.TO_F32, Float.BYTES);
   }
 
   /** A bias or row scales: a matrix of one column, f32 in memory. */

@@ -78,7 +78,7 @@ public final class ExpertSource {
 
   /**
    * The format of a matrix whose tensor holds a format's blocks as bytes. Without this the format
-   * is the plain one of the tensor's type.
+   * is the plain one of the tensor's type. Whole rows of bf16 or f16 can be widened to f32 too.
    */
   public ExpertSource format(WeightFormat newFormat) {
     ExpertSource copy = copy();

@@ -105,6 +105,12 @@ class ExpertStoreTest {
                     ExpertSource.of(DOWN, "hidden.f32"),
                     ExpertSource.of(GATE, "inner.bf16")))
         .hasMessage(at("inner.bf16: expected format f32, as up has, found bf16"));
+    assertRefuses(
+            1,
+            e ->
+                List.of(ExpertSource.of(GATE, "inner.bf16").format(WeightFormat.F32).columns(1, 2)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("rows must be whole and follow each other to become f32");
   }
 
   @Test

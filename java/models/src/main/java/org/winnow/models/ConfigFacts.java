@@ -99,7 +99,7 @@ record ConfigFacts(
       List<Map<?, ?>> quantizations,
       List<String> remarks) {
     boolean known = config != null && Family.of(config.modelType()).isSupported();
-    ModelConfig.Experts experts = known ? config.experts() : null;
+    ModelConfig.Experts experts = config != null && known ? config.experts() : null;
     boolean dense = known && experts == null;
     return new ConfigFacts(
         config,
@@ -131,7 +131,9 @@ record ConfigFacts(
                     "n_routed_experts",
                     "num_experts",
                     "moe_num_experts",
-                    "num_routed_experts"),
+                    "num_routed_experts",
+                    "num_moe_experts",
+                    "n_experts"),
         dense
             ? 0
             : experts != null
@@ -145,7 +147,9 @@ record ConfigFacts(
                     "moe_top_k",
                     "moe_topk",
                     "moe_k",
-                    "num_selected_experts"),
+                    "moe_router_topk",
+                    "num_selected_experts",
+                    "topk"),
         experts != null
             ? experts.intermediateSize()
             : number(objects, "moe_intermediate_size", "expert_ffn_hidden_size", "ffn_hidden_size"),

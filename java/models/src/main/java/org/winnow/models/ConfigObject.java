@@ -167,6 +167,11 @@ final class ConfigObject {
     return List.copyOf(integers);
   }
 
+  /** Ids of tokens: one or a list. No token has the id -1, with which models say that none has. */
+  List<Integer> tokens(String key) {
+    return integers(-1, Integer.MAX_VALUE, key).stream().filter(id -> id >= 0).toList();
+  }
+
   private List<?> list(String key, String expected) {
     Object value = value(key);
     if (value == null) return List.of();
@@ -186,7 +191,9 @@ final class ConfigObject {
   }
 
   CheckpointException fault(String key, String expected, @Nullable Object found) {
-    return new CheckpointException(file, prefix + key, expected, describe(found));
+    boolean isNull = found == null && contains(key) && get(key) == null;
+    return new CheckpointException(
+        file, prefix + key, expected, isNull ? "null" : describe(found == null ? get(key) : found));
   }
 
   /** A sentence about a value that Winnow does not compute. */

@@ -112,7 +112,14 @@ final class DecoderNames {
     Matcher layer = LAYER.matcher(name).region(prefix.length(), name.length());
     if (!layer.lookingAt()) return false;
     int index = Integer.parseInt(layer.group(1)) - config.numLayers();
-    return index >= 0 && index < config.furtherTokenLayers();
+    return index >= 0
+        && index < config.furtherTokenLayers()
+        && isFurther(name.substring(0, layer.end()));
+  }
+
+  /** Whether a layer has what only one for further tokens has. Else it is one of the decoder's. */
+  private boolean isFurther(String layer) {
+    return TensorPlace.FURTHER_PARTS.stream().anyMatch(part -> hasAny(layer + part + "."));
   }
 
   private static boolean isOtherPart(String name) {

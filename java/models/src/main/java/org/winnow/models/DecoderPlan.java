@@ -96,6 +96,7 @@ final class DecoderPlan implements AutoCloseable {
     names = new DecoderNames(config, checkpoint);
     requireLayers();
     spec = Family.describe(config, names);
+    requireOutput();
     for (DecoderSpec.Weight weight : spec.weights()) DecoderWeights.check(checkpoint, weight);
     refuseUnknownTensors();
     experts = spec.expertStore(checkpoint);
@@ -112,6 +113,15 @@ final class DecoderPlan implements AutoCloseable {
             "as many layers as there are tensors of",
             config.numLayers() + ", and no tensor of " + prefix);
     }
+  }
+
+  private void requireOutput() {
+    if (!names.has(spec.output()) && names.has(spec.embedding()))
+      throw new CheckpointException(
+          checkpoint.require(spec.embedding()).file(),
+          spec.output(),
+          "a tensor of that name, as tie_word_embeddings is not true in config.json",
+          "none");
   }
 
   /**

@@ -9,6 +9,7 @@ import org.jspecify.annotations.Nullable;
 import org.winnow.TensorMemory;
 import org.winnow.attention.RopeFrequencies;
 import org.winnow.memory.Checkpoint;
+import org.winnow.memory.ExpertRole;
 import org.winnow.memory.ExpertStore;
 import org.winnow.op.Activation;
 import org.winnow.op.KvCache;
@@ -35,14 +36,22 @@ record DecoderSpec(
 
   /**
    * A tensor that is read when the model is opened. Rank 1 becomes f32, rank 2 keeps its stored
-   * type. The values of rank 1 are finite.
-   *
-   * @param mayBeMinusInfinity whether -Infinity is a meaningful value too
+   * type.
    */
-  record Weight(String name, boolean mayBeMinusInfinity, long... shape) {
+  record Weight(String name, Values values, long... shape) {
+    /** Values of rank 1 are finite. */
     Weight(String name, long... shape) {
-      this(name, false, shape);
+      this(name, shape.length == 1 ? Values.FINITE : Values.UNCHECKED, shape);
     }
+  }
+
+  /** Which values a weight may have. */
+  enum Values {
+    FINITE,
+    /** -Infinity has a meaning too. */
+    FINITE_OR_MINUS_INFINITY,
+    /** A large matrix, of which not every value is looked at. */
+    UNCHECKED
   }
 
   /** {@code name} [size]. */
@@ -63,7 +72,11 @@ record DecoderSpec(
     }
 
     void addTo(List<Weight> weights) {
-      weights.add(new Weight(weight(), outputSize, inputSize));
+      addTo(weights, Values.UNCHECKED);
+    }
+
+    void addTo(List<Weight> weights, Values values) {
+      weights.add(new Weight(weight(), values, outputSize, inputSize));
       if (biased) weights.add(new Weight(name + ".bias", outputSize));
     }
   }
@@ -106,7 +119,7 @@ record DecoderSpec(
       if (queryNorm != null) queryNorm.addTo(weights);
       if (keyNorm != null) keyNorm.addTo(weights);
       // a sink of -Infinity takes no part in the softmax
-      if (sinks != null) weights.add(new Weight(sinks, true, numHeads));
+      if (sinks != null) weights.add(new Weight(sinks, Values.FINITE_OR_MINUS_INFINITY, numHeads));
     }
   }
 
@@ -192,10 +205,11 @@ record DecoderSpec(
 
     @Override
     public void addTo(List<Weight> weights) {
-      router.addTo(weights);
+      // one value that is not finite decides the choice of every token
+      router.addTo(weights, Values.FINITE);
       if (correctionBias != null) weights.add(new Weight(correctionBias, numExperts));
       if (shared != null) shared.addTo(weights);
-      if (sharedGate != null) sharedGate.addTo(weights);
+      if (sharedGate != null) sharedGate.addTo(weights, Values.FINITE);
     }
   }
 
@@ -211,7 +225,10 @@ record DecoderSpec(
       if (builder == null)
         builder = ExpertStore.builder(checkpoint, hiddenSize, experts.intermediateSize());
       int numExperts = experts.numExperts();
-      builder.addLayer(numExperts, expert -> experts.experts().sources(expert, numExperts));
+      experts.experts().refuseTransposed(checkpoint, hiddenSize, experts.intermediateSize());
+      Set<ExpertRole> widened = experts.experts().unlike(checkpoint, numExperts);
+      builder.addLayer(
+          numExperts, expert -> experts.experts().sources(expert, numExperts, widened));
     }
     return builder == null ? null : builder.build();
   }

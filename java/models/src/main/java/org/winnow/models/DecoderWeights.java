@@ -17,6 +17,7 @@ import org.winnow.UnsupportedFormatException;
 import org.winnow.layer.Linear;
 import org.winnow.memory.Checkpoint;
 import org.winnow.memory.TensorInfo;
+import org.winnow.models.DecoderSpec.Values;
 
 /**
  * The weights of a decoder except its experts. Each is read once: vectors become f32, matrices keep
@@ -135,7 +136,8 @@ final class DecoderWeights implements AutoCloseable {
     Tensor stored = checkpoint.read(weight.name());
     boolean asStored = weight.shape().length > 1 || stored.dtype() == DType.F32;
     try {
-      if (weight.shape().length == 1) requireNumbers(checkpoint, weight, stored.toFloatArray());
+      if (weight.values() != Values.UNCHECKED)
+        requireNumbers(checkpoint, weight, stored.toFloatArray());
     } catch (RuntimeException | Error e) {
       stored.close();
       throw e;
@@ -149,21 +151,26 @@ final class DecoderWeights implements AutoCloseable {
   }
 
   /**
-   * Checks the values of a vector: norms, biases, sinks. These are few, and one that is not finite
-   * spoils every token. Matrices are not searched, as that would double the time of opening; what
-   * is not finite there shows in the logits.
+   * Checks the values of norms, biases, sinks and routers. These are few, and one that is not
+   * finite spoils every token. Other matrices are not searched, as that would double the time of
+   * opening; what is not finite there shows in the logits.
    */
   private static void requireNumbers(
       Checkpoint checkpoint, DecoderSpec.Weight weight, float[] values) {
     for (int i = 0; i < values.length; i++) {
       if (Float.isFinite(values[i])) continue;
-      if (weight.mayBeMinusInfinity() && values[i] == Float.NEGATIVE_INFINITY) continue;
+      if (weight.values() == Values.FINITE_OR_MINUS_INFINITY
+          && values[i] == Float.NEGATIVE_INFINITY) continue;
       throw new CheckpointException(
           checkpoint.require(weight.name()).file(),
           weight.name(),
           "finite numbers",
-          values[i] + " at index " + i);
+          values[i] + " at index " + index(i, weight.shape()));
     }
+  }
+
+  private static String index(int i, long[] shape) {
+    return shape.length == 1 ? "" + i : Arrays.toString(new long[] {i / shape[1], i % shape[1]});
   }
 
   /**

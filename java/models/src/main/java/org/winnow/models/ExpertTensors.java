@@ -1,11 +1,22 @@
 package org.winnow.models;
 
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.EnumMap;
+import java.util.EnumSet;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import org.winnow.CheckpointException;
+import org.winnow.DType;
+import org.winnow.WeightFormat;
+import org.winnow.memory.Checkpoint;
 import org.winnow.memory.ExpertRole;
 import org.winnow.memory.ExpertSource;
+import org.winnow.memory.TensorInfo;
 
 /**
  * How a checkpoint stores the experts of a layer.
@@ -51,6 +62,31 @@ record ExpertTensors(Map<ExpertRole, String> tensors, Layout layout) {
     return new ExpertTensors(more, layout);
   }
 
+  /**
+   * Refuses stacks of matrices that are stored input-major, as some families store them. They could
+   * be transposed, but whether gate and up are then halves or every other column, no shape tells.
+   *
+   * @throws CheckpointException naming the tensor and both layouts
+   */
+  void refuseTransposed(Checkpoint checkpoint, long hiddenSize, long intermediateSize) {
+    if (layout != Layout.STACKED && layout != Layout.GATE_FIRST) return;
+    for (ExpertRole role : List.of(ExpertRole.GATE, ExpertRole.UP, ExpertRole.DOWN)) {
+      TensorInfo tensor = checkpoint.require(Objects.requireNonNull(tensors.get(role)));
+      boolean down = role == ExpertRole.DOWN;
+      long rows = down ? hiddenSize : (layout == Layout.GATE_FIRST ? 2 : 1) * intermediateSize;
+      long columns = down ? intermediateSize : hiddenSize;
+      long[] found = tensor.shape();
+      if (found.length != 3 || rows == columns || found[1] != columns || found[2] != rows) continue;
+      throw new CheckpointException(
+          tensor.file(),
+          tensor.name(),
+          "shape "
+              + Arrays.toString(new long[] {found[0], rows, columns})
+              + ", of experts, outputs, inputs",
+          Arrays.toString(found) + ", each expert's matrix transposed");
+    }
+  }
+
   /** The parts of one expert. */
   List<Part> parts(int expert) {
     List<Part> parts = new ArrayList<>();
@@ -59,11 +95,41 @@ record ExpertTensors(Map<ExpertRole, String> tensors, Layout layout) {
     return parts;
   }
 
-  /** Where the parts of one expert lie. */
-  List<ExpertSource> sources(int expert, int numExperts) {
+  /**
+   * Where the parts of one expert lie.
+   *
+   * @param widened the parts that become f32
+   */
+  List<ExpertSource> sources(int expert, int numExperts, Set<ExpertRole> widened) {
     List<ExpertSource> sources = new ArrayList<>();
-    for (Part part : parts(expert)) sources.add(source(part, expert, numExperts));
+    for (Part part : parts(expert)) {
+      ExpertSource source = source(part, expert, numExperts);
+      sources.add(widened.contains(part.role()) ? source.format(WeightFormat.F32) : source);
+    }
     return sources;
+  }
+
+  /**
+   * The parts whose types differ within a layer. A layer computes a part of all its experts in one
+   * type, gate and up too. Widening changes no value.
+   */
+  Set<ExpertRole> unlike(Checkpoint checkpoint, int numExperts) {
+    Map<ExpertRole, Set<DType>> types = new EnumMap<>(ExpertRole.class);
+    for (int expert = 0; expert < (layout == Layout.SEPARATE ? numExperts : 1); expert++) {
+      for (Part part : parts(expert)) {
+        DType type = checkpoint.require(part.tensor()).dtype();
+        if (type == null || !type.isFloating()) return Set.of(); // refused by its name
+        boolean down = part.role() == ExpertRole.DOWN;
+        if (down || part.role() == ExpertRole.GATE || part.role() == ExpertRole.UP)
+          types
+              .computeIfAbsent(down ? ExpertRole.DOWN : ExpertRole.GATE, role -> new HashSet<>())
+              .add(type);
+      }
+    }
+    Set<ExpertRole> unlike = EnumSet.noneOf(ExpertRole.class);
+    types.forEach((role, found) -> unlike.addAll(found.size() > 1 ? List.of(role) : List.of()));
+    if (unlike.contains(ExpertRole.GATE)) unlike.add(ExpertRole.UP);
+    return unlike;
   }
 
   private ExpertSource source(Part part, int expert, int numExperts) {

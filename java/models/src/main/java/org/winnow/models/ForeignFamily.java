@@ -44,7 +44,15 @@ final class ForeignFamily extends Family {
             ConfigRow.of(ConfigKey.INDEX_DIM, LlamaTable.SIZE).optional().nullable())
         .with(
             LlamaTable.someExperts(0).ifNull(0),
-            LlamaTable.topK(1).optional().nullable(),
+            LlamaTable.topK(1)
+                .spelled(
+                    "num_experts_per_tok",
+                    "experts_per_token",
+                    "num_experts_per_token",
+                    "moe_top_k",
+                    "moe_k")
+                .optional()
+                .nullable(),
             ConfigRow.of(ConfigKey.EXPERT_SIZE, LlamaTable.SIZE).optional().nullable(),
             ConfigRow.of(ConfigKey.NUM_GROUPS, LlamaTable.EXPERTS).absent(1).ifNull(1),
             ConfigRow.of(ConfigKey.TOP_GROUPS, LlamaTable.EXPERTS).optional().nullable(),

@@ -21,7 +21,7 @@ import org.winnow.op.SamplerOptions;
  * min_p               0                    0 to 1
  * repetition_penalty  1                    1e-30 to 1e30      also without do_sample
  * max_new_tokens      none                 1 to 2^31 - 2
- * eos_token_id        that of config.json  ids from 0         one id or a list
+ * eos_token_id        that of config.json  ids from -1        one id or a list; -1: none
  * stop_strings        none                 no empty strings   one string or a list
  * </pre>
  *
@@ -119,7 +119,7 @@ final class GenerationConfigReader {
 
   /** The ids of {@code eos_token_id}; may be empty. */
   List<Integer> stopTokens() {
-    return config.integers(0, Integer.MAX_VALUE, "eos_token_id");
+    return config.tokens("eos_token_id");
   }
 
   private List<String> stopTexts() {

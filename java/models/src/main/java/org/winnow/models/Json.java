@@ -35,24 +35,30 @@ final class Json {
   static final long MAX_TREE_BYTES = 4L << 20;
 
   // Names are neither interned nor cached: a header has tens of thousands, each only once.
-  private static final JsonFactory FACTORY =
-      JsonFactory.builder()
-          .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
-          .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
-          // buffers kept for a thread would keep the class loader of this library
-          .recyclerPool(JsonRecyclerPools.nonRecyclingPool())
-          .streamReadConstraints(
-              StreamReadConstraints.builder()
-                  .maxNestingDepth(32)
-                  .maxNumberLength(100)
-                  .maxStringLength(1 << 20)
-                  .maxNameLength(1 << 12)
-                  .build())
-          .build();
+  private static final JsonFactory FACTORY = factory(32, 100);
+
+  /** For configurations, in which keys that nothing reads may hold anything. */
+  private static final JsonFactory TREES = factory(512, 4000);
 
   private static final int MAX_QUOTED = 80; // characters of a wrong value that a message repeats
 
   private Json() {}
+
+  private static JsonFactory factory(int maxNesting, int maxDigits) {
+    return JsonFactory.builder()
+        .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
+        .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
+        // buffers kept for a thread would keep the class loader of this library
+        .recyclerPool(JsonRecyclerPools.nonRecyclingPool())
+        .streamReadConstraints(
+            StreamReadConstraints.builder()
+                .maxNestingDepth(maxNesting)
+                .maxNumberLength(maxDigits)
+                .maxStringLength(1 << 20)
+                .maxNameLength(1 << 12)
+                .build())
+        .build();
+  }
 
   /** Reads a value. An IOException is reported as an error of the file. */
   interface Reader<T> {
@@ -64,10 +70,15 @@ final class Json {
    * only.
    */
   static <T> T parse(Path file, InputStream stream, long size, Reader<T> reader) {
+    return parse(file, stream, size, FACTORY, reader);
+  }
+
+  private static <T> T parse(
+      Path file, InputStream stream, long size, JsonFactory factory, Reader<T> reader) {
     // A strict decoder for UTF-8. Given bytes, the parser would accept UTF-16 and UTF-32 too.
     InputStreamReader text =
         new InputStreamReader(new Limited(stream, size), StandardCharsets.UTF_8.newDecoder());
-    try (JsonParser parser = FACTORY.createParser(text)) {
+    try (JsonParser parser = factory.createParser(text)) {
       T value = reader.read(parser);
       if (parser.nextToken() != null)
         throw unexpected(file, null, "nothing after the closing brace", parser);
@@ -92,11 +103,15 @@ final class Json {
 
   /** Parses a whole file of at most {@code maxBytes}. */
   static <T> T parse(Path file, long maxBytes, Reader<T> reader) {
+    return parse(file, maxBytes, FACTORY, reader);
+  }
+
+  private static <T> T parse(Path file, long maxBytes, JsonFactory factory, Reader<T> reader) {
     long size = CheckpointFile.size(file);
     if (size > maxBytes)
       throw new CheckpointException(file, null, "at most " + maxBytes + " bytes", size + " bytes");
     try (InputStream stream = Files.newInputStream(file)) {
-      return parse(file, stream, size, reader);
+      return parse(file, stream, size, factory, reader);
     } catch (IOException e) {
       throw unreadable(file, e);
     }
@@ -111,6 +126,7 @@ final class Json {
     return parse(
         file,
         MAX_TREE_BYTES,
+        TREES,
         parser -> {
           parser.enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS.mappedFeature());
           if (parser.nextToken() != JsonToken.START_OBJECT)

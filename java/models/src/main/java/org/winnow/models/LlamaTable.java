@@ -129,12 +129,20 @@ final class LlamaTable {
     Set<String> spellings = new LinkedHashSet<>();
     spellings.add(own);
     spellings.addAll(
-        List.of("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"));
+        List.of(
+            "num_experts",
+            "num_local_experts",
+            "n_routed_experts",
+            "moe_num_experts",
+            "num_routed_experts",
+            "num_moe_experts",
+            "n_experts"));
     return ConfigRow.of(ConfigKey.NUM_EXPERTS, EXPERTS)
         .spelled(spellings.toArray(String[]::new))
         .absent(absent);
   }
 
+  /** All spellings but {@code top_k}, which older configurations have for sampling. */
   static ConfigRow<Integer> topK(int absent) {
     return ConfigRow.of(ConfigKey.TOP_K, EXPERTS)
         .spelled(
@@ -142,7 +150,12 @@ final class LlamaTable {
             "experts_per_token",
             "num_experts_per_token",
             "moe_top_k",
-            "moe_k")
+            "moe_topk",
+            "moe_k",
+            "moe_router_topk",
+            "num_selected_experts",
+            "top_k_experts",
+            "topk")
         .absent(absent);
   }
 

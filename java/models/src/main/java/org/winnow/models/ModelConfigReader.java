@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
+import org.winnow.CheckpointException;
 
 /**
  * Reads a {@link ModelConfig}: first the keys, as the {@link ConfigTable} of the family says, then
@@ -102,12 +103,8 @@ final class ModelConfigReader {
         values.or(ConfigKey.FURTHER_LAYERS, 0),
         quantization(),
         tokensOrNone("bos_token_id"),
-        stopTokens.isEmpty() ? tokens(config, "eos_token_id") : stopTokens,
+        stopTokens.isEmpty() ? config.tokens("eos_token_id") : stopTokens,
         List.copyOf(values.unsupported()));
-  }
-
-  private static List<Integer> tokens(ConfigObject config, String key) {
-    return config.integers(0, Integer.MAX_VALUE, key);
   }
 
   /** Ids that only inform; a value that is no id, such as -1, means none. */
@@ -203,12 +200,18 @@ final class ModelConfigReader {
         windows.add(own ? window : 0);
         continue;
       }
-      if (named && window == 0)
-        throw values.fault(
-            ConfigKey.SLIDING_WINDOW, "a width, as layer_types names sliding layers", null);
+      if (named && window == 0) throw noWindow();
       windows.add(named ? window : 0);
     }
     return List.copyOf(windows);
+  }
+
+  private CheckpointException noWindow() {
+    String reason = ", as layer_types names sliding layers";
+    return values.or(ConfigKey.USE_SLIDING_WINDOW, true)
+        ? values.fault(
+            ConfigKey.SLIDING_WINDOW, "a width" + reason, values.get(ConfigKey.SLIDING_WINDOW))
+        : values.fault(ConfigKey.USE_SLIDING_WINDOW, "true" + reason, false);
   }
 
   /** The types of layers that the model has, for values that are given by type. */

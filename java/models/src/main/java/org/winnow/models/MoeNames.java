@@ -56,6 +56,12 @@ final class MoeNames {
         candidates.add(fused(stack + "gate_up_proj" + suffix, stack + "down_proj" + suffix));
         candidates.add(fused(stack + "input_linear" + suffix, stack + "output_linear" + suffix));
         candidates.add(stacked(stack, suffix));
+        candidates.add(
+            ExpertTensors.of(
+                Layout.STACKED,
+                stack + "w1" + suffix,
+                stack + "w3" + suffix,
+                stack + "w2" + suffix));
       }
     }
     return candidates.stream().filter(this::isThere).findFirst().orElse(usual);
@@ -119,7 +125,8 @@ final class MoeNames {
   /** Whether the first expert's gate is there. A dense layer's matrix has two dimensions. */
   private boolean isThere(ExpertTensors tensors) {
     String gate = tensors.parts(0).get(0).tensor();
-    boolean maybeDense = gate.equals(module + ".gate_proj.weight");
+    boolean maybeDense =
+        gate.equals(module + ".gate_proj.weight") || gate.equals(module + ".w1.weight");
     return maybeDense ? names.has(gate, 3) : names.has(gate);
   }
 }

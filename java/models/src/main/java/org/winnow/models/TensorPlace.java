@@ -29,6 +29,11 @@ record TensorPlace(String stack, int layer, int expert, boolean furtherTokens) {
   private static final Set<String> STACKED = Set.of("switch_mlp", "switch_glu"); // MLX
   private static final Set<String> MATRICES =
       Set.of("gate_proj", "up_proj", "down_proj", "gate_up_proj");
+
+  /** What only a layer that predicts further tokens has. */
+  static final List<String> FURTHER_PARTS =
+      List.of("eh_proj", "enorm", "hnorm", "shared_head", "embed_tokens");
+
   private static final Set<String> FURTHER = Set.of("mtp", "mtp_layers", "nextn", "mtp_block");
 
   /**
@@ -138,9 +143,9 @@ record TensorPlace(String stack, int layer, int expert, boolean furtherTokens) {
     return value;
   }
 
-  /** Whether only a layer that predicts further tokens has such a norm or projection. */
+  /** Whether only a layer that predicts further tokens has such a tensor. It is of some layer. */
   static boolean isOfFurtherLayer(String name) {
-    return name.contains(".eh_proj.") || name.contains(".enorm.") || name.contains(".hnorm.");
+    return FURTHER_PARTS.stream().anyMatch(part -> name.contains("." + part + "."));
   }
 
   /** Whether the tensor belongs to a shared expert, which every token uses. */

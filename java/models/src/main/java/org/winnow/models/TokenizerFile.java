@@ -13,6 +13,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
@@ -146,7 +147,8 @@ final class TokenizerFile {
     Map<?, ?> part = (Map<?, ?>) normalizer;
     return switch (String.valueOf(part.get("type"))) {
       case "Sequence" ->
-          ((List<?>) part.get("normalizers")).stream().allMatch(each -> keepsText(text, each));
+          ((List<?>) Objects.requireNonNull(part.get("normalizers")))
+              .stream().allMatch(each -> keepsText(text, each));
       case "Replace" -> !"".equals(part.get("content"));
       case "Strip", "StripAccents", "BertNormalizer", "Nmt", "Precompiled" ->
           text.chars().anyMatch(c -> c < 0x80 && Character.isLetterOrDigit(c));

@@ -3,6 +3,7 @@ package org.winnow.models;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
 import org.winnow.UnsupportedFormatException;
@@ -113,7 +114,7 @@ final class TokenizerParts {
     Map<?, ?> part = object(place, value);
     Object type = part.get("type");
     if (!(type instanceof String name)) throw bad(place + ".type", "the name of a type", type);
-    String fields = SECTIONS.get(section).get(name);
+    String fields = Objects.requireNonNull(SECTIONS.get(section)).get(name);
     if (fields == null)
       throw new UnsupportedFormatException(
           file + ": " + place + " of type " + Json.quote(name) + " is not supported");
@@ -146,8 +147,8 @@ final class TokenizerParts {
       case "behavior" -> requireOneOf(BEHAVIORS, place, value);
       case "pattern" -> pattern(place, value);
       case "charsmap" -> {
-        require(value instanceof String, place, "a text", value);
-        String fault = PrecompiledCharsmap.fault((String) value);
+        if (!(value instanceof String table)) throw bad(place, "a text", value);
+        String fault = PrecompiledCharsmap.fault(table);
         require(fault == null, place, "a table of replacements", fault);
       }
       case "token" -> {

@@ -19,6 +19,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import java.util.zip.CRC32;
@@ -176,7 +177,7 @@ final class TokenizersCache {
     } finally {
       if (copy != null) {
         delete(copy);
-        delete(copy.getParent());
+        delete(Objects.requireNonNull(copy.getParent()));
       }
     }
   }

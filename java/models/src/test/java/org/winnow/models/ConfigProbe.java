@@ -183,7 +183,14 @@ record ConfigProbe(
   private static void addExperts(List<ConfigProbe> probes) {
     probes.add(
         count(NUM_EXPERTS, 512, REFUSED, config -> config.experts().numExperts())
-            .spelled("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"));
+            .spelled(
+                "num_experts",
+                "num_local_experts",
+                "n_routed_experts",
+                "moe_num_experts",
+                "num_routed_experts",
+                "num_moe_experts",
+                "n_experts"));
     probes.add(
         size(TOP_K, 3, config -> config.experts().topK())
             .spelled(
@@ -191,7 +198,12 @@ record ConfigProbe(
                 "experts_per_token",
                 "num_experts_per_token",
                 "moe_top_k",
-                "moe_k"));
+                "moe_topk",
+                "moe_k",
+                "moe_router_topk",
+                "num_selected_experts",
+                "top_k_experts",
+                "topk"));
     probes.add(size(EXPERT_SIZE, 98, config -> config.experts().intermediateSize()));
     probes.add(flag(NORM_TOP_K, true, config -> config.experts().renormalise()));
     probes.add(number(SCALING_FACTOR, 1.5, config -> config.experts().scalingFactor()));

@@ -92,8 +92,8 @@ class GenerationDefaultsTest {
             "eos_token_id",
             GenerationDefaults::stopTokens,
             List.of(),
-            Map.of("7", List.of(7), "[7, 9]", List.of(7, 9), "[]", List.of()),
-            List.of("-1", "[-1]", "\"7\"", "7.5", "[null]", "2147483648")),
+            Map.of("7", List.of(7), "[7, 9]", List.of(7, 9), "[]", List.of(), "-1", List.of()),
+            List.of("-2", "[-2]", "\"7\"", "7.5", "[null]", "2147483648")),
         new Key(
             "stop_strings",
             defaults -> defaults.options(0).stopTexts(),

@@ -190,7 +190,7 @@ class ModelConfigTest {
     assertThat(ModelConfig.read(folder).stopTokens()).containsExactly(2);
     Files.writeString(folder.resolve("generation_config.json"), "{\"eos_token_id\": \"</s>\"}");
     refused(
-        "generation_config.json: eos_token_id: expected integers from 0 to 2147483647, found \"</s>\"");
+        "generation_config.json: eos_token_id: expected integers from -1 to 2147483647, found \"</s>\"");
   }
 
   @Test
@@ -265,7 +265,8 @@ class ModelConfigTest {
         "mixtral | \"rope_type\": \"default\" | \"rope_type\": \"yarn\" | rope_parameters.factor: expected a number from 1.1754943508222875E-38 to 1.0E12, found nothing",
         "mixtral | \"hidden_act\": \"silu\" | \"hidden_act\": \"silu\", \"hidden_act\": \"relu\" | hidden_act: expected one entry of this name, found a second one",
         "gpt_oss | \"full_attention\", | ~~ | layer_types: expected a list of 3, found a list of 2",
-        "gpt_oss | \"sliding_window\": 16 | \"sliding_window\": null | sliding_window: expected a width, as layer_types names sliding layers, found nothing",
+        "gpt_oss | \"sliding_window\": 16 | \"sliding_window\": null | sliding_window: expected a width, as layer_types names sliding layers, found null",
+        "gpt_oss | \"sliding_window\": 16 | \"sliding_window\": 0 | sliding_window: expected a width, as layer_types names sliding layers, found 0",
         "deepseek_v3 | \"n_group\": 4 | \"n_group\": 5 | n_group: expected a divisor of 16 experts, found 5",
         "deepseek_v3 | \"qk_rope_head_dim\": 16 | \"qk_rope_head_dim\": 15 | qk_rope_head_dim: expected an even width, as pairs are rotated, found 15"
       })
@@ -293,6 +294,34 @@ class ModelConfigTest {
     assertThat(config.storedType()).isEqualTo("float32");
     assertThat(config.architectures()).isEmpty();
     assertThat(config.beginTokens()).isEmpty();
+  }
+
+  /** Within limits that keep stack and time small. */
+  @Test
+  void whatNothingUsesIsNestedAndLongWithinLimits() throws IOException {
+    write("[".repeat(500) + "]".repeat(500), "7".repeat(4000));
+    assertThat(ModelConfig.read(folder).modelType()).isEqualTo("llama");
+    write("[".repeat(600) + "]".repeat(600), "7");
+    refused("config.json: expected JSON, found Document nesting depth (513)");
+    write("[]", "7".repeat(4001));
+    refused("config.json: expected JSON, found Number value length (4001)");
+  }
+
+  private void write(String nested, String number) throws IOException {
+    Files.writeString(
+        folder.resolve("config.json"),
+        "{\"model_type\": \"llama\", \"a\": " + nested + ", \"b\": " + number + "}");
+  }
+
+  /** No token has the id -1. */
+  @Test
+  void aTokenOfMinusOneIsNone() throws IOException {
+    golden("llama", "\"eos_token_id\": 2", "\"eos_token_id\": -1");
+    assertThat(ModelConfig.read(folder).stopTokens()).isEmpty();
+    golden("llama", "\"eos_token_id\": 2", "\"eos_token_id\": [-1, 7]");
+    assertThat(ModelConfig.read(folder).stopTokens()).containsExactly(7);
+    golden("llama", "\"eos_token_id\": 2", "\"eos_token_id\": -2");
+    refused("config.json: eos_token_id: expected integers from -1 to 2147483647, found -2");
   }
 
   @ParameterizedTest

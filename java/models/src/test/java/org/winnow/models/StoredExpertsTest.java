@@ -36,6 +36,8 @@ class StoredExpertsTest {
     "olmoe, mlp, mlp, fused, experts.gate_up_proj.weight, experts.down_proj.weight",
     "olmoe, mlp, mlp, stacked, switch_mlp.gate_proj.weight switch_mlp.up_proj.weight, switch_mlp.down_proj.weight",
     "olmoe, mlp, block_sparse_moe, each, w1 w3, w2",
+    "mixtral, block_sparse_moe, block_sparse_moe, stacked, experts.w1 experts.w3, experts.w2",
+    "olmoe, mlp, feed_forward, stacked, experts.w1.weight experts.w3.weight, experts.w2.weight",
     "qwen2_moe, mlp, mlp, fused, experts.gate_up_proj, experts.down_proj",
     "qwen2_moe, mlp, mlp, stacked, experts.gate_proj experts.up_proj, experts.down_proj",
     "qwen2_moe, mlp, mlp, each, w1 w3, w2",
@@ -182,7 +184,7 @@ class StoredExpertsTest {
     assertThatThrownBy(() -> DecoderPlan.of(folder))
         .isInstanceOf(CheckpointException.class)
         .hasMessageContaining(
-            "model.layers.0.mlp.experts.gate_up_proj: expected shape [16, 96, 64], found [16, 64, 96]");
+            "model.layers.0.mlp.experts.gate_up_proj: expected shape [16, 96, 64], of experts, outputs, inputs, found [16, 64, 96], each expert's matrix transposed");
   }
 
   @Test

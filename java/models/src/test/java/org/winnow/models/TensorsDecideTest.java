@@ -9,6 +9,7 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.Predicate;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -68,7 +69,9 @@ class TensorsDecideTest {
     assertThat(StoredExpertsTest.logits(folder)).isEqualTo(without);
     file.tensors.remove("lm_head.weight");
     write("llama", file);
-    refused(CheckpointException.class, "model.safetensors: lm_head.weight: ");
+    refused(
+        CheckpointException.class,
+        "model.safetensors: lm_head.weight: expected a tensor of that name, as tie_word_embeddings is not true");
   }
 
   @ParameterizedTest
@@ -182,6 +185,29 @@ class TensorsDecideTest {
   }
 
   @ParameterizedTest
+  @ValueSource(strings = {"eh_proj", "enorm", "hnorm", "shared_head.norm", "embed_tokens"})
+  void aLayerAfterTheLastIsForFurtherTokensIfItHasTheirTensors(String part) throws IOException {
+    TensorFile file = tensors("deepseek_v3");
+    TensorFile.Stored any = file.tensors.get("model.norm.weight");
+    file.tensors.put("model.layers.3.mlp.gate.weight", any);
+    write("deepseek_v3", file);
+    refused(CheckpointException.class, "model.layers.3.mlp.gate.weight: expected only tensors of");
+    file.tensors.put("model.layers.3." + part + ".weight", any);
+    write("deepseek_v3", file);
+    opensAs(Goldens.folder("deepseek_v3"));
+  }
+
+  @Test
+  void theLastLayerIsNotTakenForOneOfFurtherTokens() throws IOException {
+    write(
+        "deepseek_v3",
+        tensors("deepseek_v3"),
+        "\"num_hidden_layers\": 3",
+        "\"num_hidden_layers\": 2");
+    refused(CheckpointException.class, "model.layers.2.", "expected only tensors of a deepseek_v3");
+  }
+
+  @ParameterizedTest
   @CsvSource({
     "model.language_model., lm_head.weight, model.visual.blocks.0.weight",
     "language_model.model., language_model.lm_head.weight, vision_tower.encoder.weight",
@@ -270,6 +296,42 @@ class TensorsDecideTest {
     refused(
         CheckpointException.class,
         "model.safetensors: " + name + ": expected finite numbers, found " + value + " at index 3");
+  }
+
+  /** A layer computes its experts in one type. */
+  @ParameterizedTest
+  @CsvSource({
+    "mixtral, w1, BF16, w3, F16",
+    "qwen3_moe, experts.3.up_proj, BF16, experts.7.down_proj, F16",
+    "deepseek_v3, experts.0.gate_proj, F16, experts.9.gate_proj, BF16"
+  })
+  void eachExpertHasTypesOfItsOwn(
+      String family, String first, String firstType, String second, String secondType)
+      throws IOException {
+    TensorFile file = tensors(family);
+    Predicate<String> isFirst = name -> name.endsWith("." + first + ".weight");
+    Predicate<String> isSecond = name -> name.endsWith("." + second + ".weight");
+    file.map(isFirst, tensor -> tensor.to(firstType).to("F32"));
+    write(family, file.map(isSecond, tensor -> tensor.to(secondType).to("F32")));
+    float[] expected = StoredExpertsTest.logits(folder);
+    file.map(isFirst, tensor -> tensor.to(firstType));
+    write(family, file.map(isSecond, tensor -> tensor.to(secondType)));
+    assertThat(StoredExpertsTest.logits(folder)).isEqualTo(expected);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "deepseek_v3, model.layers.1.mlp.gate.weight, NaN",
+    "gpt_oss, model.layers.2.mlp.router.weight, -Infinity",
+    "mixtral, model.layers.0.block_sparse_moe.gate.weight, Infinity",
+    "qwen2_moe, model.layers.1.mlp.shared_expert_gate.weight, Infinity"
+  })
+  void aRouterThatIsNotFiniteIsRefusedWhenTheModelOpens(String family, String name, float value)
+      throws IOException {
+    write(family, tensors(family).map(name::equals, tensor -> with(tensor, 3, value)));
+    refused(
+        CheckpointException.class,
+        name + ": expected finite numbers, found " + value + " at index [0, 3]");
   }
 
   /** A sink of -Infinity is no sink. */

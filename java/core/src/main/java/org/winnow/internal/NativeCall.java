@@ -37,7 +37,15 @@ import org.jspecify.annotations.Nullable;
  * this class's loader for as long as the thread lives.
  */
 public final class NativeCall {
-  private static final ThreadLocal<@Nullable Reference<NativeCall>> OF_THREAD = new ThreadLocal<>();
+  private static final ThreadLocal<@Nullable Reference<OfThread>> OF_THREAD = new ThreadLocal<>();
+
+  /**
+   * The instances of some threads, each at a place that its thread's number gives, because a look
+   * here is faster than one at the local value. The first thread of a place keeps it. Read and
+   * written without synchronisation: whatever is found is checked, and what it refers to is final.
+   */
+  private static final @Nullable OfThread[] AT_HAND = new @Nullable OfThread[256];
+
   private static final AtomicLong CLOSINGS = new AtomicLong();
   private static final VarHandle PASSED;
 
@@ -77,19 +85,37 @@ public final class NativeCall {
   private NativeCall() {}
 
   private static NativeCall ofThread() {
-    @Nullable Reference<NativeCall> reference = OF_THREAD.get();
-    @Nullable NativeCall call = reference == null ? null : reference.get();
-    return call == null ? ofNewThread() : call;
+    Thread thread = Thread.currentThread();
+    @Nullable OfThread found = AT_HAND[place(thread)];
+    return found != null && found.refersTo(thread) ? found.call : ofLocal(thread);
   }
 
-  private static NativeCall ofNewThread() {
-    NativeCall call = new NativeCall();
+  private static int place(Thread thread) {
+    return (int) thread.getId() & (AT_HAND.length - 1);
+  }
+
+  private static NativeCall ofLocal(Thread thread) {
+    @Nullable Reference<OfThread> reference = OF_THREAD.get();
+    @Nullable OfThread found = reference == null ? null : reference.get();
+    return found == null ? ofNewThread(thread) : found.call;
+  }
+
+  private static NativeCall ofNewThread(Thread thread) {
+    OfThread made = new OfThread(thread, new NativeCall());
     synchronized (ALL) {
-      for (Reference<?> dead; (dead = DEAD_THREADS.poll()) != null; ) ALL.remove(dead);
-      ALL.add(new OfThread(Thread.currentThread(), call));
+      for (Reference<?> dead; (dead = DEAD_THREADS.poll()) != null; ) forget((OfThread) dead);
+      ALL.add(made);
+      if (AT_HAND[place(thread)] == null) AT_HAND[place(thread)] = made;
     }
-    OF_THREAD.set(new WeakReference<>(call));
-    return call;
+    OF_THREAD.set(new WeakReference<>(made));
+    return made.call;
+  }
+
+  private static void forget(OfThread dead) {
+    ALL.remove(dead);
+    for (int i = 0; i < AT_HAND.length; i++) {
+      if (AT_HAND[i] == dead) AT_HAND[i] = null;
+    }
   }
 
   /** Enters a call. The caller must call {@link #exit} in a finally block. */

@@ -3,7 +3,13 @@ package org.winnow.internal;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -120,5 +126,33 @@ class NativeCallTest {
   private static final class Resource {
     volatile boolean closed;
     volatile boolean freed;
+  }
+
+  /** More threads than have their instance at hand. */
+  @Test
+  void eachThreadHasAnInstanceOfItsOwn() throws Exception {
+    int numThreads = 600;
+    ExecutorService threads = Executors.newFixedThreadPool(numThreads);
+    CyclicBarrier together = new CyclicBarrier(numThreads);
+    try {
+      List<Future<NativeCall>> found = new ArrayList<>();
+      for (int i = 0; i < numThreads; i++)
+        found.add(
+            threads.submit(
+                () -> {
+                  together.await(); // all live at the same time
+                  NativeCall first = NativeCall.enter();
+                  NativeCall second = NativeCall.enter();
+                  second.exit();
+                  first.exit();
+                  assertThat(second).isSameAs(first);
+                  return first;
+                }));
+      Set<NativeCall> instances = Collections.newSetFromMap(new IdentityHashMap<>());
+      for (Future<NativeCall> call : found) instances.add(call.get());
+      assertThat(instances).hasSize(numThreads);
+    } finally {
+      threads.shutdown();
+    }
   }
 }

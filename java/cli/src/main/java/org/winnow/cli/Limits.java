@@ -3,6 +3,7 @@ package org.winnow.cli;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.LongBinaryOperator;
 import org.jspecify.annotations.Nullable;
@@ -137,16 +138,24 @@ record Limits(
       return read(group, file);
     }
 
+    /** This group and those around it, up to the mount. */
+    private List<Path> groups() {
+      List<Path> groups = new ArrayList<>();
+      for (Path one = group;
+          one != null && mount != null && one.startsWith(mount);
+          one = one.getParent()) groups.add(one);
+      return groups;
+    }
+
     long reduce(String file, LongBinaryOperator operator, long none) {
       long result = none;
-      for (Path one = group; mount != null && one.startsWith(mount); one = one.getParent())
-        result = operator.applyAsLong(result, read(one, file));
+      for (Path one : groups()) result = operator.applyAsLong(result, read(one, file));
       return result;
     }
 
     double processors() {
       double least = Double.POSITIVE_INFINITY;
-      for (Path one = group; mount != null && one.startsWith(mount); one = one.getParent()) {
+      for (Path one : groups()) {
         String[] both =
             isUnified
                 ? String.join("", lines(one.resolve("cpu.max"))).split(" ")

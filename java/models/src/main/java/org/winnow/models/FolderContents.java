@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -34,7 +35,7 @@ final class FolderContents {
     } catch (IOException e) {
       throw Json.unreadable(folder, e);
     } catch (UncheckedIOException e) {
-      throw Json.unreadable(folder, e.getCause());
+      throw Json.unreadable(folder, Objects.requireNonNull(e.getCause()));
     }
   }
 

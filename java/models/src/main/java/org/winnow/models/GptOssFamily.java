@@ -34,7 +34,7 @@ final class GptOssFamily extends Family {
             ConfigRow.of(ConfigKey.SWIGLU_LIMIT, LlamaTable.POSITIVE).absent(7.0).only(7.0),
             ConfigRow.of(ConfigKey.SWIGLU_ALPHA, LlamaTable.POSITIVE).absent(1.702).only(1.702),
             LlamaTable.flag(ConfigKey.ATTENTION_BIAS, true),
-            LlamaTable.mlpTypes())
+            LlamaTable.mlpTypes().only("sparse"))
         .neutral("mlp_bias", false)
         .neutral("norm_topk_prob", true);
   }

@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -160,7 +161,7 @@ record HubCache(Path folder, String source) {
     } catch (IOException e) {
       throw Json.unreadable(folder, e);
     } catch (UncheckedIOException e) {
-      throw Json.unreadable(folder, e.getCause());
+      throw Json.unreadable(folder, Objects.requireNonNull(e.getCause()));
     }
   }
 

@@ -38,7 +38,7 @@ final class Json {
   private static final JsonFactory FACTORY = factory(32, 100);
 
   /** For configurations, in which keys that nothing reads may hold anything. */
-  private static final JsonFactory TREES = factory(512, 4000);
+  private static final JsonFactory TREES = factory(512, 10_000);
 
   private static final int MAX_QUOTED = 80; // characters of a wrong value that a message repeats
 

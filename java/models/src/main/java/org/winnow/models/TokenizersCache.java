@@ -185,7 +185,7 @@ final class TokenizersCache {
   /** Deletes an unpacked library that cannot be loaded. */
   static void discard(Path file) {
     delete(file);
-    delete(file.getParent());
+    delete(Objects.requireNonNull(file.getParent()));
   }
 
   private static void delete(Path path) {

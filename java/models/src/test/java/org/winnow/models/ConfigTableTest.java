@@ -254,6 +254,14 @@ class ConfigTableTest {
             });
   }
 
+  /** Its decoder has experts in every layer. */
+  @Test
+  void gptOssHasNoDenseLayers() {
+    ConfigTable table = Family.of("gpt_oss").table();
+    assertThat(read(table, Map.of("mlp_layer_types", List.of("sparse", "dense"))).unsupported())
+        .containsExactly("mlp_layer_types \"dense\" is not supported (\"sparse\" is)");
+  }
+
   /** A configuration of a model type alone is the family's default model. */
   @ParameterizedTest
   @MethodSource("families")

@@ -299,12 +299,12 @@ class ModelConfigTest {
   /** Within limits that keep stack and time small. */
   @Test
   void whatNothingUsesIsNestedAndLongWithinLimits() throws IOException {
-    write("[".repeat(500) + "]".repeat(500), "7".repeat(4000));
+    write("[".repeat(500) + "]".repeat(500), "7".repeat(10_000));
     assertThat(ModelConfig.read(folder).modelType()).isEqualTo("llama");
     write("[".repeat(600) + "]".repeat(600), "7");
     refused("config.json: expected JSON, found Document nesting depth (513)");
-    write("[]", "7".repeat(4001));
-    refused("config.json: expected JSON, found Number value length (4001)");
+    write("[]", "7".repeat(10_001));
+    refused("config.json: expected JSON, found Number value length (10001)");
   }
 
   private void write(String nested, String number) throws IOException {

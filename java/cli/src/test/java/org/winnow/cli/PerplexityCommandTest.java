@@ -71,6 +71,19 @@ class PerplexityCommandTest {
   }
 
   @Test
+  void aTextThatCannotBeCutIsRefusedByName() throws IOException {
+    Files.writeString(text, "a".repeat(3 << 20));
+    CapturedRun run = CapturedRun.of("perplexity", Shipped.MODEL, text);
+    assertThat(run.exitCode()).as(run.err()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(run.err())
+        .isEqualTo(
+            "winnow: "
+                + text
+                + ": text must have a space behind a word in each 1048576 bytes, found none in those"
+                + " after byte 0\n");
+  }
+
+  @Test
   void whatIsWrongIsNamed() throws IOException {
     assertThat(CapturedRun.of("perplexity", Shipped.MODEL, text, "--context", 1).exitCode())
         .isEqualTo(ExitCode.USAGE);

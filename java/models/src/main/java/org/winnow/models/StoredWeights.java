@@ -142,7 +142,8 @@ final class StoredWeights {
       return tensors.containsKey(module + "weight_global_scale") ? "NVFP4" : MXFP4;
     }
     if (!last.equals("weight")) return null;
-    if (type.equals("U32") && tensors.containsKey(module + "scales")) return MLX;
+    boolean words = type.equals("U32") || type.equals("I32");
+    if (words && tensors.containsKey(module + "scales")) return MLX;
     if (tensors.containsKey(module + "SCB")) return "bitsandbytes INT8";
     boolean bytes = type.equals("U8") || type.equals("I8");
     if (bytes && tensors.containsKey(module + "weight_scale_2")) return "NVFP4";

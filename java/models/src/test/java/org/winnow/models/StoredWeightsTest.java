@@ -140,12 +140,14 @@ class StoredWeightsTest {
 
   @Test
   void mlx() {
-    SafetensorsFile file =
-        new SafetensorsFile()
-            .add("m.weight", "U32", 64, 128 / 8)
-            .add("m.scales", "BF16", 64, 2)
-            .add("m.biases", "BF16", 64, 2);
-    holds("MLX", file, 4, 64);
+    for (String words : List.of("U32", "I32")) { // of programs that have no unsigned integers
+      SafetensorsFile file =
+          new SafetensorsFile()
+              .add("m.weight", words, 64, 128 / 8)
+              .add("m.scales", "BF16", 64, 2)
+              .add("m.biases", "BF16", 64, 2);
+      holds("MLX", file, 4, 64);
+    }
   }
 
   /** Scales count as none, and every type keeps its own name. */

@@ -4,6 +4,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** The directories that natives may be unpacked to, in the order in which they are tried. */
@@ -12,26 +14,20 @@ final class Directories {
 
   /** For people: the first that can be used, and what is wrong with those before it. */
   static String describeCache() {
-    StringBuilder text = new StringBuilder();
-    @Nullable String xdg = System.getenv("XDG_CACHE_HOME");
-    if (xdg != null && Path.of(xdg).isAbsolute()) {
-      @Nullable String refusal = refusal(Path.of(xdg));
-      if (refusal == null) return xdg + "/winnow";
-      text.append(xdg).append(" ").append(refusal).append("; ");
-    }
-    Path home = Path.of(System.getProperty("user.home"), ".cache");
-    @Nullable String refusal = refusal(home);
-    if (refusal == null) return text + "" + home.resolve("winnow");
-    text.append(home).append(" ").append(refusal).append("; ");
     Path temporary = Path.of(System.getProperty("java.io.tmpdir"));
-    refusal = refusal(temporary);
-    if (refusal == null)
-      return text + "" + temporary.resolve("winnow-" + System.getProperty("user.name"));
-    return text.append(temporary)
-        .append(" ")
-        .append(refusal)
-        .append(": set XDG_CACHE_HOME")
-        .toString();
+    List<Path> parents = new ArrayList<>();
+    @Nullable String xdg = System.getenv("XDG_CACHE_HOME");
+    if (xdg != null && Path.of(xdg).isAbsolute()) parents.add(Path.of(xdg));
+    parents.add(Path.of(System.getProperty("user.home"), ".cache"));
+    parents.add(temporary);
+    List<String> refusals = new ArrayList<>();
+    for (Path parent : parents) {
+      @Nullable String refusal = refusal(parent);
+      String name = parent == temporary ? "winnow-" + System.getProperty("user.name") : "winnow";
+      refusals.add(refusal == null ? parent.resolve(name).toString() : parent + " " + refusal);
+      if (refusal == null) return String.join("; ", refusals);
+    }
+    return String.join("; ", refusals) + ": set XDG_CACHE_HOME";
   }
 
   /** For people: whether temporary files can be made, and may hold programs. */

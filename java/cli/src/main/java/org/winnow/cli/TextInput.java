@@ -1,13 +1,11 @@
 package org.winnow.cli;
 
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.Reader;
-import java.nio.ByteBuffer;
-import java.nio.CharBuffer;
-import java.nio.charset.CharsetDecoder;
-import java.nio.charset.CoderResult;
-import java.nio.charset.StandardCharsets;
+import java.io.StringWriter;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
@@ -20,7 +18,6 @@ final class TextInput {
   static final int MAX_BYTES = 256 << 20;
 
   private static final Path STANDARD_INPUT = Path.of("-");
-  private static final char BYTE_ORDER_MARK = '\uFEFF';
 
   private TextInput() {}
 
@@ -57,15 +54,9 @@ final class TextInput {
    * @throws CommandException if it is not UTF-8, with the offset, or longer than {@link #MAX_BYTES}
    */
   static String read(Path file, Terminal terminal) throws IOException {
-    byte[] bytes;
-    try (InputStream in = open(file, terminal)) {
-      bytes = in.readNBytes(MAX_BYTES + 1);
+    try (Reader reader = reader(file, terminal)) {
+      return all(reader);
     }
-    if (bytes.length > MAX_BYTES)
-      throw new CommandException(
-          ExitCode.BAD_INPUT,
-          name(file) + ": expected at most " + Units.bytes(MAX_BYTES) + " of text, found more");
-    return decode(name(file), bytes);
   }
 
   /**
@@ -74,19 +65,16 @@ final class TextInput {
    * @throws CommandException with the name and the offset of the first bytes that are not UTF-8
    */
   static String decode(String name, byte[] bytes) {
-    CharsetDecoder decoder = StandardCharsets.UTF_8.newDecoder();
-    ByteBuffer in = ByteBuffer.wrap(bytes);
-    CharBuffer out = CharBuffer.allocate(bytes.length);
-    CoderResult result = decoder.decode(in, out, true);
-    if (result.isError())
-      throw new CommandException(
-          ExitCode.BAD_INPUT,
-          name
-              + ": expected UTF-8 text, found byte 0x"
-              + String.format("%02x", bytes[in.position()])
-              + " at offset "
-              + in.position());
-    String text = out.flip().toString();
-    return text.isEmpty() || text.charAt(0) != BYTE_ORDER_MARK ? text : text.substring(1);
+    try {
+      return all(new Utf8Reader(name, new ByteArrayInputStream(bytes), bytes.length));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e); // memory has no errors
+    }
+  }
+
+  private static String all(Reader reader) throws IOException {
+    StringWriter text = new StringWriter();
+    reader.transferTo(text);
+    return text.toString();
   }
 }

@@ -20,7 +20,7 @@ import org.winnow.CheckpointException;
  * is.
  */
 final class CheckpointFile {
-  /** The Git LFS specification requires pointers to have less bytes. */
+  /** The Git LFS specification requires pointers to have fewer bytes. */
   private static final int MAX_POINTER_BYTES = 1024;
 
   private static final Pattern POINTER =

@@ -104,11 +104,6 @@ final class ConfigObject {
     return number;
   }
 
-  /** As {@link #number}, or null if the key is absent. */
-  @Nullable Double numberOrNull(double least, double most, String... spellings) {
-    return has(spellings) ? number(null, least, most, spellings) : null;
-  }
-
   boolean flag(boolean absent, String... spellings) {
     Object value = value(spellings);
     if (value == null) return absent;

@@ -8,8 +8,8 @@ import org.winnow.Tensor;
 
 /**
  * The distinct tokens of one sequence, in the memory of a backend, for the repetition penalty. Its
- * memory has room for the whole vocabulary from the beginning: to release memory while it grows
- * would end captured steps.
+ * memory has room for all of them from the beginning: to release memory while it grows would end
+ * captured steps.
  */
 final class SeenTokens implements AutoCloseable {
   private final BitSet present = new BitSet();

@@ -261,4 +261,32 @@ class LauncherTest {
         .containsPattern("(?m)^  java_once +[A-Z]")
         .doesNotContain("JDK:");
   }
+
+  /** Java would take the descriptors of closed streams for files of its own. */
+  @Test
+  void whatTheCallerHasClosedIsOpened() throws Exception {
+    Files.copy(ROOT.resolve("winnow"), tree.resolve("winnow"));
+    Files.createDirectories(tree.resolve("java/cli/target/lib"));
+    Files.createDirectories(tree.resolve("build"));
+    Files.createFile(tree.resolve("build/cli.stamp"));
+    Path bin = Files.createDirectories(tree.resolve("jdk/bin"));
+    String java =
+        """
+        #!/bin/sh
+        [ "$2" != -version ] || { echo 'openjdk version "17.0.1"' >&2; exit; }
+        streams=$(readlink /proc/$$/fd/0 /proc/$$/fd/1 /proc/$$/fd/2)
+        echo "$streams" >%s
+        """
+            .formatted(tree.resolve("streams"));
+    for (String tool : List.of("java", "javac")) {
+      Path file = Files.writeString(bin.resolve(tool), java);
+      Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rwxr-xr-x"));
+    }
+    ProcessBuilder builder =
+        new ProcessBuilder("bash", "-c", tree.resolve("winnow") + " doctor <&- >&- 2>&-");
+    builder.environment().put("JAVA_HOME", tree.resolve("jdk").toString());
+
+    assertThat(builder.start().waitFor()).isZero();
+    assertThat(tree.resolve("streams")).hasContent("/dev/null\n/dev/full\n/dev/null\n");
+  }
 }

@@ -334,6 +334,19 @@ class TensorsDecideTest {
         name + ": expected finite numbers, found " + value + " at index [0, 3]");
   }
 
+  @ParameterizedTest
+  @CsvSource({"BF16, 66, NaN", "F16, 67, Infinity", "F16, 66, NaN"})
+  void aRouterOfSixteenBitsIsCheckedToo(String type, int at, float value) throws IOException {
+    String name = "model.layers.0.block_sparse_moe.gate.weight";
+    TensorFile file = tensors("mixtral");
+    write("mixtral", file.map(name::equals, tensor -> tensor.to(type)));
+    LanguageModel.open(folder, LoadOptions.defaults()).close();
+    write("mixtral", file.map(name::equals, tensor -> with(tensor.to("F32"), at, value).to(type)));
+    refused(
+        CheckpointException.class,
+        name + ": expected finite numbers, found " + value + " at index [1, " + (at - 64) + "]");
+  }
+
   /** A sink of -Infinity is no sink. */
   @Test
   void aSinkMayBeMinusInfinity() throws IOException {

@@ -1,6 +1,7 @@
 package org.winnow.cli;
 
 import java.io.IOException;
+import java.io.Reader;
 import java.nio.file.Path;
 import java.util.Locale;
 import org.winnow.ContextLengthException;
@@ -78,11 +79,11 @@ final class GenerateCommand extends Subcommand {
               + " and --json (or --stats -) cannot both print to standard output");
     ReportOptions.Report report = reportOptions.begin(terminal);
     checkSampling();
-    prompt.read(terminal);
-    try (LanguageModel model = modelOptions.open(path, terminal)) {
+    try (Reader text = prompt.open(terminal);
+        LanguageModel model = modelOptions.open(path, terminal)) {
       return prompt.lines() != null
           ? continueAll(prompt.lines(), model, terminal, report)
-          : continueOne(model, terminal, report);
+          : continueOne(prompt.ids(model, path, text), model, terminal, report);
     }
   }
 
@@ -90,6 +91,14 @@ final class GenerateCommand extends Subcommand {
   private void checkSampling() {
     try {
       Sampling.of(sampling, null, 0);
+    } catch (IllegalArgumentException e) {
+      throw wrongUsage(Names.option(e));
+    }
+  }
+
+  private Sampling sampling(LanguageModel model, int promptTokens) {
+    try {
+      return Sampling.of(sampling, model.generationDefaults(), model, promptTokens);
     } catch (IllegalArgumentException e) {
       throw wrongUsage(Names.option(e));
     }
@@ -107,10 +116,9 @@ final class GenerateCommand extends Subcommand {
         });
   }
 
-  private int continueOne(LanguageModel model, Terminal terminal, ReportOptions.Report report) {
-    int[] ids = prompt.ids(model, path);
-    int room = Math.max(0, model.config().contextLength() - ids.length);
-    Sampling asked = Sampling.of(sampling, model.generationDefaults(), room);
+  private int continueOne(
+      int[] ids, LanguageModel model, Terminal terminal, ReportOptions.Report report) {
+    Sampling asked = sampling(model, ids.length);
     try (Interruption interruption = new Interruption()) {
       Cancellation cancellation = interruption.cancellation();
       TokenOutput tokens =

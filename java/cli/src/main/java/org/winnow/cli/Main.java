@@ -1,11 +1,13 @@
 package org.winnow.cli;
 
 import java.io.PrintWriter;
+import java.nio.file.Path;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.TypeConversionException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 /**
@@ -71,6 +73,7 @@ public final class Main {
     describe(commandLine);
     commandLine.getSubcommands().values().forEach(Main::describe);
     commandLine.setCaseInsensitiveEnumValuesAllowed(true);
+    commandLine.registerConverter(Path.class, Main::path);
     commandLine.setExpandAtFiles(false); // a prompt may begin with @
     commandLine.setParameterExceptionHandler(Main::reportUsage);
     commandLine.setUsageHelpWidth(100);
@@ -90,6 +93,12 @@ public final class Main {
         .sortOptions(false)
         .exitCodeListHeading("%nExit codes:%n")
         .exitCodeList(CommandLine.Model.UsageMessageSpec.keyValuesMap(ExitCode.list()));
+  }
+
+  /** An empty name would be the working directory. */
+  private static Path path(String name) {
+    if (name.isEmpty()) throw new TypeConversionException("a path must not be empty");
+    return Path.of(name);
   }
 
   Terminal terminal() {

@@ -143,8 +143,7 @@ final class PromptLines {
   }
 
   private GenerationResult generate(PromptLine line, int[] ids, TokenOutput tokens) {
-    int room = Math.max(0, model.config().contextLength() - ids.length);
-    Sampling asked = Sampling.of(line.sampling().over(sampling), recommended, room);
+    Sampling asked = Sampling.of(line.sampling().over(sampling), recommended, model, ids.length);
     return tokens.generate(model, ids, asked.options());
   }
 

@@ -1,7 +1,9 @@
 package org.winnow.cli;
 
 import java.io.IOException;
+import java.io.Reader;
 import java.nio.file.Path;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.winnow.models.LanguageModel;
 import picocli.CommandLine.ArgGroup;
@@ -18,8 +20,6 @@ final class PromptOptions {
   @Spec(Spec.Target.MIXEE)
   private CommandSpec command;
 
-  private @Nullable String text; // of --prompt or --prompt-file
-
   private static final class Source {
     @Option(
         names = "--prompt",
@@ -27,7 +27,8 @@ final class PromptOptions {
         required = true,
         preprocessor = LiteralText.Preprocessor.class,
         converter = LiteralText.Converter.class,
-        description = "text to continue, whatever it begins with")
+        description =
+            "text to continue, whatever it begins with; bytes that are not UTF-8 become U+FFFD")
     private @Nullable String text;
 
     @Option(
@@ -35,7 +36,8 @@ final class PromptOptions {
         paramLabel = "FILE",
         required = true,
         description =
-            "UTF-8 text to continue, - is standard input; all of it counts, a newline at its end too")
+            "text to continue, - is standard input; all of it counts, a newline at its end too;"
+                + " must be UTF-8")
     private @Nullable Path file;
 
     @Option(
@@ -62,25 +64,27 @@ final class PromptOptions {
   }
 
   /**
-   * Reads the file of the prompt, if there is one.
+   * Opens the file of the prompt, or returns null if the prompt is in no file.
    *
-   * @throws CommandException if it is not UTF-8 text
+   * @throws CommandException if it is a folder
    */
-  void read(Terminal terminal) throws IOException {
-    text = source.file != null ? TextInput.read(source.file, terminal) : source.text;
+  @Nullable Reader open(Terminal terminal) throws IOException {
+    return source.file == null ? null : TextInput.reader(source.file, terminal);
   }
 
   /**
    * The token ids of the prompt.
    *
+   * @param text what {@link #open} returned; no more of it is read than may fit into the context
    * @throws ParameterException if there are none, or if one is not in the vocabulary
+   * @throws CommandException if the file is not UTF-8 text
    */
-  int[] ids(LanguageModel model, Path path) {
-    String option = source.file != null ? "--prompt-file" : "--prompt";
+  int[] ids(LanguageModel model, Path path, @Nullable Reader text) throws IOException {
     try {
-      return source.ids != null
-          ? Prompts.checked("--prompt-ids", source.ids.values(), model)
-          : Prompts.encode(option, text == null ? "" : text, model, path);
+      if (source.ids != null) return Prompts.checked("--prompt-ids", source.ids.values(), model);
+      return source.file != null && text != null
+          ? Prompts.encode(TextInput.name(source.file), text, model, path)
+          : Prompts.encode("--prompt", Objects.requireNonNull(source.text), model, path);
     } catch (IllegalArgumentException e) {
       throw new ParameterException(command.commandLine(), e.getMessage());
     }

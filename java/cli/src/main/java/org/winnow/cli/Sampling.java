@@ -9,6 +9,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.winnow.models.GenerateOptions;
 import org.winnow.models.GenerationDefaults;
+import org.winnow.models.LanguageModel;
 import org.winnow.op.SamplerOptions;
 
 /**
@@ -59,6 +60,8 @@ record Sampling(
                 asked.repetitionPenalty,
                 base.repetitionPenalty(),
                 otherwise));
+    if (asked.logprobs != null && asked.logprobs < 0)
+      throw new IllegalArgumentException("logprobs must be 0 or more, found " + asked.logprobs);
     List<String> stop = file == null ? List.of() : file.stopTexts();
     Integer limit = file == null ? null : file.maxTokens();
     boolean fills = asked.maxTokens == null && (limit == null || limit > room);
@@ -74,6 +77,38 @@ record Sampling(
             asked.logprobs == null ? GenerateOptions.NO_LOGPROBS : asked.logprobs,
             null);
     return new Sampling(options, sources, fills, file == null ? List.of() : file.ignored());
+  }
+
+  /**
+   * The options for a prompt of a model. The file's stop texts have no effect if the model has no
+   * tokenizer.
+   *
+   * @throws IllegalArgumentException naming the parameter that is out of range
+   * @throws CommandException if stop texts are asked for and the model has no tokenizer
+   */
+  static Sampling of(
+      SamplingOptions asked,
+      @Nullable GenerationDefaults file,
+      LanguageModel model,
+      int promptTokens) {
+    int vocabulary = model.config().vocabularySize();
+    if (asked.logprobs != null && asked.logprobs > vocabulary)
+      throw new IllegalArgumentException(
+          "logprobs must be at most the vocabulary of " + vocabulary + ", found " + asked.logprobs);
+    Sampling sampling = of(asked, file, Math.max(0, model.config().contextLength() - promptTokens));
+    if (model.tokenizer() != null || sampling.options.stopTexts().isEmpty()) return sampling;
+    if (sampling.isFrom("stop", OPTION))
+      throw new CommandException(
+          ExitCode.MISSING,
+          model.config().file().getParent() + ": has no tokenizer.json: a stop text needs one");
+    return sampling.withoutStopTexts();
+  }
+
+  private Sampling withoutStopTexts() {
+    List<String> withStop = new ArrayList<>(ignored);
+    withStop.add("stop_strings, as there is no tokenizer.json");
+    return new Sampling(
+        options.withStopTexts(List.of()), sources, fillsContext, List.copyOf(withStop));
   }
 
   private static <T> T choose(

@@ -92,16 +92,28 @@ final class SamplingOptions {
       preprocessor = CountPreprocessor.class,
       description =
           "add each token's log probability to the JSON, with those of the N most probable tokens;"
-              + " N is 0 if it is not given")
+              + " N is at most the vocabulary, and 0 if it is not given")
   @Nullable Integer logprobs;
 
-  /** Leaves an argument that is no number to the command. */
+  /**
+   * Leaves an argument that is no number to the command, unless it can only be a wrong value: if it
+   * is attached with {@code =}, or if PATH came before.
+   */
   private static final class CountPreprocessor implements IParameterPreprocessor {
     @Override
     public boolean preprocess(
         Stack<String> arguments, CommandSpec command, ArgSpec option, Map<String, Object> state) {
-      if (arguments.isEmpty() || !arguments.peek().matches("[+-]?[0-9]+")) arguments.push("0");
+      if (!isValue(arguments, command, state)) arguments.push("0");
       return false; // picocli goes on
+    }
+
+    private static boolean isValue(
+        Stack<String> arguments, CommandSpec command, Map<String, Object> state) {
+      if (state.get("separator") instanceof String separator && !separator.isBlank()) return true;
+      if (arguments.isEmpty()) return false;
+      if (arguments.peek().matches("[+-]?[0-9]+")) return true;
+      boolean hasPath = command.positionalParameters().get(0).getValue() != null;
+      return hasPath && !arguments.peek().startsWith("-");
     }
   }
 

@@ -1,11 +1,13 @@
 package org.winnow.cli;
 
 import java.io.ByteArrayInputStream;
+import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.Reader;
 import java.io.StringWriter;
 import java.io.UncheckedIOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
@@ -35,7 +37,39 @@ final class TextInput {
     if (isStandardInput(file)) return terminal.in();
     if (Files.isDirectory(file))
       throw new CommandException(ExitCode.BAD_INPUT, file + ": expected a file, found a folder");
-    return Files.newInputStream(file);
+    return new NamedStream(file.toString(), Files.newInputStream(file));
+  }
+
+  /** A stream whose failures name the file. */
+  private static final class NamedStream extends FilterInputStream {
+    private final String name;
+
+    NamedStream(String name, InputStream stream) {
+      super(stream);
+      this.name = name;
+    }
+
+    @Override
+    public int read() throws IOException {
+      try {
+        return super.read();
+      } catch (IOException e) {
+        throw named(e);
+      }
+    }
+
+    @Override
+    public int read(byte[] bytes, int offset, int length) throws IOException {
+      try {
+        return super.read(bytes, offset, length);
+      } catch (IOException e) {
+        throw named(e);
+      }
+    }
+
+    private IOException named(IOException failure) {
+      return new FileSystemException(name, null, "cannot be read: " + ExitCode.reason(failure));
+    }
   }
 
   /**
@@ -46,17 +80,6 @@ final class TextInput {
    */
   static Reader reader(Path file, Terminal terminal) throws IOException {
     return new Utf8Reader(name(file), open(file, terminal), MAX_BYTES);
-  }
-
-  /**
-   * The text of a file.
-   *
-   * @throws CommandException if it is not UTF-8, with the offset, or longer than {@link #MAX_BYTES}
-   */
-  static String read(Path file, Terminal terminal) throws IOException {
-    try (Reader reader = reader(file, terminal)) {
-      return all(reader);
-    }
   }
 
   /**

@@ -90,6 +90,25 @@ class PromptOptionsTest {
     assertThat(none.err()).startsWith("winnow: --prompt-file must not be empty\n");
   }
 
+  /** The device never ends. */
+  @Test
+  void aFileThatCannotFitIsNotReadToItsEnd() {
+    CapturedRun run = CapturedRun.of("generate", Shipped.MODEL, "--prompt-file", "/dev/zero");
+    assertThat(run.exitCode()).as(run.err()).isEqualTo(ExitCode.TOO_SMALL);
+    assertThat(run.err())
+        .matches("winnow: sequence must hold at most 1024 tokens, found at least [0-9]+\n");
+  }
+
+  @Test
+  void aFileThatCannotBeReadIsNamed() {
+    for (String option : List.of("--prompt-file", "--prompts")) {
+      CapturedRun run = CapturedRun.of("generate", Shipped.MODEL, option, "/proc/self/mem");
+      assertThat(run.exitCode()).as(run.err()).isEqualTo(ExitCode.BAD_INPUT);
+      assertThat(run.err())
+          .isEqualTo("winnow: /proc/self/mem: cannot be read: Input/output error\n");
+    }
+  }
+
   @Test
   void theDocumentStandsAloneOnStandardOutput() throws IOException {
     for (List<String> way : List.of(List.of("--json"), List.of("--stats", "-"))) {

@@ -168,7 +168,12 @@ class SamplingCommandTest {
     "--greedy --top-k 40, --greedy contradicts --top-k 40",
     "--min-p 2, '--min-p must lie in [0, 1], found 2.0'",
     "--repetition-penalty 0, '--repetition-penalty must be finite and more than 0, found 0.0'",
-    "--logprobs -5, '--logprobs must be -1 or more, found -5'",
+    "--logprobs -5, '--logprobs must be 0 or more, found -5'",
+    "--logprobs=-1, '--logprobs must be 0 or more, found -1'",
+    "--logprobs 2049, '--logprobs must be at most the vocabulary of 2048, found 2049'",
+    "--logprobs=x, Invalid value for option '--logprobs'",
+    "--logprobs x, Invalid value for option '--logprobs'",
+    "--stats=, Invalid value for option '--stats': a path must not be empty",
     "--stop=, --stop must not hold an empty text"
   })
   void whatIsWrongIsNamed(String options, String message) {
@@ -184,6 +189,24 @@ class SamplingCommandTest {
     assertThat(run.exitCode()).isEqualTo(ExitCode.USAGE);
     assertThat(run.err())
         .startsWith("winnow: --logprobs needs one of --json, --stats, --stream json, --prompts");
+  }
+
+  @Test
+  void stopTextsNeedATokenizer() throws IOException {
+    Path bare = Files.createDirectory(folder.resolve("bare"));
+    for (String file : List.of("config.json", "model.safetensors"))
+      Files.createSymbolicLink(bare.resolve(file), Shipped.MODEL.resolve(file));
+    Files.writeString(bare.resolve("generation_config.json"), "{\"stop_strings\": [\"x\"]}");
+    Object[] arguments = {"generate", bare, "--prompt-ids", "0,5", "--max-tokens", 2, "--json"};
+    CapturedRun run = CapturedRun.of(arguments);
+    assertThat((List<?>) option(json(run), "stop")).isEmpty();
+    assertThat(run.err())
+        .contains("stop_strings, as there is no tokenizer.json of generation_config.json");
+    CapturedRun asked =
+        CapturedRun.of(Stream.concat(Stream.of(arguments), Stream.of("--stop", "x")).toArray());
+    assertThat(asked.exitCode()).isEqualTo(ExitCode.MISSING);
+    assertThat(asked.err())
+        .isEqualTo("winnow: " + bare + ": has no tokenizer.json: a stop text needs one\n");
   }
 
   @Test

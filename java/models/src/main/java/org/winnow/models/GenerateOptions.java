@@ -21,7 +21,8 @@ import org.winnow.op.SamplerOptions;
  *     of them. The text ends before it, also the text that the listener receives. They need a
  *     tokenizer
  * @param logprobs how many of the most probable tokens are told to the listener with their log
- *     probabilities, beside the chosen one; {@link #NO_LOGPROBS} computes none
+ *     probabilities, beside the chosen one; at most the vocabulary; {@link #NO_LOGPROBS} computes
+ *     none
  * @param cancellation lets another thread end the generation, or null
  */
 public record GenerateOptions(

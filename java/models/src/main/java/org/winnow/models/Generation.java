@@ -87,6 +87,12 @@ final class Generation {
             "prompt must hold ids in [0, " + vocabulary + "), found " + prompt[i] + " at " + i);
       }
     }
+    if (options.logprobs() > vocabulary)
+      throw new IllegalArgumentException(
+          "logprobs must be at most the vocabulary of "
+              + vocabulary
+              + ", found "
+              + options.logprobs());
     KvCache cache = session.cache();
     long before = (long) session.numTokens() + prompt.length;
     boolean fills = options.maxTokens() == GenerateOptions.FILL_CONTEXT;

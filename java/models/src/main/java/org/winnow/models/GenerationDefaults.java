@@ -48,7 +48,10 @@ public record GenerationDefaults(
     return CheckpointFile.isThere(file) ? GenerationConfigReader.of(file).defaults() : null;
   }
 
-  /** Options that follow the recommendation. Without a limit, they fill the context. */
+  /**
+   * Options that follow the recommendation. Without a limit, they fill the context. Stop texts need
+   * a tokenizer: for a model without one, continue with {@code withStopTexts(List.of())}.
+   */
   public GenerateOptions options(long seed) {
     int limit = maxTokens == null ? GenerateOptions.FILL_CONTEXT : maxTokens;
     return GenerateOptions.of(limit, sampler, seed).withStopTexts(stopTexts);

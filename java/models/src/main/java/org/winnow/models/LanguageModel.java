@@ -1,5 +1,7 @@
 package org.winnow.models;
 
+import java.io.IOException;
+import java.io.Reader;
 import java.lang.ref.Cleaner;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -125,17 +127,30 @@ public final class LanguageModel implements AutoCloseable {
   /**
    * The ids of a text that begins a sequence, with the special tokens that begin one. Where the
    * tokenizer bounds the bytes of a token, a text that is too long for the context is refused
-   * before it is encoded.
+   * before it is encoded. Any other is encoded only until it is too long.
    *
    * @throws ContextLengthException with the fewest tokens that the text can have, and one to
-   *     generate
+   *     generate, if they do not fit into the context
    * @throws IllegalArgumentException if the text is too long to be encoded, see {@link
    *     Tokenizer#encode(String, boolean)}
    * @throws IllegalStateException if the model is closed or has no tokenizer
    */
   public int[] encodePrompt(String prompt) {
-    requireTokenizer().requireFits(prompt, 1, config().contextLength());
-    return requireTokenizer().encode(prompt, true);
+    return requireTokenizer().encode(prompt, true, promptRoom());
+  }
+
+  /**
+   * The ids of a text that begins a sequence, as {@link #encodePrompt(String)}. The text is read as
+   * it is encoded, and only while it may fit into the context.
+   *
+   * @throws java.io.IOException if the reader fails
+   */
+  public int[] encodePrompt(Reader prompt) throws IOException {
+    return requireTokenizer().encode(prompt, true, promptRoom());
+  }
+
+  private TextRoom promptRoom() {
+    return new TextRoom(config().contextLength(), 1); // one to generate
   }
 
   /** Counters of the expert cache since the model was opened, or null for a dense model. */

@@ -18,7 +18,9 @@ import org.winnow.op.KvCache;
  * sequence.
  *
  * <p>A listener may generate in other sessions of the model. It must not generate in its own
- * session or close it. Two listeners that wait for each other's session wait forever.
+ * session or close it. A listener that waits for another thread which does so waits forever,
+ * because the call of that thread waits for the one that runs. So do two listeners that wait for
+ * each other's session.
  */
 public final class Session implements AutoCloseable {
   private final LanguageModel model;
@@ -47,8 +49,8 @@ public final class Session implements AutoCloseable {
    * special tokens that begin a text.
    *
    * <p>A text that is too long for the context is refused before it is encoded, where the tokenizer
-   * bounds the bytes of a token. The exception then states the fewest tokens that the text can
-   * have.
+   * bounds the bytes of a token. A longer text is encoded only until it is too long. The exception
+   * then states the fewest tokens that the text can have.
    *
    * @throws org.winnow.ContextLengthException if the sequence would exceed the context; nothing has
    *     run then
@@ -63,8 +65,8 @@ public final class Session implements AutoCloseable {
     requireReady();
     Tokenizer tokenizer = model.requireTokenizer();
     int toMake = options.maxTokens() == GenerateOptions.FILL_CONTEXT ? 1 : options.maxTokens();
-    tokenizer.requireFits(prompt, (long) numTokens + toMake, cache.contextLimit());
-    return generate(tokenizer.encode(prompt, numTokens == 0), options, listener);
+    TextRoom room = new TextRoom(cache.contextLimit(), (long) numTokens + toMake);
+    return generate(tokenizer.encode(prompt, numTokens == 0, room), options, listener);
   }
 
   /**
@@ -76,8 +78,9 @@ public final class Session implements AutoCloseable {
    *     together exceed the context, or if {@code FILL_CONTEXT} finds no room for one token;
    *     nothing has run then
    * @throws org.winnow.ExpertReadException if weights cannot be read
-   * @throws IllegalArgumentException if an id is not in the vocabulary, or if both the sequence and
-   *     the prompt are empty
+   * @throws IllegalArgumentException if an id is not in the vocabulary, if both the sequence and
+   *     the prompt are empty, or if {@code logprobs} is more than the vocabulary; nothing has run
+   *     then
    * @throws IllegalStateException if the session or the model is closed, if a listener of this
    *     session calls it, or if there are stop texts and the model has no tokenizer
    */

@@ -37,18 +37,17 @@ final class TokenEncoder {
     this.maxBytesPerToken = TextLimits.maxBytesPerToken(tokens);
   }
 
-  /** The most bytes of UTF-8 that one token stands for; 0 if there is no bound. */
-  long maxBytesPerToken() {
-    return maxBytesPerToken;
-  }
-
   /**
    * @throws IllegalArgumentException if the text is too long for one call and cannot be cut
+   * @throws org.winnow.ContextLengthException if it is sure to need more than the room, mostly
+   *     before it is encoded
    */
-  int[] encode(String text, boolean addSpecialTokens) {
-    if (TextLimits.utf8Bytes(text) <= PART_BYTES) return call(text, addSpecialTokens);
+  int[] encode(String text, boolean addSpecialTokens, TextRoom room) {
+    long bytes = TextLimits.utf8Bytes(text);
+    room.require(0, bytes, maxBytesPerToken);
+    if (bytes <= PART_BYTES) return call(text, addSpecialTokens);
     try {
-      return encode(new StringReader(text), addSpecialTokens);
+      return encode(new StringReader(text), addSpecialTokens, room);
     } catch (IOException e) {
       throw new IllegalStateException(e); // a StringReader that is open throws none
     }
@@ -56,16 +55,18 @@ final class TokenEncoder {
 
   /**
    * Encodes all that a reader gives, and holds only the ids and about {@link #MAX_CALL_BYTES} of
-   * the text.
+   * the text. It reads on only while the text may fit into the room.
    *
    * @throws IllegalArgumentException if the text is too long for one call and cannot be cut
+   * @throws org.winnow.ContextLengthException if the text is sure to need more than the room
    */
-  int[] encode(Reader reader, boolean addSpecialTokens) throws IOException {
+  int[] encode(Reader reader, boolean addSpecialTokens, TextRoom room) throws IOException {
     Ids ids = new Ids();
     StringBuilder text = new StringBuilder();
     long bytesBefore = 0;
     while (true) {
       boolean ends = fill(reader, text);
+      room.require(ids.size, TextLimits.utf8Bytes(text), maxBytesPerToken);
       int fitting = fitting(text, MAX_CALL_BYTES);
       int part = fitting(text, PART_BYTES);
       boolean isLast = ends && part == text.length();
@@ -76,7 +77,7 @@ final class TokenEncoder {
         ids.add(call(text.toString(), false));
         return addSpecialTokens ? withSpecialTokens(ids.toArray()) : ids.toArray();
       }
-      if (cut < 0) throw tooLong(bytesBefore);
+      if (cut < 0) throw tooLong(bytesBefore, TextLimits.utf8Bytes(text));
       String piece = text.substring(0, cut);
       ids.add(call(piece, false));
       int next = Objects.requireNonNull(cutter).dropsSpace() ? cut + 1 : cut;
@@ -92,12 +93,13 @@ final class TokenEncoder {
     return cut >= 0 ? cut : cutter.last(text, Math.max(part, MIN_PART), fitting);
   }
 
-  private IllegalArgumentException tooLong(long bytesBefore) {
+  private IllegalArgumentException tooLong(long bytesBefore, long bytes) {
     return new IllegalArgumentException(
         cutter == null
             ? "text must have at most "
                 + MAX_CALL_BYTES
-                + " bytes: this tokenizer's texts cannot be cut; found more"
+                + " bytes: this tokenizer's texts cannot be cut; found at least "
+                + bytes
             : "text must have a space behind a word in each "
                 + MAX_CALL_BYTES
                 + " bytes, found none in those after byte "

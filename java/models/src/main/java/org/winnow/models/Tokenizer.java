@@ -128,7 +128,17 @@ public final class Tokenizer implements AutoCloseable {
    * @throws IllegalStateException if closed
    */
   public int[] encode(String text, boolean addSpecialTokens) {
-    return begun(encoder.encode(text, addSpecialTokens), addSpecialTokens);
+    return encode(text, addSpecialTokens, TextRoom.UNLIMITED);
+  }
+
+  /**
+   * As {@link #encode(String, boolean)}, within a room.
+   *
+   * @throws ContextLengthException if the text is sure to need more; where the tokenizer bounds the
+   *     bytes of a token, before it is encoded
+   */
+  int[] encode(String text, boolean addSpecialTokens, TextRoom room) {
+    return begun(encoder.encode(text, addSpecialTokens, room), addSpecialTokens);
   }
 
   /**
@@ -138,7 +148,16 @@ public final class Tokenizer implements AutoCloseable {
    * @throws IOException if the reader fails
    */
   public int[] encode(Reader text, boolean addSpecialTokens) throws IOException {
-    return begun(encoder.encode(text, addSpecialTokens), addSpecialTokens);
+    return encode(text, addSpecialTokens, TextRoom.UNLIMITED);
+  }
+
+  /**
+   * As {@link #encode(Reader, boolean)}, within a room.
+   *
+   * @throws ContextLengthException if the text is sure to need more; the rest is then not read
+   */
+  int[] encode(Reader text, boolean addSpecialTokens, TextRoom room) throws IOException {
+    return begun(encoder.encode(text, addSpecialTokens, room), addSpecialTokens);
   }
 
   private int[] begun(int[] ids, boolean addSpecialTokens) {
@@ -147,19 +166,6 @@ public final class Tokenizer implements AutoCloseable {
     begun[0] = beginId;
     System.arraycopy(ids, 0, begun, 1, ids.length);
     return begun;
-  }
-
-  /**
-   * Requires the fewest tokens that a text can have, and others, to fit into a context.
-   *
-   * @throws ContextLengthException if they do not. Nothing is thrown where the length of a text
-   *     says nothing about its tokens
-   */
-  void requireFits(String text, long others, int contextLimit) {
-    long most = encoder.maxBytesPerToken();
-    if (most == 0) return;
-    long total = others + (TextLimits.utf8Bytes(text) + most - 1) / most;
-    if (total > contextLimit) throw new ContextLengthException(contextLimit, total);
   }
 
   /**

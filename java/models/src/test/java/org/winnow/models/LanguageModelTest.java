@@ -3,6 +3,9 @@ package org.winnow.models;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.IOException;
+import java.io.Reader;
+import java.io.StringReader;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -18,6 +21,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.winnow.ContextLengthException;
 import org.winnow.Tensor;
 
@@ -113,6 +118,40 @@ class LanguageModelTest {
     assertThat(model.generate(prompt, GREEDY, TokenListener.NONE).ids()).hasSize(24);
     assertThatThrownBy(() -> model.forward(new int[1025], 0, ForwardListener.NONE))
         .isInstanceOf(ContextLengthException.class);
+  }
+
+  /** Both with and without a place to cut; the text never ends. */
+  @ParameterizedTest
+  @ValueSource(strings = {"and ", "a"})
+  void readsNoMoreOfAPromptThanCanFit(String words) {
+    Reader endless =
+        new Reader() {
+          @Override
+          public int read(char[] target, int offset, int length) {
+            for (int i = 0; i < length; i++) target[offset + i] = words.charAt(i % words.length());
+            return length;
+          }
+
+          @Override
+          public void close() {}
+        };
+    assertThatThrownBy(() -> model.encodePrompt(endless))
+        .isInstanceOf(ContextLengthException.class)
+        .hasMessageMatching("sequence must hold at most 1024 tokens, found at least [0-9]+");
+  }
+
+  @Test
+  void readsAPromptAsTheTextItIs() throws IOException {
+    assertThat(model.encodePrompt(new StringReader(PROMPT))).isEqualTo(model.encodePrompt(PROMPT));
+  }
+
+  @Test
+  void refusesMoreLogProbabilitiesThanThereAreTokens() {
+    GenerateOptions all = GenerateOptions.greedy(1).withLogprobs(2048);
+    assertThat(model.generate(PROMPT, all, TokenListener.NONE).ids()).hasSize(1);
+    assertThatThrownBy(() -> model.generate(PROMPT, all.withLogprobs(2049), TokenListener.NONE))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("logprobs must be at most the vocabulary of 2048, found 2049");
   }
 
   @Test

@@ -156,7 +156,7 @@ class SessionTextTest {
       String fitting = "H".repeat(6 * (512 - 3 - 10));
       assertThatThrownBy(() -> session.generate(fitting + "H", sampled(10, 1), TokenListener.NONE))
           .isInstanceOf(ContextLengthException.class)
-          .hasMessage("sequence must hold at most 512 tokens, found 513");
+          .hasMessage("sequence must hold at most 512 tokens, found at least 513");
       assertThatThrownBy(() -> session.generate(fitting, sampled(10, 1), TokenListener.NONE))
           .isInstanceOf(ContextLengthException.class) // its tokens have one byte each
           .hasMessage("sequence must hold at most 512 tokens, found 3008");
@@ -164,7 +164,7 @@ class SessionTextTest {
       String huge = "H".repeat(50_000_000);
       assertThatThrownBy(() -> session.generate(huge, sampled(10, 1), TokenListener.NONE))
           .isInstanceOf(ContextLengthException.class)
-          .hasMessage("sequence must hold at most 512 tokens, found 8333347");
+          .hasMessage("sequence must hold at most 512 tokens, found at least 8333347");
       assertThat(session.numTokens()).isEqualTo(3);
     }
   }

@@ -213,9 +213,9 @@ class TextCutterTest {
       assertThat(tokenizer.encode("Hi ".repeat(100), false)).hasSize(100);
       assertThatThrownBy(() -> tokenizer.encode("Hi ".repeat(400_000), false))
           .isInstanceOf(IllegalArgumentException.class)
-          .hasMessage(
+          .hasMessageMatching(
               "text must have at most 1048576 bytes: this tokenizer's texts cannot be cut; found"
-                  + " more");
+                  + " at least 1[01][0-9]{5}");
     }
   }
 

@@ -99,7 +99,8 @@ final class GenerationConfigReader {
 
   GenerationDefaults defaults() {
     double temperature = config.number(1.0, 0, MAX_NUMBER, "temperature");
-    int topK = config.integerOr(50, 0, Integer.MAX_VALUE, "top_k");
+    // some engines write -1 for all tokens, others 0
+    int topK = Math.max(0, config.integerOr(50, -1, Integer.MAX_VALUE, "top_k"));
     // a share of nothing keeps the most probable token, as the least positive share does
     double topP = Math.max(Double.MIN_VALUE, config.number(1.0, 0, 1, "top_p"));
     double minP = config.number(0.0, 0, 1, "min_p");

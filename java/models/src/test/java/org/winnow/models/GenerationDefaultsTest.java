@@ -62,8 +62,8 @@ class GenerationDefaultsTest {
             "top_k",
             sampler(SamplerOptions::topK),
             50,
-            Map.of("0", 0, "1", 1, "2147483647", Integer.MAX_VALUE),
-            List.of("-1", "2147483648", "20.0", "\"20\"", "false")),
+            Map.of("0", 0, "-1", 0, "1", 1, "2147483647", Integer.MAX_VALUE),
+            List.of("-2", "2147483648", "20.0", "\"20\"", "false")),
         new Key(
             "top_p",
             sampler(SamplerOptions::topP),

@@ -22,7 +22,8 @@ class LeakTest {
     long memory = settledMemory();
     long heap = Runtime.getRuntime().totalMemory();
     for (int i = 0; i < 50; i++) openAndUse();
-    assertThat(OpenFiles.count()).isEqualTo(files);
+    // Fewer, where a model that another test has forgotten was collected meanwhile.
+    assertThat(OpenFiles.count()).isLessThanOrEqualTo(files);
     // A model has 4 threads, so a leak would add 200.
     assertThat(OpenFiles.threads()).isLessThanOrEqualTo(threads + 10);
     long after = settledMemory();

@@ -49,11 +49,11 @@ public final class CheckpointException extends WinnowException {
     this.found = found;
   }
 
-  /** A part of the message, without control characters; never blank. */
+  /** A part of the message, without control characters; in quotes if blanks would not be seen. */
   private static String part(String text) {
-    if (text.isBlank()) return '"' + text.replaceAll("\\s", " ") + '"';
     String begin = text.length() <= MAX_PART ? text : text.substring(0, MAX_PART) + "...";
-    return begin.replaceAll("\\p{Cntrl}", "?");
+    String plain = begin.replaceAll("\\s", " ").replaceAll("\\p{Cntrl}", "?");
+    return plain.isEmpty() || !plain.strip().equals(plain) ? '"' + plain + '"' : plain;
   }
 
   /** The file at fault. */

@@ -22,13 +22,15 @@ class LongMessagesTest {
   @Test
   void aMessageHasNoControlCharacters() {
     assertThat(new CheckpointException(Path.of("file"), "a\u001b[0m\nb", "c", "d"))
-        .hasMessage("file: a?[0m?b: expected c, found d");
+        .hasMessage("file: a?[0m b: expected c, found d");
   }
 
   @Test
   void whatIsBlankIsSeen() {
     assertThat(new CheckpointException(Path.of("file"), "version", "1.0", ""))
         .hasMessage("file: version: expected 1.0, found \"\"");
+    assertThat(new CheckpointException(Path.of("file"), "dtype", "a type", " 16"))
+        .hasMessage("file: dtype: expected a type, found \" 16\"");
   }
 
   @Test

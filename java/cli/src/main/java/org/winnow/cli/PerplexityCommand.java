@@ -67,7 +67,7 @@ final class PerplexityCommand extends Subcommand {
       if (window < 2) throw wrongUsage("--context must be at least 2, found " + window);
       if (step < 1 || step >= window)
         throw wrongUsage("--stride must lie in [1, " + (window - 1) + "], found " + step);
-      int[] ids = encode(tokenizer, text);
+      int[] ids = Prompts.encode(TextInput.name(textFile), () -> tokenizer.encode(text, false));
       if (ids.length < 2)
         throw new CommandException(
             ExitCode.BAD_INPUT,
@@ -84,15 +84,6 @@ final class PerplexityCommand extends Subcommand {
       print(written.people(), perplexity, window, step, nanos);
       written.write(json -> write(json, perplexity, window, step, nanos));
       return ExitCode.DONE;
-    }
-  }
-
-  private int[] encode(Tokenizer tokenizer, Reader text) throws IOException {
-    try {
-      return tokenizer.encode(text, false);
-    } catch (IllegalArgumentException e) { // too long at a place where it cannot be cut
-      throw new CommandException(
-          ExitCode.BAD_INPUT, TextInput.name(textFile) + ": " + e.getMessage());
     }
   }
 

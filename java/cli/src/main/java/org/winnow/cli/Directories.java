@@ -1,12 +1,11 @@
 package org.winnow.cli;
 
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import org.winnow.cpu.NativeLibrary;
 
 /** The directories that natives may be unpacked to, in the order in which they are tried. */
 final class Directories {
@@ -14,17 +13,10 @@ final class Directories {
 
   /** For people: the first that can be used, and what is wrong with those before it. */
   static String describeCache() {
-    Path temporary = Path.of(System.getProperty("java.io.tmpdir"));
-    List<Path> parents = new ArrayList<>();
-    @Nullable String xdg = System.getenv("XDG_CACHE_HOME");
-    if (xdg != null && Path.of(xdg).isAbsolute()) parents.add(Path.of(xdg));
-    parents.add(Path.of(System.getProperty("user.home"), ".cache"));
-    parents.add(temporary);
     List<String> refusals = new ArrayList<>();
-    for (Path parent : parents) {
-      @Nullable String refusal = refusal(parent);
-      String name = parent == temporary ? "winnow-" + System.getProperty("user.name") : "winnow";
-      refusals.add(refusal == null ? parent.resolve(name).toString() : parent + " " + refusal);
+    for (Path directory : NativeLibrary.cacheDirectories()) {
+      @Nullable String refusal = refusal(directory);
+      refusals.add(refusal == null ? directory.toString() : directory.getParent() + " " + refusal);
       if (refusal == null) return String.join("; ", refusals);
     }
     return String.join("; ", refusals) + ": set XDG_CACHE_HOME";
@@ -41,21 +33,6 @@ final class Directories {
   static @Nullable String refusal(Path directory) {
     Path existing = directory.toAbsolutePath();
     while (!Files.exists(existing) && existing.getParent() != null) existing = existing.getParent();
-    try {
-      Path file =
-          Files.createTempFile(
-              existing,
-              ".winnow-doctor",
-              null,
-              PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-      try {
-        // the system says no for a file of any mode where it is mounted with noexec
-        return Files.isExecutable(file) ? null : "is mounted with noexec";
-      } finally {
-        Files.delete(file);
-      }
-    } catch (IOException | UnsupportedOperationException e) {
-      return "cannot be written";
-    }
+    return NativeLibrary.cacheRefusal(existing);
   }
 }

@@ -1,7 +1,10 @@
 package org.winnow.cpu;
 
+import java.nio.file.Path;
+import java.util.List;
 import org.bytedeco.javacpp.Loader;
 import org.jspecify.annotations.Nullable;
+import org.winnow.internal.NativeCache;
 import org.winnow.internal.NativeLoader;
 
 /** Reports the native library of the CPU backend, or why it cannot be loaded. */
@@ -42,5 +45,22 @@ public final class NativeLibrary {
    */
   public static int abiVersion() {
     return NativeLoader.abiVersion();
+  }
+
+  /**
+   * The directories below which natives are unpacked, in the order in which they are tried: {@code
+   * $XDG_CACHE_HOME/winnow}, {@code ~/.cache/winnow}, {@code winnow-USER} below the directory for
+   * temporary files.
+   */
+  public static List<Path> cacheDirectories() {
+    return NativeCache.candidates();
+  }
+
+  /**
+   * What keeps libraries from being unpacked into a directory that exists and from being loaded
+   * from there, as words that follow its name; null if nothing does.
+   */
+  public static @Nullable String cacheRefusal(Path directory) {
+    return NativeCache.probe(directory);
   }
 }

@@ -27,7 +27,7 @@ import org.jspecify.annotations.Nullable;
  * hash of the natives. A program marks its directory as in use until it ends. When it begins, it
  * deletes directories of other natives that no program uses and that none has used for a day.
  */
-final class NativeCache {
+public final class NativeCache {
   private static final String MARK = ".in-use"; // locked by each program that uses the directory
   private static final Duration KEPT = Duration.ofDays(1);
 
@@ -47,19 +47,38 @@ final class NativeCache {
    * @throws IOException naming all directories tried and what is wrong with each
    */
   static Path directory(byte[] manifest) throws IOException {
-    List<Path> candidates = new ArrayList<>();
-    String xdg = System.getenv("XDG_CACHE_HOME");
-    if (xdg != null && Path.of(xdg).isAbsolute()) candidates.add(Path.of(xdg));
-    candidates.add(Path.of(System.getProperty("user.home"), ".cache"));
-    Path directory =
-        directory(
-            manifest,
-            candidates,
-            Path.of(System.getProperty("java.io.tmpdir")),
-            System.getProperty("user.name"));
+    Path directory = directory(manifest, parents(), temporary(), user());
     inUse = markAsUsed(directory);
     deleteUnused(directory, Instant.now().minus(KEPT));
     return directory;
+  }
+
+  private static List<Path> parents() {
+    List<Path> parents = new ArrayList<>();
+    String xdg = System.getenv("XDG_CACHE_HOME");
+    if (xdg != null && Path.of(xdg).isAbsolute()) parents.add(Path.of(xdg));
+    parents.add(Path.of(System.getProperty("user.home"), ".cache"));
+    return parents;
+  }
+
+  private static Path temporary() {
+    return Path.of(System.getProperty("java.io.tmpdir"));
+  }
+
+  private static String user() {
+    return System.getProperty("user.name");
+  }
+
+  private static Path ofUser(Path temporary, String user) {
+    return temporary.resolve("winnow-" + user);
+  }
+
+  /** The directories below which natives are unpacked, in the order in which they are tried. */
+  public static List<Path> candidates() {
+    List<Path> candidates = new ArrayList<>();
+    for (Path parent : parents()) candidates.add(parent.resolve("winnow"));
+    candidates.add(ofUser(temporary(), user()));
+    return candidates;
   }
 
   static Path directory(byte[] manifest, List<Path> candidates, Path temporary, String user)
@@ -73,7 +92,7 @@ final class NativeCache {
       refusals.add(directory + " (" + refusal + ")");
     }
     // Every user may write there, so the directory must belong to this user.
-    Path mine = temporary.resolve("winnow-" + user);
+    Path mine = ofUser(temporary, user);
     Path directory = mine.resolve(hash);
     @Nullable String refusal = refusal(directory);
     if (refusal == null && !Files.getOwner(mine, LinkOption.NOFOLLOW_LINKS).getName().equals(user))
@@ -83,19 +102,27 @@ final class NativeCache {
     throw new IOException("no directory can be used, tried " + String.join(", ", refusals));
   }
 
-  /** Why libraries cannot be unpacked into this directory and loaded from it, or null. */
   private static @Nullable String refusal(Path directory) {
     try {
       Files.createDirectories(directory, PRIVATE);
+      return probe(directory);
+    } catch (IOException | UnsupportedOperationException e) {
+      return "cannot be written"; // the caller tries the next candidate
+    }
+  }
+
+  /** What keeps libraries from being unpacked into this directory and loaded from it, or null. */
+  public static @Nullable String probe(Path directory) {
+    try {
       Path file = Files.createTempFile(directory, ".probe", null, PRIVATE);
       try {
         // the system says no for a file of any mode where it is mounted with noexec
-        return Files.isExecutable(file) ? null : "mounted with noexec";
+        return Files.isExecutable(file) ? null : "is mounted with noexec";
       } finally {
         Files.delete(file);
       }
     } catch (IOException | UnsupportedOperationException e) {
-      return "cannot be written"; // the caller tries the next candidate
+      return "cannot be written";
     }
   }
 

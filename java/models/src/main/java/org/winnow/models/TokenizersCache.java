@@ -16,7 +16,6 @@ import java.nio.file.attribute.FileTime;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Objects;
@@ -24,12 +23,12 @@ import java.util.function.Consumer;
 import java.util.stream.Stream;
 import java.util.zip.CRC32;
 import java.util.zip.CheckedInputStream;
+import org.winnow.cpu.NativeLibrary;
 
 /**
- * The directories that the tokenizers' native library is unpacked to: {@code
- * $XDG_CACHE_HOME/winnow}, {@code ~/.cache/winnow}, {@code winnow-USER} below the directory for
- * temporary files. The name below it holds the library's size and checksum, so another version gets
- * another directory. What no process has used for a month is deleted when a version is unpacked.
+ * The directories that the tokenizers' native library is unpacked to, below those of Winnow's own
+ * natives. The name below it holds the library's size and checksum, so another version gets another
+ * directory. What no process has used for a month is deleted when a version is unpacked.
  */
 final class TokenizersCache {
   static final String FILE = "libtokenizers.so";
@@ -47,21 +46,6 @@ final class TokenizersCache {
     UnusableException(String message) {
       super(message);
     }
-  }
-
-  /** Directories to try, the best first. */
-  static List<Path> candidates() {
-    List<Path> candidates = new ArrayList<>();
-    String xdg = System.getenv("XDG_CACHE_HOME");
-    if (xdg != null && Path.of(xdg).isAbsolute()) candidates.add(Path.of(xdg, "winnow"));
-    candidates.add(Path.of(System.getProperty("user.home"), ".cache", "winnow"));
-    candidates.add(temporary());
-    return candidates;
-  }
-
-  private static Path temporary() {
-    String user = System.getProperty("user.name");
-    return Path.of(System.getProperty("java.io.tmpdir"), "winnow-" + user);
   }
 
   /** The library's file below {@code directory}, written there if it is not yet. */
@@ -110,7 +94,8 @@ final class TokenizersCache {
 
   /** Every user may write to the directory for temporary files. */
   private static void requireMine(Path directory) throws IOException {
-    if (!directory.equals(temporary())) return;
+    List<Path> all = NativeLibrary.cacheDirectories();
+    if (!directory.equals(all.get(all.size() - 1))) return;
     String owner = Files.getOwner(directory, LinkOption.NOFOLLOW_LINKS).getName();
     if (!owner.equals(System.getProperty("user.name")))
       throw new IOException("belongs to " + owner);

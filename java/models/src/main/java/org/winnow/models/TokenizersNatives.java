@@ -5,6 +5,7 @@ import ai.djl.huggingface.tokenizers.jni.TokenizersLibrary;
 import java.nio.file.Path;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
+import org.winnow.cpu.NativeLibrary;
 
 /**
  * Loads the native library of the tokenizers' jar, once for each class loader. No system property
@@ -54,7 +55,7 @@ final class TokenizersNatives {
       return;
     }
     StringBuilder tried = new StringBuilder();
-    for (Path directory : TokenizersCache.candidates()) {
+    for (Path directory : NativeLibrary.cacheDirectories()) {
       try {
         Path file = TokenizersCache.unpack(directory);
         try {

@@ -33,9 +33,12 @@ public abstract class Internals {
     return get().kernelsOf(backend);
   }
 
-  /** Gives a new backend its kernels. The backend's constructor calls this. */
+  /**
+   * Gives a new backend its kernels. The backend's constructor calls this. Each call is an event of
+   * Java Flight Recorder if a recording runs by now.
+   */
   public static void install(Backend backend, Kernels kernels) {
-    get().installIn(backend, kernels);
+    get().installIn(backend, OperationEvents.recorded(kernels));
   }
 
   /**

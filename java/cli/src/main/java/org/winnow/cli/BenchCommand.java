@@ -8,6 +8,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.LongSupplier;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.winnow.DType;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
@@ -39,7 +41,8 @@ import picocli.CommandLine.Option;
       "",
       "Examples:",
       "  winnow bench --quick",
-      "  winnow bench --threads 2 --png bench.png --stats bench.json"
+      "  winnow bench --threads 2 --png bench.png --stats bench.json",
+      "  winnow bench --end-to-end --threads 1,2 --budget 100%%"
     })
 final class BenchCommand extends Subcommand {
   private static final long DISK_BYTES = 256L << 20;
@@ -52,15 +55,20 @@ final class BenchCommand extends Subcommand {
       names = "--shape",
       paramLabel = "NAME",
       split = ",",
-      description = "only these layers: ${COMPLETION-CANDIDATES}; default: all but the last")
-  private MoeShape[] shapes = MoeShape.judged();
+      description =
+          "only these layers: ${COMPLETION-CANDIDATES}; default: all but the last."
+              + " With --end-to-end the one that is made; default: qwen3_30b_a3b")
+  private MoeShape @Nullable [] shapes;
 
   @Option(
       names = "--threads",
       paramLabel = "N",
-      defaultValue = "1",
-      description = "threads that compute; one is timed by CPU time; default: ${DEFAULT-VALUE}")
-  private int threads;
+      split = ",",
+      description = {
+        "threads that compute; one is timed by CPU time; default: 1",
+        "With --end-to-end several numbers, timed by wall time; default: 1 and one per processor"
+      })
+  private List<Integer> threadCounts = List.of();
 
   @Option(
       names = "--disk",
@@ -76,13 +84,53 @@ final class BenchCommand extends Subcommand {
       description = "where to draw the chart; - is standard output; default: ${DEFAULT-VALUE}")
   private Path png;
 
+  @Mixin private EndToEndOptions endToEnd;
+
   @Mixin private ReportOptions reportOptions;
 
   @Override
   int run(Terminal terminal) throws IOException {
-    if (threads < 1 || threads > CpuBackend.MAX_THREADS)
-      throw wrongUsage(
-          "--threads must lie in [1, " + CpuBackend.MAX_THREADS + "], found " + threads);
+    for (int threads : threadCounts) {
+      if (threads < 1 || threads > CpuBackend.MAX_THREADS)
+        throw wrongUsage(
+            "--threads must lie in [1, " + CpuBackend.MAX_THREADS + "], found " + threads);
+    }
+    @Nullable String misplaced = endToEnd.misplaced(parseResult());
+    if (misplaced != null) throw wrongUsage(misplaced + " needs --end-to-end");
+    if (endToEnd.areAsked()) return runEndToEnd(endToEnd, terminal);
+    if (threadCounts.size() > 1)
+      throw wrongUsage("--threads must be one number without --end-to-end, found " + threadCounts);
+    return runOperations(threadCounts.isEmpty() ? 1 : threadCounts.get(0), terminal);
+  }
+
+  private int runEndToEnd(EndToEndOptions options, Terminal terminal) throws IOException {
+    @Nullable String fault = options.fault();
+    if (fault != null) throw wrongUsage(fault);
+    @Nullable MoeShape named = shapes == null ? MoeShape.QWEN3_30B_A3B : shapes[0];
+    if (shapes != null && shapes.length > 1)
+      throw wrongUsage("--shape must be one name with --end-to-end, found " + List.of(shapes));
+    @Nullable CheckpointShape shape =
+        CheckpointShape.of(named, options.layers(), options.vocabulary());
+    if (shape == null)
+      throw wrongUsage("--shape with --end-to-end: no model of " + named + " is made");
+    int all = Math.min(Runtime.getRuntime().availableProcessors(), CpuBackend.MAX_THREADS);
+    List<Integer> counts =
+        threadCounts.isEmpty() ? IntStream.of(1, all).distinct().boxed().toList() : threadCounts;
+    ReportOptions.Report written = reportOptions.begin(terminal);
+    try (MadeModel model = MadeModel.of(options, shape)) {
+      EndToEndBench bench =
+          new EndToEndBench(model.path(), counts, options, quick ? 64L << 20 : 512L << 20);
+      bench.run(written.people());
+      EndToEndReport report =
+          new EndToEndReport(
+              EndToEndReport.nameOf(model.path(), options), counts, options, bench.results());
+      report.print(written.people().out());
+      written.write(json -> report.write(json, Machine.ofThisProcess()));
+    }
+    return ExitCode.DONE;
+  }
+
+  private int runOperations(int threads, Terminal terminal) throws IOException {
     if (!ChartFile.isPng(png)) throw wrongUsage("--png must end in .png, found " + png);
     if (!Files.isDirectory(folder)) throw wrongUsage("--disk must be a folder, found " + folder);
     if (OutputFile.isStandardOutput(png) && reportOptions.toStandardOutput())
@@ -106,14 +154,15 @@ final class BenchCommand extends Subcommand {
   }
 
   private List<Measurement> measure(Terminal terminal, CpuBackend backend, LimitProbe probe) {
+    MoeShape[] judged = shapes == null ? MoeShape.judged() : shapes;
     DType[] types = quick ? new DType[] {DType.BF16} : new DType[] {DType.BF16, DType.F32};
     int[] tokenCounts = quick ? new int[] {1, 16} : new int[] {1, 16, 128, 512};
-    long numSizes = (long) types.length * shapes.length * tokenCounts.length + 4;
+    long numSizes = (long) types.length * judged.length * tokenCounts.length + 4;
     List<Measurement> results = new ArrayList<>();
     try (Progress progress = new Progress(terminal, "bench", "sizes", numSizes)) {
       for (DType type : types) {
         try (WeightPool pool = new WeightPool(backend.memory(), type, WeightPool.BEYOND_CACHES)) {
-          for (MoeShape shape : shapes) {
+          for (MoeShape shape : judged) {
             for (int tokens : tokenCounts)
               add(results, new MoeBlockWorkload(backend, shape, pool, tokens), probe, progress);
           }
@@ -131,7 +180,8 @@ final class BenchCommand extends Subcommand {
 
   private void add(
       List<Measurement> results, Workload workload, LimitProbe probe, Progress progress) {
-    LongSupplier clock = threads == 1 ? THREADS::getCurrentThreadCpuTime : System::nanoTime;
+    boolean alone = threadCounts.isEmpty() || threadCounts.get(0) == 1;
+    LongSupplier clock = alone ? THREADS::getCurrentThreadCpuTime : System::nanoTime;
     try (workload) {
       results.add(Measurement.of(workload, probe, clock));
     }

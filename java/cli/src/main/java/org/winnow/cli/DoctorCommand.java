@@ -152,7 +152,8 @@ final class DoctorCommand extends Subcommand {
     return "C library unknown";
   }
 
-  private static String processor() {
+  /** The name of the processor, as the system gives it. */
+  static String processor() {
     String model = field("/proc/cpuinfo", "model name");
     return model == null ? "unknown processor" : model.substring(model.indexOf(':') + 1).strip();
   }

@@ -4,6 +4,7 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParentCommand;
+import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.Spec;
 
 /**
@@ -26,6 +27,11 @@ abstract class Subcommand implements Callable<Integer> {
     } catch (Exception | LinkageError | OutOfMemoryError e) {
       return main.report(e);
     }
+  }
+
+  /** What the user has given. */
+  final ParseResult parseResult() {
+    return spec.commandLine().getParseResult();
   }
 
   /** An error for options that are wrong only in combination, or only for this model. */

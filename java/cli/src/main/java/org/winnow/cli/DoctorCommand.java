@@ -86,6 +86,7 @@ final class DoctorCommand extends Subcommand {
             + System.getProperty("java.home")
             + ", heap of at most "
             + Units.bytes(Runtime.getRuntime().maxMemory()));
+    facts.put("class archive", ClassArchive.ofThisProcess().describe());
     if (cause == null) {
       facts.put("natives", NativeLibrary.path() + ", ABI " + NativeLibrary.abiVersion());
       facts.put("instruction sets", instructionSets());

@@ -56,6 +56,8 @@ public final class Main {
   public static void main(String[] args) {
     Terminal.Output out = new Terminal.Output();
     Terminal terminal = Terminal.ofProcess(out);
+    String warning = ClassArchive.ofThisProcess().warning(System.getenv("WINNOW_JAVA_OPTIONS"));
+    if (warning != null) terminal.err().println("winnow: " + warning);
     int exitCode = commandLine(terminal).execute(args);
     if ((terminal.outIsBroken() || out.failure() != null)
         && (exitCode == ExitCode.DONE || exitCode == ExitCode.BROKEN_PIPE)) {

@@ -1,5 +1,6 @@
 #include "winnow/grouped_gemm.h"
 
+#include <cmath>
 #include <cstring>
 #include <random>
 #include <string>
@@ -27,6 +28,19 @@ uint16_t upper_half(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
   return static_cast<uint16_t>(bits >> 16);
+}
+
+// By comparison of the two neighbours, ties to the even one.
+uint16_t nearest_bf16(float value) {
+  const uint16_t below = upper_half(value);  // towards zero
+  if (value != value) return static_cast<uint16_t>(below | 0x40);
+  uint32_t low = uint32_t{below} << 16, high = low + 0x10000;
+  float towards_zero, away;
+  std::memcpy(&towards_zero, &low, sizeof low);
+  std::memcpy(&away, &high, sizeof high);
+  const double to_below = std::abs(double{value} - towards_zero), to_above = std::abs(double{away} - value);
+  const bool up = to_above < to_below || (to_above == to_below && below % 2 != 0);
+  return static_cast<uint16_t>(below + (up ? 1 : 0));
 }
 
 }  // namespace
@@ -69,6 +83,80 @@ TEST(GroupedGemm, TakesInputsOfBothTypes) {
 
 // Every product of a factor and an element is rounded to f32 before it meets the input, on every instruction set: one
 // column, so that there is nothing to add.
+// Bit for bit, with long sums over blocks along k. The input has a tie, a carry into the exponent, a subnormal and NaN.
+TEST(GroupedGemm, RoundsTheInputOfAProductInBf16AsIfItWereStored) {
+  for_each_instruction_set([](const OwnedCpu& cpu) {
+    std::mt19937 random(42);
+    std::normal_distribution<float> normal;
+    for (const Format& format : kFormats) {
+      SCOPED_TRACE("format " + std::to_string(format.code));
+      for (int64_t num_rows : {2, 9, 140}) {
+        Problem p(format, num_rows, 2103, 7);
+        for (int64_t i = 0; i < p.input.size(); ++i) p.input[i] = normal(random);
+        p.input[0] = 1.00390625f, p.input[1] = -1.01171875f, p.input[2] = 1.9999999f, p.input[3] = 1e-40f;
+        p.input[p.input_size] = __builtin_nanf("1");
+        GuardedBuffer<uint16_t> rounded(p.input.size(), 2);
+        for (int64_t i = 0; i < rounded.size(); ++i) rounded[i] = nearest_bf16(p.input[i]);
+        ASSERT_EQ(rounded[0], 0x3f80);
+        ASSERT_EQ(rounded[1], 0xbf82);
+        p.arguments.product_type = WINNOW_DTYPE_BF16;
+        ASSERT_EQ(call(winnow_grouped_gemm, p.arguments, cpu), kDone);
+        const std::vector<float> found(p.output.data(), p.output.data() + p.output.size());
+        p.expect_guards_intact();
+        p.arguments.input = rounded.data();
+        p.arguments.input_type = WINNOW_DTYPE_BF16;
+        for (winnow_dtype product : {WINNOW_DTYPE_F32, WINNOW_DTYPE_BF16}) {
+          p.clear();
+          p.arguments.product_type = product;
+          ASSERT_EQ(call(winnow_grouped_gemm, p.arguments, cpu), kDone);
+          ASSERT_EQ(std::memcmp(p.output.data(), found.data(), found.size() * sizeof(float)), 0);
+        }
+      }
+    }
+  });
+}
+
+// One product of two bf16, by instruction set: vdpbf16ps takes subnormals for zero.
+TEST(GroupedGemm, TakesSubnormalBf16ForZeroOnAvx512Bf16Alone) {
+  const float infinity = __builtin_inff();
+  struct Case {
+    uint16_t input, weight;
+    float product, on_avx512_bf16;
+  };
+  const float nan = __builtin_nanf("");
+  const Case cases[] = {
+      {0x0040, 0x7180, 0x1p-27f, 0},           // a subnormal input
+      {0x7180, 0x0040, 0x1p-27f, 0},           // a subnormal weight
+      {0x0080, 0x3f00, 0x1p-127f, 0},          // a subnormal sum
+      {0x0080, 0x3f80, 0x1p-126f, 0x1p-126f},  // the smallest normal number
+      {0x7f80, 0x0001, infinity, nan},         // infinity times zero
+      {0x7f80, 0x3f80, infinity, infinity},
+  };
+  for (winnow_instruction_set set : {WINNOW_INSTRUCTION_SET_PORTABLE, WINNOW_INSTRUCTION_SET_AVX2,
+                                     WINNOW_INSTRUCTION_SET_AVX512, WINNOW_INSTRUCTION_SET_AVX512_BF16}) {
+    if (!winnow_cpu_supports(set)) continue;
+    const OwnedCpu cpu = open_cpu(1, set);
+    for (const Case& c : cases) {
+      float stored, output;
+      const uint32_t bits = uint32_t{c.input} << 16;
+      std::memcpy(&stored, &bits, sizeof stored);
+      const uint64_t weights[] = {reinterpret_cast<uint64_t>(&c.weight)};
+      winnow_grouped_gemm_arguments arguments{};
+      arguments.input = &stored;
+      arguments.weights = weights;
+      arguments.output = &output;
+      arguments.num_tokens = arguments.num_rows = arguments.num_experts = arguments.num_active = 1;
+      arguments.input_size = arguments.output_size = 1;
+      arguments.weight_format = WINNOW_WEIGHT_FORMAT_BF16;
+      arguments.product_type = WINNOW_DTYPE_BF16;
+      ASSERT_EQ(call(winnow_grouped_gemm, arguments, cpu), kDone);
+      const float expected = set == WINNOW_INSTRUCTION_SET_AVX512_BF16 ? c.on_avx512_bf16 : c.product;
+      EXPECT_TRUE(output == expected || (output != output && expected != expected))
+          << "instruction set " << set << ", " << c.input << " times " << c.weight << ": " << output;
+    }
+  }
+}
+
 TEST(GroupedGemm, RoundsTheWeightOfARowFactorBeforeTheProduct) {
   for_each_instruction_set([](const OwnedCpu& cpu) {
     constexpr int64_t kRows = 255;  // every element but one
@@ -223,6 +311,8 @@ TEST(GroupedGemm, RefusesTypesFormatsAndActivationsThatItDoesNotName) {
        std::initializer_list<winnow_dtype>{WINNOW_DTYPE_F16, WINNOW_DTYPE_I8, WINNOW_DTYPE_U64, 7, -1}) {
     p.arguments.input_type = type;
     expect_refused("input_type must be f32 or bf16, found type " + std::to_string(type));
+    p.arguments.product_type = type;
+    expect_refused("product_type must be f32 or bf16, found type " + std::to_string(type));
     p.arguments.output_type = type;
     expect_refused("output_type must be f32 or bf16, found type " + std::to_string(type));
   }

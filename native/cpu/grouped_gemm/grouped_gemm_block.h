@@ -74,9 +74,16 @@ constexpr int64_t kRowBytes = 1024;  // of gate and of up; has room for a last p
 // pack: the block's rows are not in scratch.packed yet.
 using GroupedGemmKernel = void (*)(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch, bool pack);
 
-GroupedGemmKernel grouped_gemm_kernel_portable(DType input_type, WeightFormat weight_format);
-GroupedGemmKernel grouped_gemm_kernel_avx2(DType input_type, WeightFormat weight_format);
-GroupedGemmKernel grouped_gemm_kernel_avx512(DType input_type, WeightFormat weight_format);
-GroupedGemmKernel grouped_gemm_kernel_avx512_bf16(DType input_type, WeightFormat weight_format);
+// How the elements of the input become operands.
+enum class Operands {
+  f32,           // as they are
+  bf16,          // stored as bf16
+  rounded_bf16,  // stored as f32, rounded to bf16
+};
+
+GroupedGemmKernel grouped_gemm_kernel_portable(Operands operands, WeightFormat weight_format);
+GroupedGemmKernel grouped_gemm_kernel_avx2(Operands operands, WeightFormat weight_format);
+GroupedGemmKernel grouped_gemm_kernel_avx512(Operands operands, WeightFormat weight_format);
+GroupedGemmKernel grouped_gemm_kernel_avx512_bf16(Operands operands, WeightFormat weight_format);
 
 }  // namespace winnow

@@ -84,16 +84,21 @@ class ThreadScratch {
   GroupedGemmScratch scratch_{};
 };
 
-GroupedGemmKernel choose(InstructionSet instruction_set, DType input_type, WeightFormat weight_format) {
+Operands operands_of(const winnow_grouped_gemm_arguments& a) {
+  if (a.input_type == WINNOW_DTYPE_BF16) return Operands::bf16;
+  return a.product_type == WINNOW_DTYPE_BF16 ? Operands::rounded_bf16 : Operands::f32;
+}
+
+GroupedGemmKernel choose(InstructionSet instruction_set, Operands operands, WeightFormat weight_format) {
   switch (instruction_set) {
     case InstructionSet::portable:
-      return grouped_gemm_kernel_portable(input_type, weight_format);
+      return grouped_gemm_kernel_portable(operands, weight_format);
     case InstructionSet::avx2:
-      return grouped_gemm_kernel_avx2(input_type, weight_format);
+      return grouped_gemm_kernel_avx2(operands, weight_format);
     case InstructionSet::avx512:
-      return grouped_gemm_kernel_avx512(input_type, weight_format);
+      return grouped_gemm_kernel_avx512(operands, weight_format);
     case InstructionSet::avx512_bf16:
-      return grouped_gemm_kernel_avx512_bf16(input_type, weight_format);
+      return grouped_gemm_kernel_avx512_bf16(operands, weight_format);
   }
   return nullptr;
 }
@@ -169,13 +174,14 @@ struct Product {
       : arguments(&a), first_expert(static_cast<int64_t>(experts_of_call.size())), first_source_row(num_source_rows) {
     require_type("input_type", a.input_type);
     require_type("output_type", a.output_type);
+    require_type("product_type", a.product_type);
     if (a.activation < WINNOW_ACTIVATION_NONE || a.activation > WINNOW_ACTIVATION_CLAMPED_SWIGLU)
       throw std::invalid_argument("activation must be one of activation.h, found " + std::to_string(a.activation));
     if (a.activation == WINNOW_ACTIVATION_CLAMPED_SWIGLU && a.up_weights == nullptr)
       throw std::invalid_argument("clamped_swiglu needs up_weights");
     const Storage storage = storage_of(a.weight_format, a.input_size);
     const int64_t bytes_per_column = storage.row_bytes * (a.up_weights == nullptr ? 1 : 2);
-    kernel = choose(cpu.instruction_set, static_cast<DType>(a.input_type), static_cast<WeightFormat>(a.weight_format));
+    kernel = choose(cpu.instruction_set, operands_of(a), static_cast<WeightFormat>(a.weight_format));
     const int64_t max_rows = block_rows(a.input_size);
     scratch_rows = 1;
     absent = -1;

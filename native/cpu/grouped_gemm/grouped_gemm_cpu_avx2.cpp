@@ -31,8 +31,8 @@ struct Avx2 {
 
 }  // namespace
 
-GroupedGemmKernel grouped_gemm_kernel_avx2(DType input_type, WeightFormat weight_format) {
-  return choose_kernel<Avx2>(input_type, weight_format);
+GroupedGemmKernel grouped_gemm_kernel_avx2(Operands operands, WeightFormat weight_format) {
+  return choose_kernel<Avx2>(operands, weight_format);
 }
 
 }  // namespace winnow

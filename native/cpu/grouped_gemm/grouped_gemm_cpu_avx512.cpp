@@ -2,8 +2,8 @@
 
 namespace winnow {
 
-GroupedGemmKernel grouped_gemm_kernel_avx512(DType input_type, WeightFormat weight_format) {
-  return choose_kernel<Avx512>(input_type, weight_format);
+GroupedGemmKernel grouped_gemm_kernel_avx512(Operands operands, WeightFormat weight_format) {
+  return choose_kernel<Avx512>(operands, weight_format);
 }
 
 }  // namespace winnow

@@ -1,4 +1,5 @@
-// bf16 by bf16 with vdpbf16ps: two products per lane and instruction. Other types and formats as on avx512.
+// bf16 by bf16 with vdpbf16ps: two products per lane and instruction, subnormals taken for zero. Other types and
+// formats as on avx512.
 #include "grouped_gemm_avx512.h"
 
 namespace winnow {
@@ -19,10 +20,11 @@ struct Avx512Bf16 : Avx512Accumulator {
 
 }  // namespace
 
-GroupedGemmKernel grouped_gemm_kernel_avx512_bf16(DType input_type, WeightFormat weight_format) {
-  if (input_type == DType::bf16 && weight_format == WeightFormat::bf16)
-    return BlockKernel<Avx512Bf16, Bf16PairDecoder>::run<uint16_t>;
-  return choose_kernel<Avx512>(input_type, weight_format);
+GroupedGemmKernel grouped_gemm_kernel_avx512_bf16(Operands operands, WeightFormat weight_format) {
+  using Pairs = BlockKernel<Avx512Bf16, Bf16PairDecoder>;
+  if (operands != Operands::f32 && weight_format == WeightFormat::bf16)
+    return operands == Operands::bf16 ? Pairs::run<uint16_t> : Pairs::run<RoundedF32>;
+  return choose_kernel<Avx512>(operands, weight_format);
 }
 
 }  // namespace winnow

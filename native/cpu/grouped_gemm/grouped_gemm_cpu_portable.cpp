@@ -29,8 +29,8 @@ struct Portable {
 
 }  // namespace
 
-GroupedGemmKernel grouped_gemm_kernel_portable(DType input_type, WeightFormat weight_format) {
-  return choose_kernel<Portable>(input_type, weight_format);
+GroupedGemmKernel grouped_gemm_kernel_portable(Operands operands, WeightFormat weight_format) {
+  return choose_kernel<Portable>(operands, weight_format);
 }
 
 }  // namespace winnow

@@ -58,6 +58,14 @@ inline void assign(float& packed, float value) { packed = value; }
 inline void assign(float& packed, uint16_t bf16) { packed = to_float(bf16); }
 inline void assign(uint16_t& packed, uint16_t bf16) { packed = bf16; }
 
+// An element of an f32 input that is multiplied in bf16. vcvtne2ps2bf16 would take subnormals for zero.
+struct RoundedF32 {
+  float value;
+};
+
+inline void assign(float& packed, RoundedF32 element) { packed = to_float(to_bf16(element.value)); }
+inline void assign(uint16_t& packed, RoundedF32 element) { packed = to_bf16(element.value); }
+
 // Elements along k per block: a panel of 6 columns then takes 24 KiB of f32, half of a 48 KiB L1.
 constexpr int64_t kBlockElements = 1024;
 
@@ -187,7 +195,7 @@ class BlockKernel {
         for (int v = 0; v < kVectors; ++v) {
           for (int lane = 0; lane < kLanes; ++lane) {
             int64_t k = full * kStep + Decoder::index(v, lane);
-            assign(to[(full * kVectors + v) * rows * kLanes + lane], k < input_size_ ? from[k] : Input{0});
+            assign(to[(full * kVectors + v) * rows * kLanes + lane], k < input_size_ ? from[k] : Input{});
           }
         }
       }
@@ -366,15 +374,26 @@ class BlockKernel {
   const int64_t num_rows_, input_size_, num_steps_;
 };
 
+template <typename Kernel>
+GroupedGemmKernel choose_input(Operands operands) {
+  switch (operands) {
+    case Operands::f32:
+      return Kernel::template run<float>;
+    case Operands::bf16:
+      return Kernel::template run<uint16_t>;
+    case Operands::rounded_bf16:
+      return Kernel::template run<RoundedF32>;
+  }
+  return nullptr;
+}
+
 // Set: the f32 arithmetic of an instruction set. Null for an unknown format.
 template <typename Set>
-GroupedGemmKernel choose_kernel(DType input_type, WeightFormat weight_format) {
-  const bool bf16 = input_type == DType::bf16;
+GroupedGemmKernel choose_kernel(Operands operands, WeightFormat weight_format) {
   switch (weight_format) {
-#define WINNOW_WEIGHT_FORMAT(name, ...)                                                 \
-  case WeightFormat::name:                                                              \
-    return bf16 ? BlockKernel<Set, Decoder<WeightFormat::name>>::template run<uint16_t> \
-                : BlockKernel<Set, Decoder<WeightFormat::name>>::template run<float>;
+#define WINNOW_WEIGHT_FORMAT(name, ...) \
+  case WeightFormat::name:              \
+    return choose_input<BlockKernel<Set, Decoder<WeightFormat::name>>>(operands);
 #include "winnow/base/weight_formats.inc"
 #undef WINNOW_WEIGHT_FORMAT
   }

@@ -24,6 +24,9 @@
 //   Order    f32, k ascending: a row has the same bits whatever the others. With tensor cores 16 products are added at
 //            once, in the device's order; f32 input is split into three bf16 (exact), and an infinite weight may then
 //            give NaN where the contract gives infinity. No atomics.
+// For products in bf16, an element of an f32 input is rounded where it leaves memory (dot products) or shared memory
+// (tiles). With bf16 weights that is one multiplication on tensor cores in place of three. Weights of other formats are
+// multiplied in f32 by the rounded element.
 // Needs    num_rows >= 1, input_size, output_size below 2^31. Contents of arrays are trusted. Rows of an active expert
 //          without weights become NaN: a block has no other way to say so.
 #include "grouped_gemm/grouped_gemm_gemv.cuh"
@@ -54,24 +57,26 @@ namespace winnow {
 namespace {
 
 // How a row of grouped_gemm_kernels.inc multiplies.
-template <typename Input, WeightFormat kFormat, bool kGated>
-struct tensor : TensorProducts<Input, kGated> {
+template <typename Input, DType kProduct, WeightFormat kFormat, bool kGated>
+struct tensor : TensorProducts<Input, kProduct, kGated> {
   static_assert(kFormat == WeightFormat::bf16 && WeightFormatTraits<kFormat>::kPlanes == 1,
                 "tensor cores take bf16 as it is stored");
 };
 
-template <typename Input, WeightFormat kFormat, bool kGated>
-struct scalar : ScalarProducts<Input, kFormat> {};
+template <typename Input, DType kProduct, WeightFormat kFormat, bool kGated>
+struct scalar : ScalarProducts<Input, kProduct, kFormat> {};
 
 }  // namespace
 
 }  // namespace winnow
 
-#define WINNOW_GROUPED_GEMM_KERNEL(name, products, input_type, weight_format, gated, stages, blocks, ...)     \
-  extern "C" __global__ void __launch_bounds__(winnow::kTileThreads, blocks)                                  \
-      name(const winnow_grouped_gemm_arguments arguments) {                                                   \
-    using Input = winnow::ElementOf<winnow::DType::input_type>;                                               \
-    constexpr winnow::WeightFormat kFormat = winnow::WeightFormat::weight_format;                             \
-    winnow::multiply_tile<Input, kFormat, gated, stages, winnow::products<Input, kFormat, gated>>(arguments); \
+#define WINNOW_GROUPED_GEMM_KERNEL(name, products, input_type, product_type, weight_format, gated, stages, blocks, \
+                                   ...)                                                                            \
+  extern "C" __global__ void __launch_bounds__(winnow::kTileThreads, blocks)                                       \
+      name(const winnow_grouped_gemm_arguments arguments) {                                                        \
+    using Input = winnow::ElementOf<winnow::DType::input_type>;                                                    \
+    constexpr winnow::WeightFormat kFormat = winnow::WeightFormat::weight_format;                                  \
+    using Products = winnow::products<Input, winnow::DType::product_type, kFormat, gated>;                         \
+    winnow::multiply_tile<Input, kFormat, gated, stages, Products>(arguments);                                     \
   }
 #include "grouped_gemm/grouped_gemm_kernels.inc"

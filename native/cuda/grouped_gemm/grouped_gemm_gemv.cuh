@@ -33,19 +33,29 @@ __device__ __forceinline__ void load_values(float (&values)[kSize], const T* fro
   }
 }
 
+template <int kSize>
+__device__ __forceinline__ void round_to_bf16(float (&values)[kSize]) {
+#pragma unroll
+  for (int i = 0; i < kSize; i += 2) {
+    const float2 rounded = unpack_bf16(pack_bf16(values[i], values[i + 1]));
+    values[i] = rounded.x, values[i + 1] = rounded.y;
+  }
+}
+
 // sums[i] += this thread's share of rows[i] * input: vectors `thread`, `thread` + `threads`, ... along k. Null rows add
 // nothing. The aligned form and the other one add the same products in the same order.
 template <typename Decoder, bool kAligned>
 __device__ __forceinline__ void add_products(float (&sums)[kDots],
                                              const typename Decoder::Element* const (&rows)[kDots],
                                              const Decoder (&decoders)[kDots], const void* input, DType input_type,
-                                             int thread, int threads, int size) {
+                                             bool rounds_input, int thread, int threads, int size) {
   constexpr int kSize = kVectorBytes / sizeof(typename Decoder::Element);
   for (int64_t k = int64_t{thread} * kSize; k < size; k += threads * kSize) {
     if constexpr (!kAligned) {
 #pragma unroll 1
       for (int64_t i = k; i < min(k + kSize, int64_t{size}); ++i) {
-        const float x = load_element(input, input_type, i);
+        float x = load_element(input, input_type, i);
+        if (rounds_input) x = to_f32(from_f32<bf16>(x));
 #pragma unroll
         for (int j = 0; j < kDots; ++j)
           if (rows[j] != nullptr) sums[j] = __fmaf_rn(x, decoders[j].at(rows[j][i]), sums[j]);
@@ -60,6 +70,7 @@ __device__ __forceinline__ void add_products(float (&sums)[kDots],
         load_values(x, static_cast<const float*>(input) + k);
       else
         load_values(x, static_cast<const bf16*>(input) + k);
+      if (rounds_input) round_to_bf16(x);
 #pragma unroll
       for (int i = 0; i < kDots; ++i) {
         float weights[kSize];
@@ -94,9 +105,11 @@ __device__ __forceinline__ void add_products(float (&sums)[kDots], const Product
   const uint64_t addresses = reinterpret_cast<uint64_t>(expert.weight) | reinterpret_cast<uint64_t>(expert.up) |
                              reinterpret_cast<uint64_t>(input) | op.input_size * sizeof(Weight);
   if (addresses % 16 == 0)
-    add_products<Decoder, true>(sums, rows, decoders, input, op.input_type, thread, threads_per_dot, op.input_size);
+    add_products<Decoder, true>(sums, rows, decoders, input, op.input_type, op.rounds_input(), thread, threads_per_dot,
+                                op.input_size);
   else
-    add_products<Decoder, false>(sums, rows, decoders, input, op.input_type, thread, threads_per_dot, op.input_size);
+    add_products<Decoder, false>(sums, rows, decoders, input, op.input_type, op.rounds_input(), thread, threads_per_dot,
+                                 op.input_size);
 }
 
 // Sums each value over the warp, in a fixed tree. A lane gets the sum of value lane / 4. Each of the first three

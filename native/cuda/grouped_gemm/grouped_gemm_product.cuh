@@ -30,7 +30,7 @@ struct Product {
   const int32_t* active_experts;
   void* output;
   int32_t num_rows, num_experts, num_active, input_size, output_size;
-  DType input_type;
+  DType input_type, product_type;
   WeightFormat weight_format;
   DType output_type;
   Activation activation;
@@ -51,10 +51,13 @@ struct Product {
         input_size(narrowed(arguments.input_size)),
         output_size(narrowed(arguments.output_size)),
         input_type(static_cast<DType>(arguments.input_type)),
+        product_type(static_cast<DType>(arguments.product_type)),
         weight_format(static_cast<WeightFormat>(arguments.weight_format)),
         output_type(static_cast<DType>(arguments.output_type)),
         activation(static_cast<Activation>(arguments.activation)) {}
 
+  // Of a bf16 input that changes nothing.
+  __device__ bool rounds_input() const { return product_type == DType::bf16; }
   __device__ bool is_gated() const { return up_weights != nullptr; }
   __device__ int64_t source_row(int row) const { return source_rows == nullptr ? row : source_rows[row]; }
 };

@@ -8,14 +8,15 @@
 namespace winnow {
 
 // Two by two warps. Each computes 32 rows by 64 rows of weights (gated: 32 of the gate and the same 32 of up), in
-// pieces of 16 by 8. An f32 input is split into three bf16 when its fragment is made: three multiplications, all exact,
-// so the sum is f32 arithmetic on the stored values. A separate kernel for the split would need memory and a launch.
-// Here the split (60 operations beside 24 products) runs while the tensor cores are busy.
-template <typename Input, bool kGated>
+// pieces of 16 by 8. For a product in f32, an f32 input is split into three bf16 when its fragment is made: three
+// multiplications, all exact, so the sum is f32 arithmetic on the stored values. A separate kernel for the split would
+// need memory and a launch. Here the split (60 operations beside 24 products) runs while the tensor cores are busy. For
+// a product in bf16, it is rounded there instead.
+template <typename Input, DType kProduct, bool kGated>
 struct TensorProducts {
   static constexpr int kRowPieces = 2;
   static constexpr int kColumnPieces = 8;
-  static constexpr int kParts = sizeof(Input) == 4 ? 3 : 1;
+  static constexpr int kParts = kProduct == DType::f32 ? 3 : 1;
   static constexpr int kInputRowBytes = BLOCK_K * sizeof(Input);
   static constexpr int kWeightRowBytes = BLOCK_K * sizeof(bf16);
 
@@ -36,7 +37,7 @@ struct TensorProducts {
   static __device__ __forceinline__ void load_rows(uint32_t (&parts)[kParts][4], const uint8_t* inputs, int piece,
                                                    int step) {
     const int row = first_row(piece);
-    if constexpr (kParts == 1) {
+    if constexpr (sizeof(Input) == sizeof(bf16)) {
       load_matrices(parts[0],
                     shared_address(inputs) + chunk_offset<kInputRowBytes>(row + lane() % 16, step * 2 + lane() / 16));
     } else {
@@ -46,7 +47,10 @@ struct TensorProducts {
         const int t = lane() % 4;
         const uint32_t chunk = chunk_offset<kInputRowBytes>(row + g, step * 4 + i / 2 * 2 + t / 2);
         const float2 pair = *reinterpret_cast<const float2*>(inputs + chunk + t % 2 * 8);
-        split_to_bf16(pair.x, pair.y, parts[2][i], parts[1][i], parts[0][i]);
+        if constexpr (kParts == 3)
+          split_to_bf16(pair.x, pair.y, parts[2][i], parts[1][i], parts[0][i]);
+        else
+          parts[0][i] = pack_bf16(pair.x, pair.y);
       }
     }
   }
@@ -91,7 +95,7 @@ struct TensorProducts {
 
 // Thread (m, n) of 8 by 16 computes rows m, m + 8, ... by rows of weights n, n + 16, ...: 8 by 8 sums. A sum is one
 // chain of multiply-adds, k ascending.
-template <typename Input, WeightFormat kFormat>
+template <typename Input, DType kProduct, WeightFormat kFormat>
 struct ScalarProducts {
   using Decoder = WeightDecoder<kFormat>;
   static constexpr int kRows = 8;
@@ -129,7 +133,12 @@ struct ScalarProducts {
       for (int j = 0; j < kWeights; ++j) w[j] = load(decoders[j], weights, n() + j * kWeightThreads, step);
 #pragma unroll
       for (int i = 0; i < kRows; ++i) {
-        const float4 x = load(PlainDecoder<Input>(), inputs, m() + i * kRowThreads, step);
+        float4 x = load(PlainDecoder<Input>(), inputs, m() + i * kRowThreads, step);
+        if constexpr (sizeof(Input) == sizeof(float) && kProduct == DType::bf16) {
+          const float2 first = unpack_bf16(pack_bf16(x.x, x.y));
+          const float2 second = unpack_bf16(pack_bf16(x.z, x.w));
+          x = make_float4(first.x, first.y, second.x, second.y);
+        }
 #pragma unroll
         for (int j = 0; j < kWeights; ++j) {
           sums[i][j] = __fmaf_rn(x.x, w[j].x, sums[i][j]);

@@ -28,6 +28,9 @@
 //   input_size      columns of input
 //   output_size     columns of output
 //   input_type      f32 or bf16
+//   product_type    f32 or bf16: what the elements of the input are multiplied in. bf16 rounds each element of an f32
+//                   input once, to nearest even; NaN stays NaN. The bits are then those of the same input stored as
+//                   bf16, which is multiplied as it is with either value
 //   weight_format   a format of weight_formats.inc
 //   activation      the function of gate and up
 //   output_type     f32 or bf16
@@ -39,9 +42,12 @@
 // here. WINNOW_OUT_OF_RANGE for offsets, experts or source rows outside their range. Nothing has been written in these
 // cases.
 //
-// Order    f32 accumulation (avx512_bf16: bf16 pairs as vdpbf16ps adds them), lane by lane along k, then the lanes in
-//          a fixed tree, then the bias. The order depends only on instruction set, input type and format, so the bits
-//          do not depend on the number of rows or threads.
+// Order    f32 accumulation (bf16 by bf16 on avx512_bf16: pairs as vdpbf16ps adds them), lane by lane along k, then the
+//          lanes in a fixed tree, then the bias. The order depends only on instruction set, types and format, so the
+//          bits do not depend on the number of rows or threads.
+//
+// Subnormals  count. But vdpbf16ps takes subnormal elements for zero, and makes subnormal sums zero: 0x0040 times 0x7180
+//          is 0 on avx512_bf16 and 7.45e-9 on the other sets; infinity times 0x0001 is NaN there and infinity here.
 //
 // Memory   reads each weight of an active expert once per 128 rows (once per 32 to 124 from input_size 2,049 on), as
 //          stored.
@@ -75,6 +81,7 @@ typedef struct winnow_grouped_gemm_arguments {
   winnow_weight_format weight_format;
   winnow_activation activation;
   winnow_dtype output_type;
+  winnow_dtype product_type;
 } winnow_grouped_gemm_arguments;
 
 WINNOW_C winnow_status winnow_grouped_gemm(const winnow_grouped_gemm_arguments* arguments, winnow_cpu* cpu,

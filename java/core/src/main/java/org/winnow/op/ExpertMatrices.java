@@ -31,6 +31,7 @@ public final class ExpertMatrices implements AutoCloseable {
   }
 
   private final WeightFormat format;
+  private final DType productType;
   private final int numExperts;
   private final long outputSize;
   private final long inputSize;
@@ -58,7 +59,7 @@ public final class ExpertMatrices implements AutoCloseable {
     }
   }
 
-  /** As the other constructor, for matrices in host memory. */
+  /** As the next constructor, for matrices in host memory. */
   public ExpertMatrices(
       WeightFormat format,
       int numExperts,
@@ -69,15 +70,7 @@ public final class ExpertMatrices implements AutoCloseable {
     this(TensorMemory.host(), format, numExperts, outputSize, inputSize, gated, biased);
   }
 
-  /**
-   * @param memory the memory of the matrices: the backend's
-   * @param format format of weights and up weights
-   * @param gated whether each expert has an up weight. The products of both weights are combined as
-   *     activation(gate, up)
-   * @param biased whether experts may have biases
-   * @throws IllegalArgumentException if a size is below 1, or a row of inputSize elements is not a
-   *     whole number of the format's blocks
-   */
+  /** As the next constructor, for products in f32. */
   public ExpertMatrices(
       TensorMemory memory,
       WeightFormat format,
@@ -86,11 +79,37 @@ public final class ExpertMatrices implements AutoCloseable {
       long inputSize,
       boolean gated,
       boolean biased) {
+    this(memory, format, DType.F32, numExperts, outputSize, inputSize, gated, biased);
+  }
+
+  /**
+   * @param memory the memory of the matrices: the backend's
+   * @param format format of weights and up weights
+   * @param productType f32, or bf16 to round every element of an f32 input to bf16 before it is
+   *     multiplied. A bf16 input is multiplied as it is with either
+   * @param gated whether each expert has an up weight. The products of both weights are combined as
+   *     activation(gate, up)
+   * @param biased whether experts may have biases
+   * @throws IllegalArgumentException if a size is below 1, a row of inputSize elements is not a
+   *     whole number of the format's blocks, or the product type is neither f32 nor bf16
+   */
+  public ExpertMatrices(
+      TensorMemory memory,
+      WeightFormat format,
+      DType productType,
+      int numExperts,
+      long outputSize,
+      long inputSize,
+      boolean gated,
+      boolean biased) {
+    if (productType != DType.F32 && productType != DType.BF16)
+      throw new IllegalArgumentException("productType must be f32 or bf16, found " + productType);
     requirePositive("numExperts", numExperts);
     requirePositive("outputSize", outputSize);
     requirePositive("inputSize", inputSize);
     format.rowBytes(inputSize);
     this.format = format;
+    this.productType = productType;
     this.numExperts = numExperts;
     this.outputSize = outputSize;
     this.inputSize = inputSize;
@@ -109,6 +128,11 @@ public final class ExpertMatrices implements AutoCloseable {
   /** Format of weights and up weights. */
   public WeightFormat format() {
     return format;
+  }
+
+  /** What the elements of an f32 input are multiplied in: f32 or bf16. */
+  public DType productType() {
+    return productType;
   }
 
   public int numExperts() {
@@ -253,7 +277,8 @@ public final class ExpertMatrices implements AutoCloseable {
         .numExperts(numExperts)
         .inputSize(inputSize)
         .outputSize(outputSize)
-        .weightFormat(format.code());
+        .weightFormat(format.code())
+        .productType(productType.code());
   }
 
   /**
@@ -284,7 +309,8 @@ public final class ExpertMatrices implements AutoCloseable {
         + inputSize
         + "]"
         + (gated ? " gated" : "")
-        + (biased ? " biased" : "");
+        + (biased ? " biased" : "")
+        + (productType == DType.BF16 ? " multiplied in bf16" : "");
   }
 
   /** The caller counts the change. */

@@ -4,7 +4,9 @@ import static org.winnow.fuzz.Recipes.args;
 import static org.winnow.fuzz.Recipes.call;
 import static org.winnow.fuzz.Recipes.some;
 
+import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.WeightFormat;
 import org.winnow.moe.Experts;
 import org.winnow.op.Activation;
@@ -71,6 +73,18 @@ final class MoeRecipes {
                 w.chance(0.5),
                 w.chance(0.5)));
     call(
+        "ExpertMatrices.new(TensorMemory,WeightFormat,DType,int,long,long,boolean,boolean)",
+        w ->
+            args(
+                TensorMemory.host(),
+                w.pick(WeightFormat.values()),
+                w.pick(DType.values()),
+                w.size(),
+                (long) w.size(),
+                (long) w.size(),
+                w.chance(0.5),
+                w.chance(0.5)));
+    call(
         "ExpertMatrices.set(int,Matrix,Matrix,Tensor,Tensor)",
         w -> {
           WeightFormat format = w.pick(WeightFormat.values());
@@ -79,7 +93,9 @@ final class MoeRecipes {
           boolean gated = w.chance(0.5);
           boolean biased = w.chance(0.5);
           ExpertMatrices matrices =
-              w.keep(new ExpertMatrices(format, 3, output, input, gated, biased));
+              w.keep(
+                  new ExpertMatrices(
+                      TensorMemory.host(), format, w.f32OrBf16(), 3, output, input, gated, biased));
           return args(
               matrices,
               w.below(3),

@@ -16,6 +16,7 @@ public final class GroupedGemmProblem implements AutoCloseable {
   /** The types and the form of a problem. */
   public record Form(
       DType inputType,
+      DType productType,
       WeightFormat weightFormat,
       DType outputType,
       boolean gated,
@@ -23,7 +24,8 @@ public final class GroupedGemmProblem implements AutoCloseable {
       Activation activation) {
     /** f32 throughout, a plain product. */
     public static Form plain() {
-      return new Form(DType.F32, WeightFormat.F32, DType.F32, false, false, Activation.NONE);
+      return new Form(
+          DType.F32, DType.F32, WeightFormat.F32, DType.F32, false, false, Activation.NONE);
     }
   }
 
@@ -44,7 +46,7 @@ public final class GroupedGemmProblem implements AutoCloseable {
   private final ExpertMatrices weights;
   private final List<Matrix> matrices = new ArrayList<>();
   private final List<Tensor> biases = new ArrayList<>();
-  private final float[] inputValues; // what input held at first, as the experts' values below
+  private final float[] inputValues; // what input held at first, as it is multiplied
   private final List<float[][]> expertValues = new ArrayList<>();
 
   private interface Values {
@@ -88,6 +90,7 @@ public final class GroupedGemmProblem implements AutoCloseable {
         new ExpertMatrices(
             backend.memory(),
             form.weightFormat,
+            form.productType,
             rowsPerExpert.length,
             outputSize,
             inputSize,
@@ -107,7 +110,16 @@ public final class GroupedGemmProblem implements AutoCloseable {
       if (upBias != null) of[3] = upBias.toFloatArray();
       weights.set(e, weight, up, bias, upBias);
     }
-    this.inputValues = input.toFloatArray();
+    this.inputValues = multiplied(input);
+  }
+
+  /** The elements of the input as they are multiplied. */
+  private float[] multiplied(Tensor input) {
+    float[] values = input.toFloatArray();
+    if (form.productType != DType.BF16) return values;
+    try (Tensor rounded = Tensor.allocate(DType.BF16, values.length).copyFrom(values)) {
+      return rounded.toFloatArray();
+    }
   }
 
   /** Values in [-4, 4]. Sums are exact in f32 in any order if 16 * inputSize is below 2^24. */

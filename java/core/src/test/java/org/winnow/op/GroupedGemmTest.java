@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -43,9 +44,16 @@ public class GroupedGemmTest {
                 Stream.of(WeightFormat.values())
                     .flatMap(
                         weight ->
-                            Stream.of(DType.F32, DType.BF16)
-                                .map(input -> Arguments.of(variant, input, weight))));
+                            INPUT_AND_PRODUCT.stream()
+                                .map(t -> Arguments.of(variant, t.get(0), t.get(1), weight))));
   }
+
+  /** A bf16 input is multiplied as it is, whatever the type of the product. */
+  private static final List<List<DType>> INPUT_AND_PRODUCT =
+      List.of(
+          List.of(DType.F32, DType.F32),
+          List.of(DType.F32, DType.BF16),
+          List.of(DType.BF16, DType.F32));
 
   /** inputSize 1 to a step and one more; outputSize around panels of 4 and 6. */
   private static final int[][] SIZES = {{1, 1}, {15, 6}, {33, 7}, {64, 13}};
@@ -58,9 +66,10 @@ public class GroupedGemmTest {
   @ParameterizedTest
   @MethodSource("variantsAndTypes")
   void smallIntegersAreExactInAnySummationOrder(
-      Variant variant, DType inputType, WeightFormat weightFormat) {
+      Variant variant, DType inputType, DType productType, WeightFormat weightFormat) {
     for (boolean gated : new boolean[] {false, true}) {
-      Form form = new Form(inputType, weightFormat, DType.F32, gated, true, Activation.RELU);
+      Form form =
+          new Form(inputType, productType, weightFormat, DType.F32, gated, true, Activation.RELU);
       for (int[] size : SIZES) assertExact(variant.backend(), form, ROWS, size[0], size[1]);
       assertExact(variant.backend(), form, ROWS_OF_LONG_SUMS, LONG_SUM, 5);
       assertExact(variant.backend(), form, new int[] {2, 5}, 40, 200);
@@ -90,6 +99,7 @@ public class GroupedGemmTest {
                                             variant,
                                             new Form(
                                                 weight == WeightFormat.F32 ? DType.F32 : DType.BF16,
+                                                DType.F32,
                                                 weight,
                                                 weight == WeightFormat.BF16
                                                     ? DType.BF16
@@ -107,6 +117,7 @@ public class GroupedGemmTest {
       Form form =
           new Form(
               gated.inputType(),
+              gated.productType(),
               gated.weightFormat(),
               gated.outputType(),
               pair,
@@ -119,6 +130,59 @@ public class GroupedGemmTest {
         assertEveryElement(p, (exact, found) -> Math.abs(found - exact.value()) <= exact.bound());
       }
     }
+  }
+
+  @ParameterizedTest
+  @MethodSource("variantsAndFormats")
+  void productsInBf16AreWithinTheBoundForRoundedInputs(Variant variant, WeightFormat weights) {
+    for (boolean gated : new boolean[] {false, true}) {
+      Form form = productInBf16(DType.F32, weights, gated);
+      try (var p =
+          GroupedGemmProblem.reals(
+                  variant.backend(), form, new Random(42), new int[] {2, 0, 1, 9, 17}, 67, 19)
+              .run()) {
+        assertEveryElement(p, (exact, found) -> Math.abs(found - exact.value()) <= exact.bound());
+      }
+    }
+  }
+
+  static Stream<Arguments> variantsAndFormats() {
+    return BackendsUnderTest.matrixVariants().stream()
+        .flatMap(
+            variant ->
+                Stream.of(WeightFormat.values()).map(format -> Arguments.of(variant, format)));
+  }
+
+  private static Form productInBf16(DType inputType, WeightFormat weights, boolean gated) {
+    return new Form(inputType, DType.BF16, weights, DType.F32, gated, true, Activation.SILU);
+  }
+
+  /** Ties to even, both signs, a carry into the exponent, infinity, NaN, subnormals. */
+  private static final int[] HARD_TO_ROUND = {
+    0x3f808000, 0x3f818000, 0xbf808000, 0xbf818001, 0x3fffffff, 0x7f7fffff, 0xff800000, 0x7f800001,
+    0x7fc00000, 0xffffffff, 0x00000001, 0x007fffff, 0x80008000, 0x00018000, 0x80000000, 0x3f807fff
+  };
+
+  @ParameterizedTest
+  @MethodSource("variantsAndFormats")
+  void aProductInBf16HasTheBitsOfAnInputStoredAsBf16(Variant variant, WeightFormat weights) {
+    int[] rows = {HARD_TO_ROUND.length, 0, 3};
+    int size = LONG_SUM;
+    try (var f32 = rounded(variant.backend(), DType.F32, weights, rows, size);
+        var bf16 = rounded(variant.backend(), DType.BF16, weights, rows, size)) {
+      float[] values = f32.input().toFloatArray();
+      for (int token = 0; token < HARD_TO_ROUND.length && token * size < values.length; token++)
+        values[token * size + token] = Float.intBitsToFloat(HARD_TO_ROUND[token]);
+      f32.input().copyFrom(values);
+      bf16.input().copyFrom(values);
+      assertThat(f32.run().output().toFloatArray()).isEqualTo(bf16.run().output().toFloatArray());
+    }
+  }
+
+  private static GroupedGemmProblem rounded(
+      Backend backend, DType inputType, WeightFormat weights, int[] rows, int size) {
+    Form form = productInBf16(inputType, weights, true);
+    return GroupedGemmProblem.reals(backend, form, new Random(4), rows, size, 13);
   }
 
   @Test
@@ -145,8 +209,9 @@ public class GroupedGemmTest {
   @ParameterizedTest
   @MethodSource("variantsAndTypes")
   void theBitsDependNeitherOnThreadsNorOnTheOtherRows(
-      Variant variant, DType inputType, WeightFormat weightFormat) {
-    Form form = new Form(inputType, weightFormat, DType.F32, true, true, Activation.SILU);
+      Variant variant, DType inputType, DType productType, WeightFormat weightFormat) {
+    Form form =
+        new Form(inputType, productType, weightFormat, DType.F32, true, true, Activation.SILU);
     int[] rowsPerExpert = {BackendsUnderTest.sized(37, 70, 140), 0, 3};
     int columns = BackendsUnderTest.sized(37, 45, 125);
     Backend backend = variant.backend();
@@ -224,7 +289,14 @@ public class GroupedGemmTest {
   @EnumSource(names = {"F32", "BF16"})
   void infinitiesAndNansInOneRowStayInThatRow(DType inputType) {
     Form form =
-        new Form(inputType, WeightFormat.of(inputType), DType.F32, true, false, Activation.SILU);
+        new Form(
+            inputType,
+            DType.F32,
+            WeightFormat.of(inputType),
+            DType.F32,
+            true,
+            false,
+            Activation.SILU);
     try (var p = GroupedGemmProblem.reals(backend, form, new Random(5), new int[] {6}, 40, 7)) {
       int poisoned = p.source(2);
       p.input().setFloat(poisoned * 40L + 39, Float.NaN);
@@ -288,6 +360,17 @@ public class GroupedGemmTest {
                   Activation.NONE,
                   p.input().slice(0, 1).reshape(4).slice(0, 3).reshape(1, 3)));
       assertThat(p.output().toFloatArray()).containsOnly(Float.NaN);
+    }
+  }
+
+  @Test
+  void namesTheTypeOfProductsThatItDoesNotHave() {
+    for (DType type : DType.values()) {
+      if (type == DType.F32 || type == DType.BF16) continue;
+      refuses(
+          "productType must be f32 or bf16, found " + type,
+          () ->
+              new ExpertMatrices(backend.memory(), WeightFormat.BF16, type, 1, 3, 4, false, false));
     }
   }
 

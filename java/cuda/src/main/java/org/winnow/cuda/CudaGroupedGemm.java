@@ -23,7 +23,7 @@ final class CudaGroupedGemm {
   private static final WeightFormat[] FORMATS = WeightFormat.values();
 
   /** The types of a tile kernel, in the contracts' numbers. */
-  private record Case(int inputType, int weightFormat, boolean gated) {}
+  private record Case(int inputType, int productType, int weightFormat, boolean gated) {}
 
   private final GroupedGemmPath path;
   private final Kernel gemv;
@@ -37,7 +37,11 @@ final class CudaGroupedGemm {
     for (GroupedGemmLaunch.Variant variant : GroupedGemmLaunch.KERNELS) {
       if (variant.capability() > capability) continue;
       tiles.putIfAbsent(
-          new Case(variant.inputType(), variant.weightFormat(), variant.gated() == 1),
+          new Case(
+              variant.inputType(),
+              variant.productType(),
+              variant.weightFormat(),
+              variant.gated() == 1),
           context.kernel("grouped_gemm", variant.name()));
     }
   }
@@ -68,6 +72,7 @@ final class CudaGroupedGemm {
   private static void requireTypes(GroupedGemmArguments product) {
     requireF32OrBf16("input type", product.inputType());
     requireF32OrBf16("output type", product.outputType());
+    requireF32OrBf16("product type", product.productType());
     if (product.weightFormat() < 0 || product.weightFormat() >= FORMATS.length)
       throw new IllegalArgumentException(
           "weight format must lie in [0, " + FORMATS.length + "), found " + product.weightFormat());
@@ -94,7 +99,10 @@ final class CudaGroupedGemm {
   }
 
   private void launchTiles(CudaStream stream, GroupedGemmArguments product) {
-    Case wanted = new Case(product.inputType(), product.weightFormat(), isGated(product));
+    boolean ofBf16 = product.inputType() == NativeCodes.DTYPE_BF16; // multiplied as it is
+    int productType = ofBf16 ? NativeCodes.DTYPE_BF16 : product.productType();
+    Case wanted =
+        new Case(product.inputType(), productType, product.weightFormat(), isGated(product));
     Kernel kernel = tiles.get(wanted);
     if (kernel == null)
       throw new IllegalArgumentException(

@@ -46,17 +46,20 @@ class GroupedGemmCountersTest {
   /** Rows of weights of half a block's loads and of two, output columns that fill no group. */
   @ParameterizedTest
   @CsvSource({
-    "F32, BF16, 256",
-    "BF16, BF16, 256",
-    "BF16, BF16, 2048",
-    "F32, F32, 1024",
-    "BF16, F16, 2048"
+    "F32, F32, BF16, 256",
+    "F32, BF16, BF16, 256",
+    "BF16, BF16, BF16, 256",
+    "BF16, BF16, BF16, 2048",
+    "F32, F32, F32, 1024",
+    "F32, BF16, F16, 1024",
+    "BF16, BF16, F16, 2048"
   })
   void atOneRowPerExpertEachWeightIsRequestedOnceAndOnlyOfThoseChosen(
-      DType inputType, WeightFormat format, int inputSize) {
+      DType inputType, DType productType, WeightFormat format, int inputSize) {
     try (CudaBackend backend = open(GroupedGemmPath.AUTOMATIC);
         GroupedGemmLayer layer =
-            new GroupedGemmLayer(backend, inputType, format, true, inputSize, 21, 1, 0, 1, 1)) {
+            new GroupedGemmLayer(
+                backend, inputType, productType, format, true, inputSize, 21, 1, 0, 1, 1)) {
       Launch launch = layer.launch();
       assertThat(launch.kernel()).isEqualTo("grouped_gemm_gemv");
       assertThat(launch.counter("atomics")).isZero();
@@ -94,13 +97,24 @@ class GroupedGemmCountersTest {
     DType inputType = DType.values()[tile.inputType()];
     WeightFormat format = WeightFormat.values()[tile.weightFormat()];
     boolean gated = tile.gated() == 1;
-    int productsPerStep = tile.products().equals("scalar") ? 0 : inputType == DType.F32 ? 3 : 1;
+    DType productType = DType.values()[tile.productType()];
+    int productsPerStep = tile.products().equals("scalar") ? 0 : productType == DType.F32 ? 3 : 1;
     int inputSize = 96;
     int outputSize = 136;
     try (CudaBackend backend = open(GroupedGemmPath.TILES);
         GroupedGemmLayer layer =
             new GroupedGemmLayer(
-                backend, inputType, format, gated, inputSize, outputSize, 65, 0, 64, 1)) {
+                backend,
+                inputType,
+                productType,
+                format,
+                gated,
+                inputSize,
+                outputSize,
+                65,
+                0,
+                64,
+                1)) {
       Launch launch = layer.launch();
       assertThat(launch.kernel()).isEqualTo(tile.name());
       assertThat(launch.counter("atomics")).isZero();
@@ -118,13 +132,29 @@ class GroupedGemmCountersTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"F32, 64", "F32, 65", "BF16, 64", "BF16, 65"})
-  void tensorCoreTilesMeetInBanksHardlyEver(DType inputType, int rows) {
+  @CsvSource({
+    "F32, F32, 64",
+    "F32, F32, 65",
+    "F32, BF16, 64",
+    "F32, BF16, 65",
+    "BF16, BF16, 64",
+    "BF16, BF16, 65"
+  })
+  void tensorCoreTilesMeetInBanksHardlyEver(DType inputType, DType productType, int rows) {
     for (boolean gated : new boolean[] {false, true}) {
       try (CudaBackend backend = open(GroupedGemmPath.TILES);
           GroupedGemmLayer layer =
               new GroupedGemmLayer(
-                  backend, inputType, WeightFormat.BF16, gated, 256, 136, rows, 0, 3)) {
+                  backend,
+                  inputType,
+                  productType,
+                  WeightFormat.BF16,
+                  gated,
+                  256,
+                  136,
+                  rows,
+                  0,
+                  3)) {
         Launch launch = layer.launch();
         assertThat((double) launch.counter("shared_wavefronts"))
             .isLessThanOrEqualTo(1.02 * launch.counter("shared_ideal_wavefronts"));

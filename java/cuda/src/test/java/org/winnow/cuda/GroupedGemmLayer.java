@@ -33,6 +33,18 @@ final class GroupedGemmLayer implements AutoCloseable {
       int inputSize,
       int outputSize,
       int... rowsPerExpert) {
+    this(backend, inputType, DType.F32, format, gated, inputSize, outputSize, rowsPerExpert);
+  }
+
+  GroupedGemmLayer(
+      CudaBackend backend,
+      DType inputType,
+      DType productType,
+      WeightFormat format,
+      boolean gated,
+      int inputSize,
+      int outputSize,
+      int... rowsPerExpert) {
     this.backend = backend;
     this.rowsPerExpert = rowsPerExpert;
     int numExperts = rowsPerExpert.length;
@@ -50,7 +62,7 @@ final class GroupedGemmLayer implements AutoCloseable {
     active = backend.of(every, numExperts);
     weights =
         new ExpertMatrices(
-            backend.memory(), format, numExperts, outputSize, inputSize, gated, false);
+            backend.memory(), format, productType, numExperts, outputSize, inputSize, gated, false);
     gates = new Matrix[numExperts];
     ups = new Matrix[numExperts];
     for (int e = 0; e < numExperts; e++) {

@@ -44,6 +44,7 @@ final class KernelCases {
                 GroupedGemmPath.AUTOMATIC,
                 "grouped_gemm_gemv",
                 DType.F32,
+                DType.F32,
                 2048,
                 768,
                 "2 of 4 experts, a row each",
@@ -51,8 +52,9 @@ final class KernelCases {
                 0,
                 0,
                 1),
-        () -> tiles(DType.F32, 512, 256, tiles, 64, 0, 20, 130),
-        () -> tiles(DType.BF16, 512, 256, tiles, 64, 0, 20, 130),
+        () -> tiles(DType.F32, DType.F32, 512, 256, tiles, 64, 0, 20, 130),
+        () -> tiles(DType.F32, DType.BF16, 512, 256, tiles, 64, 0, 20, 130),
+        () -> tiles(DType.BF16, DType.BF16, 512, 256, tiles, 64, 0, 20, 130),
         () -> attention(1, 1000),
         () -> attention(64, 1000),
         () -> rows(8, "rms_norm_f32", Rows::rmsNorm),
@@ -72,11 +74,13 @@ final class KernelCases {
   /** Cases of the sizes of models, beyond the caches of a device where the operation allows it. */
   static List<Supplier<KernelCase>> ofModels() {
     int rows = 4096;
+    String many = "4 experts of OLMoE, 512 rows each";
     return List.of(
         () ->
             products(
                 GroupedGemmPath.GEMV,
                 "grouped_gemm_gemv",
+                DType.F32,
                 DType.F32,
                 2048,
                 1024,
@@ -89,9 +93,9 @@ final class KernelCases {
                 1,
                 1,
                 1),
-        () -> tiles(DType.F32, 2048, 1024, "4 experts of OLMoE, 512 rows each", 512, 512, 512, 512),
-        () ->
-            tiles(DType.BF16, 2048, 1024, "4 experts of OLMoE, 512 rows each", 512, 512, 512, 512),
+        () -> tiles(DType.F32, DType.F32, 2048, 1024, many, 512, 512, 512, 512),
+        () -> tiles(DType.F32, DType.BF16, 2048, 1024, many, 512, 512, 512, 512),
+        () -> tiles(DType.BF16, DType.BF16, 2048, 1024, many, 512, 512, 512, 512),
         () -> attention(1, 8192),
         () -> attention(512, 2048),
         () -> rows(rows, "rms_norm_f32", Rows::rmsNorm),
@@ -109,9 +113,11 @@ final class KernelCases {
   }
 
   private static KernelCase tiles(
-      DType inputType, int inputSize, int outputSize, String what, int... rows) {
-    String kernel = "grouped_gemm_tensor_" + inputType + "_bf16_gated";
-    return products(GroupedGemmPath.TILES, kernel, inputType, inputSize, outputSize, what, rows);
+      DType inputType, DType productType, int inputSize, int outputSize, String what, int... rows) {
+    String input = inputType == productType ? inputType.toString() : "rounded";
+    String kernel = "grouped_gemm_tensor_" + input + "_bf16_gated";
+    return products(
+        GroupedGemmPath.TILES, kernel, inputType, productType, inputSize, outputSize, what, rows);
   }
 
   /** Gate and up of experts, bf16 weights. */
@@ -119,6 +125,7 @@ final class KernelCases {
       GroupedGemmPath path,
       String kernel,
       DType inputType,
+      DType productType,
       int inputSize,
       int outputSize,
       String what,
@@ -127,7 +134,14 @@ final class KernelCases {
     GroupedGemmLayer layer =
         one.keep(
             new GroupedGemmLayer(
-                one.backend, inputType, WeightFormat.BF16, true, inputSize, outputSize, rows));
+                one.backend,
+                inputType,
+                productType,
+                WeightFormat.BF16,
+                true,
+                inputSize,
+                outputSize,
+                rows));
     layer.weights.handOver(); // on the device before anything is counted
     for (Matrix gate : layer.gates) one.reading("weights", gate.plane(0));
     for (Matrix up : layer.ups) one.reading("weights", up.plane(0));
@@ -136,8 +150,8 @@ final class KernelCases {
     int numRows = IntStream.of(rows).sum();
     double hidden = (double) numRows * (inputSize * inputType.sizeBytes() + outputSize * 4.0);
     boolean onTensorCores = path == GroupedGemmPath.TILES;
-    // f32 rows are split into three bf16 parts
-    double parts = onTensorCores && inputType == DType.F32 ? 3 : 1;
+    // for products in f32, rows are split into three bf16 parts
+    double parts = onTensorCores && productType == DType.F32 ? 3 : 1;
     return one.work(active * weights * 2 + hidden, parts * 2 * numRows * weights, onTensorCores)
         .calling(layer::run);
   }

@@ -1,67 +1,104 @@
 #include "winnow/kv_append.h"
 
+#include <cstring>
+
 #include "flipped.h"
 #include "guarded_buffer.h"
 #include "operation_call.h"
 
 namespace winnow {
 
-TEST(KvAppend, WritesOnlyTheColumnsOfTheNewTokens) {
-  const OwnedCpu cpu = open_cpu(2);
-  constexpr int64_t kTokens = 7, kHeads = 2, kPageSize = 4, kRow = 6, kColumn = 1, kWidth = 3, kFirst = 3;
-  GuardedBuffer<float> source(kTokens * kHeads * kWidth, 4);
-  for (int64_t i = 0; i < source.size(); ++i) source[i] = static_cast<float>(i);
-  constexpr int64_t kPages = 3, kPageElements = kHeads * kPageSize * kRow;
-  std::vector<GuardedBuffer<float>> pages;
-  uint64_t addresses[kPages];
-  for (int64_t i = 0; i < kPages; ++i) {
-    pages.emplace_back(kPageElements, 4);
-    for (int64_t e = 0; e < kPageElements; ++e) pages[i][e] = -1.0f;
+namespace {
+
+// Small integers, which every element type holds.
+float value_at(int64_t i) { return static_cast<float>(i % 100); }
+
+float element_at(const unsigned char* page, winnow_dtype element, int64_t index) {
+  if (element == WINNOW_DTYPE_F32) {
+    float value;
+    std::memcpy(&value, page + 4 * index, 4);
+    return value;
   }
-  for (int64_t i = 0; i < kPages; ++i) addresses[i] = reinterpret_cast<uint64_t>(pages[i].data());
+  uint16_t bits;
+  std::memcpy(&bits, page + 2 * index, 2);
+  uint32_t widened = uint32_t{bits} << (element == WINNOW_DTYPE_BF16 ? 16 : 13);
+  float value;
+  std::memcpy(&value, &widened, 4);
+  return element == WINNOW_DTYPE_BF16 ? value : value * 0x1p112f;
+}
+
+// The formulas of kv_layout.h.
+int64_t index_of(winnow_kv_layout layout, int64_t pair, int64_t width, int64_t page_size, int64_t h, int64_t p,
+                 int64_t c) {
+  int64_t padded = (width + pair - 1) / pair;
+  if (layout == WINNOW_KV_LAYOUT_KEY_TILES)
+    return ((h * page_size / 64 + p / 64) * padded + c / pair) * 64 * pair + p % 64 * pair + c % pair;
+  if (layout == WINNOW_KV_LAYOUT_VALUE_TILES) return (h * page_size + p / pair * pair) * width + c * pair + p % pair;
+  return (h * page_size + p) * width + c;
+}
+
+void writes_only_new_rows(winnow_dtype element, winnow_kv_layout layout, int64_t width, int64_t page_size) {
+  constexpr int64_t kTokens = 70, kHeads = 2, kFirst = 60, kPages = 3;
+  const OwnedCpu cpu = open_cpu(2);
+  GuardedBuffer<float> source(kTokens * kHeads * width, 4);
+  for (int64_t i = 0; i < source.size(); ++i) source[i] = value_at(i);
+  const int64_t pair = element == WINNOW_DTYPE_BF16 ? 2 : 1, bytes = element == WINNOW_DTYPE_F32 ? 4 : 2;
+  const int64_t padded = layout == WINNOW_KV_LAYOUT_KEY_TILES ? (width + pair - 1) / pair * pair : width;
+  std::vector<GuardedBuffer<unsigned char>> pages;
+  std::vector<uint64_t> addresses;
+  for (int64_t i = 0; i < kPages; ++i) {
+    pages.emplace_back(kHeads * page_size * padded * bytes, 4);
+    for (int64_t b = 0; b < pages[i].size(); ++b) pages[i][b] = 0;
+  }
+  for (int64_t i = 0; i < kPages; ++i) addresses.push_back(reinterpret_cast<uint64_t>(pages[i].data()));
   winnow_kv_append_arguments arguments{};
   arguments.source = source.data();
-  arguments.pages = addresses;
-  arguments.token_stride = kHeads * kWidth;
-  arguments.head_stride = kWidth;
+  arguments.pages = addresses.data();
   arguments.first_position = kFirst;
   arguments.num_tokens = kTokens;
   arguments.num_heads = kHeads;
-  arguments.page_size = kPageSize;
-  arguments.row_stride = kRow;
-  arguments.column = kColumn;
-  arguments.width = kWidth;
+  arguments.width = width;
+  arguments.page_size = page_size;
+  arguments.element = element;
+  arguments.layout = layout;
   EXPECT_EQ(call(winnow_kv_append, arguments, cpu), kDone);
-  for (int64_t i = 0; i < kPages; ++i) {
-    for (int64_t e = 0; e < kPageElements; ++e) {
-      int64_t column = e % kRow - kColumn, slot = e / kRow % kPageSize, head = e / kRow / kPageSize;
-      int64_t token = i * kPageSize + slot - kFirst;
-      bool written = token >= 0 && token < kTokens && column >= 0 && column < kWidth;
-      ASSERT_EQ(pages[i][e], written ? static_cast<float>((token * kHeads + head) * kWidth + column) : -1.0f)
-          << "page " << i << ", element " << e;
+  for (int64_t position = 0; position < kPages * page_size; ++position) {
+    const int64_t token = position - kFirst;
+    for (int64_t h = 0; h < kHeads; ++h) {
+      for (int64_t c = 0; c < width; ++c) {
+        const bool written = token >= 0 && token < kTokens;
+        const int64_t index = index_of(layout, pair, width, page_size, h, position % page_size, c);
+        ASSERT_EQ(element_at(pages[position / page_size].data(), element, index),
+                  written ? value_at((token * kHeads + h) * width + c) : 0.0f)
+            << "position " << position << ", head " << h << ", column " << c;
+      }
     }
-    pages[i].expect_guards_intact();
+  }
+  for (auto& page : pages) page.expect_guards_intact();
+}
+
+}  // namespace
+
+TEST(KvAppend, WritesOnlyTheRowsOfTheNewTokens) {
+  for (winnow_dtype element : {WINNOW_DTYPE_F32, WINNOW_DTYPE_BF16, WINNOW_DTYPE_F16}) {
+    for (winnow_kv_layout layout : {WINNOW_KV_LAYOUT_ROWS, WINNOW_KV_LAYOUT_KEY_TILES, WINNOW_KV_LAYOUT_VALUE_TILES}) {
+      for (int64_t width : {1, 6, 7, 32}) writes_only_new_rows(element, layout, width, 64);
+    }
+    writes_only_new_rows(element, WINNOW_KV_LAYOUT_ROWS, 3, 44);
+    writes_only_new_rows(element, WINNOW_KV_LAYOUT_KEY_TILES, 3, 128);
   }
 }
 
-TEST(KvAppend, RepeatsARowForEveryHead) {
+TEST(KvAppend, RefusesUnknownElementsAndLayouts) {
   const OwnedCpu cpu = open_cpu(1);
-  GuardedBuffer<float> source(2), page(3 * 4 * 2);
-  source[0] = 5, source[1] = 6;
-  for (int64_t e = 0; e < page.size(); ++e) page[e] = 0.0f;
-  uint64_t address = reinterpret_cast<uint64_t>(page.data());
   winnow_kv_append_arguments arguments{};
-  arguments.source = source.data();
-  arguments.pages = &address;
-  arguments.token_stride = 2;
-  arguments.first_position = 2;
-  arguments.num_tokens = 1;
-  arguments.num_heads = 3;
-  arguments.page_size = 4;
-  arguments.row_stride = arguments.width = 2;
-  EXPECT_EQ(call(winnow_kv_append, arguments, cpu), kDone);
-  for (int64_t e = 0; e < page.size(); ++e) ASSERT_EQ(page[e], e / 2 % 4 == 2 ? 5.0f + e % 2 : 0.0f) << "element " << e;
-  page.expect_guards_intact();
+  arguments.element = WINNOW_DTYPE_I8;
+  EXPECT_EQ(winnow_kv_append(&arguments, cpu.get(), nullptr), WINNOW_INVALID_ARGUMENT);
+  EXPECT_STREQ(winnow_last_error(), "element must be f32, bf16 or f16, found type 3");
+  arguments.element = WINNOW_DTYPE_F32;
+  arguments.layout = 3;
+  EXPECT_EQ(winnow_kv_append(&arguments, cpu.get(), nullptr), WINNOW_INVALID_ARGUMENT);
+  EXPECT_STREQ(winnow_last_error(), "layout must be one of kv_layout.h, found 3");
 }
 
 // The caller's table of pages is memory that another thread may clear.
@@ -74,11 +111,10 @@ TEST(KvAppend, APageThatVanishesMeanwhileIsSkipped) {
   winnow_kv_append_arguments arguments{};
   arguments.source = source.data();
   arguments.pages = &address;
-  arguments.token_stride = kWidth;
   arguments.num_tokens = kTokens;
   arguments.num_heads = 1;
   arguments.page_size = kTokens;
-  arguments.row_stride = arguments.width = kWidth;
+  arguments.width = kWidth;
   const Flipped<uint64_t> flipped(&address, address, 0);
   for (int i = 0; i < 10 * kFlippedCalls; ++i) {
     for (int64_t e = 0; e < page.size(); ++e) page[e] = -1.0f;

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <limits>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "attention/attention_split.h"
@@ -17,15 +18,18 @@ namespace winnow {
 
 namespace {
 
-const AttentionKernels& kernels_for(InstructionSet instruction_set) {
+const AttentionKernels& kernels_for(InstructionSet instruction_set, winnow_dtype element) {
+  if (element != WINNOW_DTYPE_F32 && element != WINNOW_DTYPE_BF16 && element != WINNOW_DTYPE_F16)
+    throw std::invalid_argument("element must be f32, bf16 or f16, found type " + std::to_string(element));
   switch (instruction_set) {
     case InstructionSet::portable:
       return kAttentionPortable;
     case InstructionSet::avx2:
       return kAttentionAvx2;
     case InstructionSet::avx512:
-    case InstructionSet::avx512_bf16:
       return kAttentionAvx512;
+    case InstructionSet::avx512_bf16:
+      return element == WINNOW_DTYPE_BF16 ? kAttentionPairs : kAttentionAvx512;
   }
   throw std::logic_error("attention has no kernels for this instruction set");
 }
@@ -42,7 +46,15 @@ struct Units {
   int64_t last_split(int64_t unit) const { return call.position(row_begin(unit) + rows(unit) - 1) / kKeysPerSplit; }
 };
 
-int64_t state_size(int64_t num_rows, int64_t value_width) { return num_rows * (value_width + 2); }
+constexpr int64_t kLine = 16;  // floats of a line of cache, at which a state or scratch memory begins
+
+float* line_of(float* memory) {
+  return memory + (kLine - reinterpret_cast<uintptr_t>(memory) / sizeof(float) % kLine) % kLine;
+}
+
+int64_t state_size(int64_t num_rows, int64_t value_width) {
+  return (num_rows * (value_width + 2) + kLine - 1) / kLine * kLine;
+}
 
 AttentionState state_at(float* memory, int64_t num_rows) { return {memory, memory + num_rows, memory + 2 * num_rows}; }
 
@@ -73,19 +85,19 @@ void for_each(Cpu& cpu, int64_t num_items, float* scratch, int64_t scratch_size,
 void attention_cpu(const winnow_attention_arguments& arguments, Cpu& cpu) {
   if (arguments.num_tokens == 0 || arguments.num_heads == 0) return;
   const AttentionCall call(arguments);
-  const AttentionKernels& kernels = kernels_for(cpu.instruction_set);
+  const AttentionKernels& kernels = kernels_for(cpu.instruction_set, call.element);
   const int64_t num_rows = call.num_tokens * call.group_size;
   const Units units{call, num_rows, (num_rows + kRowsPerUnit - 1) / kRowsPerUnit};
   const int64_t most_rows = std::min(kRowsPerUnit, num_rows);
-  const int64_t state = state_size(most_rows, call.value_width),
-                slot = 2 * state + kKeysPerBlock * (call.key_width + most_rows);
+  const int64_t state = state_size(most_rows, call.value_width);
+  const int64_t slot = 2 * state + AttentionScratch::size(call, most_rows);
   const int64_t first_split = call.first_key(0) / kKeysPerSplit;
   const int64_t num_splits = call.position(num_rows - 1) / kKeysPerSplit + 1 - first_split;
   const bool cut = num_splits > 1 && cpu.num_threads > 1 && units.size() < 4 * cpu.num_threads;
   thread_local std::vector<float> memory;
-  const size_t needed = cpu.num_threads * slot + (cut ? units.size() * num_splits * state : 0);
+  const size_t needed = kLine + cpu.num_threads * slot + (cut ? units.size() * num_splits * state : 0);
   if (memory.size() < needed) memory.resize(needed);
-  float* scratch = memory.data();
+  float* scratch = line_of(memory.data());
   float* parts = scratch + cpu.num_threads * slot;
   auto part_of = [&](int64_t unit, int64_t split) {
     return state_at(parts + (unit * num_splits + split - first_split) * state, most_rows);
@@ -96,7 +108,7 @@ void attention_cpu(const winnow_attention_arguments& arguments, Cpu& cpu) {
       int64_t unit = item / num_splits, split = first_split + item % num_splits;
       if (split < units.first_split(unit) || split > units.last_split(unit)) return;
       kernels.attend(call, units.kv_head(unit), units.row_begin(unit), units.rows(unit), split, part_of(unit, split),
-                     mine + 2 * state);
+                     AttentionScratch::at(mine + 2 * state, call, most_rows));
     });
   }
   for_each(cpu, units.size(), scratch, slot, [&](int64_t unit, float* mine) {
@@ -105,7 +117,9 @@ void attention_cpu(const winnow_attention_arguments& arguments, Cpu& cpu) {
     begin(call, kv_head, row_begin, rows, total);
     for (int64_t split = units.first_split(unit); split <= units.last_split(unit); ++split) {
       if (cut) part = part_of(unit, split);
-      if (!cut) kernels.attend(call, kv_head, row_begin, rows, split, part, mine + 2 * state);
+      if (!cut)
+        kernels.attend(call, kv_head, row_begin, rows, split, part,
+                       AttentionScratch::at(mine + 2 * state, call, most_rows));
       kernels.merge(total, part, rows, call.value_width);
     }
     kernels.finish(call, kv_head, row_begin, rows, total);

@@ -61,10 +61,31 @@ struct Lanes256 {
       v[4 + k] = _mm256_permute2f128_ps(b[k], b[4 + k], 0x31);
     }
   }
+
+  // Nearest even; NaN stays NaN.
+  static V round_to_bf16(V v) {
+    __m256i bits = _mm256_castps_si256(v), odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    __m256i rounded = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd);
+    rounded = _mm256_or_si256(_mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q)), rounded);
+    return _mm256_castsi256_ps(_mm256_and_si256(rounded, _mm256_set1_epi32(static_cast<int>(0xffff0000))));
+  }
+  static V widen_bf16(const uint16_t* p) {
+    return _mm256_castsi256_ps(
+        _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), 16));
+  }
+  static V widen_f16(const uint16_t* p) {
+    return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  // f32 of the low, and of the high, bf16 of each pair.
+  static V low_bf16(V pairs) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(pairs), 16)); }
+  static V high_bf16(V pairs) {
+    return _mm256_castsi256_ps(
+        _mm256_and_si256(_mm256_castps_si256(pairs), _mm256_set1_epi32(static_cast<int>(0xffff0000))));
+  }
 };
 
 }  // namespace
 
-const AttentionKernels kAttentionAvx2 = AttentionRows<Lanes256>::kernels();
+const AttentionKernels kAttentionAvx2 = AttentionRows<Lanes256, F32Products<Lanes256>>::kernels();
 
 }  // namespace winnow

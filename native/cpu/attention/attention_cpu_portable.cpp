@@ -47,10 +47,37 @@ struct Lanes128 {
 
   // Lane j of v[i] becomes lane i of v[j].
   static void transpose(V (&v)[4]) { _MM_TRANSPOSE4_PS(v[0], v[1], v[2], v[3]); }
+
+  // Nearest even; NaN stays NaN.
+  static V round_to_bf16(V v) {
+    __m128i bits = _mm_castps_si128(v), odd = _mm_and_si128(_mm_srli_epi32(bits, 16), _mm_set1_epi32(1));
+    __m128i rounded = _mm_add_epi32(_mm_add_epi32(bits, _mm_set1_epi32(0x7fff)), odd);
+    rounded = _mm_or_si128(_mm_castps_si128(_mm_cmpunord_ps(v, v)), rounded);
+    return _mm_castsi128_ps(_mm_and_si128(rounded, _mm_set1_epi32(static_cast<int>(0xffff0000))));
+  }
+  static V widen_bf16(const uint16_t* p) {
+    return _mm_castsi128_ps(
+        _mm_unpacklo_epi16(_mm_setzero_si128(), _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+  }
+  // Moved to the place of an f32's exponent, then multiplied by the difference of the biases: right for subnormals too.
+  static V widen_f16(const uint16_t* p) {
+    __m128i half = _mm_unpacklo_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)), _mm_setzero_si128());
+    __m128i magnitude = _mm_and_si128(half, _mm_set1_epi32(0x7fff)),
+            sign = _mm_slli_epi32(_mm_xor_si128(half, magnitude), 16);
+    __m128i bits = _mm_slli_epi32(magnitude, 13), huge = _mm_cmpgt_epi32(magnitude, _mm_set1_epi32(0x7bff));
+    __m128i value = _mm_castps_si128(_mm_mul_ps(_mm_castsi128_ps(bits), _mm_set1_ps(0x1p112f)));
+    __m128i special = _mm_and_si128(huge, _mm_set1_epi32(0x7f800000));
+    return _mm_castsi128_ps(_mm_or_si128(_mm_or_si128(value, special), sign));
+  }
+  // f32 of the low, and of the high, bf16 of each pair.
+  static V low_bf16(V pairs) { return _mm_castsi128_ps(_mm_slli_epi32(_mm_castps_si128(pairs), 16)); }
+  static V high_bf16(V pairs) {
+    return _mm_castsi128_ps(_mm_and_si128(_mm_castps_si128(pairs), _mm_set1_epi32(static_cast<int>(0xffff0000))));
+  }
 };
 
 }  // namespace
 
-const AttentionKernels kAttentionPortable = AttentionRows<Lanes128>::kernels();
+const AttentionKernels kAttentionPortable = AttentionRows<Lanes128, F32Products<Lanes128>>::kernels();
 
 }  // namespace winnow

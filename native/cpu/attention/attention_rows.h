@@ -1,12 +1,18 @@
 // The inner loops of attention for any vector width. Lanes is a type local to the including file, because code of two
 // instruction sets must not share symbols.
 //
-// For each block of keys, K is transposed once for all rows of the unit. A vector then holds the scores of kLanes keys,
-// so no score needs a sum over lanes. Transposing is 4 % of the work for 128 rows, and DRAM reads hide it for few rows.
-// Next come the scores of all rows, the weights of kLanes rows at once, and the weighted values. V is read in its
-// stored layout. Order: a score adds its products in ascending order of d. The sum of a row's weights adds lane by lane
-// over the block, then the lanes in one tree. A weighted value adds the keys of a block in ascending order, starting
-// from 0, and is then added to the running sum. Tiles, the number of rows at once and threads do not change this order.
+// For each block of keys, a tile holds one column of 64 keys in neighbouring elements, or two columns in pairs. So a vector
+// holds the scores of kLanes keys, and no score needs a sum over lanes. Pages in tiles are used as they are, if Products
+// multiplies their elements. Otherwise a block is widened, or transposed, once for all rows of the unit: for 8 rows that
+// is a quarter of the work, and DRAM reads hide it. Next come the scores of all rows, the weights of kLanes rows at once,
+// and the weighted values.
+//
+// Order: a score adds its products in ascending order of d. The sum of a row's weights adds lane by lane over the block,
+// then the lanes in one tree. A weighted value adds the keys of a block in ascending order, starting from 0, and is then
+// added to the running sum. Tiles, the number of rows at once and threads do not change this order.
+//
+// Products is the arithmetic of scores and weighted values: its Unit is an f32, or a pair of bf16 of which both products
+// are added at once.
 #pragma once
 
 #include <algorithm>
@@ -14,13 +20,16 @@
 #include <cstring>
 #include <limits>
 
+#include "attention_block.h"
 #include "attention_split.h"
 
 namespace winnow {
 
-template <typename Lanes>
+template <typename Lanes, typename Products>
 struct AttentionRows {
   using V = typename Lanes::V;
+  using Unit = typename Products::Unit;
+  static constexpr int64_t kPair = Products::kPair;
   static constexpr int kLanes = Lanes::kLanes;
   static constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
   static constexpr float kLowest = std::numeric_limits<float>::lowest();
@@ -42,26 +51,10 @@ struct AttentionRows {
 
   static float exponential(float x) { return Lanes::first(exponential(Lanes::broadcast(x))); }
 
-  // packed[d, j] = element d of key j of the block. The last of count keys is repeated to fill the block.
-  static void pack(const float* key, int64_t width, int64_t count, float* packed) {
-    for (int64_t j = 0; j < count; j += kLanes) {
-      for (int64_t d = 0; d < width; d += kLanes) {
-        const int64_t part = std::min<int64_t>(kLanes, width - d);
-        V tile[kLanes];
-        for (int i = 0; i < kLanes; ++i) {
-          const float* row = key + std::min(j + i, count - 1) * width + d;
-          tile[i] = part == kLanes ? Lanes::load(row) : Lanes::load_part(row, part);
-        }
-        Lanes::transpose(tile);
-        for (int64_t i = 0; i < part; ++i) Lanes::store(packed + (d + i) * kKeysPerBlock + j, tile[i]);
-      }
-    }
-  }
-
-  // Adds products of elements [begin, end) to the scores of ROWS queries and VECTORS * kLanes keys. begin = 0 starts
+  // Adds products of units [begin, end) to the scores of ROWS queries and VECTORS * kLanes keys. begin = 0 starts
   // the scores.
   template <int ROWS, int VECTORS>
-  static void score(const float* const* queries, const float* packed, int64_t begin, int64_t end, float scale,
+  static void score(const Unit* const* queries, const Unit* packed, int64_t begin, int64_t end, float scale,
                     float* scores) {
     V sums[ROWS][VECTORS];
     for (int r = 0; r < ROWS; ++r) {
@@ -70,11 +63,11 @@ struct AttentionRows {
     }
     packed += begin * kKeysPerBlock;
     for (int64_t d = begin; d < end; ++d, packed += kKeysPerBlock) {
-      V keys[VECTORS];
-      for (int v = 0; v < VECTORS; ++v) keys[v] = Lanes::load(packed + v * kLanes);
+      typename Products::Operand keys[VECTORS];
+      for (int v = 0; v < VECTORS; ++v) keys[v] = Products::load(packed + v * kLanes);
       for (int r = 0; r < ROWS; ++r) {
-        V q = Lanes::broadcast(queries[r][d]);
-        for (int v = 0; v < VECTORS; ++v) sums[r][v] = Lanes::multiply_add(q, keys[v], sums[r][v]);
+        auto q = Products::broadcast(queries[r][d]);
+        for (int v = 0; v < VECTORS; ++v) sums[r][v] = Products::multiply_add(q, keys[v], sums[r][v]);
       }
     }
     for (int r = 0; r < ROWS; ++r) {
@@ -85,8 +78,11 @@ struct AttentionRows {
   }
 
   // Turns up to kLanes rows of scores of keys [begin, end) into weights relative to their new maxima; both are whole
-  // vectors. keep receives the factors of the rows' earlier sums.
-  static void weigh(int64_t num_rows, int64_t begin, int64_t end, float* scores, float* max, float* sum, float* keep) {
+  // vectors. keep receives the factors of the rows' earlier sums. store puts a vector of weights in the place that
+  // accumulate reads, and returns what it has stored.
+  template <typename Store>
+  static void weigh(const Store& store, int64_t num_rows, int64_t begin, int64_t end, float* scores, float* max,
+                    float* sum, float* keep) {
     V gathered[kLanes];
     for (V& row : gathered) row = Lanes::zero();
     for (int64_t r = 0; r < num_rows; ++r) {
@@ -106,34 +102,49 @@ struct AttentionRows {
       gathered[r] = Lanes::zero();
       for (int64_t j = begin; j < end; j += kLanes) {
         V weight = exponential(Lanes::subtract(Lanes::load(scores + r * kKeysPerBlock + j), shift));
-        Lanes::store(scores + r * kKeysPerBlock + j, weight);
-        gathered[r] = Lanes::add(gathered[r], weight);
+        gathered[r] = Lanes::add(gathered[r], store(scores + r * kKeysPerBlock, j, weight));
       }
     }
     V kept = Lanes::multiply(Lanes::load_part(sum, num_rows), factor);
     Lanes::store_part(sum, num_rows, Lanes::add(kept, Lanes::fold_each(gathered, Lanes::add)));
   }
 
-  // values[r] = values[r] * keep[r] + sum_j weights[r, j] * value_j over COLUMNS vectors, of which the last has `last`
-  // elements.
+  // sums += weights times one unit of values for each of COLUMNS vectors, of which the last has `last` columns. keep_low
+  // and keep_high: whether the unit's keys count; what else a page holds need not be a number.
   template <int ROWS, int COLUMNS>
-  static void accumulate(const float* value, int64_t stride, int64_t count, const float* weights, const float* keep,
-                         float* values, int64_t width, int64_t last) {
+  static inline __attribute__((always_inline)) void add_unit(const Unit* value, const Unit* weights, int64_t last,
+                                                             bool keep_low, bool keep_high, V (&sums)[ROWS][COLUMNS]) {
+    typename Products::Operand columns[COLUMNS];
+    for (int c = 0; c < COLUMNS; ++c) {
+      columns[c] = c == COLUMNS - 1 && last < kLanes ? Products::load_part(value + c * kLanes, last)
+                                                     : Products::load(value + c * kLanes);
+      if constexpr (kPair > 1) {
+        if (!keep_low || !keep_high) columns[c] = Products::keep(columns[c], keep_low, keep_high);
+      }
+    }
+    for (int r = 0; r < ROWS; ++r) {
+      auto weight = Products::broadcast(weights[r * kKeysPerBlock]);
+      for (int c = 0; c < COLUMNS; ++c) sums[r][c] = Products::multiply_add(weight, columns[c], sums[r][c]);
+    }
+  }
+
+  // values[r] = values[r] * keep[r] + sum_j weights[r, j] * value_j over keys [begin, end) and COLUMNS vectors, of which
+  // the last has `last` columns.
+  template <int ROWS, int COLUMNS>
+  static void accumulate(const Unit* value, int64_t stride, int64_t begin, int64_t end, const Unit* weights,
+                         const float* keep, float* values, int64_t width, int64_t last) {
     V sums[ROWS][COLUMNS];
     for (auto& row : sums) {
       for (V& sum : row) sum = Lanes::zero();
     }
-    for (int64_t j = 0; j < count; ++j, value += stride) {
-      V columns[COLUMNS];
-      for (int c = 0; c < COLUMNS; ++c) {
-        columns[c] = c == COLUMNS - 1 && last < kLanes ? Lanes::load_part(value + c * kLanes, last)
-                                                       : Lanes::load(value + c * kLanes);
-      }
-      for (int r = 0; r < ROWS; ++r) {
-        V weight = Lanes::broadcast(weights[r * kKeysPerBlock + j]);
-        for (int c = 0; c < COLUMNS; ++c) sums[r][c] = Lanes::multiply_add(weight, columns[c], sums[r][c]);
-      }
+    int64_t unit = begin / kPair;
+    if (begin % kPair != 0) {
+      add_unit(value + unit * stride, weights + unit, last, false, end % kPair == 0 || unit < end / kPair, sums);
+      ++unit;
     }
+    for (; unit < end / kPair; ++unit) add_unit(value + unit * stride, weights + unit, last, true, true, sums);
+    if (end % kPair != 0 && unit == end / kPair)
+      add_unit(value + unit * stride, weights + unit, last, true, false, sums);
     for (int r = 0; r < ROWS; ++r) {
       V factor = Lanes::broadcast(keep[r]);
       for (int c = 0; c < COLUMNS; ++c) {
@@ -147,61 +158,75 @@ struct AttentionRows {
     }
   }
 
-  template <int ROWS>
-  static void accumulate_all(const float* value, int64_t stride, int64_t count, const float* weights, const float* keep,
-                             float* values, int64_t width) {
-    accumulate_from<ROWS, Lanes::kAccumulators / ROWS>(0, value, stride, count, weights, keep, values, width);
-  }
-
   // Columns [c, width), as many at once as there are: one vector's sums alone wait for each other.
   template <int ROWS, int COLUMNS>
-  static void accumulate_from(int64_t c, const float* value, int64_t stride, int64_t count, const float* weights,
-                              const float* keep, float* values, int64_t width) {
+  static void accumulate_from(int64_t c, const Unit* value, int64_t stride, int64_t begin, int64_t end,
+                              const Unit* weights, const float* keep, float* values, int64_t width) {
     for (; c + COLUMNS * kLanes <= width; c += COLUMNS * kLanes) {
-      accumulate<ROWS, COLUMNS>(value + c, stride, count, weights, keep, values + c, width, kLanes);
+      accumulate<ROWS, COLUMNS>(value + c, stride, begin, end, weights, keep, values + c, width, kLanes);
     }
     if constexpr (COLUMNS > 1) {
-      accumulate_from<ROWS, COLUMNS / 2>(c, value, stride, count, weights, keep, values, width);
+      accumulate_from<ROWS, COLUMNS / 2>(c, value, stride, begin, end, weights, keep, values, width);
     } else if (c < width) {
-      accumulate<ROWS, 1>(value + c, stride, count, weights, keep, values + c, width, width - c);
+      accumulate<ROWS, 1>(value + c, stride, begin, end, weights, keep, values + c, width, width - c);
     }
   }
 
   // Processes one block for rows [first, last) of the unit, which all see keys [begin, end) of the block.
-  static void attend_block(const AttentionCall& call, int64_t kv_head, int64_t unit_row, int64_t first, int64_t last,
-                           int64_t block, int64_t begin, int64_t end, const float* packed, AttentionState part,
+  static void attend_block(const AttentionCall& call, const Unit* const* queries, int64_t first, int64_t last,
+                           int64_t begin, int64_t end, const AttentionBlock<Unit>& block, AttentionState part,
                            float* scores) {
-    const int64_t skipped = begin - block, count = end - begin, width = call.value_width;
-    const float* value = call.value(kv_head, begin);
-    if (value == nullptr) return;
-    for (int64_t d = 0; d < call.key_width; d += kElementsPerPass) {
-      const int64_t d_end = std::min(d + kElementsPerPass, call.key_width);
-      const float scale = d_end == call.key_width ? call.scale : 1.0f;
+    const int64_t width = call.value_width, units = (call.key_width + kPair - 1) / kPair;
+    for (int64_t d = 0; d < units; d += kUnitsPerPass) {
+      const int64_t d_end = std::min(d + kUnitsPerPass, units);
+      const float scale = d_end == units ? call.scale : 1.0f;
       for_rows(first, last, [&](auto rows, int64_t r) {
         constexpr int ROWS = decltype(rows)::value, VECTORS = Lanes::kScoreVectors;
-        const float* queries[ROWS];
-        for (int i = 0; i < ROWS; ++i) queries[i] = call.query + call.flat(kv_head, unit_row + r + i) * call.key_width;
-        for (int64_t j = skipped / (VECTORS * kLanes) * (VECTORS * kLanes); j < end - block; j += VECTORS * kLanes) {
-          score<ROWS, VECTORS>(queries, packed + j, d, d_end, scale, scores + r * kKeysPerBlock + j);
+        for (int64_t j = begin / (VECTORS * kLanes) * (VECTORS * kLanes); j < end; j += VECTORS * kLanes) {
+          score<ROWS, VECTORS>(queries + r, block.keys + j, d, d_end, scale, scores + r * kKeysPerBlock + j);
         }
       });
     }
-    const int64_t from = skipped / kLanes * kLanes, to = (end - block + kLanes - 1) / kLanes * kLanes;
-    if (count < to - from) {
+    const int64_t from = begin / kLanes * kLanes, to = (end + kLanes - 1) / kLanes * kLanes;
+    if (end - begin < to - from) {
       for (int64_t r = first; r < last; ++r) {
-        std::fill(scores + r * kKeysPerBlock + from, scores + r * kKeysPerBlock + skipped, kMinusInfinity);
-        std::fill(scores + r * kKeysPerBlock + end - block, scores + r * kKeysPerBlock + to, kMinusInfinity);
+        std::fill(scores + r * kKeysPerBlock + from, scores + r * kKeysPerBlock + begin, kMinusInfinity);
+        std::fill(scores + r * kKeysPerBlock + end, scores + r * kKeysPerBlock + to, kMinusInfinity);
       }
     }
     float keep[kRowsPerUnit];
     for (int64_t r = first; r < last; r += kLanes) {
-      weigh(std::min<int64_t>(kLanes, last - r), from, to, scores + r * kKeysPerBlock, part.max + r, part.sum + r,
-            keep + r);
+      weigh_as(call, std::min<int64_t>(kLanes, last - r), from, to, scores + r * kKeysPerBlock, part.max + r,
+               part.sum + r, keep + r);
     }
     for_rows(first, last, [&](auto rows, int64_t r) {
-      accumulate_all<decltype(rows)::value>(value, call.value_row_stride, count, scores + r * kKeysPerBlock + skipped,
-                                            keep + r, part.values + r * width, width);
+      accumulate_from<decltype(rows)::value, Lanes::kAccumulators / decltype(rows)::value>(
+          0, block.values, block.value_stride, begin, end, reinterpret_cast<const Unit*>(scores + r * kKeysPerBlock),
+          keep + r, part.values + r * width, width);
     });
+  }
+
+  static void weigh_as(const AttentionCall& call, int64_t num_rows, int64_t from, int64_t to, float* scores, float* max,
+                       float* sum, float* keep) {
+    if constexpr (kPair > 1) {
+      weigh([](float* row, int64_t j, V weight) { return Products::store_weights(row, j, weight); }, num_rows, from, to,
+            scores, max, sum, keep);
+    } else if (call.element == WINNOW_DTYPE_BF16) {
+      weigh(
+          [](float* row, int64_t j, V weight) {
+            V rounded = Lanes::round_to_bf16(weight);
+            Lanes::store(row + j, rounded);
+            return rounded;
+          },
+          num_rows, from, to, scores, max, sum, keep);
+    } else {
+      weigh(
+          [](float* row, int64_t j, V weight) {
+            Lanes::store(row + j, weight);
+            return weight;
+          },
+          num_rows, from, to, scores, max, sum, keep);
+    }
   }
 
   // Calls body(number of rows, row) with up to one tile of rows at a time.
@@ -216,24 +241,28 @@ struct AttentionRows {
   }
 
   static void attend(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_t num_rows, int64_t split,
-                     AttentionState part, float* scratch) {
-    float* packed = scratch;
-    float* scores = scratch + kKeysPerBlock * call.key_width;
+                     AttentionState part, const AttentionScratch& scratch) {
     std::fill(part.max, part.max + num_rows, kMinusInfinity);
     std::fill(part.sum, part.sum + num_rows, 0.0f);
     std::fill(part.values, part.values + num_rows * call.value_width, 0.0f);
+    const Unit* queries[kRowsPerUnit];
+    for (int64_t r = 0; r < num_rows; ++r) {
+      queries[r] = Products::query(call, call.query + call.flat(kv_head, row_begin + r) * call.key_width,
+                                   scratch.queries + r * call.padded_key_width());
+    }
     int64_t begin = std::max(split * kKeysPerSplit, call.first_key(row_begin) / kKeysPerBlock * kKeysPerBlock);
     int64_t end = std::min((split + 1) * kKeysPerSplit, call.position(row_begin + num_rows - 1) + 1);
-    for (int64_t block = begin; block < end; block += kKeysPerBlock) {
-      const float* keys = call.key(kv_head, block);
-      if (keys == nullptr) continue;
-      pack(keys, call.key_width, std::min(kKeysPerBlock, end - block), packed);
-      auto first_key = [&](int64_t r) { return std::max(block, call.first_key(row_begin + r)); };
-      auto last_key = [&](int64_t r) { return std::min(block + kKeysPerBlock, call.position(row_begin + r) + 1); };
+    for (int64_t position = begin; position < end; position += kKeysPerBlock) {
+      const char* keys = call.key(kv_head, position);
+      const char* values = call.value(kv_head, position);
+      if (keys == nullptr || values == nullptr) continue;
+      const auto block = Products::prepare(call, keys, values, std::min(kKeysPerBlock, end - position), scratch);
+      auto first_key = [&](int64_t r) { return std::max<int64_t>(0, call.first_key(row_begin + r) - position); };
+      auto end_key = [&](int64_t r) { return std::min(kKeysPerBlock, call.position(row_begin + r) + 1 - position); };
       for (int64_t r = 0; r < num_rows;) {
-        int64_t from = first_key(r), to = last_key(r), next = r + 1;
-        while (next < num_rows && first_key(next) == from && last_key(next) == to) ++next;
-        if (from < to) attend_block(call, kv_head, row_begin, r, next, block, from, to, packed, part, scores);
+        int64_t from = first_key(r), to = end_key(r), next = r + 1;
+        while (next < num_rows && first_key(next) == from && end_key(next) == to) ++next;
+        if (from < to) attend_block(call, queries, r, next, from, to, block, part, scratch.scores);
         r = next;
       }
     }

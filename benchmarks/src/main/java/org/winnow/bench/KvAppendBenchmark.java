@@ -22,7 +22,7 @@ public class KvAppendBenchmark extends RowsBenchmark {
 
   @Override
   void prepare(Random random) {
-    cache = new KvCache(backend.memory(), 1, HEADS, HEAD_DIM, HEAD_DIM, numTokens);
+    cache = new KvCache(backend.memory(), DType.F32, 1, HEADS, HEAD_DIM, HEAD_DIM, numTokens);
     heads = input.reshape(numTokens, HEADS, HEAD_DIM);
     pages = new float[numTokens / KvCache.PAGE_TOKENS + 1][2 * KvCache.PAGE_TOKENS * WIDTH];
     cache.reserve(numTokens);
@@ -36,15 +36,28 @@ public class KvAppendBenchmark extends RowsBenchmark {
     for (int i = 0; i * KvCache.PAGE_TOKENS < numTokens; i++) {
       long address = DeviceTables.keyPage(cache, i);
       try (Tensor page = Tensor.wrap(backend.memory(), address, DType.F32, pages[i].length)) {
-        if (!Arrays.equals(page.toFloatArray(), pages[i]))
+        if (!Arrays.equals(rows(page.toFloatArray()), pages[i]))
           throw new AssertionError("page " + i + " differs from the loop's");
       }
     }
   }
 
+  /** The page's keys, then its values, row by row. */
+  private float[] rows(float[] page) {
+    float[] rows = new float[page.length];
+    int at = 0;
+    for (int plane = 0; plane < 2; plane++)
+      for (int h = 0; h < HEADS; h++)
+        for (int slot = 0; slot < KvCache.PAGE_TOKENS; slot++)
+          for (int c = 0; c < HEAD_DIM; c++)
+            rows[at++] = page[DeviceTables.index(cache, plane, h, slot, c)];
+    return rows;
+  }
+
   @Override
   void run() {
-    cache.append(backend, 0, heads, heads);
+    cache.append(backend, 0, cache.keys(), heads);
+    cache.append(backend, 0, cache.values(), heads);
   }
 
   @Override

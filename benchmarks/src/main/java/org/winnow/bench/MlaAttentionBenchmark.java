@@ -14,6 +14,7 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
+import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.attention.MlaAttention;
 import org.winnow.attention.MlaWorkspace;
@@ -94,13 +95,19 @@ public class MlaAttentionBenchmark extends BackendBenchmark {
             up,
             new Linear(matrix(HIDDEN, HEADS * VALUE), null));
     attention = new MlaAttention(geometry, weights);
-    cache = KvCache.ofLatents(backend.memory(), 1, LATENT, ROPE, BEFORE + numTokens);
+    cache = KvCache.ofLatents(backend.memory(), DType.F32, 1, LATENT, ROPE, BEFORE + numTokens);
     try (Tensor latents = matrix(BEFORE, LATENT);
         Tensor ropeKeys = matrix(BEFORE, ROPE)) {
-      cache.appendLatents(backend, 0, latents, ropeKeys);
+      try (Tensor rows = backend.f32(BEFORE, 1, LATENT + ROPE)) {
+        int width = LATENT + ROPE;
+        StridedCopy.run(backend, latents, 0, LATENT, 0, rows, 0, width, 0, BEFORE, 1, LATENT);
+        StridedCopy.run(backend, ropeKeys, 0, ROPE, 0, rows, LATENT, width, 0, BEFORE, 1, ROPE);
+        cache.append(backend, 0, cache.keys(), rows);
+      }
       cache.advance(BEFORE);
       expandedCache =
-          new KvCache(backend.memory(), 1, HEADS, NOPE + ROPE, VALUE, BEFORE + numTokens);
+          new KvCache(
+              backend.memory(), DType.F32, 1, HEADS, NOPE + ROPE, VALUE, BEFORE + numTokens);
       expand(latents, ropeKeys, BEFORE);
       expandedCache.advance(BEFORE);
     }
@@ -170,7 +177,8 @@ public class MlaAttentionBenchmark extends BackendBenchmark {
         copy(ropeKeys, width - ROPE, width, keys, h * (NOPE + ROPE) + NOPE, to, rows, ROPE);
         copy(both, h * (NOPE + VALUE) + NOPE, from, values, h * VALUE, HEADS * VALUE, rows, VALUE);
       }
-      expandedCache.append(backend, 0, keys, values);
+      expandedCache.append(backend, 0, expandedCache.keys(), keys);
+      expandedCache.append(backend, 0, expandedCache.values(), values);
     }
   }
 

@@ -19,10 +19,20 @@ class EnumCodesTest {
   static List<Arguments> enums() {
     return List.of(
         Arguments.of("DTYPE_", DType.values()),
+        Arguments.of("KV_LAYOUT_", kvLayouts()),
         Arguments.of("ACTIVATION_", Activation.values()),
         Arguments.of("INSTRUCTION_SET_", InstructionSet.values()),
         Arguments.of("ROUTER_SCORE_", TopKRouter.Score.values()),
         Arguments.of("GROUP_SCORE_", TopKRouter.GroupScore.values()));
+  }
+
+  /** Not public. */
+  private static Enum<?>[] kvLayouts() {
+    try {
+      return (Enum<?>[]) Class.forName("org.winnow.op.KvLayout").getEnumConstants();
+    } catch (ClassNotFoundException e) {
+      throw new AssertionError(e);
+    }
   }
 
   @ParameterizedTest

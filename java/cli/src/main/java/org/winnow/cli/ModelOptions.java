@@ -9,6 +9,7 @@ import java.util.TreeSet;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import org.winnow.Backend;
+import org.winnow.DType;
 import org.winnow.memory.EvictionPolicy;
 import org.winnow.models.ExpertBudget;
 import org.winnow.models.LanguageModel;
@@ -21,8 +22,8 @@ import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
 
 /**
- * The options of every command that runs a model. They say how to open it. None of them changes a
- * result.
+ * The options of every command that runs a model. They say how to open it. Only the type of the
+ * cache changes results.
  */
 final class ModelOptions {
   /** The description of a parameter that names a model. */
@@ -97,6 +98,16 @@ final class ModelOptions {
           "compute all experts for every token, as a dense layer does; slower, with the same result, for comparisons")
   private boolean everyExpert;
 
+  @Option(
+      names = "--cache-type",
+      paramLabel = "TYPE",
+      defaultValue = "f32",
+      converter = CacheTypeConverter.class,
+      description =
+          "type of what the key-value cache holds: f32, or bf16 and f16, which take half the memory"
+              + " and round keys and values; default: ${DEFAULT-VALUE}")
+  private DType cacheType;
+
   @Spec(Spec.Target.MIXEE)
   private CommandSpec command;
 
@@ -131,7 +142,8 @@ final class ModelOptions {
           .withReadAhead(readAhead)
           .withEveryExpert(everyExpert)
           .withBackendName(backend)
-          .withThreads(threads);
+          .withThreads(threads)
+          .withCacheType(cacheType);
     } catch (IllegalArgumentException e) {
       throw new ParameterException(command.commandLine(), Names.option(e));
     }
@@ -143,7 +155,8 @@ final class ModelOptions {
         + ", "
         + policy
         + (readAhead ? ", read-ahead" : "")
-        + (everyExpert ? ", every expert" : "");
+        + (everyExpert ? ", every expert" : "")
+        + (cacheType == DType.F32 ? "" : ", cache of " + cacheType);
   }
 
   Policy policy() {
@@ -168,6 +181,18 @@ final class ModelOptions {
                   .collect(Collectors.joining(", "))
               + ", found "
               + value);
+    }
+  }
+
+  /** Parses the type of a cache for picocli. */
+  static final class CacheTypeConverter implements ITypeConverter<DType> {
+    @Override
+    public DType convert(String value) {
+      for (DType type : DType.values()) {
+        if (type.isFloating() && type.toString().equals(value)) return type;
+      }
+      throw new TypeConversionException(
+          "the type of a cache must be f32, bf16 or f16, found " + value);
     }
   }
 

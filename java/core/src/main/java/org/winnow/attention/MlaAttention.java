@@ -214,7 +214,9 @@ public final class MlaAttention implements AutoCloseable {
     StridedCopy.run(
         backend, both, 0, width, 0, latent, 0, latentWidth, 0, numTokens, 1, latentWidth);
     RmsNorm.run(backend, latent, weights.latentNorm(), latent, geometry.epsilon());
-    cache.appendLatents(backend, layer, latent, both);
+    StridedCopy.run(
+        backend, latent, 0, latentWidth, 0, both, 0, width, 0, numTokens, 1, latentWidth);
+    cache.append(backend, layer, cache.keys(), both.reshape(numTokens, 1, width));
   }
 
   /** Attention's result [numTokens, numHeads, valueWidth]. */

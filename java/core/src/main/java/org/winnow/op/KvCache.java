@@ -5,9 +5,11 @@ import static org.winnow.DType.I64;
 import static org.winnow.internal.Internals.address;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.Objects;
 import org.winnow.Backend;
 import org.winnow.ContextLengthException;
+import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.internal.AttentionArguments;
@@ -24,41 +26,53 @@ import org.winnow.internal.Resources;
  * calls {@link #advance} at the end. A step that fails before {@link #advance} leaves the sequence
  * unchanged. For one thread at a time, except that any thread may call {@link #close()}.
  *
- * <p>Memory: {@code numLayers * numKvHeads * (keyWidth + valueWidth) * 4} bytes per token, rounded
- * up to a page; a latent cache needs {@code numLayers * keyWidth * 4}.
+ * <p>The cache is made of {@link KvPlane}s: keys and values, or latents. Memory: {@link
+ * #bytesPerToken()} per token, rounded up to a page.
  */
 public final class KvCache implements AutoCloseable {
   /** Tokens per page. */
   public static final int PAGE_TOKENS = 64;
 
   private final Resources open = new Resources();
-  private final int numKvHeads; // pages has these three too; calls read them here
-  private final int keyWidth;
   private final int valueWidth;
   private final int contextLimit;
   private final KvPages pages;
   private final MirroredTensor position; // the length, in a cell that operations read
-  private final long[] written; // number of positions in each layer
+  private final long[][] written; // number of positions of each plane in each layer
   private int length;
   private volatile boolean closed;
 
   /**
+   * Keys and values of f32 in host memory.
+   *
    * @param contextLimit the maximum number of tokens of the sequence
    * @throws IllegalArgumentException naming the number that is not positive
    */
   public KvCache(int numLayers, int numKvHeads, int keyWidth, int valueWidth, int contextLimit) {
-    this(TensorMemory.host(), numLayers, numKvHeads, keyWidth, valueWidth, contextLimit);
+    this(TensorMemory.host(), F32, numLayers, numKvHeads, keyWidth, valueWidth, contextLimit);
   }
 
-  /** As the other constructor, in the memory of the backend that uses the cache. */
+  /**
+   * As the other constructor, in the memory of the backend that uses the cache.
+   *
+   * @param element f32, bf16 or f16. With bf16, attention also rounds queries and weights to bf16
+   */
   public KvCache(
       TensorMemory memory,
+      DType element,
       int numLayers,
       int numKvHeads,
       int keyWidth,
       int valueWidth,
       int contextLimit) {
-    this(memory, numLayers, numKvHeads, keyWidth, valueWidth, contextLimit, false);
+    this(
+        memory,
+        numLayers,
+        List.of(
+            new KvPlane("keys", numKvHeads, keyWidth, element),
+            new KvPlane("values", numKvHeads, valueWidth, element)),
+        valueWidth,
+        contextLimit);
   }
 
   /**
@@ -69,47 +83,70 @@ public final class KvCache implements AutoCloseable {
    * @param ropeWidth width of k_rope
    */
   public static KvCache ofLatents(int numLayers, int latentWidth, int ropeWidth, int contextLimit) {
-    return ofLatents(TensorMemory.host(), numLayers, latentWidth, ropeWidth, contextLimit);
+    return ofLatents(TensorMemory.host(), F32, numLayers, latentWidth, ropeWidth, contextLimit);
   }
 
   /**
    * As {@link #ofLatents(int, int, int, int)}, in the memory of the backend that uses the cache.
+   *
+   * @param element f32, bf16 or f16
    */
   public static KvCache ofLatents(
-      TensorMemory memory, int numLayers, int latentWidth, int ropeWidth, int contextLimit) {
-    return new KvCache(
-        memory,
-        numLayers,
-        1,
-        KvPages.rowWidth(latentWidth, ropeWidth),
-        latentWidth,
-        contextLimit,
-        true);
+      TensorMemory memory,
+      DType element,
+      int numLayers,
+      int latentWidth,
+      int ropeWidth,
+      int contextLimit) {
+    KvPlane.requirePositive("latentWidth", latentWidth);
+    KvPlane.requirePositive("ropeWidth", ropeWidth);
+    if (latentWidth > Integer.MAX_VALUE - ropeWidth)
+      throw new IllegalArgumentException(
+          "latentWidth and ropeWidth must sum to less than 2^31, found "
+              + latentWidth
+              + " and "
+              + ropeWidth);
+    KvPlane latents = new KvPlane("latents", 1, latentWidth + ropeWidth, element);
+    return new KvCache(memory, numLayers, List.of(latents), latentWidth, contextLimit);
   }
 
   private KvCache(
-      TensorMemory memory,
-      int numLayers,
-      int numKvHeads,
-      int keyWidth,
-      int valueWidth,
-      int contextLimit,
-      boolean latent) {
-    this.numKvHeads = numKvHeads;
-    this.keyWidth = keyWidth;
+      TensorMemory memory, int numLayers, List<KvPlane> planes, int valueWidth, int contextLimit) {
     this.valueWidth = valueWidth;
     this.contextLimit = contextLimit;
     try {
-      pages =
-          open.keep(
-              new KvPages(
-                  memory, numLayers, numKvHeads, keyWidth, valueWidth, contextLimit, latent));
+      pages = open.keep(new KvPages(memory, numLayers, planes, contextLimit));
       position = open.keep(new MirroredTensor(memory, I64, 1));
     } catch (RuntimeException | Error e) {
       open.closeAfter(e);
       throw e;
     }
-    written = new long[numLayers];
+    written = new long[planes.size()][numLayers];
+  }
+
+  /** The planes: keys and values, or latents. */
+  public List<KvPlane> planes() {
+    return pages.planes;
+  }
+
+  /** The plane of keys, or of latents. */
+  public KvPlane keys() {
+    return pages.planes.get(0);
+  }
+
+  /** The plane of values, or of latents. */
+  public KvPlane values() {
+    return pages.planes.get(pages.planes.size() - 1);
+  }
+
+  /** Type of what the cache holds: f32, bf16 or f16. */
+  public DType element() {
+    return keys().element();
+  }
+
+  /** Bytes that a token needs in all layers. */
+  public long bytesPerToken() {
+    return pages.numLayers * pages.planes.stream().mapToLong(KvPlane::bytesPerToken).sum();
   }
 
   public int numLayers() {
@@ -117,11 +154,11 @@ public final class KvCache implements AutoCloseable {
   }
 
   public int numKvHeads() {
-    return numKvHeads;
+    return keys().numHeads();
   }
 
   public int keyWidth() {
-    return keyWidth;
+    return keys().width();
   }
 
   public int valueWidth() {
@@ -135,7 +172,7 @@ public final class KvCache implements AutoCloseable {
 
   /** Whether this is a cache of latents, made by {@link #ofLatents}. */
   public boolean isLatent() {
-    return pages.latent;
+    return pages.planes.size() == 1;
   }
 
   public int contextLimit() {
@@ -148,13 +185,16 @@ public final class KvCache implements AutoCloseable {
   }
 
   /**
-   * Number of positions in a layer: the length plus the tokens appended since the last {@link
-   * #advance}.
+   * Number of positions that all planes of a layer hold: the length plus the tokens appended since
+   * the last {@link #advance}.
    *
    * @throws IndexOutOfBoundsException if there is no such layer
    */
   public long written(int layer) {
-    return written[Objects.checkIndex(layer, pages.numLayers)];
+    Objects.checkIndex(layer, pages.numLayers);
+    long least = Long.MAX_VALUE;
+    for (long[] plane : written) least = Math.min(least, plane[layer]);
+    return least;
   }
 
   /** Bytes of the pages allocated so far. */
@@ -165,20 +205,15 @@ public final class KvCache implements AutoCloseable {
   /** Fills the part of attention's arguments that describes a layer of this cache. */
   void describe(int layer, AttentionArguments arguments) {
     long cacheLength = address(positionCell()); // before the struct's buffer is loaded
-    pages.describe(layer, arguments);
+    pages.describe(layer, valueWidth, arguments);
     arguments.cacheLength(cacheLength).contextLimit(contextLimit);
   }
 
-  /** As {@link #describe(int, AttentionArguments)}, of an append of keys or values. */
-  void describe(int layer, boolean values, int firstPosition, KvAppendArguments arguments) {
+  /** As {@link #describe(int, AttentionArguments)}, of an append to a plane. */
+  void describe(int layer, int plane, int firstPosition, KvAppendArguments arguments) {
     long cacheLength = address(positionCell());
-    pages.describe(layer, values, arguments);
+    pages.describe(layer, plane, arguments);
     arguments.cacheLength(cacheLength).firstPosition(firstPosition);
-  }
-
-  /** Number of elements between the values of two consecutive positions of one head. */
-  public int valueRowStride() {
-    return pages.valueRowStride();
   }
 
   /**
@@ -204,96 +239,24 @@ public final class KvCache implements AutoCloseable {
   }
 
   /**
-   * Makes room for the tokens that follow {@link #length()}, then writes their keys and values.
+   * Makes room for the tokens that follow {@link #length()}, then writes their rows of one plane,
+   * rounded to its element.
    *
-   * @param keys [numTokens, numKvHeads, keyWidth] f32
-   * @param values [numTokens, numKvHeads, valueWidth] f32
+   * @param plane one of {@link #planes()}
+   * @param rows [numTokens, plane.numHeads(), plane.width()] f32; of latents (c, k_rope)
    * @throws ContextLengthException if the sequence would pass its limit
    * @throws IllegalArgumentException naming the argument that is wrong; nothing has been written
    *     then
-   * @throws IllegalStateException if a tensor, the cache or the backend is closed, or for a cache
-   *     of latents
+   * @throws IllegalStateException if the rows, the cache or the backend is closed
    */
-  public void append(Backend backend, int layer, Tensor keys, Tensor values) {
+  public void append(Backend backend, int layer, KvPlane plane, Tensor rows) {
     requireLayer(layer);
-    if (pages.latent)
-      throw new IllegalStateException(
-          "a cache of latents holds no separate values: use appendLatents");
-    keys.require("keys", F32, Tensor.ANY, numKvHeads, keyWidth);
-    values.require("values", F32, keys.dim(0), numKvHeads, valueWidth);
-    int numTokens = Math.toIntExact(keys.dim(0));
+    int index = pages.indexOf(plane);
+    rows.require(plane.name(), F32, Tensor.ANY, plane.numHeads(), plane.width());
+    int numTokens = Math.toIntExact(rows.dim(0));
     int first = reserveFromHere(numTokens); // asked once: another thread may change the length
-    long keyStride = (long) numKvHeads * keyWidth;
-    long valueStride = (long) numKvHeads * valueWidth;
-    NativeCall call = NativeCall.enter(); // one for both
-    try {
-      values.requireIn("values", backend.memory()); // before the keys are written
-      KvAppend.run(
-          backend, keys, 0, keyStride, keyWidth, this, layer, false, first, 0, keyWidth, numTokens);
-      KvAppend.run(
-          backend,
-          values,
-          0,
-          valueStride,
-          valueWidth,
-          this,
-          layer,
-          true,
-          first,
-          0,
-          valueWidth,
-          numTokens);
-    } finally {
-      call.exit();
-    }
-    written[layer] = first + (long) numTokens;
-  }
-
-  /**
-   * Makes room for the tokens that follow {@link #length()}, then writes their latents.
-   *
-   * @param latents [numTokens, latentWidth] f32: c
-   * @param ropeKeys [numTokens, any] f32; the last ropeWidth columns are k_rope
-   * @throws ContextLengthException if the sequence would pass its limit
-   * @throws IllegalArgumentException naming the argument that is wrong; nothing has been written
-   *     then
-   * @throws IllegalStateException if a tensor, the cache or the backend is closed, or for a cache
-   *     of keys and values
-   */
-  public void appendLatents(Backend backend, int layer, Tensor latents, Tensor ropeKeys) {
-    requireLayer(layer);
-    if (!pages.latent)
-      throw new IllegalStateException("a cache of keys and values holds no latents: use append");
-    int ropeWidth = keyWidth - valueWidth;
-    latents.require("latents", F32, Tensor.ANY, valueWidth);
-    ropeKeys.require("ropeKeys", F32, latents.dim(0), Tensor.ANY);
-    if (ropeKeys.dim(1) < ropeWidth)
-      throw new IllegalArgumentException(
-          "ropeKeys must have " + ropeWidth + " columns, found " + ropeKeys.dim(1));
-    int numTokens = Math.toIntExact(latents.dim(0));
-    int first = reserveFromHere(numTokens); // asked once: another thread may change the length
-    NativeCall call = NativeCall.enter(); // one for both
-    try {
-      ropeKeys.requireIn("ropeKeys", backend.memory()); // before the latents are written
-      KvAppend.run(
-          backend, latents, 0, valueWidth, 0, this, layer, false, first, 0, valueWidth, numTokens);
-      KvAppend.run(
-          backend,
-          ropeKeys,
-          ropeKeys.dim(1) - ropeWidth,
-          ropeKeys.dim(1),
-          0,
-          this,
-          layer,
-          false,
-          first,
-          valueWidth,
-          ropeWidth,
-          numTokens);
-    } finally {
-      call.exit();
-    }
-    written[layer] = first + (long) numTokens;
+    KvAppend.run(backend, rows, this, layer, index, first);
+    written[index][layer] = first + (long) numTokens;
   }
 
   /**
@@ -305,15 +268,20 @@ public final class KvCache implements AutoCloseable {
   public synchronized void advance(int numTokens) {
     requireOpen();
     requireNotNegative(numTokens);
-    for (int layer = 0; layer < pages.numLayers; layer++) {
-      if (written[layer] != length + (long) numTokens) {
-        throw new IllegalStateException(
-            "layer "
-                + layer
-                + " must hold "
-                + (length + (long) numTokens)
-                + " positions, found "
-                + written[layer]);
+    long all = length + (long) numTokens;
+    for (int plane = 0; plane < written.length; plane++) {
+      for (int layer = 0; layer < pages.numLayers; layer++) {
+        long found = written[plane][layer];
+        if (found != all)
+          throw new IllegalStateException(
+              "layer "
+                  + layer
+                  + " must hold "
+                  + pages.planes.get(plane).name()
+                  + " of "
+                  + all
+                  + " positions, found "
+                  + found);
       }
     }
     setLength(length + numTokens);
@@ -332,7 +300,7 @@ public final class KvCache implements AutoCloseable {
     if (roomTokens < (long) length + numTokens)
       throw new IllegalStateException(
           "cache has room for " + roomTokens + " tokens: reserve before");
-    Arrays.fill(written, (long) length + numTokens);
+    for (long[] plane : written) Arrays.fill(plane, (long) length + numTokens);
     setLength(length + numTokens);
   }
 
@@ -347,7 +315,7 @@ public final class KvCache implements AutoCloseable {
       throw new IllegalArgumentException(
           "newLength must lie in [0, " + length + "], found " + newLength);
     setLength(newLength);
-    Arrays.fill(written, newLength);
+    for (long[] plane : written) Arrays.fill(plane, newLength);
   }
 
   /** Waits for running operations, then frees all pages. May be called twice. */

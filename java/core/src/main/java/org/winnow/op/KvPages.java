@@ -1,10 +1,13 @@
 package org.winnow.op;
 
-import static org.winnow.DType.F32;
 import static org.winnow.DType.U64;
 import static org.winnow.internal.Internals.address;
 import static org.winnow.op.KvCache.PAGE_TOKENS;
+import static org.winnow.op.KvPlane.requirePositive;
 
+import java.util.ArrayList;
+import java.util.List;
+import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.internal.AttentionArguments;
@@ -14,67 +17,47 @@ import org.winnow.internal.Resources;
 
 /**
  * The pages of a {@link KvCache}, and the tables through which operations find them. A page holds
- * {@link KvCache#PAGE_TOKENS} positions of every layer.
+ * {@link KvCache#PAGE_TOKENS} positions of every plane of every layer. All planes have the same
+ * element.
+ *
+ * <p>In host memory, keys and values lie in the tiles that the CPU's attention reads. Devices have
+ * rows. Latents are keys and values at once, so they lie in rows everywhere.
  */
 final class KvPages implements AutoCloseable {
   final int numLayers;
-  final boolean latent;
-  private final int numKvHeads;
-  private final int keyWidth;
-  private final int valueWidth;
+  final List<KvPlane> planes;
+  private final List<KvLayout> layouts = new ArrayList<>();
+  private final DType element;
   private final TensorMemory memory;
   private final Resources open = new Resources();
-  private final Tensor[] pages; // each [numLayers, keys then values of one layer] f32
-  private final MirroredTensor keyPages;
-  private final MirroredTensor valuePages;
+  private final Tensor[] pages; // each [numLayers, the planes of one layer]
+  private final List<MirroredTensor> tables = new ArrayList<>(); // of planes
   private int numPages;
   private int numPagesHandedOver; // pages whose addresses operations can read
 
-  KvPages(
-      TensorMemory memory,
-      int numLayers,
-      int numKvHeads,
-      int keyWidth,
-      int valueWidth,
-      int contextLimit,
-      boolean latent) {
+  /**
+   * @param planes latents alone, or keys and values, of one element
+   */
+  KvPages(TensorMemory memory, int numLayers, List<KvPlane> planes, int contextLimit) {
     requirePositive("numLayers", numLayers);
-    requirePositive("numKvHeads", numKvHeads);
-    requirePositive("keyWidth", keyWidth);
-    requirePositive("valueWidth", valueWidth);
     requirePositive("contextLimit", contextLimit);
     this.memory = memory;
     this.numLayers = numLayers;
-    this.numKvHeads = numKvHeads;
-    this.keyWidth = keyWidth;
-    this.valueWidth = valueWidth;
-    this.latent = latent;
+    this.planes = List.copyOf(planes);
+    element = planes.get(0).element();
+    boolean tiled = memory.isHost() && planes.size() > 1;
     int maxPages = (int) ((contextLimit + (long) PAGE_TOKENS - 1) / PAGE_TOKENS);
     pages = new Tensor[maxPages];
     try {
-      keyPages = open.keep(new MirroredTensor(memory, U64, numLayers, maxPages));
-      valuePages = open.keep(new MirroredTensor(memory, U64, numLayers, maxPages));
+      for (int plane = 0; plane < planes.size(); plane++) {
+        layouts.add(
+            !tiled ? KvLayout.ROWS : plane == 0 ? KvLayout.KEY_TILES : KvLayout.VALUE_TILES);
+        tables.add(open.keep(new MirroredTensor(memory, U64, numLayers, maxPages)));
+      }
     } catch (RuntimeException | Error e) {
       open.closeAfter(e);
       throw e;
     }
-  }
-
-  /** The width of a row of latents, (c, k_rope). */
-  static int rowWidth(int latentWidth, int ropeWidth) {
-    requirePositive("latentWidth", latentWidth);
-    requirePositive("ropeWidth", ropeWidth);
-    if (latentWidth > Integer.MAX_VALUE - ropeWidth)
-      throw new IllegalArgumentException(
-          "latentWidth and ropeWidth must sum to less than 2^31, found "
-              + latentWidth
-              + " and "
-              + ropeWidth);
-    return latentWidth + ropeWidth;
-  }
-
-  private static void requirePositive(String name, int value) {
-    if (value < 1) throw new IllegalArgumentException(name + " must be positive, found " + value);
   }
 
   TensorMemory memory() {
@@ -86,13 +69,36 @@ final class KvPages implements AutoCloseable {
       throw new IllegalArgumentException("cache must lie in " + expected + ", found " + memory);
   }
 
+  /**
+   * Index of a plane.
+   *
+   * @throws IllegalArgumentException if the cache has no such plane
+   */
+  int indexOf(KvPlane plane) {
+    int index = planes.indexOf(plane);
+    if (index < 0)
+      throw new IllegalArgumentException("plane must be one of " + planes + ", found " + plane);
+    return index;
+  }
+
+  KvLayout layout(int plane) {
+    return layouts.get(plane);
+  }
+
   long sizeBytes() {
-    return (long) numPages * numLayers * layerElements() * F32.sizeBytes();
+    return (long) numPages * numLayers * layerElements() * element.sizeBytes();
   }
 
   /** Number of elements of one layer in one page. */
   private long layerElements() {
-    return (long) PAGE_TOKENS * numKvHeads * (latent ? keyWidth : keyWidth + valueWidth);
+    return elementsBefore(planes.size());
+  }
+
+  /** Elements of the planes that lie before a plane. */
+  private long elementsBefore(int plane) {
+    long elements = 0;
+    for (int i = 0; i < plane; i++) elements += layouts.get(i).pageElements(planes.get(i));
+    return elements;
   }
 
   /** Number of tokens whose pages operations can read. */
@@ -112,71 +118,73 @@ final class KvPages implements AutoCloseable {
   void grow(long numTokens) {
     while ((long) numPages * PAGE_TOKENS < numTokens) addPage();
     if (numPagesHandedOver == numPages) return;
-    keyPages.fromHost();
-    valuePages.fromHost();
+    tables.forEach(MirroredTensor::fromHost);
     numPagesHandedOver = numPages;
   }
 
   private void addPage() {
-    Tensor page = open.keep(Tensor.allocate(memory, F32, numLayers, layerElements()));
+    Tensor page = open.keep(Tensor.allocate(memory, element, numLayers, layerElements()));
     pages[numPages] = page;
-    long valuesOffset = (long) PAGE_TOKENS * numKvHeads * keyWidth * F32.sizeBytes();
-    for (int layer = 0; layer < numLayers; layer++) {
-      long keys = address(page) + layer * layerElements() * F32.sizeBytes();
-      long entry = layer * (long) pages.length + numPages;
-      keyPages.longs().put((int) entry, keys);
-      valuePages.longs().put((int) entry, latent ? keys : keys + valuesOffset);
+    for (int plane = 0; plane < planes.size(); plane++) {
+      long begin = elementsBefore(plane);
+      for (int layer = 0; layer < numLayers; layer++) {
+        long at = (layer * layerElements() + begin) * element.sizeBytes();
+        long entry = layer * (long) pages.length + numPages;
+        tables.get(plane).longs().put((int) entry, address(page) + at);
+      }
     }
     numPages++;
   }
 
-  /** The page that holds a position, [numLayers, elements of a layer] f32. */
+  /** The page that holds a position, [numLayers, elements of a layer] of the planes' element. */
   Tensor page(int index) {
     return pages[index];
   }
 
-  /** Addresses of the layers' key pages, [numLayers, maximum number of pages] u64. */
-  Tensor keyPages() {
-    return keyPages.tensor();
+  /** Index in {@link #page} of an element of a layer's row. */
+  long index(int plane, int layer, int head, int slot, int column) {
+    return layer * layerElements()
+        + elementsBefore(plane)
+        + layouts.get(plane).index(planes.get(plane), head, slot, column);
   }
 
-  /** As {@link #keyPages()}, for the value pages. */
-  Tensor valuePages() {
-    return valuePages.tensor();
+  /** Addresses of the layers' pages of a plane, [numLayers, maximum number of pages] u64. */
+  Tensor table(int plane) {
+    return tables.get(plane).tensor();
   }
 
   /** Fills the part of attention's arguments that describes a layer's pages. */
-  void describe(int layer, AttentionArguments arguments) {
-    long keys = row(keyPages(), layer);
-    long values = row(valuePages(), layer);
+  void describe(int layer, int valueWidth, AttentionArguments arguments) {
+    int values = planes.size() - 1;
+    long keyPages = row(0, layer);
+    long valuePages = row(values, layer);
     arguments
-        .keyPages(keys)
-        .valuePages(values)
-        .numKvHeads(numKvHeads)
-        .keyWidth(keyWidth)
+        .keyPages(keyPages)
+        .valuePages(valuePages)
+        .numKvHeads(planes.get(0).numHeads())
+        .keyWidth(planes.get(0).width())
         .valueWidth(valueWidth)
-        .valueRowStride(valueRowStride())
-        .pageSize(PAGE_TOKENS);
+        .valueRowStride(planes.get(values).width())
+        .pageSize(PAGE_TOKENS)
+        .element(element.code())
+        .tiled(layouts.get(0) == KvLayout.ROWS ? 0 : 1);
   }
 
-  /** Fills the part of an append's arguments that describes a layer's key or value pages. */
-  void describe(int layer, boolean values, KvAppendArguments arguments) {
-    long rows = row(values ? valuePages() : keyPages(), layer);
+  /** Fills the part of an append's arguments that describes a layer's pages of a plane. */
+  void describe(int layer, int plane, KvAppendArguments arguments) {
+    long rows = row(plane, layer);
     arguments
         .pages(rows)
-        .numHeads(numKvHeads)
+        .numHeads(planes.get(plane).numHeads())
+        .width(planes.get(plane).width())
         .pageSize(PAGE_TOKENS)
-        .rowStride(values ? valueRowStride() : keyWidth);
+        .element(element.code())
+        .layout(layouts.get(plane).code());
   }
 
-  /** See {@link KvCache#valueRowStride}. */
-  int valueRowStride() {
-    return latent ? keyWidth : valueWidth;
-  }
-
-  /** Address of the layer's row of a table of pages. */
-  private long row(Tensor table, int layer) {
-    return address(table) + (long) layer * pages.length * Long.BYTES;
+  /** Address of the layer's row of a plane's table. */
+  private long row(int plane, int layer) {
+    return address(table(plane)) + (long) layer * pages.length * Long.BYTES;
   }
 
   /** Waits for running operations, then frees all pages. */

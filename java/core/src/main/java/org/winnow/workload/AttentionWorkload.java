@@ -41,11 +41,10 @@ public final class AttentionWorkload extends Workload {
     if (model.isLatent()) {
       int latent = model.valueWidth();
       int rope = model.keyWidth() - latent;
-      cache = keep(KvCache.ofLatents(backend.memory(), 1, latent, rope, numPositions));
-      try (Tensor latents = normal(2, numPositions, latent);
-          Tensor ropeKeys = normal(3, numPositions, rope)) {
-        cache.appendLatents(backend, 0, latents, ropeKeys);
-        keys = beside(latents.toFloatArray(), latent, ropeKeys.toFloatArray(), rope);
+      cache = keep(KvCache.ofLatents(backend.memory(), DType.F32, 1, latent, rope, numPositions));
+      try (Tensor latents = normal(2, numPositions, 1, latent + rope)) {
+        cache.append(backend, 0, cache.keys(), latents);
+        keys = latents.toFloatArray();
       }
       values = keys;
     } else {
@@ -53,6 +52,7 @@ public final class AttentionWorkload extends Workload {
           keep(
               new KvCache(
                   backend.memory(),
+                  DType.F32,
                   1,
                   model.numKvHeads(),
                   model.keyWidth(),
@@ -60,7 +60,8 @@ public final class AttentionWorkload extends Workload {
                   numPositions));
       try (Tensor k = normal(2, numPositions, model.numKvHeads(), model.keyWidth());
           Tensor v = normal(3, numPositions, model.numKvHeads(), model.valueWidth())) {
-        cache.append(backend, 0, k, v);
+        cache.append(backend, 0, cache.keys(), k);
+        cache.append(backend, 0, cache.values(), v);
         keys = k.toFloatArray();
         values = v.toFloatArray();
       }
@@ -70,17 +71,6 @@ public final class AttentionWorkload extends Workload {
 
   private Tensor normal(long seed, long... shape) {
     return NormalValues.fill(backend.f32(shape), new Random(seed), 1);
-  }
-
-  /** The rows of two matrices, one after the other. */
-  private static float[] beside(float[] left, int leftWidth, float[] right, int rightWidth) {
-    float[] both = new float[left.length + right.length];
-    for (int row = 0; row < left.length / leftWidth; row++) {
-      int at = row * (leftWidth + rightWidth);
-      System.arraycopy(left, row * leftWidth, both, at, leftWidth);
-      System.arraycopy(right, row * rightWidth, both, at + leftWidth, rightWidth);
-    }
-    return both;
   }
 
   /** [numTokens, numHeads, keyWidth], for a baseline. Not copied. */

@@ -78,12 +78,13 @@ public class MlaAttentionTest {
     Tensor output = keep(backend.f32(2, HIDDEN));
     Tensor angles = keep(backend.f32(2, ROPE / 2));
     MlaWorkspace workspace = keep(new MlaWorkspace());
-    KvCache plainCache = keep(new KvCache(backend.memory(), 1, 1, LATENT + ROPE, LATENT, 10));
+    KvCache plainCache =
+        keep(new KvCache(backend.memory(), DType.F32, 1, 1, LATENT + ROPE, LATENT, 10));
     assertThatThrownBy(
             () -> model.mla.run(backend, hidden, plainCache, 0, angles, angles, workspace, output))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("cache must hold latents of 5 + 2, found keys and values");
-    KvCache narrow = keep(KvCache.ofLatents(backend.memory(), 1, 4, 2, 10));
+    KvCache narrow = keep(KvCache.ofLatents(backend.memory(), DType.F32, 1, 4, 2, 10));
     assertThatThrownBy(
             () -> model.mla.run(backend, hidden, narrow, 0, angles, angles, workspace, output))
         .isInstanceOf(IllegalArgumentException.class)
@@ -94,7 +95,7 @@ public class MlaAttentionTest {
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("latentUp must be [28, 5], found [21, 5]");
     workspace.close();
-    KvCache cache = keep(KvCache.ofLatents(backend.memory(), 1, LATENT, ROPE, 10));
+    KvCache cache = keep(KvCache.ofLatents(backend.memory(), DType.F32, 1, LATENT, ROPE, 10));
     assertThatThrownBy(
             () -> model.mla.run(backend, hidden, cache, 0, angles, angles, workspace, output))
         .isInstanceOf(IllegalStateException.class)
@@ -196,7 +197,7 @@ public class MlaAttentionTest {
     float[] run(int tokensPerCall) {
       float[] result = new float[TOKENS * HIDDEN];
       try (MlaWorkspace workspace = new MlaWorkspace();
-          KvCache cache = KvCache.ofLatents(backend.memory(), 2, LATENT, ROPE, TOKENS)) {
+          KvCache cache = KvCache.ofLatents(backend.memory(), DType.F32, 2, LATENT, ROPE, TOKENS)) {
         for (int t = 0; t < TOKENS; t += tokensPerCall) {
           int count = Math.min(tokensPerCall, TOKENS - t);
           try (Tensor in =

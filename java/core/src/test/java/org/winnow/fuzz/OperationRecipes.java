@@ -4,17 +4,22 @@ import static org.winnow.fuzz.Recipes.args;
 import static org.winnow.fuzz.Recipes.call;
 import static org.winnow.fuzz.Recipes.some;
 
-import org.winnow.Backend;
+import java.util.List;
+import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.attention.RopeFrequencies;
 import org.winnow.op.AttentionOptions;
 import org.winnow.op.KvCache;
+import org.winnow.op.KvPlane;
 import org.winnow.op.Rope;
 import org.winnow.op.Sampler;
 import org.winnow.op.SamplerOptions;
 
 /** Elementwise operations and attention, and the objects that they work on. */
 final class OperationRecipes {
+  private static final List<DType> ELEMENTS = List.of(DType.F32, DType.BF16, DType.F16);
+
   private OperationRecipes() {}
 
   static void addTo() {
@@ -158,29 +163,31 @@ final class OperationRecipes {
         "KvCache.ofLatents(int,int,int,int)",
         w -> args(w.size(), w.size(), w.size(), 1 + w.below(300)));
     call(
-        "KvCache.append(Backend,int,Tensor,Tensor)",
-        w -> {
-          KvCache cache = cache(w, false);
-          int tokens = w.oneOf(0, 1, 1, 2, 5, 70);
-          return args(
-              cache,
-              w.backend(),
-              w.below(cache.numLayers()),
-              w.f32(tokens, cache.numKvHeads(), cache.keyWidth()),
-              w.f32(tokens, cache.numKvHeads(), cache.valueWidth()));
-        });
+        "KvCache.new(TensorMemory,DType,int,int,int,int,int)",
+        w ->
+            args(
+                TensorMemory.host(),
+                element(w),
+                w.size(),
+                w.size(),
+                w.size(),
+                w.size(),
+                1 + w.below(300)));
     call(
-        "KvCache.appendLatents(Backend,int,Tensor,Tensor)",
+        "KvCache.ofLatents(TensorMemory,DType,int,int,int,int)",
+        w -> args(TensorMemory.host(), element(w), w.size(), w.size(), w.size(), 1 + w.below(300)));
+    call(
+        "KvCache.append(Backend,int,KvPlane,Tensor)",
         w -> {
-          KvCache cache = cache(w, true);
+          KvCache cache = some(KvCache.class, w);
+          KvPlane plane = w.chance(0.5) ? cache.keys() : cache.values();
           int tokens = w.oneOf(0, 1, 1, 2, 5, 70);
-          int ropeWidth = cache.keyWidth() - cache.valueWidth();
           return args(
               cache,
               w.backend(),
               w.below(cache.numLayers()),
-              w.f32(tokens, cache.valueWidth()),
-              w.f32(tokens, ropeWidth + w.below(3)));
+              plane,
+              w.f32(tokens, plane.numHeads(), plane.width()));
         });
     call("KvCache.reserve(int)", w -> args(some(KvCache.class, w), w.oneOf(0, 1, 5, 70)));
     call("KvCache.advance(int)", w -> args(some(KvCache.class, w), w.oneOf(0, 0, 1, 2, 5)));
@@ -222,31 +229,24 @@ final class OperationRecipes {
     int heads = latent ? 1 : world.oneOf(1, 2, 3);
     int keyWidth = world.oneOf(2, 4, 8, 16);
     int valueWidth = world.oneOf(2, 4, 8, 3);
+    DType element = element(world);
+    TensorMemory memory = TensorMemory.host();
     KvCache cache =
         latent
-            ? KvCache.ofLatents(layers, keyWidth, valueWidth, 200)
-            : new KvCache(layers, heads, keyWidth, valueWidth, 200);
+            ? KvCache.ofLatents(memory, element, layers, keyWidth, valueWidth, 200)
+            : new KvCache(memory, element, layers, heads, keyWidth, valueWidth, 200);
     int tokens = world.oneOf(1, 3, 64, 70);
-    Backend backend = world.backend();
-    try (Tensor keys = Tensor.f32(tokens, heads, keyWidth);
-        Tensor values = Tensor.f32(tokens, heads, valueWidth)) {
-      for (int layer = 0; layer < layers; layer++) {
-        if (latent)
-          cache.appendLatents(
-              backend, layer, keys.reshape(tokens, keyWidth), values.reshape(tokens, valueWidth));
-        else cache.append(backend, layer, keys, values);
+    for (KvPlane plane : cache.planes()) {
+      try (Tensor rows = Tensor.f32(tokens, plane.numHeads(), plane.width())) {
+        for (int layer = 0; layer < layers; layer++)
+          cache.append(world.backend(), layer, plane, rows);
       }
     }
     cache.advance(tokens);
     return cache;
   }
 
-  private static KvCache cache(World world, boolean latent) {
-    for (int i = 0; i < 6; i++) {
-      KvCache cache = some(KvCache.class, world);
-      if (cache.isLatent() == latent) return cache;
-    }
-    KvCache cache = latent ? KvCache.ofLatents(1, 4, 2, 100) : new KvCache(1, 2, 4, 4, 100);
-    return world.keep(cache);
+  private static DType element(World world) {
+    return ELEMENTS.get(world.below(ELEMENTS.size()));
   }
 }

@@ -117,7 +117,7 @@ class MemoryRunsOutTest {
 
   @Test
   void caches(@TempDir Path folder) throws Exception {
-    assertLeavesNothing(3, () -> new KvCache(memory, 2, 1, 4, 4, 200));
+    assertLeavesNothing(3, () -> new KvCache(memory, DType.F32, 2, 1, 4, 4, 200));
     var experts =
         new SyntheticExperts(
             folder.resolve("weights"), SyntheticExperts.Layout.SEPARATE, DType.BF16, 3, 2, 8, 8, 0);

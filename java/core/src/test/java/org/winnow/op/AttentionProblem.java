@@ -2,6 +2,7 @@ package org.winnow.op;
 
 import java.util.Random;
 import org.winnow.Backend;
+import org.winnow.DType;
 import org.winnow.Tensor;
 
 /**
@@ -9,14 +10,42 @@ import org.winnow.Tensor;
  * the keys of one token.
  */
 public final class AttentionProblem implements AutoCloseable {
-  /** The sizes. The last {@code numTokens} of {@code numPositions} are the queries. */
+  /**
+   * The sizes. The last {@code numTokens} of {@code numPositions} are the queries.
+   *
+   * @param element what the cache holds
+   * @param latent whether values are the first elements of keys
+   */
   public record Shape(
       int numTokens,
       int numPositions,
       int numHeads,
       int numKvHeads,
       int keyWidth,
-      int valueWidth) {}
+      int valueWidth,
+      DType element,
+      boolean latent) {
+    public Shape(
+        int numTokens,
+        int numPositions,
+        int numHeads,
+        int numKvHeads,
+        int keyWidth,
+        int valueWidth) {
+      this(numTokens, numPositions, numHeads, numKvHeads, keyWidth, valueWidth, DType.F32, false);
+    }
+
+    /** The same with another element. */
+    public Shape of(DType newElement) {
+      return new Shape(
+          numTokens, numPositions, numHeads, numKvHeads, keyWidth, valueWidth, newElement, latent);
+    }
+
+    /** The same with values that are the first elements of keys. */
+    public Shape latents() {
+      return new Shape(numTokens, numPositions, numHeads, 1, keyWidth, valueWidth, element, true);
+    }
+  }
 
   /** An exact value and how far f32 arithmetic may be from it. */
   public record Exact(double value, double bound) {}
@@ -27,6 +56,7 @@ public final class AttentionProblem implements AutoCloseable {
   private final Shape shape;
   private final AttentionOptions options;
   private final float[] query;
+  private final float[] exactQuery; // rounded as the cache's element wants it
   private final float[] keys;
   private final float[] values;
   private final float[] sinkLogits;
@@ -44,9 +74,11 @@ public final class AttentionProblem implements AutoCloseable {
       float[] sinkLogits) {
     this.backend = backend;
     this.shape = shape;
+    DType element = shape.element();
     this.query = query;
-    this.keys = keys;
-    this.values = values;
+    this.keys = rounded(keys, element);
+    this.values = shape.latent() ? firstColumns(this.keys, shape) : rounded(values, element);
+    exactQuery = element == DType.BF16 ? rounded(query, element) : query;
     this.sinkLogits = sinkLogits;
     options =
         new AttentionOptions(
@@ -54,13 +86,22 @@ public final class AttentionProblem implements AutoCloseable {
             slidingWindow,
             sinkLogits == null ? null : backend.of(sinkLogits, shape.numHeads()));
     cache =
-        new KvCache(
-            backend.memory(),
-            1,
-            shape.numKvHeads(),
-            shape.keyWidth(),
-            shape.valueWidth(),
-            shape.numPositions());
+        shape.latent()
+            ? KvCache.ofLatents(
+                backend.memory(),
+                element,
+                1,
+                shape.valueWidth(),
+                shape.keyWidth() - shape.valueWidth(),
+                shape.numPositions())
+            : new KvCache(
+                backend.memory(),
+                element,
+                1,
+                shape.numKvHeads(),
+                shape.keyWidth(),
+                shape.valueWidth(),
+                shape.numPositions());
     output = backend.f32(shape.numTokens(), shape.numHeads(), shape.valueWidth());
   }
 
@@ -89,12 +130,47 @@ public final class AttentionProblem implements AutoCloseable {
     return values;
   }
 
-  /** Writes all keys and values into the cache. */
+  private static float[] firstColumns(float[] keys, Shape shape) {
+    float[] values = new float[shape.numPositions() * shape.valueWidth()];
+    for (int p = 0; p < shape.numPositions(); p++)
+      System.arraycopy(
+          keys, p * shape.keyWidth(), values, p * shape.valueWidth(), shape.valueWidth());
+    return values;
+  }
+
+  /** The values of an element type that are nearest, to even. */
+  public static float[] rounded(float[] values, DType element) {
+    float[] result = values.clone();
+    for (int i = 0; i < result.length; i++) result[i] = rounded(result[i], element);
+    return result;
+  }
+
+  /** The value of an element type that is nearest, to even, in double precision. */
+  public static float rounded(float value, DType element) {
+    if (element == DType.F32 || !Float.isFinite(value)) return value;
+    boolean bf16 = element == DType.BF16;
+    int exponent = Math.max(Math.getExponent(value), bf16 ? -126 : -14);
+    double ulp = Math.scalb(1.0, exponent - (bf16 ? 7 : 10));
+    double result = Math.rint(value / ulp) * ulp; // rint: to even
+    boolean isTooLarge = !bf16 && Math.abs(result) > 65504;
+    return isTooLarge ? Math.copySign(Float.POSITIVE_INFINITY, value) : (float) result;
+  }
+
+  /** What the cache holds as values. */
+  public float[] values() {
+    return values;
+  }
+
+  /** Writes all keys and values into the cache, whose pages hold NaN before. */
   public AttentionProblem fillCache() {
+    cache.reserve(shape.numPositions());
+    for (int page = 0; page * KvCache.PAGE_TOKENS < shape.numPositions(); page++)
+      cache.pages().page(page).fill(Float.NaN);
     try (Tensor k = backend.of(keys, shape.numPositions(), shape.numKvHeads(), shape.keyWidth());
         Tensor v =
             backend.of(values, shape.numPositions(), shape.numKvHeads(), shape.valueWidth())) {
-      cache.append(backend, 0, k, v);
+      cache.append(backend, 0, cache.keys(), k);
+      if (!shape.latent()) cache.append(backend, 0, cache.values(), v);
     }
     return this;
   }
@@ -156,7 +232,7 @@ public final class AttentionProblem implements AutoCloseable {
       double magnitude = 0;
       for (int d = 0; d < shape.keyWidth(); d++) {
         double product =
-            (double) query[(token * shape.numHeads() + head) * shape.keyWidth() + d]
+            (double) exactQuery[(token * shape.numHeads() + head) * shape.keyWidth() + d]
                 * keys[(j * shape.numKvHeads() + kvHead) * shape.keyWidth() + d];
         dot += product;
         magnitude += Math.abs(product);
@@ -190,6 +266,8 @@ public final class AttentionProblem implements AutoCloseable {
             + U * (max - min)
             + (4 + 1) * U * (1 + blocks + splits)
             + (64 + blocks + splits) * U;
+    // Weights that are rounded to bf16 are off by half an ulp.
+    if (shape.element() == DType.BF16) relative += 0x1.01p-9;
     return new Exact(
         numerator / denominator, (2 * relative + U) * magnitude / denominator + Float.MIN_NORMAL);
   }

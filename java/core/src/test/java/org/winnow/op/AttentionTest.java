@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -14,6 +15,7 @@ import org.winnow.Backend;
 import org.winnow.BackendsUnderTest;
 import org.winnow.BackendsUnderTest.Variant;
 import org.winnow.ContractTest;
+import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.op.AttentionProblem.Shape;
 
@@ -21,8 +23,13 @@ import org.winnow.op.AttentionProblem.Shape;
 public class AttentionTest {
   private static final int MANY = BackendsUnderTest.sized(9, 65, 130);
   private static final int LONG = BackendsUnderTest.sized(520, 970);
-  private static final int LATENTS = BackendsUnderTest.sized(520, 900, 1700);
+  private static final int LATENTS = BackendsUnderTest.sized(520, 600, 900);
   private static final int HEADS = BackendsUnderTest.sized(4, 8, 16);
+
+  private static final List<DType> ELEMENTS =
+      BackendsUnderTest.shared().memory().isHost()
+          ? List.of(DType.F32, DType.BF16, DType.F16)
+          : List.of(DType.F32);
 
   private final Backend backend = BackendsUnderTest.shared();
 
@@ -32,20 +39,24 @@ public class AttentionTest {
    */
   static Stream<Arguments> problems() {
     return BackendsUnderTest.variants().stream()
-        .flatMap(
-            variant ->
-                Stream.of(
-                    Arguments.of(variant, new Shape(1, 1, 1, 1, 1, 1), 0, false),
-                    Arguments.of(variant, new Shape(1, 1, 2, 1, 5, 3), 0, true),
-                    Arguments.of(variant, new Shape(48, 48, 4, 2, 16, 16), 0, false),
-                    Arguments.of(variant, new Shape(48, 48, 4, 2, 32, 32), 16, true),
-                    Arguments.of(variant, new Shape(65, 65, 3, 3, 17, 19), 0, false),
-                    Arguments.of(variant, new Shape(64, 127, 5, 1, 33, 7), 63, true),
-                    Arguments.of(variant, new Shape(1, 511, 8, 1, 128, 128), 0, false),
-                    Arguments.of(variant, new Shape(2, 513, 14, 2, 64, 64), 0, true),
-                    Arguments.of(variant, new Shape(MANY, LONG + MANY, 8, 2, 48, 40), 0, false),
-                    Arguments.of(variant, new Shape(MANY, LONG + MANY, 4, 4, 24, 24), 300, false),
-                    Arguments.of(variant, new Shape(1, LATENTS, HEADS, 1, 576, 512), 0, false)));
+        .flatMap(variant -> ELEMENTS.stream().flatMap(element -> problems(variant, element)));
+  }
+
+  private static Stream<Arguments> problems(Variant variant, DType element) {
+    return Stream.of(
+        Arguments.of(variant, new Shape(1, 1, 1, 1, 1, 1).of(element), 0, false),
+        Arguments.of(variant, new Shape(1, 1, 2, 1, 5, 3).of(element), 0, true),
+        Arguments.of(variant, new Shape(48, 48, 4, 2, 16, 16).of(element), 0, false),
+        Arguments.of(variant, new Shape(48, 48, 4, 2, 32, 32).of(element), 16, true),
+        Arguments.of(variant, new Shape(65, 65, 3, 3, 17, 19).of(element), 0, false),
+        Arguments.of(variant, new Shape(64, 127, 5, 1, 33, 7).of(element), 63, true),
+        Arguments.of(variant, new Shape(1, 511, 8, 1, 128, 128).of(element), 0, false),
+        Arguments.of(variant, new Shape(2, 513, 14, 2, 64, 64).of(element), 0, true),
+        Arguments.of(variant, new Shape(MANY, LONG + MANY, 8, 2, 48, 40).of(element), 0, false),
+        Arguments.of(variant, new Shape(MANY, LONG + MANY, 4, 4, 24, 24).of(element), 300, false),
+        Arguments.of(variant, new Shape(3, 130, 5, 1, 19, 12).of(element).latents(), 0, false),
+        Arguments.of(
+            variant, new Shape(1, LATENTS, HEADS, 1, 576, 512).of(element).latents(), 0, false));
   }
 
   @ParameterizedTest
@@ -84,13 +95,11 @@ public class AttentionTest {
   void equalWeightsGiveTheExactMean(
       Variant variant, Shape shape, int slidingWindow, boolean sinks) {
     Random random = new Random(3);
-    float[] values = new float[shape.numPositions() * shape.numKvHeads() * shape.valueWidth()];
-    for (int i = 0; i < values.length; i++) values[i] = random.nextInt(9) - 4;
+    int positions = shape.numPositions();
+    float[] values = smallIntegers(random, positions * shape.numKvHeads() * shape.valueWidth());
     float[] query =
         AttentionProblem.gaussian(random, shape.numTokens() * shape.numHeads() * shape.keyWidth());
-    float[] keys =
-        AttentionProblem.gaussian(
-            random, shape.numPositions() * shape.numKvHeads() * shape.keyWidth());
+    float[] keys = smallIntegers(random, positions * shape.numKvHeads() * shape.keyWidth());
     try (var p =
         new AttentionProblem(
             variant.backend(), shape, 0, slidingWindow, query, keys, values, null)) {
@@ -103,7 +112,7 @@ public class AttentionTest {
         float sum = 0;
         for (int j = begin; j <= position; j++) {
           sum +=
-              values[
+              p.values()[
                   (j * shape.numKvHeads() + head / (shape.numHeads() / shape.numKvHeads()))
                           * shape.valueWidth()
                       + column];
@@ -113,15 +122,21 @@ public class AttentionTest {
     }
   }
 
+  private static float[] smallIntegers(Random random, int size) {
+    float[] values = new float[size];
+    for (int i = 0; i < size; i++) values[i] = random.nextInt(9) - 4;
+    return values;
+  }
+
   /**
    * Each query is the key of one earlier position; every other weight underflows to 0, so the
    * output is that position's value, bit for bit.
    */
   @ParameterizedTest
-  @MethodSource(BackendsUnderTest.VARIANTS)
-  void findsTheOneKeyThatMatches(Variant variant) {
+  @MethodSource("elements")
+  void findsTheOneKeyThatMatches(Variant variant, DType element) {
     int numTokens = BackendsUnderTest.sized(20, 200);
-    var shape = new Shape(numTokens, 700, 2, 2, 64, 3);
+    var shape = new Shape(numTokens, 700, 2, 2, 64, 3).of(element);
     Random random = new Random(5);
     float[] keys = new float[700 * 2 * 64];
     for (int i = 0; i < keys.length; i++) keys[i] = random.nextBoolean() ? 1 : -1;
@@ -139,10 +154,15 @@ public class AttentionTest {
         for (int c = 0; c < 3; c++) {
           assertThat(result[row * 3 + c])
               .as("row %d", row)
-              .isEqualTo(values[(target[row] * 2 + row % 2) * 3 + c]);
+              .isEqualTo(p.values()[(target[row] * 2 + row % 2) * 3 + c]);
         }
       }
     }
+  }
+
+  static Stream<Arguments> elements() {
+    return BackendsUnderTest.variants().stream()
+        .flatMap(variant -> ELEMENTS.stream().map(element -> Arguments.of(variant, element)));
   }
 
   /** Positions that end in the first, a middle and the last lane of a vector, block and split. */
@@ -152,13 +172,16 @@ public class AttentionTest {
             variant ->
                 Stream.of(2, 4, 8, 16, 17, 32, 63, 64, 65, 513, 520, 528, 576)
                     .flatMap(
-                        n -> Stream.of(false, true).map(sinks -> Arguments.of(variant, n, sinks))));
+                        n ->
+                            ELEMENTS.stream()
+                                .map(e -> Arguments.of(variant, e, n, e != DType.F16))));
   }
 
   @ParameterizedTest
   @MethodSource("lastPositions")
-  void aNaNReachesEveryRowThatSeesItAndNoOther(Variant variant, int numPositions, boolean sinks) {
-    Shape shape = new Shape(2, numPositions, 2, 1, 8, 5);
+  void aNaNReachesEveryRowThatSeesItAndNoOther(
+      Variant variant, DType element, int numPositions, boolean sinks) {
+    Shape shape = new Shape(2, numPositions, 2, 1, 8, 5).of(element);
     Random random = new Random(11);
     float[] query = AttentionProblem.gaussian(random, 2 * 2 * 8);
     float[] keys = AttentionProblem.gaussian(random, numPositions * 8);
@@ -179,8 +202,9 @@ public class AttentionTest {
   /** All weights are 0: the sink takes everything, and without one there is nothing to divide. */
   @ParameterizedTest
   @MethodSource("lastPositions")
-  void scoresOfMinusInfinityWeighNothing(Variant variant, int numPositions, boolean sinks) {
-    Shape shape = new Shape(2, numPositions, 2, 1, 1, 5);
+  void scoresOfMinusInfinityWeighNothing(
+      Variant variant, DType element, int numPositions, boolean sinks) {
+    Shape shape = new Shape(2, numPositions, 2, 1, 1, 5).of(element);
     float[] query = {1, 1, 1, 1};
     float[] keys = new float[numPositions];
     Arrays.fill(keys, Float.NEGATIVE_INFINITY);
@@ -192,7 +216,8 @@ public class AttentionTest {
     }
     keys[0] = 0.5f;
     float[] result = run(variant, shape, query, keys, values, null);
-    for (int i = 0; i < result.length; i++) assertThat(result[i]).isEqualTo(values[i % 5]);
+    for (int i = 0; i < result.length; i++)
+      assertThat(result[i]).isEqualTo(AttentionProblem.rounded(values[i % 5], element));
   }
 
   private static float[] run(

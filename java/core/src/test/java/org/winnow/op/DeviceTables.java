@@ -14,12 +14,17 @@ public final class DeviceTables {
 
   /** Address of the layer's keys, or keys and values, in one page of a cache of one layer. */
   public static long keyPage(KvCache cache, int page) {
-    return cache.pages().keyPages().getLong(page);
+    return cache.pages().table(0).getLong(page);
   }
 
   /** The same of its values. */
   public static long valuePage(KvCache cache, int page) {
-    return cache.pages().valuePages().getLong(page);
+    return cache.pages().table(cache.planes().size() - 1).getLong(page);
+  }
+
+  /** Index of an element in a page of a cache of one layer, whose planes lie one after another. */
+  public static int index(KvCache cache, int plane, int head, int slot, int column) {
+    return Math.toIntExact(cache.pages().index(plane, 0, head, slot, column));
   }
 
   /** The first entry of the table of weights as kernels get it, which is brought there first. */

@@ -2,91 +2,163 @@ package org.winnow.op;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.fail;
 
-import java.util.Arrays;
 import java.util.Random;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.winnow.Backend;
 import org.winnow.BackendsUnderTest;
 import org.winnow.ContractTest;
+import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
+import org.winnow.internal.Internals;
 
 @ContractTest
 public class KvAppendTest {
   private static final int HEADS = 3;
+  private static final int BEFORE = 60;
+  private static final int TOKENS = 70; // over two page edges
+  private static final float KEPT = 7; // what the pages hold before
 
   private final Backend backend = BackendsUnderTest.shared();
 
-  /** Widths with and without whole 16-byte pieces, a source that begins at any element. */
+  /** Element, and widths with and without whole vectors and pairs. */
+  static Stream<Arguments> problems() {
+    return Stream.of(DType.F32, DType.BF16, DType.F16)
+        .flatMap(
+            element ->
+                Stream.of(1, 4, 7, 8, 130)
+                    .flatMap(
+                        width ->
+                            Stream.of(true, false)
+                                .map(latent -> Arguments.of(element, width, latent))));
+  }
+
   @ParameterizedTest
-  @CsvSource({"8, 4, 4, 0", "8, 0, 8, 4", "7, 2, 3, 1", "200, 0, 200, 0", "200, 13, 130, 3"})
-  void writesOnlyTheColumnsOfTheNewTokens(int rowWidth, int column, int width, int offset) {
-    int before = 60;
-    int numTokens = 70; // over two page edges
-    int stride = HEADS * width + 5;
-    float[] source = AttentionProblem.gaussian(new Random(1), offset + numTokens * stride);
-    for (boolean values : new boolean[] {false, true}) {
-      try (KvCache cache = new KvCache(backend.memory(), 2, HEADS, rowWidth, rowWidth, 200);
-          Tensor zeros = backend.f32(before, HEADS, rowWidth);
-          Tensor from = backend.of(source, source.length)) {
-        for (int layer = 0; layer < 2; layer++) cache.append(backend, layer, zeros, zeros);
-        cache.advance(before);
-        cache.reserve(numTokens);
-        KvAppend.run(
-            backend, from, offset, stride, width, cache, 1, values, before, column, width,
-            numTokens);
-        int keys = 64 * HEADS * rowWidth;
-        float[] expected = new float[3 * 2 * 2 * keys]; // page, layer, keys then values
-        for (int t = 0; t < numTokens; t++) {
-          int position = before + t;
-          for (int h = 0; h < HEADS; h++) {
-            int row =
-                ((position / 64 * 2 + 1) * 2 + (values ? 1 : 0)) * keys
-                    + (h * 64 + position % 64) * rowWidth;
-            System.arraycopy(
-                source, offset + t * stride + h * width, expected, row + column, width);
-          }
+  @MethodSource("problems")
+  void writesOnlyTheRowsOfTheNewTokens(DType element, int width, boolean latent) {
+    float[] source = values(latent ? TOKENS * (width + 1) : TOKENS * HEADS * width);
+    TensorMemory memory = backend.memory();
+    try (KvCache cache =
+        latent
+            ? KvCache.ofLatents(memory, element, 2, width, 1, 200)
+            : new KvCache(memory, element, 2, HEADS, width, width, 200)) {
+      cache.reserve(200);
+      for (int page = 0; page < 4; page++) cache.pages().page(page).fill(KEPT);
+      cache.advanceCaptured(BEFORE);
+      for (int plane = 0; plane < cache.planes().size(); plane++) {
+        KvPlane rows = cache.planes().get(plane);
+        try (Tensor from = backend.of(source, TOKENS, rows.numHeads(), rows.width())) {
+          cache.append(backend, 1, rows, from);
         }
-        for (int page = 0; page < 3; page++) {
-          assertThat(cache.pages().page(page).toFloatArray())
-              .as("page %d", page)
-              .isEqualTo(Arrays.copyOfRange(expected, page * 4 * keys, (page + 1) * 4 * keys));
+      }
+      float[][] pages = new float[4][];
+      for (int page = 0; page < 4; page++) pages[page] = cache.pages().page(page).toFloatArray();
+      for (int plane = 0; plane < cache.planes().size(); plane++)
+        for (int layer = 0; layer < 2; layer++) check(cache, plane, layer, source, pages);
+    }
+  }
+
+  private void check(KvCache cache, int plane, int layer, float[] source, float[][] pages) {
+    KvPlane rows = cache.planes().get(plane);
+    for (int position = 0; position < 4 * KvCache.PAGE_TOKENS; position++) {
+      int token = position - BEFORE;
+      boolean written = layer == 1 && token >= 0 && token < TOKENS;
+      for (int head = 0; head < rows.numHeads(); head++) {
+        for (int c = 0; c < rows.width(); c++) {
+          long at = cache.pages().index(plane, layer, head, position % 64, c);
+          float from = written ? source[(token * rows.numHeads() + head) * rows.width() + c] : KEPT;
+          Float expected = AttentionProblem.rounded(from, rows.element());
+          Float found = pages[position / 64][(int) at];
+          if (!found.equals(expected)) // a comparison by assertThat takes a microsecond
+          fail("%s %d, %d, %d: %s not %s", rows.name(), position, head, c, found, expected);
         }
       }
     }
   }
 
+  /** Normal values, and those at which rounding has its edges. */
+  private static float[] values(int size) {
+    float[] values = AttentionProblem.gaussian(new Random(1), size);
+    float[] edges = {
+      0f,
+      -0f,
+      1.00390625f,
+      1.01171875f,
+      1 + 0x1p-11f,
+      1 + 3 * 0x1p-11f,
+      65504,
+      65519,
+      65520,
+      -1e6f,
+      0x1p-14f,
+      0x1.ffcp-15f,
+      0x1p-24f,
+      0x1p-25f,
+      0x1.1p-25f,
+      -0x1p-26f,
+      0x1p-126f,
+      0x1p-133f,
+      0x1p-134f,
+      0x1.8p-133f,
+      Float.MIN_VALUE,
+      Float.MAX_VALUE,
+      0x1.fep127f,
+      0x1.fefp127f,
+      Float.POSITIVE_INFINITY,
+      Float.NEGATIVE_INFINITY,
+      Float.NaN,
+      Float.intBitsToFloat(0xff800001)
+    };
+    for (int i = 0; i < edges.length && 2 * i < size; i++) values[2 * i] = edges[i];
+    return values;
+  }
+
+  /** Both backends write the NaN of the contract, whatever a NaN's bits are. */
   @Test
-  void refusesWhatDoesNotFit() {
-    try (KvCache cache = new KvCache(backend.memory(), 1, HEADS, 4, 2, 100);
-        Tensor source = backend.f32(10, HEADS, 4)) {
-      assertThatThrownBy(() -> append(source, cache, false, 0, 4, 10))
-          .isInstanceOf(IllegalArgumentException.class)
-          .hasMessage("numTokens must lie in [0, 0], the room reserved, found 10");
-      cache.reserve(10);
-      append(source, cache, false, 0, 4, 10);
-      assertThatThrownBy(() -> append(source, cache, true, 0, 3, 10))
-          .isInstanceOf(IllegalArgumentException.class)
-          .hasMessage("columns must lie in [0, 2), found [0, 3)");
-      assertThatThrownBy(() -> append(source, cache, false, -1, 3, 10))
-          .hasMessage("columns must lie in [0, 4), found [-1, 2)");
-      assertThatThrownBy(() -> append(source, cache, false, 0, 4, 11))
-          .isInstanceOf(IllegalArgumentException.class)
-          .hasMessage("block must end inside source of 120 elements, found 132");
-      assertThatThrownBy(
-              () -> KvAppend.run(backend, source, 0, 12, 4, cache, 0, false, 60, 0, 4, 5))
-          .isInstanceOf(IllegalArgumentException.class)
-          .hasMessage("numTokens must lie in [0, 4], the room reserved, found 5");
-      source.close();
-      assertThatThrownBy(() -> append(source, cache, false, 0, 4, 10))
-          .isInstanceOf(IllegalStateException.class);
+  void nanHasOnePattern() {
+    for (DType element : new DType[] {DType.BF16, DType.F16}) {
+      float[] source = new float[4];
+      for (int i = 0; i < 4; i++)
+        source[i] =
+            Float.intBitsToFloat(new int[] {0x7fc00000, 0xff800001, 0x7f812345, 0xffffffff}[i]);
+      try (KvCache cache = new KvCache(backend.memory(), element, 1, 1, 4, 4, 64);
+          Tensor rows = backend.of(source, 1, 1, 4)) {
+        cache.append(backend, 0, cache.values(), rows);
+        Tensor page = cache.pages().page(0);
+        for (int c = 0; c < 4; c++)
+          assertThat(bits(page, cache.pages().index(1, 0, 0, 0, c))).isEqualTo(0x7fff);
+      }
     }
   }
 
-  private void append(
-      Tensor source, KvCache cache, boolean values, int column, int width, int numTokens) {
-    KvAppend.run(backend, source, 0, HEADS * 4, 4, cache, 0, values, 0, column, width, numTokens);
+  private static int bits(Tensor page, long index) {
+    try (Tensor host = Tensor.allocate(page.dtype(), page.size())) {
+      host.copyFrom(page.reshape(page.size()));
+      return Internals.bytes(host).getShort((int) (2 * index)) & 0xffff;
+    }
+  }
+
+  @Test
+  void refusesWhatDoesNotFit() {
+    try (KvCache cache = new KvCache(backend.memory(), DType.F32, 1, HEADS, 4, 2, 100);
+        Tensor source = backend.f32(10, HEADS, 4)) {
+      assertThatThrownBy(() -> KvAppend.run(backend, source, cache, 0, 0, 0))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("numTokens must lie in [0, 0], the room reserved, found 10");
+      cache.reserve(10);
+      KvAppend.run(backend, source, cache, 0, 0, 0);
+      assertThatThrownBy(() -> KvAppend.run(backend, source, cache, 0, 0, 60))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("numTokens must lie in [0, 4], the room reserved, found 10");
+      source.close();
+      assertThatThrownBy(() -> KvAppend.run(backend, source, cache, 0, 0, 0))
+          .isInstanceOf(IllegalStateException.class);
+    }
   }
 }

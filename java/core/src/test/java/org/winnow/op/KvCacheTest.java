@@ -12,6 +12,7 @@ import org.winnow.BackendsUnderTest;
 import org.winnow.BudgetException;
 import org.winnow.ContextLengthException;
 import org.winnow.ContractTest;
+import org.winnow.DType;
 import org.winnow.ScarceMemory;
 import org.winnow.Tensor;
 
@@ -22,7 +23,7 @@ public class KvCacheTest {
   @Test
   void holdsEveryRowWhereverThePagesBreak() {
     int numLayers = 2;
-    try (KvCache cache = new KvCache(backend.memory(), numLayers, 3, 5, 4, 300)) {
+    try (KvCache cache = new KvCache(backend.memory(), DType.F32, numLayers, 3, 5, 4, 300)) {
       float[][] keys = new float[numLayers][];
       float[][] values = new float[numLayers][];
       for (int layer = 0; layer < numLayers; layer++) {
@@ -44,11 +45,11 @@ public class KvCacheTest {
           int slot = position % 64;
           for (int head = 0; head < 3; head++) {
             for (int c = 0; c < 5; c++) {
-              assertThat(page[(head * 64 + slot) * 5 + c])
+              assertThat(page[(int) cache.pages().index(0, 0, head, slot, c)])
                   .isEqualTo(keys[layer][(position * 3 + head) * 5 + c]);
             }
             for (int c = 0; c < 4; c++) {
-              assertThat(page[3 * 64 * 5 + (head * 64 + slot) * 4 + c])
+              assertThat(page[(int) cache.pages().index(1, 0, head, slot, c)])
                   .isEqualTo(values[layer][(position * 3 + head) * 4 + c]);
             }
           }
@@ -60,7 +61,7 @@ public class KvCacheTest {
   @Test
   void pagesThatWereHadBeforeMemoryRanOutAreHandedOverLater() {
     ScarceMemory memory = new ScarceMemory();
-    try (KvCache cache = new KvCache(memory.memory(), 2, 1, 4, 4, 300)) {
+    try (KvCache cache = new KvCache(memory.memory(), DType.F32, 2, 1, 4, 4, 300)) {
       memory.allocationsLeft = 2;
       assertThatThrownBy(() -> cache.reserve(4 * KvCache.PAGE_TOKENS))
           .isInstanceOf(BudgetException.class);
@@ -68,7 +69,7 @@ public class KvCacheTest {
       assertThatThrownBy(() -> cache.reserve(1)).hasMessage("copies are refused");
       memory.refusesCopies = false;
       cache.reserve(1);
-      for (Tensor table : List.of(cache.pages().keyPages(), cache.pages().valuePages())) {
+      for (Tensor table : List.of(cache.pages().table(0), cache.pages().table(1))) {
         for (int entry : new int[] {0, 1, 5, 6}) assertThat(table.getLong(entry)).isNotZero();
       }
     }
@@ -78,7 +79,7 @@ public class KvCacheTest {
   @Test
   void theLengthStaysWhereAnOperationsPositionCannotBeSet() {
     ScarceMemory memory = new ScarceMemory();
-    try (KvCache cache = new KvCache(memory.memory(), 1, 1, 4, 4, 100)) {
+    try (KvCache cache = new KvCache(memory.memory(), DType.F32, 1, 1, 4, 4, 100)) {
       cache.reserve(2);
       cache.advanceCaptured(2);
       memory.refusesCopies = true;
@@ -94,7 +95,7 @@ public class KvCacheTest {
 
   @Test
   void aStepOfLessThanNoTokensIsRefused() {
-    try (KvCache cache = new KvCache(backend.memory(), 1, 1, 4, 4, 100)) {
+    try (KvCache cache = new KvCache(backend.memory(), DType.F32, 1, 1, 4, 4, 100)) {
       List<Consumer<Integer>> steps =
           List.of(cache::reserve, cache::advance, cache::advanceCaptured);
       for (Consumer<Integer> step : steps)
@@ -107,33 +108,59 @@ public class KvCacheTest {
 
   @Test
   void latentsAreKeysAndTheirOwnValues() {
-    try (KvCache cache = KvCache.ofLatents(backend.memory(), 1, 4, 2, 100);
-        Tensor c = backend.of(AttentionProblem.gaussian(new Random(1), 70 * 4), 70, 4);
-        Tensor rope = backend.of(AttentionProblem.gaussian(new Random(2), 70 * 6), 70, 6)) {
-      float[] latents = c.toFloatArray();
-      float[] keys = rope.toFloatArray();
-      cache.appendLatents(backend, 0, c, rope);
+    try (KvCache cache = KvCache.ofLatents(backend.memory(), DType.F32, 1, 4, 2, 100);
+        Tensor rows = backend.of(AttentionProblem.gaussian(new Random(1), 70 * 6), 70, 1, 6)) {
+      float[] latents = rows.toFloatArray();
+      cache.append(backend, 0, cache.keys(), rows);
       cache.advance(70);
-      assertThat(cache.pages().keyPages().getLong(1))
-          .isEqualTo(cache.pages().valuePages().getLong(1))
-          .isNotZero();
+      assertThat(cache.planes()).containsExactly(cache.values());
       float[] page = cache.pages().page(1).toFloatArray();
       for (int slot = 0; slot < 6; slot++) {
-        for (int column = 0; column < 6; column++) {
-          float expected =
-              column < 4 ? latents[(64 + slot) * 4 + column] : keys[(64 + slot) * 6 + column];
-          assertThat(page[slot * 6 + column]).isEqualTo(expected);
-        }
+        for (int column = 0; column < 6; column++)
+          assertThat(page[slot * 6 + column]).isEqualTo(latents[(64 + slot) * 6 + column]);
       }
       assertThat(cache.sizeBytes()).isEqualTo(2 * 64 * 6 * 4);
-      assertThatThrownBy(() -> cache.append(backend, 0, c, rope))
-          .isInstanceOf(IllegalStateException.class);
+      assertThat(cache.bytesPerToken()).isEqualTo(6 * 4);
+    }
+  }
+
+  @Test
+  void aTokenTakesTheBytesOfItsElements() {
+    for (DType element : List.of(DType.F32, DType.BF16, DType.F16)) {
+      try (KvCache cache = new KvCache(backend.memory(), element, 3, 2, 8, 6, 100)) {
+        assertThat(cache.element()).isEqualTo(element);
+        assertThat(cache.bytesPerToken()).isEqualTo(3 * 2 * (8 + 6) * element.sizeBytes());
+        cache.reserve(1);
+        assertThat(cache.sizeBytes()).isEqualTo(64 * cache.bytesPerToken());
+      }
+    }
+  }
+
+  @Test
+  void aPlaneIsOneOfTheCache() {
+    try (KvCache cache = new KvCache(backend.memory(), DType.F32, 1, 1, 4, 2, 100);
+        Tensor rows = backend.f32(1, 1, 4)) {
+      KvPlane other = new KvPlane("keys", 1, 4, DType.F16);
+      assertThatThrownBy(() -> cache.append(backend, 0, other, rows))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageStartingWith("plane must be one of [KvPlane[name=keys")
+          .hasMessageEndingWith("found " + other);
+      assertThatThrownBy(() -> cache.append(backend, 0, cache.values(), rows))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("values must be [any, 1, 2], found [1, 1, 4]");
+      cache.append(backend, 0, cache.keys(), rows);
+      assertThat(cache.written(0)).isZero(); // values are missing
+      assertThatThrownBy(() -> cache.advance(1))
+          .hasMessage("layer 0 must hold values of 1 positions, found 0");
+      assertThatThrownBy(() -> new KvPlane("keys", 1, 4, DType.I8))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("element of keys must be f32, bf16 or f16, found i8");
     }
   }
 
   @Test
   void allocatesPagesAsTheyAreNeededAndKeepsThemWhenTruncated() {
-    try (KvCache cache = new KvCache(backend.memory(), 2, 1, 8, 8, 1000)) {
+    try (KvCache cache = new KvCache(backend.memory(), DType.F32, 2, 1, 8, 8, 1000)) {
       long pageBytes = 2 * 64 * 16 * 4;
       assertThat(cache.sizeBytes()).isZero();
       cache.reserve(64);
@@ -144,7 +171,7 @@ public class KvCacheTest {
       append(cache, 0, 65, rows, rows);
       assertThatThrownBy(() -> cache.advance(65))
           .isInstanceOf(IllegalStateException.class)
-          .hasMessage("layer 1 must hold 65 positions, found 0");
+          .hasMessage("layer 1 must hold keys of 65 positions, found 0");
       append(cache, 1, 65, rows, rows);
       cache.advance(65);
       cache.truncate(3);
@@ -159,7 +186,7 @@ public class KvCacheTest {
 
   @Test
   void refusesToPassItsLimitAndStaysAsItWas() {
-    try (KvCache cache = new KvCache(backend.memory(), 1, 1, 2, 2, 65)) {
+    try (KvCache cache = new KvCache(backend.memory(), DType.F32, 1, 1, 2, 2, 65)) {
       float[] rows = new float[66 * 2];
       append(cache, 0, 65, rows, rows);
       cache.advance(65);
@@ -178,7 +205,7 @@ public class KvCacheTest {
 
   @Test
   void refusesUseAfterClose() {
-    KvCache cache = new KvCache(backend.memory(), 1, 1, 2, 2, 65);
+    KvCache cache = new KvCache(backend.memory(), DType.F32, 1, 1, 2, 2, 65);
     cache.reserve(1);
     cache.close();
     cache.close();
@@ -188,8 +215,8 @@ public class KvCacheTest {
     assertThatThrownBy(() -> cache.truncate(0))
         .isInstanceOf(IllegalStateException.class)
         .hasMessage("cache is closed");
-    assertThatThrownBy(() -> new KvCache(backend.memory(), 1, 0, 2, 2, 65))
-        .hasMessage("numKvHeads must be positive, found 0");
+    assertThatThrownBy(() -> new KvCache(backend.memory(), DType.F32, 1, 0, 2, 2, 65))
+        .hasMessage("numHeads of keys must be positive, found 0");
   }
 
   private void append(KvCache cache, int layer, int numTokens, float[] keys, float[] values) {
@@ -206,7 +233,8 @@ public class KvCacheTest {
             (cache.length() + numTokens) * heads * cache.valueWidth());
     try (Tensor keyTensor = backend.of(k, numTokens, heads, cache.keyWidth());
         Tensor valueTensor = backend.of(v, numTokens, heads, cache.valueWidth())) {
-      cache.append(backend, layer, keyTensor, valueTensor);
+      cache.append(backend, layer, cache.keys(), keyTensor);
+      cache.append(backend, layer, cache.values(), valueTensor);
     }
   }
 }

@@ -3,6 +3,7 @@ package org.winnow.cuda;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import org.winnow.DType;
 import org.winnow.internal.AttentionArguments;
 
 /**
@@ -52,6 +53,9 @@ final class CudaAttention {
   }
 
   void launch(CudaStream stream, AttentionArguments arguments) {
+    if (arguments.element() != DType.F32.code())
+      throw new IllegalArgumentException(
+          "the cache of attention on CUDA must be f32, found element type " + arguments.element());
     int numTokens = Math.toIntExact(arguments.numTokens());
     int numHeads = Math.toIntExact(arguments.numHeads());
     int numKvHeads = Math.toIntExact(arguments.numKvHeads());

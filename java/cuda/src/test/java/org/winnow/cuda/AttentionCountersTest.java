@@ -8,6 +8,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.op.Attention;
 import org.winnow.op.AttentionOptions;
@@ -104,10 +105,12 @@ class AttentionCountersTest {
   }
 
   private KvCache filled(int positions, int width) {
-    KvCache cache = new KvCache(backend.memory(), 1, KV_HEADS, width, width, positions + 100);
+    KvCache cache =
+        new KvCache(backend.memory(), DType.F32, 1, KV_HEADS, width, width, positions + 100);
     float[] rows = AttentionProblem.gaussian(new Random(3), positions * KV_HEADS * width);
     try (Tensor tensor = backend.of(rows, positions, KV_HEADS, width)) {
-      cache.append(backend, 0, tensor, tensor);
+      cache.append(backend, 0, cache.keys(), tensor);
+      cache.append(backend, 0, cache.values(), tensor);
     }
     return cache;
   }

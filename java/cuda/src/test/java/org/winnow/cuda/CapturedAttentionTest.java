@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.winnow.CapturedStep;
+import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.op.Attention;
 import org.winnow.op.AttentionOptions;
@@ -29,19 +30,22 @@ class CapturedAttentionTest {
     var options = AttentionOptions.causal(0.125f);
     try (var backend = new CudaBackend();
         KvCache expectedCache =
-            new KvCache(backend.memory(), 1, KV_HEADS, WIDTH, WIDTH, numTokens);
-        KvCache cache = new KvCache(backend.memory(), 1, KV_HEADS, WIDTH, WIDTH, numTokens);
+            new KvCache(backend.memory(), DType.F32, 1, KV_HEADS, WIDTH, WIDTH, numTokens);
+        KvCache cache =
+            new KvCache(backend.memory(), DType.F32, 1, KV_HEADS, WIDTH, WIDTH, numTokens);
         Tensor allRows = backend.of(rows, numTokens, KV_HEADS, WIDTH);
         Tensor allQueries = backend.of(queries, numTokens, heads, WIDTH);
         Tensor expected = backend.f32(numTokens, heads, WIDTH);
         Tensor row = backend.f32(1, KV_HEADS, WIDTH);
         Tensor query = backend.f32(1, heads, WIDTH);
         Tensor output = backend.f32(1, heads, WIDTH)) {
-      expectedCache.append(backend, 0, allRows, allRows);
+      expectedCache.append(backend, 0, expectedCache.keys(), allRows);
+      expectedCache.append(backend, 0, expectedCache.values(), allRows);
       Attention.run(backend, allQueries, expectedCache, 0, 0, options, expected);
       Runnable step =
           () -> {
-            cache.append(backend, 0, row, row);
+            cache.append(backend, 0, cache.keys(), row);
+            cache.append(backend, 0, cache.values(), row);
             Attention.run(backend, query, cache, 0, cache.length(), options, output);
           };
       CapturedStep captured = null;
@@ -57,7 +61,8 @@ class CapturedAttentionTest {
         assertThat(output.toFloatArray())
             .as("token %d", t)
             .isEqualTo(expected.slice(t, t + 1).toFloatArray());
-        cache.append(backend, 0, row, row); // for the host's count of what is written
+        cache.append(backend, 0, cache.keys(), row);
+        cache.append(backend, 0, cache.values(), row); // for the host's count of what is written
         cache.advance(1);
       }
       captured.close();

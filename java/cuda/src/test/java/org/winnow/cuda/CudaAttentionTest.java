@@ -6,6 +6,7 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.op.Attention;
 import org.winnow.op.AttentionOptions;
@@ -80,9 +81,10 @@ class CudaAttentionTest {
   }
 
   private static KvCache cache(CudaBackend backend, int limit, float[] rows, int positions) {
-    KvCache cache = new KvCache(backend.memory(), 1, KV_HEADS, WIDTH, WIDTH, limit);
+    KvCache cache = new KvCache(backend.memory(), DType.F32, 1, KV_HEADS, WIDTH, WIDTH, limit);
     try (Tensor tensor = backend.of(rows, positions, KV_HEADS, WIDTH)) {
-      cache.append(backend, 0, tensor, tensor);
+      cache.append(backend, 0, cache.keys(), tensor);
+      cache.append(backend, 0, cache.values(), tensor);
     }
     cache.advance(positions);
     return cache;

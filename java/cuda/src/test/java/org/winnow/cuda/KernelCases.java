@@ -168,11 +168,13 @@ final class KernelCases {
             "attention_" + (numTokens == 1 ? 8 : 48) + ", attention_merge",
             tokens + " behind " + (numPositions - numTokens) + "; 32 heads of 4, 128 wide");
     CudaBackend backend = one.backend;
-    KvCache cache = one.keep(new KvCache(backend.memory(), 1, kvHeads, width, width, numPositions));
+    KvCache cache =
+        one.keep(new KvCache(backend.memory(), DType.F32, 1, kvHeads, width, width, numPositions));
     Tensor keys = one.normal(numPositions, kvHeads, width);
     Tensor query = one.normal(numTokens, heads, width);
     Tensor output = one.keep(backend.f32(numTokens, heads, width));
-    cache.append(backend, 0, keys, keys);
+    cache.append(backend, 0, cache.keys(), keys);
+    cache.append(backend, 0, cache.values(), keys);
     for (int page = 0; page * KvCache.PAGE_TOKENS < numPositions; page++)
       one.reading("keys, values", DeviceTables.keyPage(cache, page));
     double pairs =
@@ -258,12 +260,16 @@ final class KernelCases {
     Runnable kvAppend() {
       int heads = WIDTH / HEAD_DIM;
       KvCache cache =
-          one.keep(new KvCache(one.backend.memory(), 1, heads, HEAD_DIM, HEAD_DIM, numRows));
+          one.keep(
+              new KvCache(one.backend.memory(), DType.F32, 1, heads, HEAD_DIM, HEAD_DIM, numRows));
       Tensor keys = one.keep(input.reshape(numRows, heads, HEAD_DIM));
       Tensor values = one.normal(numRows, heads, HEAD_DIM);
       cache.reserve(numRows);
       one.reading("rows", values).work(bytes(16), 0, false);
-      return () -> cache.append(one.backend, 0, keys, values);
+      return () -> {
+        cache.append(one.backend, 0, cache.keys(), keys);
+        cache.append(one.backend, 0, cache.values(), values);
+      };
     }
   }
 

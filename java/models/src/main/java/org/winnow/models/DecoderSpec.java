@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
+import org.winnow.DType;
 import org.winnow.TensorMemory;
 import org.winnow.attention.RopeFrequencies;
 import org.winnow.memory.Checkpoint;
@@ -233,11 +234,16 @@ record DecoderSpec(
     return builder == null ? null : builder.build();
   }
 
-  /** An empty key-value cache for this decoder, in the memory of the backend that computes it. */
-  KvCache newKvCache(TensorMemory memory) {
+  /**
+   * An empty key-value cache for this decoder, in the memory of the backend that computes it.
+   *
+   * @param element type of what it holds
+   */
+  KvCache newKvCache(TensorMemory memory, DType element) {
     if (layers.get(0).attention() instanceof GroupedQueryAttention grouped) {
       return new KvCache(
           memory,
+          element,
           layers.size(),
           grouped.numKvHeads(),
           grouped.headDim(),
@@ -246,7 +252,7 @@ record DecoderSpec(
     }
     LatentAttention latent = (LatentAttention) layers.get(0).attention();
     return KvCache.ofLatents(
-        memory, layers.size(), latent.latentSize(), latent.ropeDim(), contextLength);
+        memory, element, layers.size(), latent.latentSize(), latent.ropeDim(), contextLength);
   }
 
   /** All tensors except those of the experts. */

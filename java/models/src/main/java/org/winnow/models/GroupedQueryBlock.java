@@ -10,6 +10,7 @@ import org.winnow.layer.Linear;
 import org.winnow.op.Attention;
 import org.winnow.op.AttentionOptions;
 import org.winnow.op.Clamp;
+import org.winnow.op.KvCache;
 import org.winnow.op.RmsNorm;
 import org.winnow.op.Rope;
 
@@ -87,13 +88,13 @@ final class GroupedQueryBlock implements AttentionBlock {
     Tensor keyHeads = keys.reshape(numTokens, spec.numKvHeads(), spec.headDim());
     Rope.run(backend, queryHeads, step.cos(), step.sin(), 0, Rope.Layout.HALF_SPLIT);
     Rope.run(backend, keyHeads, step.cos(), step.sin(), 0, Rope.Layout.HALF_SPLIT);
-    step.cache()
-        .append(
-            backend, layer, keyHeads, values.reshape(numTokens, spec.numKvHeads(), spec.headDim()));
+    Tensor valueHeads = values.reshape(numTokens, spec.numKvHeads(), spec.headDim());
+    KvCache cache = step.cache();
+    cache.append(backend, layer, cache.keys(), keyHeads);
+    cache.append(backend, layer, cache.values(), valueHeads);
     Tensor attended = scratch.attended.get(DType.F32, numTokens, output.inputSize());
     Tensor attendedHeads = attended.reshape(numTokens, spec.numHeads(), spec.headDim());
-    Attention.run(
-        backend, queryHeads, step.cache(), layer, step.cache().length(), options, attendedHeads);
+    Attention.run(backend, queryHeads, cache, layer, cache.length(), options, attendedHeads);
     output.run(backend, attended, blockOutput);
   }
 

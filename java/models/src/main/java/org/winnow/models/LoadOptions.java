@@ -4,6 +4,7 @@ import java.util.Objects;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
+import org.winnow.DType;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.memory.EvictionPolicy;
 
@@ -24,6 +25,8 @@ import org.winnow.memory.EvictionPolicy;
  * @param backend an open backend to use instead of creating one, or null. The caller closes it
  *     after the model
  * @param progress receives how far the opening is
+ * @param cacheType type of what the key-value cache holds, f32, bf16 or f16, or null for f32. With
+ *     16 bits a token takes half the memory and attention reads half the bytes
  */
 public record LoadOptions(
     ExpertBudget budget,
@@ -33,7 +36,8 @@ public record LoadOptions(
     String backendName,
     int numThreads,
     @Nullable Backend backend,
-    LoadProgress progress) {
+    LoadProgress progress,
+    @Nullable DType cacheType) {
   /**
    * @throws IllegalArgumentException naming the option that is out of range
    */
@@ -48,6 +52,8 @@ public record LoadOptions(
     if (numThreads != 0 && !backendName.equals(CpuBackend.NAME))
       throw new IllegalArgumentException(
           "numThreads must be 0 for backend " + backendName + ", found " + numThreads);
+    if (cacheType != null && !cacheType.isFloating())
+      throw new IllegalArgumentException("cacheType must be f32, bf16 or f16, found " + cacheType);
   }
 
   /**
@@ -63,7 +69,8 @@ public record LoadOptions(
         CpuBackend.NAME,
         0,
         null,
-        LoadProgress.NONE);
+        LoadProgress.NONE,
+        null);
   }
 
   public LoadOptions withBudget(ExpertBudget newBudget) {
@@ -75,12 +82,21 @@ public record LoadOptions(
         backendName,
         numThreads,
         backend,
-        progress);
+        progress,
+        cacheType);
   }
 
   public LoadOptions withEvictionPolicy(Supplier<EvictionPolicy> newPolicy) {
     return new LoadOptions(
-        budget, newPolicy, readAhead, everyExpert, backendName, numThreads, backend, progress);
+        budget,
+        newPolicy,
+        readAhead,
+        everyExpert,
+        backendName,
+        numThreads,
+        backend,
+        progress,
+        cacheType);
   }
 
   public LoadOptions withReadAhead(boolean newReadAhead) {
@@ -92,7 +108,8 @@ public record LoadOptions(
         backendName,
         numThreads,
         backend,
-        progress);
+        progress,
+        cacheType);
   }
 
   public LoadOptions withEveryExpert(boolean newEveryExpert) {
@@ -104,12 +121,21 @@ public record LoadOptions(
         backendName,
         numThreads,
         backend,
-        progress);
+        progress,
+        cacheType);
   }
 
   public LoadOptions withBackendName(String newName) {
     return new LoadOptions(
-        budget, evictionPolicy, readAhead, everyExpert, newName, numThreads, backend, progress);
+        budget,
+        evictionPolicy,
+        readAhead,
+        everyExpert,
+        newName,
+        numThreads,
+        backend,
+        progress,
+        cacheType);
   }
 
   public LoadOptions withThreads(int newNumThreads) {
@@ -121,7 +147,8 @@ public record LoadOptions(
         backendName,
         newNumThreads,
         backend,
-        progress);
+        progress,
+        cacheType);
   }
 
   public LoadOptions withBackend(@Nullable Backend newBackend) {
@@ -133,7 +160,8 @@ public record LoadOptions(
         backendName,
         numThreads,
         newBackend,
-        progress);
+        progress,
+        cacheType);
   }
 
   public LoadOptions withProgress(LoadProgress newProgress) {
@@ -145,6 +173,20 @@ public record LoadOptions(
         backendName,
         numThreads,
         backend,
-        newProgress);
+        newProgress,
+        cacheType);
+  }
+
+  public LoadOptions withCacheType(@Nullable DType newType) {
+    return new LoadOptions(
+        budget,
+        evictionPolicy,
+        readAhead,
+        everyExpert,
+        backendName,
+        numThreads,
+        backend,
+        progress,
+        newType);
   }
 }

@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.BudgetException;
 import org.winnow.CheckpointException;
+import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.attention.MlaWorkspace;
@@ -37,6 +38,7 @@ final class LoadedModel implements AutoCloseable {
   private final Deque<AutoCloseable> open = new ArrayDeque<>(); // last opened first
   private final ModelConfig config;
   private final DecoderSpec spec;
+  private final DType cacheType;
   private final DecoderWeights weights;
   private final @Nullable ExpertCache cache; // null for a dense model
   private final Backend backend;
@@ -64,6 +66,7 @@ final class LoadedModel implements AutoCloseable {
           store == null
               ? null
               : keep(new ExpertCache(store, memory, budgetBytes, options.evictionPolicy().get()));
+      cacheType = options.cacheType() == null ? DType.F32 : options.cacheType();
       weights =
           keep(DecoderWeights.read(plan.checkpoint(), spec.weights(), memory, options.progress()));
       decoder =
@@ -198,7 +201,7 @@ final class LoadedModel implements AutoCloseable {
 
   /** The cache of an empty sequence. The caller closes it. */
   KvCache newKvCache() {
-    return spec.newKvCache(backend.memory());
+    return spec.newKvCache(backend.memory(), cacheType);
   }
 
   Backend backend() {

@@ -6,6 +6,7 @@ import java.lang.management.ThreadMXBean;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.LongSupplier;
 import java.util.stream.IntStream;
@@ -42,13 +43,18 @@ import picocli.CommandLine.Option;
       "Examples:",
       "  winnow bench --quick",
       "  winnow bench --threads 2 --png bench.png --stats bench.json",
-      "  winnow bench --end-to-end --threads 1,2 --budget 100%%"
+      "  winnow bench --end-to-end --threads 1,2 --budget 100%% --stats new.json --compare old.json",
+      "  winnow bench --end-to-end --peer 'llama-bench -m model.gguf -n 64 -t 1,2'"
     })
 final class BenchCommand extends Subcommand {
   private static final long DISK_BYTES = 256L << 20;
   private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
 
-  @Option(names = "--quick", description = "fewer sizes: bf16 with 1 and 16 tokens")
+  @Option(
+      names = "--quick",
+      description =
+          "fewer sizes: bf16 with 1 and 16 tokens. With --end-to-end the speed of memory is probed"
+              + " on 64 MiB, which may lie in a cache")
   private boolean quick;
 
   @Option(
@@ -84,6 +90,14 @@ final class BenchCommand extends Subcommand {
       description = "where to draw the chart; - is standard output; default: ${DEFAULT-VALUE}")
   private Path png;
 
+  @Option(
+      names = "--compare",
+      paramLabel = "OLD.json",
+      description =
+          "compare with what --stats has written on this machine with these options; anything else"
+              + " is refused")
+  private @Nullable Path compare;
+
   @Mixin private EndToEndOptions endToEnd;
 
   @Mixin private ReportOptions reportOptions;
@@ -106,6 +120,10 @@ final class BenchCommand extends Subcommand {
   private int runEndToEnd(EndToEndOptions options, Terminal terminal) throws IOException {
     @Nullable String fault = options.fault();
     if (fault != null) throw wrongUsage(fault);
+    for (String option : List.of("--png", "--disk")) {
+      if (parseResult().hasMatchedOption(option))
+        throw wrongUsage(option + " has no effect with --end-to-end");
+    }
     @Nullable MoeShape named = shapes == null ? MoeShape.QWEN3_30B_A3B : shapes[0];
     if (shapes != null && shapes.length > 1)
       throw wrongUsage("--shape must be one name with --end-to-end, found " + List.of(shapes));
@@ -116,18 +134,8 @@ final class BenchCommand extends Subcommand {
     int all = Math.min(Runtime.getRuntime().availableProcessors(), CpuBackend.MAX_THREADS);
     List<Integer> counts =
         threadCounts.isEmpty() ? IntStream.of(1, all).distinct().boxed().toList() : threadCounts;
-    ReportOptions.Report written = reportOptions.begin(terminal);
-    try (MadeModel model = MadeModel.of(options, shape)) {
-      EndToEndBench bench =
-          new EndToEndBench(model.path(), counts, options, quick ? 64L << 20 : 512L << 20);
-      bench.run(written.people());
-      EndToEndReport report =
-          new EndToEndReport(
-              EndToEndReport.nameOf(model.path(), options), counts, options, bench.results());
-      report.print(written.people().out());
-      written.write(json -> report.write(json, Machine.ofThisProcess()));
-    }
-    return ExitCode.DONE;
+    return new EndToEndRun(options, shape, counts, quick, compare)
+        .run(terminal, reportOptions.begin(terminal));
   }
 
   private int runOperations(int threads, Terminal terminal) throws IOException {
@@ -135,6 +143,11 @@ final class BenchCommand extends Subcommand {
     if (!Files.isDirectory(folder)) throw wrongUsage("--disk must be a folder, found " + folder);
     if (OutputFile.isStandardOutput(png) && reportOptions.toStandardOutput())
       throw wrongUsage("--png and the results cannot both go to standard output");
+    MoeShape[] judged = shapes == null ? MoeShape.judged() : shapes;
+    List<String> names = Arrays.stream(judged).map(MoeShape::toString).toList();
+    JsonDocument.Content identity = json -> BenchReport.writeIdentity(json, threads, quick, names);
+    @Nullable EarlierResults old = compare == null ? null : EarlierResults.read(compare);
+    if (old != null) old.requireLike(JsonDocument.object(identity));
     ReportOptions.Report written = reportOptions.begin(terminal);
     OutputFile chart = OutputFile.of(png, terminal);
     Terminal people = chart.isStandardOutput() ? terminal.withoutOut() : written.people();
@@ -143,18 +156,22 @@ final class BenchCommand extends Subcommand {
       Limits limits = probe.measure(3);
       DiskProbe.Result disk = DiskProbe.readNewFile(folder.toAbsolutePath(), DISK_BYTES, 2);
       BenchReport.printLimits(people.out(), backend, limits, disk);
-      BenchReport report = new BenchReport(measure(people, backend, probe));
+      BenchReport report = new BenchReport(measure(people, backend, probe, judged));
       report.print(people.out());
-      written.write(json -> report.write(json, threads, limits, disk));
+      @Nullable BenchComparison comparison =
+          old == null ? null : old.compare(BenchReport.NAMES, report.measured());
+      if (comparison != null) comparison.print(people.out());
+      written.write(json -> report.write(json, identity, threads, limits, disk, comparison));
       report.draw(backend, chart);
       people.out().println("\nchart: " + png);
       people.out().flush();
+      if (comparison != null && !comparison.isComplete(terminal)) return ExitCode.CHECK_FAILED;
     }
     return ExitCode.DONE;
   }
 
-  private List<Measurement> measure(Terminal terminal, CpuBackend backend, LimitProbe probe) {
-    MoeShape[] judged = shapes == null ? MoeShape.judged() : shapes;
+  private List<Measurement> measure(
+      Terminal terminal, CpuBackend backend, LimitProbe probe, MoeShape[] judged) {
     DType[] types = quick ? new DType[] {DType.BF16} : new DType[] {DType.BF16, DType.F32};
     int[] tokenCounts = quick ? new int[] {1, 16} : new int[] {1, 16, 128, 512};
     long numSizes = (long) types.length * judged.length * tokenCounts.length + 4;

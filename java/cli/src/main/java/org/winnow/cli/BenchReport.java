@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
 import org.winnow.memory.DiskProbe;
@@ -19,6 +20,9 @@ import org.winnow.workload.Measurement;
  * @param results in the order in which they were measured
  */
 record BenchReport(List<Measurement> results) {
+  /** The fields of a result in JSON that tell it from the others. */
+  static final List<String> NAMES = List.of("operation", "shape", "type", "tokens");
+
   static void printLimits(
       PrintWriter out, CpuBackend backend, Limits limits, DiskProbe.Result disk) {
     Table.ofFacts()
@@ -110,9 +114,53 @@ record BenchReport(List<Measurement> results) {
     chart.write(png);
   }
 
-  void write(JsonGenerator json, int threads, Limits limits, DiskProbe.Result disk)
+  /**
+   * What must be equal where results are compared: the fields at the beginning of the JSON.
+   *
+   * @param shapes of the layers that are measured
+   */
+  static void writeIdentity(JsonGenerator json, int threads, boolean quick, List<String> shapes)
+      throws IOException {
+    json.writeStringField("benchmark", "operations");
+    Machine.ofThisProcess().write(json);
+    json.writeObjectFieldStart("options");
+    json.writeNumberField("threads", threads);
+    json.writeBooleanField("quick", quick);
+    JsonDocument.strings(json, "shapes", shapes);
+    json.writeEndObject();
+  }
+
+  /** The results as those of other runs are read. */
+  Map<String, Measured> measured() {
+    Map<String, Measured> measured = new LinkedHashMap<>();
+    for (Measurement result : results) {
+      String name =
+          result.operation()
+              + ", "
+              + result.shape()
+              + ", "
+              + result.type()
+              + ", "
+              + result.numTokens();
+      double seconds = result.seconds();
+      measured.put(name, new Measured("s", new Spread(seconds, seconds, seconds), result.share()));
+    }
+    return measured;
+  }
+
+  /**
+   * @param identity writes the fields that say what was measured where
+   */
+  void write(
+      JsonGenerator json,
+      JsonDocument.Content identity,
+      int threads,
+      Limits limits,
+      DiskProbe.Result disk,
+      @Nullable BenchComparison comparison)
       throws IOException {
     json.writeStartObject();
+    identity.write(json);
     json.writeNumberField("threads", threads);
     json.writeStringField("instruction_set", InstructionSet.best().toString());
     json.writeNumberField("memory_read_bytes_per_second", limits.readBytesPerSecond());
@@ -136,6 +184,7 @@ record BenchReport(List<Measurement> results) {
       json.writeEndObject();
     }
     json.writeEndArray();
+    if (comparison != null) comparison.write(json);
     json.writeEndObject();
   }
 }

@@ -88,6 +88,33 @@ final class EndToEndOptions {
       description = "with --end-to-end: runs of each test in a round; default: ${DEFAULT-VALUE}")
   private int runs;
 
+  @Option(
+      names = "--lengths",
+      paramLabel = "N",
+      split = ",",
+      defaultValue = "1024,8192",
+      description =
+          "with --end-to-end: positions that attention is measured at; default: ${DEFAULT-VALUE}")
+  private List<Integer> lengths = List.of();
+
+  @Option(
+      names = "--peer",
+      paramLabel = "COMMAND",
+      description = {
+        "with --end-to-end: a command that prints tokens per second as llama-bench does, run by"
+            + " the shell once in each round; ratios are printed; may be repeated"
+      })
+  private List<String> peers = List.of();
+
+  @Option(
+      names = "--peer-limit",
+      paramLabel = "SECONDS",
+      defaultValue = "600",
+      description =
+          "with --end-to-end: after which a peer's run is ended and counts as failed; default:"
+              + " ${DEFAULT-VALUE}")
+  private int peerLimit;
+
   /** Whether a whole model is measured. */
   boolean areAsked() {
     return endToEnd;
@@ -127,6 +154,14 @@ final class EndToEndOptions {
     return budgets;
   }
 
+  List<Integer> lengths() {
+    return lengths;
+  }
+
+  List<PeerCommand> peers() {
+    return peers.stream().map(command -> new PeerCommand(command, peerLimit)).toList();
+  }
+
   int rounds() {
     return rounds;
   }
@@ -149,6 +184,10 @@ final class EndToEndOptions {
     if (promptTokens < 1) return "--prompt-tokens must be at least 1, found " + promptTokens;
     if (newTokens < 1) return "--new-tokens must be at least 1, found " + newTokens;
     if (rounds < 1) return "--rounds must be at least 1, found " + rounds;
+    if (peerLimit < 1) return "--peer-limit must be at least 1, found " + peerLimit;
+    for (int length : lengths) {
+      if (length < 1) return "--lengths must be at least 1, found " + length;
+    }
     if (runs < 1) return "--runs must be at least 1, found " + runs;
     if (path != null && made != null) return "--made is for a model that is made, not for " + path;
     return null;

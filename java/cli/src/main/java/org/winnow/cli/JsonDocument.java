@@ -39,6 +39,16 @@ final class JsonDocument {
     return written(content, false);
   }
 
+  /** Fields as an object in one line. */
+  static String object(Content fields) {
+    return line(
+        json -> {
+          json.writeStartObject();
+          fields.write(json);
+          json.writeEndObject();
+        });
+  }
+
   private static String written(Content content, boolean indented) {
     StringWriter text = new StringWriter();
     try (JsonGenerator json = FACTORY.createGenerator(text)) {

@@ -11,22 +11,32 @@ import org.jspecify.annotations.Nullable;
  */
 final class MadeModel implements AutoCloseable {
   private final Path path;
+  private final String name;
   private final @Nullable Path temporary;
   private final Thread hook = new Thread(this::delete, "winnow-bench-cleaner");
 
-  private MadeModel(Path path, @Nullable Path temporary) {
+  private MadeModel(Path path, String name, @Nullable Path temporary) {
     this.path = path;
+    this.name = name;
     this.temporary = temporary;
     if (temporary != null) Runtime.getRuntime().addShutdownHook(hook);
   }
 
-  static MadeModel of(EndToEndOptions options, CheckpointShape shape) throws IOException {
+  /**
+   * @param shape of the model if one is made
+   */
+  static MadeModel of(EndToEndOptions options, CheckpointShape shape, Terminal terminal)
+      throws IOException {
     Path given = options.path();
-    if (given != null) return new MadeModel(given, null);
+    if (given != null) return new MadeModel(given, given.toString(), null);
+    terminal.err().println("bench: making " + shape.folderName());
+    terminal.err().flush();
     Path made = options.made();
-    if (made != null) return new MadeModel(RandomCheckpoint.in(made, shape), null);
+    if (made != null)
+      return new MadeModel(RandomCheckpoint.in(made, shape), shape.folderName(), null);
     Path temporary = Files.createTempDirectory("winnow-bench");
-    MadeModel model = new MadeModel(temporary.resolve(shape.folderName()), temporary);
+    MadeModel model =
+        new MadeModel(temporary.resolve(shape.folderName()), shape.folderName(), temporary);
     try {
       RandomCheckpoint.in(temporary, shape);
       return model;
@@ -34,6 +44,11 @@ final class MadeModel implements AutoCloseable {
       model.close();
       throw e;
     }
+  }
+
+  /** The path as given; the folder of a made one, which tells all that it depends on. */
+  String name() {
+    return name;
   }
 
   Path path() {

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Random;
 import org.winnow.DType;
+import org.winnow.OperationProfile;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.memory.ExpertCounters;
 import org.winnow.models.ExpertBudget;
@@ -39,6 +40,13 @@ final class OpenedModel implements AutoCloseable {
   }
 
   /**
+   * What reads from disk.
+   *
+   * @param bytes that it read
+   */
+  record Reading(double seconds, long bytes) {}
+
+  /**
    * @param backend stays open
    */
   OpenedModel(Path path, ModelWork work, CpuBackend backend, ExpertBudget budget) {
@@ -49,16 +57,22 @@ final class OpenedModel implements AutoCloseable {
     this.work = work;
   }
 
-  double openSeconds() {
-    return openSeconds;
+  /** Opening it: all weights are read but the experts. */
+  Reading open() {
+    return new Reading(openSeconds, model.residentWeightBytes());
   }
 
-  /** From a prompt of 16 tokens to the first new token. Call it once, before anything else. */
-  double firstTokenSeconds() {
+  /**
+   * From a prompt of 16 tokens to the first new token, no expert in memory. Call it once, before
+   * anything else.
+   */
+  Reading firstToken() {
     int[] prompt = new Random(1).ints(FIRST_PROMPT, 0, model.config().vocabularySize()).toArray();
     long begin = System.nanoTime();
     model.generate(prompt, GenerateOptions.greedy(1), TokenListener.NONE);
-    return 1e-9 * (System.nanoTime() - begin);
+    double seconds = 1e-9 * (System.nanoTime() - begin);
+    ExpertCounters counters = model.expertCounters();
+    return new Reading(seconds, counters == null ? 0 : counters.demandBytesRead());
   }
 
   /**
@@ -88,8 +102,19 @@ final class OpenedModel implements AutoCloseable {
     return new Run(test, seconds, work.of(test, usedByTest), work.type(), limits, missed);
   }
 
-  LanguageModel model() {
-    return model;
+  /** Runs a test once, with its operations timed one by one, which takes a little longer. */
+  OperationShares profile(SpeedTest test, CpuBackend backend) {
+    try (OperationProfile profile = OperationProfile.begin(backend)) {
+      long waited = waitNanos();
+      double seconds = test.seconds(model);
+      return OperationShares.of(
+          test, backend.numThreads(), seconds, 1e-9 * (waitNanos() - waited), profile.entries());
+    }
+  }
+
+  private long waitNanos() {
+    ExpertCounters counters = model.expertCounters();
+    return counters == null ? 0 : counters.waitNanos();
   }
 
   private long misses() {

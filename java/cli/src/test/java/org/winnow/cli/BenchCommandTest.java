@@ -41,6 +41,13 @@ class BenchCommandTest {
             "chart: " + png);
     assertThat(run.err()).contains("bench: 100 %");
     Map<?, ?> json = JsonTree.parse(Files.readString(stats));
+    CapturedRun other = CapturedRun.of("bench", "--shape", "olmoe", "--compare", stats);
+    assertThat(other.exitCode()).isEqualTo(ExitCode.BAD_INPUT);
+    assertThat(other.err())
+        .isEqualTo(
+            "winnow: "
+                + stats
+                + ": cannot be compared: expected options.quick of this run, false, found true\n");
     List<?> results = (List<?>) json.get("results");
     assertThat(results)
         .hasSize(2 + 4)

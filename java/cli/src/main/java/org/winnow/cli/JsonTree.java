@@ -8,33 +8,37 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /** Reads JSON that a command has written, as maps, lists, strings, numbers and booleans. */
 final class JsonTree {
   private JsonTree() {}
 
-  /** The value in a text that holds only one. */
+  /** The object that a text holds, and nothing else. */
   static Map<?, ?> parse(String text) throws IOException {
     try (JsonParser json = new JsonFactory().createParser(text)) {
-      Map<?, ?> object = (Map<?, ?>) value(json, json.nextToken());
+      if (!(value(json, json.nextToken()) instanceof Map<?, ?> object))
+        throw new IOException("no object");
       if (json.nextToken() != null) throw new IOException("more than one value");
       return object;
     }
   }
 
-  private static Object value(JsonParser json, JsonToken token) throws IOException {
+  private static @Nullable Object value(JsonParser json, @Nullable JsonToken token)
+      throws IOException {
+    if (token == null) throw new IOException("no value");
     switch (token) {
       case START_OBJECT -> {
-        Map<String, Object> object = new LinkedHashMap<>();
+        Map<String, @Nullable Object> object = new LinkedHashMap<>();
         while (json.nextToken() != JsonToken.END_OBJECT) {
           String name = json.currentName();
-          if (object.put(name, value(json, json.nextToken())) != null)
-            throw new IOException("twice: " + name);
+          if (object.containsKey(name)) throw new IOException("twice: " + name);
+          object.put(name, value(json, json.nextToken()));
         }
         return object;
       }
       case START_ARRAY -> {
-        List<Object> array = new ArrayList<>();
+        List<@Nullable Object> array = new ArrayList<>();
         for (JsonToken next = json.nextToken();
             next != JsonToken.END_ARRAY;
             next = json.nextToken()) array.add(value(json, next));

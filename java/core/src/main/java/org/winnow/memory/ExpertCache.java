@@ -8,6 +8,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.winnow.BudgetException;
 import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCall;
@@ -308,17 +309,14 @@ public final class ExpertCache implements AutoCloseable {
 
   /** Reads along with the reader threads until the layer's experts are there. */
   private void awaitWeights(CachedExperts layer) {
-    ExpertEvents.Wait event = new ExpertEvents.Wait();
-    event.begin();
-    event.layer = layer.layer;
-    event.experts = layer.numHeld;
-    event.absentExperts = layer.numPending;
+    ExpertEvents.@Nullable Wait event = ExpertEvents.beginWait();
+    int absent = layer.numPending;
     long start = System.nanoTime();
     while (layer.numPending > 0) {
       if (!readers.readOne()) changed.awaitUninterruptibly();
     }
     tally.waitNanos += System.nanoTime() - start;
-    event.commit();
+    if (event != null) event.commit(layer.layer, layer.numHeld, absent);
     if (layer.failure == null) return;
     RuntimeException failure = layer.failure;
     residency.unpin(layer); // no operation has read them since they were last released

@@ -7,6 +7,7 @@ import static org.winnow.memory.ExpertSlots.READING;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
 import org.winnow.WinnowException;
 
 /**
@@ -147,18 +148,18 @@ final class ExpertReaders {
   }
 
   private void load(int slot) {
-    ExpertEvents.Load event = new ExpertEvents.Load();
-    event.layer = store.layerOf(slots.expertOf[slot]);
-    event.expert = slots.expertOf[slot] - store.index(event.layer, 0);
-    event.readAhead = slots.state[slot] == QUEUED_AHEAD;
+    int layer = store.layerOf(slots.expertOf[slot]);
+    int expert = slots.expertOf[slot] - store.index(layer, 0);
+    boolean readAhead = slots.state[slot] == QUEUED_AHEAD;
     slots.state[slot] = READING;
     numReading++;
     lock.unlock();
-    event.begin();
+    ExpertEvents.@Nullable Load event = ExpertEvents.beginLoad();
+    long bytes = 0;
     RuntimeException failure = null;
     try {
-      String what = "layer " + event.layer + ", expert " + event.expert;
-      event.bytes = arena.load(store.layout(event.layer, event.expert), slot, what);
+      String what = "layer " + layer + ", expert " + expert;
+      bytes = arena.load(store.layout(layer, expert), slot, what);
     } catch (RuntimeException e) {
       failure = e;
     } catch (Error e) { // such as out of memory: for who waits, this thread goes on
@@ -166,10 +167,9 @@ final class ExpertReaders {
     } finally {
       lock.lock();
     }
-    event.failure = failure == null ? null : failure.getMessage();
-    event.commit();
+    if (event != null) event.commit(layer, expert, bytes, readAhead, failure);
     numReading--;
-    if (failure == null) listener.loaded(slot, event.bytes, event.readAhead);
-    else listener.failed(slot, failure, event.readAhead);
+    if (failure == null) listener.loaded(slot, bytes, readAhead);
+    else listener.failed(slot, failure, readAhead);
   }
 }

@@ -149,11 +149,8 @@ final class ExpertResidency implements ExpertReaders.Listener {
     slots.release(slot);
     if (!wasRead) return; // a read-ahead that had not begun
     tally.evictions++;
-    ExpertEvents.Evict event = new ExpertEvents.Evict();
-    event.layer = store.layerOf(expert);
-    event.expert = expert - layers[event.layer].firstExpert;
-    event.bytes = slotBytes;
-    event.commit();
+    int layer = store.layerOf(expert);
+    ExpertEvents.evicted(layer, expert - layers[layer].firstExpert, slotBytes);
   }
 
   /** Lets the layer's experts go, which operations issued before the mark may read. */

@@ -84,20 +84,26 @@ public final class LanguageModel implements AutoCloseable {
 
   static LanguageModel open(Path path, LoadOptions options, int chunkTokens) {
     Path folder = ModelFolder.folder(path);
-    Tokenizer tokenizer = Tokenizer.isIn(folder) ? Tokenizer.open(folder) : null;
-    try {
-      return open(LoadedModel.open(folder, options), tokenizer, chunkTokens);
-    } catch (RuntimeException | Error e) {
-      if (tokenizer != null) tokenizer.close();
-      throw e;
+    try (OpeningTokenizer opening = new OpeningTokenizer(folder)) {
+      LoadedModel loaded;
+      try {
+        loaded =
+            LoadedModel.open(folder, options.withProgress(opening.watched(options.progress())));
+      } catch (RuntimeException | Error e) {
+        opening.opened(); // a fault of the tokenizer comes first
+        throw e;
+      }
+      return open(loaded, opening, chunkTokens);
     }
   }
 
-  private static LanguageModel open(
-      LoadedModel loaded, @Nullable Tokenizer tokenizer, int chunkTokens) {
+  private static LanguageModel open(LoadedModel loaded, OpeningTokenizer opening, int chunkTokens) {
     try {
+      @Nullable Tokenizer tokenizer = opening.opened();
       if (tokenizer != null) tokenizer.requireWithin(loaded.config().vocabularySize());
-      return new LanguageModel(loaded, tokenizer, chunkTokens);
+      LanguageModel model = new LanguageModel(loaded, tokenizer, chunkTokens);
+      opening.handOver();
+      return model;
     } catch (RuntimeException | Error e) {
       loaded.close();
       throw e;

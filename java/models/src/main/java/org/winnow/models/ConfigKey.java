@@ -1,6 +1,7 @@
 package org.winnow.models;
 
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Something that a configuration says. How it is spelled, and what it means where it is absent, is
@@ -112,4 +113,15 @@ record ConfigKey<T>(String name) {
 
   static final ConfigKey<Double> ROPE_MSCALE = new ConfigKey<>("mscale");
   static final ConfigKey<Double> ROPE_MSCALE_ALL = new ConfigKey<>("mscale_all_dim");
+
+  /** As Java would assemble it at the first call, which takes ten milliseconds. */
+  @Override
+  public boolean equals(@Nullable Object other) {
+    return other instanceof ConfigKey<?> key && name.equals(key.name);
+  }
+
+  @Override
+  public int hashCode() {
+    return name.hashCode();
+  }
 }

@@ -56,7 +56,7 @@ record CapturedRun(int exitCode, String out, String err) {
             new PrintWriter(err),
             onTerminal,
             onTerminal);
-    int exitCode = Main.commandLine(terminal).execute(words);
+    int exitCode = Main.commandLine(terminal, words).execute(words);
     terminal.out().flush();
     terminal.err().flush();
     return new CapturedRun(exitCode, out.toString(StandardCharsets.UTF_8), err.toString());

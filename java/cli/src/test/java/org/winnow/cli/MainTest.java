@@ -84,6 +84,23 @@ class MainTest {
     assertThat(run.out()).isEmpty();
   }
 
+  /** One that is named first is read without the others, by a name that stands apart from it. */
+  @Test
+  void aCommandIsTheSameWithAndWithoutTheOthers() {
+    Terminal terminal = Terminal.ofProcess(new Terminal.Output());
+    var all = Main.commandLine(terminal).getSubcommands();
+    assertThat(all).hasSize(10);
+    all.forEach(
+        (name, command) -> {
+          assertThat(command.getCommandName()).isEqualTo(name);
+          var alone = Main.commandLine(terminal, name).getSubcommands().get(name);
+          assertThat(alone.getUsageMessage()).isEqualTo(command.getUsageMessage());
+        });
+    assertThat(Main.commandLine(terminal, "generate", "x").getSubcommands()).hasSize(1);
+    assertThat(Main.commandLine(terminal, "--verbose", "generate").getSubcommands()).hasSize(10);
+    assertThat(Main.commandLine(terminal, "help", "generate").getSubcommands()).hasSize(10);
+  }
+
   @Test
   void withoutACommandTheHelpIsShownAsWrongUsage() {
     CapturedRun run = CapturedRun.of();

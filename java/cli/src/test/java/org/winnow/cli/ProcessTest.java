@@ -73,6 +73,22 @@ class ProcessTest {
     assertThat(Files.readString(err()).lines()).hasSize(1);
   }
 
+  /** They take 10 to 50 ms. */
+  @Test
+  void aShortGenerationNeedsNoRecorderAndAssemblesNoMethods() throws Exception {
+    List<String> arguments =
+        List.of("generate", Shipped.MODEL.toString(), "--prompt-ids", "0", "--max-tokens", "1");
+    Process process =
+        CommandProcess.of(List.of("-Xlog:class+load"), arguments)
+            .redirectError(err().toFile())
+            .start();
+    String printed = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertThat(exitCode(process)).isZero();
+    assertThat(printed)
+        .contains("org.winnow.memory.ExpertEvents ")
+        .doesNotContain("jdk.jfr.Event ", "java.lang.runtime.ObjectMethods ");
+  }
+
   @Test
   void textIsUtf8WhateverTheLocale() throws Exception {
     Process process = start(LONG);

@@ -27,6 +27,8 @@ ProbeLoops loops_of(InstructionSet instruction_set) {
       return probe_loops_avx512();
     case InstructionSet::avx512_bf16:
       return probe_loops_avx512_bf16();
+    case InstructionSet::amx_bf16:
+      return probe_loops_amx_bf16();
     default:
       return probe_loops_portable();
   }
@@ -59,7 +61,7 @@ double probe_read_bytes_per_second(const void* memory, int64_t size_bytes, Cpu* 
 }
 
 double probe_f32_operations_per_second(int64_t num_rounds, Cpu* cpu) {
-  bool bf16 = cpu->instruction_set == InstructionSet::avx512_bf16;
+  bool bf16 = cpu->instruction_set == InstructionSet::avx512_bf16 || cpu->instruction_set == InstructionSet::amx_bf16;
   return operations_per_second(bf16 ? InstructionSet::avx512 : cpu->instruction_set, num_rounds, cpu);
 }
 

@@ -17,5 +17,6 @@ ProbeLoops probe_loops_portable();
 ProbeLoops probe_loops_avx2();
 ProbeLoops probe_loops_avx512();
 ProbeLoops probe_loops_avx512_bf16();
+ProbeLoops probe_loops_amx_bf16();
 
 }  // namespace winnow

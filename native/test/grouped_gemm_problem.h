@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "guarded_buffer.h"
+#include "winnow/base/memory.h"
 #include "winnow/grouped_gemm.h"
 
 namespace winnow {
@@ -71,12 +72,13 @@ struct Format {
   winnow_weight_format code;
   int64_t misalignment;  // the least that a matrix may have
   Store store;
+  int64_t element_bytes = 0, panel_elements = 0;  // of a format with panels
 };
 
 const Format kFormats[] = {
-    {WINNOW_WEIGHT_FORMAT_F32, 4, store_plain<WeightFormat::f32>},
-    {WINNOW_WEIGHT_FORMAT_BF16, 2, store_plain<WeightFormat::bf16>},
-    {WINNOW_WEIGHT_FORMAT_F16, 2, store_plain<WeightFormat::f16>},
+    {WINNOW_WEIGHT_FORMAT_F32, 4, store_plain<WeightFormat::f32>, 4, 1},
+    {WINNOW_WEIGHT_FORMAT_BF16, 2, store_plain<WeightFormat::bf16>, 2, 2},
+    {WINNOW_WEIGHT_FORMAT_F16, 2, store_plain<WeightFormat::f16>, 2, 1},
     {WINNOW_WEIGHT_FORMAT_I8_ROW, 1, store_i8_row},
 };
 
@@ -103,6 +105,11 @@ struct Matrices {
         table[p * num_experts + e] = reinterpret_cast<uint64_t>(buffer->data());
       }
     }
+  }
+
+  void arrange_in_panels(const Format& format) {
+    for (const auto& buffer : buffers)
+      memory_arrange_in_panels(buffer->data(), format.element_bytes, format.panel_elements, rows, columns);
   }
 
   void expect_guards_intact() const {

@@ -17,8 +17,9 @@ namespace {
 
 template <typename Body>
 void for_each_instruction_set(const Body& body) {
-  for (winnow_instruction_set set : {WINNOW_INSTRUCTION_SET_PORTABLE, WINNOW_INSTRUCTION_SET_AVX2,
-                                     WINNOW_INSTRUCTION_SET_AVX512, WINNOW_INSTRUCTION_SET_AVX512_BF16}) {
+  for (winnow_instruction_set set :
+       {WINNOW_INSTRUCTION_SET_PORTABLE, WINNOW_INSTRUCTION_SET_AVX2, WINNOW_INSTRUCTION_SET_AVX512,
+        WINNOW_INSTRUCTION_SET_AVX512_BF16, WINNOW_INSTRUCTION_SET_AMX_BF16}) {
     SCOPED_TRACE("instruction set " + std::to_string(set));
     if (winnow_cpu_supports(set)) body(open_cpu(2, set));
   }
@@ -61,6 +62,88 @@ TEST(GroupedGemm, IsExactOnIntegersAndStaysInsideItsBuffers) {
       }
     }
   });
+}
+
+TEST(GroupedGemm, IsExactOnPanelsAndStaysInsideItsBuffers) {
+  for_each_instruction_set([](const OwnedCpu& cpu) {
+    for (const Format& format : kFormats) {
+      if (format.panel_elements == 0) continue;
+      SCOPED_TRACE("format " + std::to_string(format.code));
+      for (int64_t num_rows : {2, 3, 9, 40, 140}) {
+        for (int64_t input_size : {1, 16, 31, 32, 33, 65, 300}) {
+          for (int64_t output_size : {1, 15, 16, 17, 50}) {
+            if (num_rows * input_size * output_size > 200000) continue;
+            for (bool bf16 : {false, true}) {
+              Problem p(format, num_rows, input_size, output_size);
+              p.gate.arrange_in_panels(format);
+              p.up.arrange_in_panels(format);
+              p.arguments.weight_layout = WINNOW_WEIGHT_LAYOUT_PANELS;
+              GuardedBuffer<uint16_t> rounded(p.input.size(), 2);
+              for (int64_t i = 0; i < rounded.size(); ++i) rounded[i] = upper_half(p.input[i]);
+              if (bf16) p.arguments.input = rounded.data();
+              if (bf16) p.arguments.input_type = WINNOW_DTYPE_BF16;
+              ASSERT_EQ(call(winnow_grouped_gemm, p.arguments, cpu), kDone);
+              p.expect_exact();
+              p.expect_guards_intact();
+              rounded.expect_guards_intact();
+            }
+          }
+        }
+      }
+    }
+  });
+}
+
+// One and two rows are multiplied by FMAs, more by tiles: both in one order, subnormal numbers, infinities and NaN
+// included.
+TEST(GroupedGemm, HasOneOrderForFewAndManyRowsOnAmx) {
+  if (!winnow_cpu_supports(WINNOW_INSTRUCTION_SET_AMX_BF16)) GTEST_SKIP() << "no AMX";
+  const OwnedCpu cpu = open_cpu(1, WINNOW_INSTRUCTION_SET_AMX_BF16);
+  std::mt19937 random(7);
+  constexpr int64_t kRows = 19, kSize = 229, kOutputs = 70;
+  for (uint32_t exponents : {0x3f, 0xff}) {  // moderate values, then all there are
+    std::vector<uint16_t> input(kRows * kSize), weights(kOutputs * kSize);
+    auto any = [&] {
+      return static_cast<uint16_t>((random() & 0x807f) | ((random() & exponents) + (exponents == 0xff ? 0 : 96)) << 7);
+    };
+    for (auto& value : input) value = any();
+    for (auto& value : weights) value = any();
+    if (exponents == 0xff) {  // one element in four is subnormal
+      for (size_t i = 0; i < weights.size(); i += 4) weights[i] &= 0x807f;
+    }
+    const uint64_t table = reinterpret_cast<uint64_t>(weights.data());
+    winnow_grouped_gemm_arguments arguments{};
+    arguments.input = input.data();
+    arguments.input_type = WINNOW_DTYPE_BF16;
+    arguments.weights = &table;
+    arguments.weight_format = WINNOW_WEIGHT_FORMAT_BF16;
+    arguments.weight_layout = WINNOW_WEIGHT_LAYOUT_PANELS;
+    arguments.num_experts = arguments.num_active = 1;
+    arguments.input_size = kSize;
+    arguments.output_size = kOutputs;
+    std::vector<float> expected(kRows * kOutputs);
+    arguments.output = expected.data();
+    arguments.num_tokens = arguments.num_rows = kRows;
+    ASSERT_EQ(call(winnow_grouped_gemm, arguments, cpu), kDone);
+    for (int64_t few : {1, 2}) {
+      for (int64_t row = 0; row + few <= kRows; row += few) {
+        std::vector<float> found(few * kOutputs);
+        arguments.input = input.data() + row * kSize;
+        arguments.output = found.data();
+        arguments.num_tokens = arguments.num_rows = few;
+        ASSERT_EQ(call(winnow_grouped_gemm, arguments, cpu), kDone);
+        for (size_t i = 0; i < found.size(); ++i) {
+          const float wanted = expected[row * kOutputs + i];
+          if (wanted != wanted) {
+            ASSERT_NE(found[i], found[i]) << "element " << i;
+          } else {
+            ASSERT_EQ(std::memcmp(&found[i], &wanted, sizeof wanted), 0)
+                << "row " << row << ", element " << i << ": " << found[i] << ", " << wanted;
+          }
+        }
+      }
+    }
+  }
 }
 
 TEST(GroupedGemm, TakesInputsOfBothTypes) {

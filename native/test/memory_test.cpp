@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "guarded_buffer.h"
+#include "winnow/base/weight_layout.h"
 
 namespace winnow {
 
@@ -52,6 +53,47 @@ TEST(Memory, CopiesTransposed) {
     }
   }
   EXPECT_THROW(memory_copy_transposed(nullptr, nullptr, 3, 0, 0, 0, 0, 0), std::invalid_argument);
+}
+
+// Rows and columns [first, end) of a matrix, from a source with strides.
+template <typename Element>
+void check_panels(int64_t rows, int64_t columns, int64_t panel_elements, bool transposed, int64_t step) {
+  GuardedBuffer<Element> destination(rows * columns);
+  std::vector<Element> source(rows * columns * step);
+  for (int64_t i = 0; i < static_cast<int64_t>(source.size()); ++i) source[i] = static_cast<Element>(i * 2654435761u);
+  const int64_t row_stride = transposed ? step : columns * step, column_stride = transposed ? rows * step : step;
+  for (int64_t middle : {rows / 3, rows}) {  // in two parts
+    for (int64_t part = 0; part < 2; ++part) {
+      const int64_t first = part == 0 ? 0 : middle, end = part == 0 ? middle : rows;
+      memory_copy_to_panels(destination.data(), source.data() + first * row_stride, sizeof(Element), panel_elements,
+                            rows, columns, first, end, 0, columns, row_stride, column_stride);
+    }
+    int64_t at = 0;
+    for (int64_t panel = 0; panel < rows; panel += WINNOW_PANEL_ROWS) {
+      for (int64_t group = 0; group < columns; group += panel_elements) {
+        for (int64_t r = panel; r < rows && r < panel + WINNOW_PANEL_ROWS; ++r) {
+          for (int64_t c = group; c < columns && c < group + panel_elements; ++c)
+            ASSERT_EQ(destination[at++], source[r * row_stride + c * column_stride]) << "row " << r << ", column " << c;
+        }
+      }
+    }
+    destination.expect_guards_intact();
+  }
+}
+
+TEST(Memory, CopiesToPanels) {
+  for (int64_t rows : {1, 15, 16, 17, 52}) {
+    for (int64_t columns : {1, 2, 31, 32, 67}) {
+      for (bool transposed : {false, true}) {
+        for (int64_t step : {1, 2}) {
+          check_panels<uint16_t>(rows, columns, 2, transposed, step);
+          check_panels<uint16_t>(rows, columns, 1, transposed, step);
+          check_panels<uint32_t>(rows, columns, 1, transposed, step);
+        }
+      }
+    }
+  }
+  EXPECT_THROW(memory_copy_to_panels(nullptr, nullptr, 3, 1, 0, 0, 0, 0, 0, 0, 0, 0), std::invalid_argument);
 }
 
 TEST(Memory, CopiesToF32) {

@@ -27,6 +27,7 @@ const AttentionKernels& kernels_for(InstructionSet instruction_set, winnow_dtype
     case InstructionSet::avx2:
       return kAttentionAvx2;
     case InstructionSet::avx512:
+    case InstructionSet::amx_bf16:
       return kAttentionAvx512;
     case InstructionSet::avx512_bf16:
       return element == WINNOW_DTYPE_BF16 ? kAttentionPairs : kAttentionAvx512;

@@ -5,9 +5,12 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <new>
 #include <stdexcept>
 #include <string>
+
+#include "winnow/base/weight_layout.h"
 
 namespace winnow {
 
@@ -84,6 +87,81 @@ void copy_transposed_in_tiles(uint16_t* destination, const uint16_t* source, int
                   destination_row_stride);
 }
 
+// Rows and columns of a matrix, and how their source strides.
+struct PanelPart {
+  int64_t num_rows, num_columns;  // of the whole matrix
+  int64_t first_row, end_row;
+  int64_t first_column, end_column;
+  int64_t source_row_stride, source_column_stride;
+};
+
+// The part's rows from first to end and columns from begin on, element by element.
+template <typename Element>
+void copy_to_panels(Element* destination, const Element* source, int64_t panel_elements, const PanelPart& part,
+                    int64_t first, int64_t end, int64_t begin) {
+  for (int64_t r = first; r < end; ++r) {
+    const int64_t in_panel = r % WINNOW_PANEL_ROWS, left = part.num_rows - (r - in_panel);
+    const int64_t width = left < WINNOW_PANEL_ROWS ? left : WINNOW_PANEL_ROWS;
+    Element* panel = destination + (r - in_panel) * part.num_columns;
+    const Element* from = source + (r - part.first_row) * part.source_row_stride;
+    for (int64_t c = begin; c < part.end_column; ++c) {
+      const int64_t in_group = c % panel_elements, columns_left = part.num_columns - (c - in_group);
+      const int64_t group = columns_left < panel_elements ? columns_left : panel_elements;
+      panel[(c - in_group) * width + in_panel * group + in_group] =
+          from[(c - part.first_column) * part.source_column_stride];
+    }
+  }
+}
+
+// Four rows of a whole panel, whose groups have 4 bytes: num_groups groups from the first one on, a multiple of 4.
+void copy_four_rows_to_panel(char* panel, const char* source, int64_t num_groups, int64_t source_row_bytes) {
+  constexpr int64_t kGroupBytes = 4 * WINNOW_PANEL_ROWS;
+  for (int64_t g = 0; g < num_groups; g += 4, source += 16, panel += 4 * kGroupBytes) {
+    __m128i a[4];
+    for (int64_t r = 0; r < 4; ++r)
+      a[r] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(source + r * source_row_bytes));
+    const __m128i low = _mm_unpacklo_epi32(a[0], a[1]), high = _mm_unpackhi_epi32(a[0], a[1]);
+    const __m128i low2 = _mm_unpacklo_epi32(a[2], a[3]), high2 = _mm_unpackhi_epi32(a[2], a[3]);
+    auto* to = reinterpret_cast<__m128i*>(panel);
+    constexpr int64_t kGroup = kGroupBytes / sizeof(__m128i);
+    _mm_storeu_si128(to, _mm_unpacklo_epi64(low, low2));
+    _mm_storeu_si128(to + kGroup, _mm_unpackhi_epi64(low, low2));
+    _mm_storeu_si128(to + 2 * kGroup, _mm_unpacklo_epi64(high, high2));
+    _mm_storeu_si128(to + 3 * kGroup, _mm_unpackhi_epi64(high, high2));
+  }
+}
+
+// Whole panels in steps of 64 bytes of a row, so that what is written stays in L1 until it is full; the rest element by
+// element.
+template <typename Element>
+void copy_to_panels(Element* destination, const Element* source, int64_t panel_elements, const PanelPart& part) {
+  const bool fast = panel_elements * int64_t{sizeof(Element)} == 4 && part.source_column_stride == 1 &&
+                    part.first_column % panel_elements == 0;
+  constexpr int64_t kStepColumns = 64 / int64_t{sizeof(Element)};
+  const int64_t steps = fast ? (part.end_column - part.first_column) / kStepColumns : 0;
+  int64_t row = part.first_row;
+  while (row < part.end_row) {
+    const int64_t panel_end = row / WINNOW_PANEL_ROWS * WINNOW_PANEL_ROWS + WINNOW_PANEL_ROWS;
+    const int64_t end = panel_end < part.end_row ? panel_end : part.end_row;
+    const bool four = steps > 0 && panel_end <= part.num_rows && row % 4 == 0 && end % 4 == 0;
+    for (int64_t step = 0; four && step < steps; ++step) {
+      const int64_t column = part.first_column + step * kStepColumns;
+      for (int64_t r = row; r < end; r += 4) {
+        auto* to =
+            reinterpret_cast<char*>(destination + (r / WINNOW_PANEL_ROWS * WINNOW_PANEL_ROWS) * part.num_columns +
+                                    column * WINNOW_PANEL_ROWS) +
+            r % WINNOW_PANEL_ROWS * 4;
+        const auto* from = source + (r - part.first_row) * part.source_row_stride + step * kStepColumns;
+        copy_four_rows_to_panel(to, reinterpret_cast<const char*>(from), 16,
+                                part.source_row_stride * int64_t{sizeof(Element)});
+      }
+    }
+    copy_to_panels(destination, source, panel_elements, part, row, end,
+                   part.first_column + (four ? steps * kStepColumns : 0));
+    row = end;
+  }
+}
+
 float bits_to_float(uint32_t bits) {
   float value;
   std::memcpy(&value, &bits, sizeof value);
@@ -152,6 +230,35 @@ void memory_copy_transposed(void* destination, const void* source, int64_t eleme
                     num_columns, source_row_stride, source_column_step, destination_row_stride);
   } else {
     throw std::invalid_argument("element_bytes must be 1, 2 or 4, found " + std::to_string(element_bytes));
+  }
+}
+
+void memory_copy_to_panels(void* destination, const void* source, int64_t element_bytes, int64_t panel_elements,
+                           int64_t num_rows, int64_t num_columns, int64_t first_row, int64_t end_row,
+                           int64_t first_column, int64_t end_column, int64_t source_row_stride,
+                           int64_t source_column_stride) {
+  const PanelPart part{num_rows,     num_columns, first_row,         end_row,
+                       first_column, end_column,  source_row_stride, source_column_stride};
+  if (element_bytes == 2) {
+    copy_to_panels(static_cast<uint16_t*>(destination), static_cast<const uint16_t*>(source), panel_elements, part);
+  } else if (element_bytes == 4) {
+    copy_to_panels(static_cast<uint32_t*>(destination), static_cast<const uint32_t*>(source), panel_elements, part);
+  } else {
+    throw std::invalid_argument("element_bytes must be 2 or 4, found " + std::to_string(element_bytes));
+  }
+}
+
+// A panel takes the bytes that its rows took.
+void memory_arrange_in_panels(void* matrix, int64_t element_bytes, int64_t panel_elements, int64_t num_rows,
+                              int64_t num_columns) {
+  const int64_t row_bytes = num_columns * element_bytes;
+  const std::unique_ptr<char[]> panel(new char[WINNOW_PANEL_ROWS * row_bytes]);
+  auto* at = static_cast<char*>(matrix);
+  for (int64_t row = 0; row < num_rows; row += WINNOW_PANEL_ROWS, at += WINNOW_PANEL_ROWS * row_bytes) {
+    const int64_t rows = num_rows - row < WINNOW_PANEL_ROWS ? num_rows - row : WINNOW_PANEL_ROWS;
+    memory_copy_to_panels(panel.get(), at, element_bytes, panel_elements, rows, num_columns, 0, rows, 0, num_columns,
+                          num_columns, 1);
+    std::memcpy(at, panel.get(), rows * row_bytes);
   }
 }
 

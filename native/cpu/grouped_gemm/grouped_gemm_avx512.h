@@ -1,8 +1,8 @@
 // f32 arithmetic on 512-bit vectors, for grouped_gemm_kernel.h. Tiles of 4 rows x 6 columns: 24 of 32 registers
-// accumulate, 10 loads feed 24 FMAs.
+// accumulate, 10 loads feed 24 FMAs. Over panels 6 rows x 4 vectors.
 #pragma once
 
-#include "grouped_gemm_kernel.h"
+#include "panel_kernel.h"
 
 namespace winnow {
 
@@ -30,7 +30,9 @@ struct Avx512 : Avx512Accumulator {
   using Packed = float;
   using Vector = __m512;
   static constexpr int kRows = 4, kColumns = 6, kStep = kF32Step, kVectors = 2;
+  static constexpr int kPanelTileRows = 6, kPanelTilePanels = 4;
 
+  static Vector broadcast(const float* from) { return _mm512_set1_ps(*from); }
   static Vector load(const float* from) { return _mm512_load_ps(from); }
   static void store(float* to, Vector value) { _mm512_store_ps(to, value); }
   static Accumulator multiply_add(Vector a, Vector b, Accumulator c) { return _mm512_fmadd_ps(a, b, c); }

@@ -50,6 +50,9 @@ constexpr int64_t kMaxBlockRows = 128;
 constexpr int64_t kMinBlockRows = 32;
 constexpr int64_t kMaxBlockColumns = 192;
 
+// AMX tiles may read, as zeros, up to this many packed rows that are not in the block.
+constexpr int64_t kMaxPaddingRows = 4;
+
 inline int64_t block_rows(int64_t input_size) {
   if (input_size < 1) return kMaxBlockRows;
   int64_t rows = kPackedBytes / (input_size * int64_t{sizeof(float)}) / 4 * 4;
@@ -85,5 +88,12 @@ GroupedGemmKernel grouped_gemm_kernel_portable(Operands operands, WeightFormat w
 GroupedGemmKernel grouped_gemm_kernel_avx2(Operands operands, WeightFormat weight_format);
 GroupedGemmKernel grouped_gemm_kernel_avx512(Operands operands, WeightFormat weight_format);
 GroupedGemmKernel grouped_gemm_kernel_avx512_bf16(Operands operands, WeightFormat weight_format);
+
+// The same for weights in panels; null for a format without panels.
+GroupedGemmKernel panel_kernel_portable(Operands operands, WeightFormat weight_format);
+GroupedGemmKernel panel_kernel_avx2(Operands operands, WeightFormat weight_format);
+GroupedGemmKernel panel_kernel_avx512(Operands operands, WeightFormat weight_format);
+GroupedGemmKernel panel_kernel_avx512_bf16(Operands operands, WeightFormat weight_format);
+GroupedGemmKernel panel_kernel_amx_bf16(Operands operands, WeightFormat weight_format);
 
 }  // namespace winnow

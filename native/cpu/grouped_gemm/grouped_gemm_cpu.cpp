@@ -38,7 +38,8 @@ class ThreadScratch {
 
   // Null if there is no memory.
   const GroupedGemmScratch* reserve(int64_t rows, int64_t input_size) {
-    int64_t packed_bytes = rows * ((input_size + 31) / 32 * 32) * int64_t{sizeof(float)};
+    // The most that a kernel needs: f32, and a line more per row for panels.
+    int64_t packed_bytes = (rows + kMaxPaddingRows) * (((input_size + 31) / 32 * 32) * int64_t{sizeof(float)} + 64);
     int64_t needed = kPanelBytes + kPartialBytes + kSumsBytes + 2 * kRowBytes + packed_bytes;
     // Rows streamed from L2 then need one address translation.
     if (needed > kHugePageBytes / 2 && needed < kHugePageBytes) needed = kHugePageBytes;
@@ -99,6 +100,24 @@ GroupedGemmKernel choose(InstructionSet instruction_set, Operands operands, Weig
       return grouped_gemm_kernel_avx512(operands, weight_format);
     case InstructionSet::avx512_bf16:
       return grouped_gemm_kernel_avx512_bf16(operands, weight_format);
+    case InstructionSet::amx_bf16:
+      return grouped_gemm_kernel_avx512(operands, weight_format);
+  }
+  return nullptr;
+}
+
+GroupedGemmKernel choose_for_panels(InstructionSet instruction_set, Operands operands, WeightFormat weight_format) {
+  switch (instruction_set) {
+    case InstructionSet::portable:
+      return panel_kernel_portable(operands, weight_format);
+    case InstructionSet::avx2:
+      return panel_kernel_avx2(operands, weight_format);
+    case InstructionSet::avx512:
+      return panel_kernel_avx512(operands, weight_format);
+    case InstructionSet::avx512_bf16:
+      return panel_kernel_avx512_bf16(operands, weight_format);
+    case InstructionSet::amx_bf16:
+      return panel_kernel_amx_bf16(operands, weight_format);
   }
   return nullptr;
 }
@@ -127,9 +146,9 @@ int64_t num_blocks(int64_t items, int64_t per_block) {
   return items > 0 && items <= per_block ? 1 : (items + per_block - 1) / per_block;
 }
 
-// Columns per unit, at most as many as given, so that all threads get about the same work. In a small product that is
+// Columns per unit, a multiple of step and at most as many as given, so that all threads get about the same work. In a small product that is
 // two units per thread, if they do not become too small. With one block of rows, all threads get equally many units.
-int64_t shared_columns(int64_t output_size, int64_t columns, int64_t bytes_per_column, int64_t row_blocks,
+int64_t shared_columns(int64_t output_size, int64_t columns, int64_t bytes_per_column, int64_t row_blocks, int64_t step,
                        const Cpu& cpu) {
   int64_t threads = cpu.num_threads, blocks = (output_size + columns - 1) / columns;
   if (blocks == 0 || row_blocks == 0 || row_blocks * blocks >= 8 * threads) return columns;
@@ -137,7 +156,7 @@ int64_t shared_columns(int64_t output_size, int64_t columns, int64_t bytes_per_c
   if (wanted > most) wanted = most;
   if (wanted > blocks) blocks = wanted;
   if (row_blocks == 1 && blocks > threads) blocks = (blocks + threads - 1) / threads * threads;
-  return ((output_size + blocks - 1) / blocks + 11) / 12 * 12;
+  return ((output_size + blocks - 1) / blocks + step - 1) / step * step;
 }
 
 void require(bool holds, const char* what, int64_t found) {
@@ -181,7 +200,15 @@ struct Product {
       throw std::invalid_argument("clamped_swiglu needs up_weights");
     const Storage storage = storage_of(a.weight_format, a.input_size);
     const int64_t bytes_per_column = storage.row_bytes * (a.up_weights == nullptr ? 1 : 2);
-    kernel = choose(cpu.instruction_set, operands_of(a), static_cast<WeightFormat>(a.weight_format));
+    const bool panels = a.weight_layout == WINNOW_WEIGHT_LAYOUT_PANELS;
+    if (!panels && a.weight_layout != WINNOW_WEIGHT_LAYOUT_ROWS)
+      throw std::invalid_argument("weight_layout must be one of weight_layout.h, found " +
+                                  std::to_string(a.weight_layout));
+    const auto format = static_cast<WeightFormat>(a.weight_format);
+    kernel = panels ? choose_for_panels(cpu.instruction_set, operands_of(a), format)
+                    : choose(cpu.instruction_set, operands_of(a), format);
+    if (kernel == nullptr)
+      throw std::invalid_argument("weight_format must be one with panels, found " + std::to_string(a.weight_format));
     const int64_t max_rows = block_rows(a.input_size);
     scratch_rows = 1;
     absent = -1;
@@ -221,10 +248,12 @@ struct Product {
       num_row_blocks += blocks;
     }
     if (scratch_rows > max_rows) scratch_rows = max_rows;
-    columns =
-        kUnitBytes / std::max<int64_t>(bytes_per_column, 1) / 12 * 12;  // 12: whole panels of every instruction set
-    columns = columns < 12 ? 12 : columns > kMaxBlockColumns ? kMaxBlockColumns : columns;
-    if (cpu.num_threads > 1) columns = shared_columns(a.output_size, columns, bytes_per_column, num_row_blocks, cpu);
+    // Whole panels; in rows, 12 columns are whole panels of every instruction set.
+    const int64_t step = panels ? WINNOW_PANEL_ROWS : 12;
+    columns = kUnitBytes / std::max<int64_t>(bytes_per_column, 1) / step * step;
+    columns = columns < step ? step : columns > kMaxBlockColumns ? kMaxBlockColumns : columns;
+    if (cpu.num_threads > 1)
+      columns = shared_columns(a.output_size, columns, bytes_per_column, num_row_blocks, step, cpu);
     column_blocks = num_blocks(a.output_size, columns);
   }
 

@@ -1,5 +1,6 @@
-// 256-bit vectors. Tiles of 2 rows x 6 columns: 12 of 16 registers accumulate, 8 loads feed 12 FMAs.
-#include "grouped_gemm_kernel.h"
+// 256-bit vectors. Tiles of 2 rows x 6 columns: 12 of 16 registers accumulate, 8 loads feed 12 FMAs. Over
+// panels 6 rows x 2 vectors: 8 loads feed 12 FMAs.
+#include "panel_kernel.h"
 
 namespace winnow {
 
@@ -10,7 +11,9 @@ struct Avx2 {
   using Vector = __m256;
   using Accumulator = __m256;
   static constexpr int kRows = 2, kColumns = 6, kStep = kF32Step, kVectors = 2;
+  static constexpr int kPanelTileRows = 6, kPanelTilePanels = 1;
 
+  static Vector broadcast(const float* from) { return _mm256_set1_ps(*from); }
   static Vector load(const float* from) { return _mm256_load_ps(from); }
   static void store(float* to, Vector value) { _mm256_store_ps(to, value); }
   static Accumulator zero() { return _mm256_setzero_ps(); }
@@ -33,6 +36,10 @@ struct Avx2 {
 
 GroupedGemmKernel grouped_gemm_kernel_avx2(Operands operands, WeightFormat weight_format) {
   return choose_kernel<Avx2>(operands, weight_format);
+}
+
+GroupedGemmKernel panel_kernel_avx2(Operands operands, WeightFormat weight_format) {
+  return choose_panel_kernel<Avx2>(operands, weight_format);
 }
 
 }  // namespace winnow

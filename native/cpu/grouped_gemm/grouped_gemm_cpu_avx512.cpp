@@ -6,4 +6,8 @@ GroupedGemmKernel grouped_gemm_kernel_avx512(Operands operands, WeightFormat wei
   return choose_kernel<Avx512>(operands, weight_format);
 }
 
+GroupedGemmKernel panel_kernel_avx512(Operands operands, WeightFormat weight_format) {
+  return choose_panel_kernel<Avx512>(operands, weight_format);
+}
+
 }  // namespace winnow

@@ -1,6 +1,6 @@
 // 128-bit vectors, the least that x86-64 has. Tiles of 2 rows x 4 columns: 8 of 16 registers accumulate. Products are
 // rounded before they are added.
-#include "grouped_gemm_kernel.h"
+#include "panel_kernel.h"
 
 namespace winnow {
 
@@ -11,7 +11,9 @@ struct Portable {
   using Vector = __m128;
   using Accumulator = __m128;
   static constexpr int kRows = 2, kColumns = 4, kStep = kF32Step, kVectors = 2;
+  static constexpr int kPanelTileRows = 2, kPanelTilePanels = 1;
 
+  static Vector broadcast(const float* from) { return _mm_set1_ps(*from); }
   static Vector load(const float* from) { return _mm_load_ps(from); }
   static void store(float* to, Vector value) { _mm_store_ps(to, value); }
   static Accumulator zero() { return _mm_setzero_ps(); }
@@ -31,6 +33,10 @@ struct Portable {
 
 GroupedGemmKernel grouped_gemm_kernel_portable(Operands operands, WeightFormat weight_format) {
   return choose_kernel<Portable>(operands, weight_format);
+}
+
+GroupedGemmKernel panel_kernel_portable(Operands operands, WeightFormat weight_format) {
+  return choose_panel_kernel<Portable>(operands, weight_format);
 }
 
 }  // namespace winnow

@@ -32,22 +32,24 @@
 //                   input once, to nearest even; NaN stays NaN. The bits are then those of the same input stored as
 //                   bf16, which is multiplied as it is with either value
 //   weight_format   a format of weight_formats.inc
+//   weight_layout   of weights and up_weights, see weight_layout.h. A device takes rows only
 //   activation      the function of gate and up
 //   output_type     f32 or bf16
 //
 // All row-major, last dimension contiguous.
 //
 // WINNOW_REFUSED with the first active expert that has rows but no weights. A device does not check this and fills the
-// rows of such an expert with NaN. WINNOW_INVALID_ARGUMENT for other types, formats or activations than those named
-// here. WINNOW_OUT_OF_RANGE for offsets, experts or source rows outside their range. Nothing has been written in these
+// rows of such an expert with NaN. WINNOW_INVALID_ARGUMENT for other types, formats, layouts or activations than
+// those named here. WINNOW_OUT_OF_RANGE for offsets, experts or source rows outside their range. Nothing has been written in these
 // cases.
 //
-// Order    f32 accumulation (bf16 by bf16 on avx512_bf16: pairs as vdpbf16ps adds them), lane by lane along k, then the
-//          lanes in a fixed tree, then the bias. The order depends only on instruction set, types and format, so the
-//          bits do not depend on the number of rows or threads.
+// Order    f32 accumulation, then the bias. Rows: lane by lane along k, then the lanes in a fixed tree. Panels: one sum
+//          per output, k ascending. bf16 by bf16 on avx512_bf16: pairs as vdpbf16ps adds them; in panels on amx_bf16:
+//          per 32 elements as tdpbf16ps adds them. The order depends only on instruction set, types, format and layout,
+//          so the bits do not depend on the number of rows or threads.
 //
-// Subnormals  count. But vdpbf16ps takes subnormal elements for zero, and makes subnormal sums zero: 0x0040 times 0x7180
-//          is 0 on avx512_bf16 and 7.45e-9 on the other sets; infinity times 0x0001 is NaN there and infinity here.
+// Subnormals  count. But vdpbf16ps and tdpbf16ps take subnormal elements for zero, and make subnormal sums zero: 0x0040
+//          times 0x7180 is 0 there and 7.45e-9 elsewhere; infinity times 0x0001 is NaN there and infinity elsewhere.
 //
 // Memory   reads each weight of an active expert once per 128 rows (once per 32 to 124 from input_size 2,049 on), as
 //          stored.
@@ -57,6 +59,7 @@
 #include "winnow/base/dtype.h"
 #include "winnow/base/operation.h"
 #include "winnow/base/weight_format.h"
+#include "winnow/base/weight_layout.h"
 
 #define WINNOW_GROUPED_GEMM_MAX_PRODUCTS 3
 
@@ -79,6 +82,7 @@ typedef struct winnow_grouped_gemm_arguments {
   int64_t output_size;
   winnow_dtype input_type;
   winnow_weight_format weight_format;
+  winnow_weight_layout weight_layout;
   winnow_activation activation;
   winnow_dtype output_type;
   winnow_dtype product_type;

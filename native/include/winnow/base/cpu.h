@@ -12,6 +12,7 @@ enum {
   WINNOW_INSTRUCTION_SET_AVX2 = 1,
   WINNOW_INSTRUCTION_SET_AVX512 = 2,
   WINNOW_INSTRUCTION_SET_AVX512_BF16 = 3,
+  WINNOW_INSTRUCTION_SET_AMX_BF16 = 4,
 };
 
 // The WINNOW_ABI_VERSION that the library was built with.
@@ -20,7 +21,8 @@ WINNOW_C int32_t winnow_abi_version(void);
 // 1 if this machine's processor and operating system support the instruction set, otherwise 0.
 WINNOW_C int32_t winnow_cpu_supports(winnow_instruction_set instruction_set);
 
-// The widest instruction set that this machine supports.
+// The instruction set whose kernels are fastest on this machine: the widest one that it supports, but avx512 on
+// processors whose bf16 dot products are slower than f32 arithmetic.
 WINNOW_C winnow_instruction_set winnow_cpu_best_instruction_set(void);
 
 // Starts a team of num_threads threads, which includes the thread that calls an operation. Calls from several threads
@@ -39,6 +41,7 @@ enum class InstructionSet : winnow_instruction_set {
   avx2 = WINNOW_INSTRUCTION_SET_AVX2,
   avx512 = WINNOW_INSTRUCTION_SET_AVX512,
   avx512_bf16 = WINNOW_INSTRUCTION_SET_AVX512_BF16,
+  amx_bf16 = WINNOW_INSTRUCTION_SET_AMX_BF16,
 };
 
 using Cpu = ::winnow_cpu;  // defined in native/cpu/base/cpu_context.h

@@ -23,6 +23,19 @@ void memory_copy_transposed(void* destination, const void* source, int64_t eleme
                             int64_t num_columns, int64_t source_row_stride, int64_t source_column_step,
                             int64_t destination_row_stride);
 
+// Copies rows [first_row, end_row) and columns [first_column, end_column) of a matrix [num_rows, num_columns] to their
+// places in its panels at destination, see weight_layout.h. source is the first of these elements; strides count
+// elements. panel_elements is that of the format. Throws std::invalid_argument unless elements have 2 or 4 bytes.
+void memory_copy_to_panels(void* destination, const void* source, int64_t element_bytes, int64_t panel_elements,
+                           int64_t num_rows, int64_t num_columns, int64_t first_row, int64_t end_row,
+                           int64_t first_column, int64_t end_column, int64_t source_row_stride,
+                           int64_t source_column_stride);
+
+// Arranges a matrix that lies row by row in panels, in place. Throws std::invalid_argument unless elements have 2 or 4
+// bytes, std::bad_alloc.
+void memory_arrange_in_panels(void* matrix, int64_t element_bytes, int64_t panel_elements, int64_t num_rows,
+                              int64_t num_columns);
+
 // destination[i] = source[i * source_step] as f32. Throws std::invalid_argument unless source_type is f32, bf16 or f16.
 void memory_copy_to_f32(float* destination, const void* source, DType source_type, int64_t size, int64_t source_step);
 

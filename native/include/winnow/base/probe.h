@@ -21,8 +21,8 @@ double probe_read_bytes_per_second(const void* memory, int64_t size_bytes, Cpu* 
 // chain.
 double probe_f32_operations_per_second(int64_t num_rounds, Cpu* cpu);
 
-// The same for bf16 operands and f32 sums: vdpbf16ps on avx512_bf16. Other instruction sets have no bf16 arithmetic.
-// They use operands that were widened to f32 before the loop, so the result is the f32 rate, an upper bound for loops
+// The same for bf16 operands and f32 sums: vdpbf16ps on avx512_bf16, tdpbf16ps on amx_bf16. Other instruction sets have
+// no bf16 arithmetic. They use operands that were widened to f32 before the loop, so the result is the f32 rate, an upper bound for loops
 // that widen.
 double probe_bf16_operations_per_second(int64_t num_rounds, Cpu* cpu);
 

@@ -22,11 +22,12 @@ enum class WeightFormat : winnow_weight_format {
 // Properties of a format, from the table.
 template <WeightFormat>
 struct WeightFormatTraits;
-#define WINNOW_WEIGHT_FORMAT(name, NAME, code, elements, bytes, scale_bytes, ...)                          \
+#define WINNOW_WEIGHT_FORMAT(name, NAME, code, elements, bytes, scale_bytes, panel, ...)                   \
   template <>                                                                                              \
   struct WeightFormatTraits<WeightFormat::name> {                                                          \
     static constexpr int64_t kBlockElements = elements, kBlockBytes = bytes, kRowScaleBytes = scale_bytes; \
     static constexpr int kPlanes = scale_bytes == 0 ? 1 : 2;                                               \
+    static constexpr int kPanelElements = panel; /* 0: no panels */                                        \
   };
 #include "winnow/base/weight_formats.inc"
 #undef WINNOW_WEIGHT_FORMAT

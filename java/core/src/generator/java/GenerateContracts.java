@@ -279,7 +279,7 @@ final class GenerateContracts {
     for (String line : Files.readAllLines(include.resolve(table))) {
       Matcher row =
           Pattern.compile(
-                  "WINNOW_WEIGHT_FORMAT\\((\\w+), (\\w+), (\\d+), (\\d+), (\\d+), (\\d+),"
+                  "WINNOW_WEIGHT_FORMAT\\((\\w+), (\\w+), (\\d+), (\\d+), (\\d+), (\\d+), (\\d+),"
                       + " (\"\\w*\"), (\"\\w*\")\\)")
               .matcher(line);
       if (row.matches()) {
@@ -289,14 +289,15 @@ final class GenerateContracts {
         rows.append(rows.length() == 0 ? "" : ",\n");
         rows.append("  /** %s */\n".formatted(comment.toString().strip()));
         rows.append(
-            "  %s(%s, %s, %s, %s, %s)"
+            "  %s(%s, %s, %s, %s, %s, %s)"
                 .formatted(
                     row.group(2),
                     row.group(4),
                     row.group(5),
                     row.group(6),
                     row.group(7),
-                    row.group(8)));
+                    row.group(8),
+                    row.group(9)));
         comment.setLength(0);
       } else if (line.startsWith("//")) {
         comment.append(line.substring(2));

@@ -54,6 +54,14 @@ public abstract class Backend implements AutoCloseable {
    */
   public abstract TensorMemory memory();
 
+  /**
+   * The layout in which this backend multiplies matrices of that format fastest. It multiplies
+   * those that lie in rows too.
+   */
+  public WeightLayout weightLayout(WeightFormat format) {
+    return WeightLayout.ROWS;
+  }
+
   /** A new tensor of zeros in {@link #memory()}. */
   public final Tensor allocate(DType dtype, long... shape) {
     return Tensor.allocate(memory(), dtype, shape);

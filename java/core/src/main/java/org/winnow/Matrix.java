@@ -17,6 +17,7 @@ import java.util.Objects;
  */
 public final class Matrix {
   private final WeightFormat format;
+  private final WeightLayout layout;
   private final long rows;
   private final long columns;
   private final Tensor[] planes;
@@ -31,17 +32,33 @@ public final class Matrix {
    * @throws IllegalStateException if a plane is closed
    */
   public Matrix(WeightFormat format, long rows, long columns, Tensor... planes) {
+    this(format, WeightLayout.ROWS, rows, columns, planes);
+  }
+
+  /**
+   * As the other constructor, for elements that lie in that layout: {@link WeightLayout#arrange}
+   * makes them.
+   *
+   * @throws IllegalArgumentException also if the format does not have the layout, or panels do not
+   *     lie in host memory
+   */
+  public Matrix(
+      WeightFormat format, WeightLayout layout, long rows, long columns, Tensor... planes) {
     if (rows < 1 || columns < 1)
       throw new IllegalArgumentException(
           "matrix must have at least 1 row and 1 column, found [" + rows + ", " + columns + "]");
     if (planes.length != format.planes())
       throw new IllegalArgumentException(
           "planes must be " + format.planes() + " for " + format + ", found " + planes.length);
+    if (!format.has(layout))
+      throw new IllegalArgumentException("layout must be rows for " + format + ", found " + layout);
     this.format = format;
+    this.layout = layout;
     this.rows = rows;
     this.columns = columns;
     this.planes = planes.clone();
     for (int p = 0; p < planes.length; p++) requirePlane(p, this.planes[p]);
+    if (layout == WeightLayout.PANELS) this.planes[0].requireIn("plane 0", TensorMemory.host());
   }
 
   /**
@@ -53,6 +70,19 @@ public final class Matrix {
    */
   public static Matrix of(Tensor weight) {
     return of("weight", weight);
+  }
+
+  /**
+   * A matrix in the plain format of the tensor's type, whose elements lie in that layout.
+   *
+   * @param weight [rows, columns], f32, bf16 or f16
+   * @throws IllegalArgumentException naming the shape, type or memory that is wrong
+   * @throws IllegalStateException if it is closed
+   */
+  public static Matrix of(WeightLayout layout, Tensor weight) {
+    weight.requireFloating("weight", ANY, ANY);
+    WeightFormat format = WeightFormat.of(weight.dtype());
+    return new Matrix(format, layout, weight.dim(0), weight.dim(1), weight);
   }
 
   /** As {@link #of(Tensor)}; messages use this argument name. */
@@ -76,6 +106,10 @@ public final class Matrix {
 
   public WeightFormat format() {
     return format;
+  }
+
+  public WeightLayout layout() {
+    return layout;
   }
 
   public long rows() {
@@ -113,7 +147,20 @@ public final class Matrix {
    */
   public void require(
       String name, WeightFormat expectedFormat, long expectedRows, long expectedColumns) {
+    require(name, expectedFormat, WeightLayout.ROWS, expectedRows, expectedColumns);
+  }
+
+  /** As the other method, for a matrix in that layout. */
+  public void require(
+      String name,
+      WeightFormat expectedFormat,
+      WeightLayout expectedLayout,
+      long expectedRows,
+      long expectedColumns) {
     requireOpen(name);
+    if (layout != expectedLayout)
+      throw new IllegalArgumentException(
+          name + " must lie in " + expectedLayout + ", found " + layout);
     if (format != expectedFormat || rows != expectedRows || columns != expectedColumns)
       throw new IllegalArgumentException(
           name

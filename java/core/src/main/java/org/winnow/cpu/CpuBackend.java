@@ -3,6 +3,8 @@ package org.winnow.cpu;
 import org.winnow.Backend;
 import org.winnow.BackendUnavailableException;
 import org.winnow.TensorMemory;
+import org.winnow.WeightFormat;
+import org.winnow.WeightLayout;
 import org.winnow.internal.CpuOperations;
 import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
@@ -94,6 +96,19 @@ public final class CpuBackend extends Backend {
   @Override
   public TensorMemory memory() {
     return TensorMemory.host();
+  }
+
+  /**
+   * Panels for 16-bit formats, unless the instruction set is {@link InstructionSet#PORTABLE}. In
+   * f32 they gain less with few rows than they lose with many.
+   */
+  @Override
+  public WeightLayout weightLayout(WeightFormat format) {
+    return format.has(WeightLayout.PANELS)
+            && format.blockBytes() == Short.BYTES
+            && instructionSet != InstructionSet.PORTABLE
+        ? WeightLayout.PANELS
+        : WeightLayout.ROWS;
   }
 
   @Override

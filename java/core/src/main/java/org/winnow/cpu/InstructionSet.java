@@ -16,7 +16,9 @@ public enum InstructionSet {
   /** AVX-512 F, BW, VL, DQ. */
   AVX512,
   /** AVX-512 with BF16 dot products. */
-  AVX512_BF16;
+  AVX512_BF16,
+  /** AVX-512 with AMX tiles of bf16. */
+  AMX_BF16;
 
   /** Whether this machine's processor and operating system support it. */
   public boolean isSupported() {
@@ -29,7 +31,10 @@ public enum InstructionSet {
     return ordinal();
   }
 
-  /** The widest instruction set that this machine supports. */
+  /**
+   * The instruction set whose kernels are fastest on this machine: the widest that it supports, but
+   * {@link #AVX512} on processors whose bf16 dot products are slower than f32 arithmetic.
+   */
   public static InstructionSet best() {
     NativeLoader.load();
     return values()[NativeOperations.winnow_cpu_best_instruction_set()];

@@ -3,6 +3,7 @@ package org.winnow.layer;
 import static org.winnow.Tensor.ANY;
 
 import org.winnow.Backend;
+import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.Workspace;
@@ -31,13 +32,25 @@ public final class FeedForward implements AutoCloseable {
 
   /**
    * @param gate [intermediateSize, hiddenSize]
-   * @param up [intermediateSize, hiddenSize], in the format of {@code gate}
+   * @param up [intermediateSize, hiddenSize], in the format and layout of {@code gate}
    * @param down [hiddenSize, intermediateSize]
    * @throws IllegalArgumentException if the shapes, formats or memories do not match
    */
   public FeedForward(Linear gate, Linear up, Linear down, Activation activation) {
-    up.weight().require("up", gate.weight().format(), gate.outputSize(), gate.inputSize());
-    down.weight().require("down", down.weight().format(), gate.inputSize(), gate.outputSize());
+    up.weight()
+        .require(
+            "up",
+            gate.weight().format(),
+            gate.weight().layout(),
+            gate.outputSize(),
+            gate.inputSize());
+    down.weight()
+        .require(
+            "down",
+            down.weight().format(),
+            down.weight().layout(),
+            gate.inputSize(),
+            gate.outputSize());
     TensorMemory memory = gate.weight().memory();
     up.weight().requireIn("up", memory);
     down.weight().requireIn("down", memory);
@@ -49,13 +62,23 @@ public final class FeedForward implements AutoCloseable {
     boolean biased = gate.bias() != null || up.bias() != null;
     gateUp =
         new ExpertMatrices(
-            memory, gate.weight().format(), 1, gate.outputSize(), gate.inputSize(), true, biased);
+            memory,
+            gate.weight().format(),
+            gate.weight().layout(),
+            DType.F32,
+            1,
+            gate.outputSize(),
+            gate.inputSize(),
+            true,
+            biased);
     try {
       gateUp.set(0, gate.weight(), up.weight(), gate.bias(), up.bias());
       downMatrix =
           new ExpertMatrices(
               memory,
               down.weight().format(),
+              down.weight().layout(),
+              DType.F32,
               1,
               down.outputSize(),
               down.inputSize(),

@@ -6,6 +6,7 @@ import static org.winnow.Tensor.ANY;
 import java.lang.ref.Reference;
 import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
+import org.winnow.DType;
 import org.winnow.Matrix;
 import org.winnow.Tensor;
 import org.winnow.internal.NativeCall;
@@ -36,7 +37,8 @@ public final class Linear implements AutoCloseable {
   }
 
   /**
-   * @param weight [outputSize, inputSize] in any format; the caller keeps its planes open
+   * @param weight [outputSize, inputSize] in any format and layout; the caller keeps its planes
+   *     open
    * @param bias as in the other constructor
    * @throws IllegalArgumentException naming the argument whose shape or type is wrong, or if the
    *     two lie in different memories
@@ -58,6 +60,8 @@ public final class Linear implements AutoCloseable {
           new ExpertMatrices(
               weight.memory(),
               weight.format(),
+              weight.layout(),
+              DType.F32,
               1,
               weight.rows(),
               weight.columns(),

@@ -8,6 +8,7 @@ import static org.winnow.memory.ExpertRole.UP;
 import static org.winnow.memory.ExpertRole.UP_BIAS;
 
 import java.util.Arrays;
+import org.winnow.DType;
 import org.winnow.internal.AddressTable;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
@@ -53,6 +54,8 @@ final class CachedExperts implements Experts, AutoCloseable {
         new ExpertMatrices(
             cache.memory(),
             store.format(layer, GATE),
+            store.weightLayout(store.format(layer, GATE)),
+            DType.F32,
             numExperts,
             store.intermediateSize(),
             store.hiddenSize(),
@@ -63,6 +66,8 @@ final class CachedExperts implements Experts, AutoCloseable {
           new ExpertMatrices(
               cache.memory(),
               store.format(layer, DOWN),
+              store.weightLayout(store.format(layer, DOWN)),
+              DType.F32,
               numExperts,
               store.hiddenSize(),
               store.intermediateSize(),

@@ -9,6 +9,8 @@ import org.winnow.WeightFormat;
  * through a buffer and copied from there, and where each plane then lies.
  *
  * @param direct ranges read straight into the slot
+ * @param arranged ranges read into a buffer, and the matrices that are arranged in panels from
+ *     there
  * @param staged ranges read through a buffer
  * @param planes the arrays that the expert consists of, ascending by role and plane
  * @param formats of the parts, by {@link ExpertRole}; null where the expert has none
@@ -19,6 +21,7 @@ import org.winnow.WeightFormat;
  */
 record ExpertLayout(
     List<Range> direct,
+    List<Arranged> arranged,
     List<Staged> staged,
     List<Plane> planes,
     WeightFormat[] formats,
@@ -40,7 +43,28 @@ record ExpertLayout(
       long sizeBytes,
       long neededBytes,
       long slotOffset,
-      List<Piece> pieces) {}
+      List<Piece> pieces) {
+    /** The same range, with a place in the slot. */
+    Range at(long place) {
+      return new Range(reader, file, offsetBytes, sizeBytes, neededBytes, place, pieces);
+    }
+  }
+
+  /**
+   * A range that is read into a buffer.
+   *
+   * @param matrices what becomes of it
+   */
+  record Arranged(Range range, List<InPanels> matrices) {}
+
+  /** A matrix in a buffer, row by row, and where its panels begin in the slot. */
+  record InPanels(
+      long bufferOffset,
+      long slotOffset,
+      int elementBytes,
+      int panelElements,
+      long rows,
+      long columns) {}
 
   /** Bytes of a tensor, somewhere in a file. */
   record Piece(String tensor, long offsetBytes, long sizeBytes) {}
@@ -75,8 +99,9 @@ record ExpertLayout(
    * @param rows which rows, counted from row 0 of the matrix
    * @param columns which columns of each
    * @param slotOffset where the plane begins in the slot
+   * @param panelElements of the format, if the plane lies in panels; otherwise 0
    */
-  record Copy(Span rows, Span columns, Transform transform, long slotOffset) {}
+  record Copy(Span rows, Span columns, Transform transform, long slotOffset, int panelElements) {}
 
   /** {@code first, first + step, ...}, {@code count} of them. */
   record Span(long first, long step, long count) {

@@ -6,10 +6,12 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Function;
 import org.winnow.CheckpointException;
 import org.winnow.DType;
 import org.winnow.UnsupportedFormatException;
 import org.winnow.WeightFormat;
+import org.winnow.WeightLayout;
 import org.winnow.memory.ExpertLayout.Span;
 import org.winnow.memory.ExpertLayout.Stored;
 import org.winnow.memory.ExpertLayout.Transform;
@@ -20,8 +22,17 @@ final class ExpertLayouts {
   private final Checkpoint checkpoint;
   private final long hiddenSize;
   private final long intermediateSize;
+  private final Function<WeightFormat, WeightLayout> weightLayout;
 
-  ExpertLayouts(Checkpoint checkpoint, long hiddenSize, long intermediateSize) {
+  /**
+   * @param weightLayout the layout of matrices of a format
+   */
+  ExpertLayouts(
+      Checkpoint checkpoint,
+      long hiddenSize,
+      long intermediateSize,
+      Function<WeightFormat, WeightLayout> weightLayout) {
+    this.weightLayout = weightLayout;
     this.checkpoint = checkpoint;
     this.hiddenSize = hiddenSize;
     this.intermediateSize = intermediateSize;
@@ -136,7 +147,8 @@ final class ExpertLayouts {
         source.plane(),
         elements,
         source.isTransposed() ? Transform.TRANSPOSE : Transform.COPY,
-        format.alignmentBytes());
+        format.alignmentBytes(),
+        weightLayout.apply(format) == WeightLayout.PANELS ? format.panelElements() : 0);
   }
 
   private static boolean isNarrow(TensorInfo tensor) {
@@ -160,7 +172,9 @@ final class ExpertLayouts {
             new Stored(tensor.dtype().sizeBytes(), 1),
             new Span(0, 1, rows * columns),
             new Span(0, 1, 1));
-    layout.add(source.role(), source.plane(), elements, Transform.TO_F32, Float.BYTES);
+    if (weightLayout.apply(WeightFormat.F32) != WeightLayout.ROWS)
+      throw new IllegalArgumentException(what + ": what becomes f32 must lie in rows");
+    layout.add(source.role(), source.plane(), elements, Transform.TO_F32, Float.BYTES, 0);
   }
 
   /** A bias or row scales: a matrix of one column, f32 in memory. */
@@ -186,7 +200,8 @@ final class ExpertLayouts {
         source.plane(),
         elements,
         plain ? Transform.COPY : Transform.TO_F32,
-        Float.BYTES);
+        Float.BYTES,
+        0);
   }
 
   private long rows(ExpertRole role) {

@@ -3,11 +3,14 @@ package org.winnow.memory;
 import java.io.IOException;
 import org.winnow.ExpertReadException;
 import org.winnow.internal.NativeCpu;
+import org.winnow.memory.ExpertLayout.Arranged;
 import org.winnow.memory.ExpertLayout.Copy;
+import org.winnow.memory.ExpertLayout.InPanels;
 import org.winnow.memory.ExpertLayout.Piece;
 import org.winnow.memory.ExpertLayout.Range;
 import org.winnow.memory.ExpertLayout.Staged;
 import org.winnow.memory.ExpertLayout.Stored;
+import org.winnow.memory.ExpertLayout.Transform;
 
 /**
  * Reads one expert into its slot. What is not stored the way kernels read it passes through a
@@ -31,28 +34,50 @@ final class ExpertLoader {
    */
   static long load(ExpertLayout layout, long slotAddress, long stagingAddress, String what) {
     long readBytes = 0;
-    for (Range range : layout.direct()) {
-      try {
-        readBytes +=
-            Checkpoint.readFully(
-                range.reader(),
-                range.file(),
-                what,
-                range.offsetBytes(),
-                slotAddress + range.slotOffset(),
-                range.sizeBytes(),
-                range.neededBytes());
-      } catch (ExpertReadException e) {
-        throw named(range, slotAddress, what, e);
-      }
+    for (Range range : layout.direct())
+      readBytes += read(range, slotAddress + range.slotOffset(), what);
+    for (Arranged arranged : layout.arranged()) {
+      readBytes += read(arranged.range(), stagingAddress, what);
+      for (InPanels matrix : arranged.matrices()) arrange(matrix, stagingAddress, slotAddress);
     }
     for (Staged rows : layout.staged()) readBytes += load(rows, slotAddress, stagingAddress, what);
     return readBytes;
   }
 
+  private static long read(Range range, long address, String what) {
+    try {
+      return Checkpoint.readFully(
+          range.reader(),
+          range.file(),
+          what,
+          range.offsetBytes(),
+          address,
+          range.sizeBytes(),
+          range.neededBytes());
+    } catch (ExpertReadException e) {
+      throw named(range, address, what, e);
+    }
+  }
+
+  private static void arrange(InPanels matrix, long bufferAddress, long slotAddress) {
+    NativeCpu.memory_copy_to_panels(
+        slotAddress + matrix.slotOffset(),
+        bufferAddress + matrix.bufferOffset(),
+        matrix.elementBytes(),
+        matrix.panelElements(),
+        matrix.rows(),
+        matrix.columns(),
+        0,
+        matrix.rows(),
+        0,
+        matrix.columns(),
+        matrix.columns(),
+        1);
+  }
+
   /** The failure of a range, with the name of the first tensor in it that cannot be read. */
   private static ExpertReadException named(
-      Range range, long slotAddress, String what, ExpertReadException failure) {
+      Range range, long address, String what, ExpertReadException failure) {
     for (Piece piece : range.pieces()) {
       String name = what + ": " + piece.tensor();
       long begin = piece.offsetBytes();
@@ -65,10 +90,7 @@ final class ExpertLoader {
       long block = begin / alignment * alignment;
       long end = Checkpoint.roundUp(begin + piece.sizeBytes(), alignment);
       try {
-        range
-            .reader()
-            .read(
-                block, slotAddress + range.slotOffset() + block - range.offsetBytes(), end - block);
+        range.reader().read(block, address + block - range.offsetBytes(), end - block);
       } catch (IOException e) {
         return new ExpertReadException(range.file(), name, begin, piece.sizeBytes(), -1, e);
       }
@@ -116,6 +138,10 @@ final class ExpertLoader {
             + (firstRow + done * rowStep - row) * rowBytes
             + copy.columns().first() * elementBytes;
     long to = slotAddress + copy.slotOffset();
+    if (copy.panelElements() > 0) {
+      copyToPanels(staged.stored(), copy, done, end, from, to);
+      return;
+    }
     switch (copy.transform()) {
       case COPY ->
           copyRows(
@@ -143,6 +169,27 @@ final class ExpertLoader {
               rowStep * staged.stored().numColumns());
       default -> throw new IllegalStateException("no way to copy as " + copy.transform());
     }
+  }
+
+  /** Rows [done, end) of the copy. Transposed, these are columns of the matrix in memory. */
+  private static void copyToPanels(
+      Stored stored, Copy copy, long done, long end, long from, long to) {
+    boolean transposed = copy.transform() == Transform.TRANSPOSE;
+    long rowStride = copy.rows().step() * stored.numColumns(); // in elements, as the next one
+    long columnStride = copy.columns().step();
+    NativeCpu.memory_copy_to_panels(
+        to,
+        from,
+        stored.elementBytes(),
+        copy.panelElements(),
+        transposed ? copy.columns().count() : copy.rows().count(),
+        transposed ? copy.rows().count() : copy.columns().count(),
+        transposed ? 0 : done,
+        transposed ? copy.columns().count() : end,
+        transposed ? done : 0,
+        transposed ? end : copy.columns().count(),
+        transposed ? columnStride : rowStride,
+        transposed ? rowStride : columnStride);
   }
 
   private static void copyRows(Stored stored, Copy copy, long numRows, long from, long to) {
@@ -178,6 +225,11 @@ final class ExpertLoader {
               - begin / alignment * alignment;
     }
     return readBytes;
+  }
+
+  /** The buffer that {@link #load} needs for a range of matrices that are arranged. */
+  static long stagingBytes(Arranged arranged) {
+    return arranged.range().sizeBytes();
   }
 
   /** The buffer that {@link #load} needs: a chunk and the blocks that it begins and ends in. */

@@ -4,22 +4,25 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.function.Function;
 import java.util.function.IntFunction;
+import org.winnow.Backend;
 import org.winnow.CheckpointException;
 import org.winnow.TensorMemory;
 import org.winnow.UnsupportedFormatException;
 import org.winnow.WeightFormat;
+import org.winnow.WeightLayout;
 
 /**
  * Where each expert's weights lie in a checkpoint, in which layout, and what it takes in memory.
  * Making one reads nothing.
  *
  * <p>Whatever the layout in the files, an expert in memory is: gate and up [intermediateSize,
- * hiddenSize], down [hiddenSize, intermediateSize], row by row, in the format as stored, and biases
- * in f32. What is stored that way is read straight into place; the rest is copied to its place
- * while it is read. Layers are those that have experts, counted from 0. All experts of a layer have
- * a part in the same format. Formats may differ between layers, and within a layer between the down
- * matrices and the others.
+ * hiddenSize], down [hiddenSize, intermediateSize], row by row or in panels, in the format as
+ * stored, and biases in f32. What is stored that way is read straight into place; the rest is
+ * copied to its place while it is read. Layers are those that have experts, counted from 0. All
+ * experts of a layer have a part in the same format. Formats may differ between layers, and within
+ * a layer between the down matrices and the others.
  */
 public final class ExpertStore {
   private final ExpertLayout[][] layouts; // [layer][expert]
@@ -28,8 +31,10 @@ public final class ExpertStore {
   private final long hiddenSize;
   private final long intermediateSize;
   private final long slotBytes;
+  private final Function<WeightFormat, WeightLayout> weightLayout;
 
   private ExpertStore(Builder builder) {
+    this.weightLayout = builder.weightLayout;
     this.layouts = builder.layers.toArray(new ExpertLayout[0][]);
     this.hiddenSize = builder.hiddenSize;
     this.intermediateSize = builder.intermediateSize;
@@ -91,6 +96,11 @@ public final class ExpertStore {
     if (format == null)
       throw new IllegalArgumentException("experts of layer " + layer + " have no " + role);
     return format;
+  }
+
+  /** The layout of matrices of that format in host memory. */
+  WeightLayout weightLayout(WeightFormat format) {
+    return weightLayout.apply(format);
   }
 
   /**
@@ -160,6 +170,8 @@ public final class ExpertStore {
       for (ExpertLayout layout : layer) {
         for (ExpertLayout.Staged rows : layout.staged())
           largest = Math.max(largest, ExpertLoader.stagingBytes(rows));
+        for (ExpertLayout.Arranged range : layout.arranged())
+          largest = Math.max(largest, ExpertLoader.stagingBytes(range));
       }
     }
     return largest;
@@ -178,6 +190,7 @@ public final class ExpertStore {
   /** Collects layers in order. */
   public static final class Builder {
     private final ExpertLayouts layouts;
+    private Function<WeightFormat, WeightLayout> weightLayout = format -> WeightLayout.ROWS;
     private final List<ExpertLayout[]> layers = new ArrayList<>();
     private final long hiddenSize;
     private final long intermediateSize;
@@ -188,9 +201,25 @@ public final class ExpertStore {
       if (intermediateSize < 1)
         throw new IllegalArgumentException(
             "intermediateSize must be at least 1, found " + intermediateSize);
-      this.layouts = new ExpertLayouts(checkpoint, hiddenSize, intermediateSize);
+      this.layouts =
+          new ExpertLayouts(
+              checkpoint, hiddenSize, intermediateSize, format -> weightLayout.apply(format));
       this.hiddenSize = hiddenSize;
       this.intermediateSize = intermediateSize;
+    }
+
+    /**
+     * Matrices are read into the layout that this backend multiplies fastest, {@link
+     * Backend#weightLayout}; without this call, into rows. Call it before any layer is added.
+     *
+     * @throws IllegalStateException if there is a layer
+     */
+    public Builder layoutOf(Backend backend) {
+      if (!layers.isEmpty())
+        throw new IllegalStateException(
+            "layers must be 0 when the layout is set, found " + layers.size());
+      weightLayout = backend::weightLayout;
+      return this;
     }
 
     /**

@@ -32,7 +32,8 @@ final class HostExpertArena extends ExpertArena {
 
   @Override
   long load(ExpertLayout layout, int slot, String what) {
-    if (layout.staged().isEmpty()) return ExpertLoader.load(layout, address(slot), 0, what);
+    if (layout.staged().isEmpty() && layout.arranged().isEmpty())
+      return ExpertLoader.load(layout, address(slot), 0, what);
     Tensor buffer = buffers.poll();
     if (buffer == null) buffer = Tensor.allocate(DType.I8, store.stagingBytes());
     try {

@@ -4,7 +4,9 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import org.winnow.WeightFormat;
+import org.winnow.memory.ExpertLayout.Arranged;
 import org.winnow.memory.ExpertLayout.Copy;
+import org.winnow.memory.ExpertLayout.InPanels;
 import org.winnow.memory.ExpertLayout.Piece;
 import org.winnow.memory.ExpertLayout.Plane;
 import org.winnow.memory.ExpertLayout.Range;
@@ -21,6 +23,7 @@ final class LayoutBuilder {
   private final WeightFormat[] formats;
   private final List<Target> targets = new ArrayList<>();
   private final List<Target> straight = new ArrayList<>(); // those that are read to their places
+  private final List<Target> arranged = new ArrayList<>(); // the same, but through a buffer
   private final List<StagedRows> staged = new ArrayList<>();
   private long slotBytes;
   private long storedBytes;
@@ -56,9 +59,11 @@ final class LayoutBuilder {
     final int plane;
     final Elements elements;
     final long sizeBytes;
+    final int panelElements; // 0: in rows
     long place;
 
-    Target(ExpertRole role, int plane, Elements elements, long sizeBytes) {
+    Target(ExpertRole role, int plane, Elements elements, long sizeBytes, int panelElements) {
+      this.panelElements = panelElements;
       this.role = role;
       this.plane = plane;
       this.elements = elements;
@@ -115,22 +120,34 @@ final class LayoutBuilder {
    * Adds a plane.
    *
    * @param alignmentBytes what the plane's address must be a multiple of
+   * @param panelElements of the format, if the plane is to lie in panels; otherwise 0
    */
   void add(
-      ExpertRole role, int plane, Elements elements, Transform transform, long alignmentBytes) {
+      ExpertRole role,
+      int plane,
+      Elements elements,
+      Transform transform,
+      long alignmentBytes,
+      int panelElements) {
     long sizeBytes =
         transform == Transform.TO_F32 ? elements.number() * Float.BYTES : elements.sizeBytes();
-    Target target = new Target(role, plane, elements, sizeBytes);
+    Target target = new Target(role, plane, elements, sizeBytes, panelElements);
     targets.add(target);
     storedBytes += elements.sizeBytes();
     boolean asWanted = transform == Transform.COPY && elements.isContiguous();
     // a plane that is read to its place is as aligned in memory as in the file
-    if (asWanted && elements.beginBytes() % alignmentBytes == 0) {
+    if (asWanted && panelElements == 0 && elements.beginBytes() % alignmentBytes == 0) {
       straight.add(target);
       return;
     }
     target.place = reserve(LINE_BYTES, sizeBytes);
-    stage(elements).copies.add(new Copy(elements.rows, elements.columns, transform, target.place));
+    if (asWanted && panelElements > 0) {
+      arranged.add(target);
+      return;
+    }
+    stage(elements)
+        .copies
+        .add(new Copy(elements.rows, elements.columns, transform, target.place, panelElements));
   }
 
   private StagedRows stage(Elements elements) {
@@ -166,10 +183,26 @@ final class LayoutBuilder {
       reads.add(read);
       readBytes += ExpertLoader.readBytes(read, checkpoint.fileSizeBytes(rows.tensor.file()));
     }
-    List<Range> ranges = join();
-    for (Range range : ranges)
-      readBytes +=
-          Math.min(range.sizeBytes(), checkpoint.fileSizeBytes(range.file()) - range.offsetBytes());
+    List<Range> ranges = new ArrayList<>();
+    for (List<Target> joined : join(straight)) {
+      Range range = range(joined);
+      long place =
+          reserve(Math.max(range.reader().alignmentBytes(), LINE_BYTES), range.sizeBytes());
+      if (range.reader().alignmentBytes() == 1) {
+        place += range.offsetBytes() % LINE_BYTES; // as aligned in memory as in the file
+        slotBytes += LINE_BYTES;
+      }
+      for (Target target : joined)
+        target.place = place + target.elements.beginBytes() - range.offsetBytes();
+      ranges.add(range.at(place));
+    }
+    List<Arranged> buffered = new ArrayList<>();
+    for (List<Target> joined : join(arranged)) {
+      Range range = range(joined);
+      buffered.add(new Arranged(range, joined.stream().map(t -> inPanels(t, range)).toList()));
+    }
+    for (Range range : ranges) readBytes += readBytes(range);
+    for (Arranged range : buffered) readBytes += readBytes(range.range());
     List<Plane> planes =
         targets.stream()
             .map(target -> new Plane(target.role, target.plane, target.place, target.sizeBytes))
@@ -177,6 +210,7 @@ final class LayoutBuilder {
             .toList();
     return new ExpertLayout(
         ranges,
+        buffered,
         List.copyOf(reads),
         planes,
         formats,
@@ -185,46 +219,64 @@ final class LayoutBuilder {
         readBytes);
   }
 
-  /** One read for planes that touch, or share a block of the disk. */
-  private List<Range> join() {
-    straight.sort(
+  private long readBytes(Range range) {
+    return Math.min(
+        range.sizeBytes(), checkpoint.fileSizeBytes(range.file()) - range.offsetBytes());
+  }
+
+  private static InPanels inPanels(Target target, Range range) {
+    Elements elements = target.elements;
+    return new InPanels(
+        elements.beginBytes() - range.offsetBytes(),
+        target.place,
+        elements.stored.elementBytes(),
+        target.panelElements,
+        elements.rows.count(),
+        elements.columns.count());
+  }
+
+  /**
+   * One read for planes that touch, or share a block of the disk: the planes of each, ascending.
+   */
+  private List<List<Target>> join(List<Target> separate) {
+    separate.sort(
         Comparator.<Target, String>comparing(target -> target.elements.tensor.file().toString())
             .thenComparingLong(target -> target.elements.beginBytes()));
-    List<Range> ranges = new ArrayList<>();
-    for (int first = 0; first < straight.size(); ) {
-      TensorInfo tensor = straight.get(first).elements.tensor;
-      RangeReader reader = checkpoint.reader(tensor.file());
-      long alignment = reader.alignmentBytes();
-      long begin = straight.get(first).elements.beginBytes() / alignment * alignment;
-      long end = begin;
+    List<List<Target>> reads = new ArrayList<>();
+    for (int first = 0; first < separate.size(); ) {
+      TensorInfo tensor = separate.get(first).elements.tensor;
+      long alignment = checkpoint.reader(tensor.file()).alignmentBytes();
+      long end = 0;
       int next = first;
-      while (next < straight.size()
-          && straight.get(next).elements.tensor.file().equals(tensor.file())
+      while (next < separate.size()
+          && separate.get(next).elements.tensor.file().equals(tensor.file())
           && (next == first
-              || straight.get(next).elements.beginBytes() / alignment * alignment
+              || separate.get(next).elements.beginBytes() / alignment * alignment
                   <= Checkpoint.roundUp(end, alignment))) {
-        Elements elements = straight.get(next).elements;
+        Elements elements = separate.get(next).elements;
         end = Math.max(end, elements.beginBytes() + elements.sizeBytes());
         next++;
       }
-      long sizeBytes = Checkpoint.roundUp(end, alignment) - begin;
-      long place = reserve(Math.max(alignment, LINE_BYTES), sizeBytes);
-      if (alignment == 1) place += begin % LINE_BYTES; // as aligned in memory as in the file
-      if (alignment == 1) slotBytes += LINE_BYTES;
-      List<Piece> pieces = new ArrayList<>();
-      for (Target target : straight.subList(first, next)) {
-        target.place = place + target.elements.beginBytes() - begin;
-        pieces.add(
-            new Piece(
-                target.elements.tensor.name(),
-                target.elements.beginBytes(),
-                target.elements.sizeBytes()));
-      }
-      ranges.add(
-          new Range(
-              reader, tensor.file(), begin, sizeBytes, end - begin, place, List.copyOf(pieces)));
+      reads.add(separate.subList(first, next));
       first = next;
     }
-    return ranges;
+    return reads;
+  }
+
+  /** The range of a file that holds these planes, without a place in the slot. */
+  private Range range(List<Target> planes) {
+    TensorInfo tensor = planes.get(0).elements.tensor;
+    RangeReader reader = checkpoint.reader(tensor.file());
+    long alignment = reader.alignmentBytes();
+    long begin = planes.get(0).elements.beginBytes() / alignment * alignment;
+    long end = begin;
+    List<Piece> pieces = new ArrayList<>();
+    for (Target target : planes) {
+      Elements elements = target.elements;
+      end = Math.max(end, elements.beginBytes() + elements.sizeBytes());
+      pieces.add(new Piece(elements.tensor.name(), elements.beginBytes(), elements.sizeBytes()));
+    }
+    long sizeBytes = Checkpoint.roundUp(end, alignment) - begin;
+    return new Range(reader, tensor.file(), begin, sizeBytes, end - begin, 0, List.copyOf(pieces));
   }
 }

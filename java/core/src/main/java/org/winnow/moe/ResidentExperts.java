@@ -9,7 +9,6 @@ import org.winnow.DType;
 import org.winnow.Matrix;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
-import org.winnow.WeightFormat;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
 import org.winnow.op.ExpertMatrices;
@@ -101,8 +100,8 @@ public final class ResidentExperts implements Experts, AutoCloseable {
     Object @Nullable [][] arrays = {up, down, gateBias, upBias, downBias};
     String[] names = {"up", "down", "gateBias", "upBias", "downBias"};
     for (int i = 0; i < arrays.length; i++) requireLength(names[i], arrays[i], numExperts);
-    WeightFormat format = gate[0].format();
-    WeightFormat downFormat = down[0].format();
+    Matrix first = gate[0];
+    Matrix firstDown = down[0];
     TensorMemory memory = gate[0].memory();
     long f = gate[0].rows();
     long d = gate[0].columns();
@@ -110,9 +109,9 @@ public final class ResidentExperts implements Experts, AutoCloseable {
     for (int e = 0; e < numExperts; e++) {
       experts[e] =
           new Expert(
-              require("gate", e, gate[e], memory, format, f, d),
-              up == null ? null : require("up", e, up[e], memory, format, f, d),
-              require("down", e, down[e], memory, downFormat, d, f),
+              require("gate", e, gate[e], memory, first, f, d),
+              up == null ? null : require("up", e, up[e], memory, first, f, d),
+              require("down", e, down[e], memory, firstDown, d, f),
               gateBias == null ? null : require("gateBias", e, gateBias[e], memory, f),
               upBias == null ? null : require("upBias", e, upBias[e], memory, f),
               downBias == null ? null : require("downBias", e, downBias[e], memory, d));
@@ -121,10 +120,30 @@ public final class ResidentExperts implements Experts, AutoCloseable {
     Resources open = new Resources();
     try {
       boolean biased = gateBias != null || upBias != null;
-      gateUp = open.keep(new ExpertMatrices(memory, format, numExperts, f, d, up != null, biased));
+      gateUp =
+          open.keep(
+              new ExpertMatrices(
+                  memory,
+                  first.format(),
+                  first.layout(),
+                  DType.F32,
+                  numExperts,
+                  f,
+                  d,
+                  up != null,
+                  biased));
       this.down =
           open.keep(
-              new ExpertMatrices(memory, downFormat, numExperts, d, f, false, downBias != null));
+              new ExpertMatrices(
+                  memory,
+                  firstDown.format(),
+                  firstDown.layout(),
+                  DType.F32,
+                  numExperts,
+                  d,
+                  f,
+                  false,
+                  downBias != null));
       for (int e = 0; e < numExperts; e++) {
         Expert expert = experts[e];
         gateUp.set(e, expert.gate, expert.up, expert.gateBias, expert.upBias);
@@ -264,10 +283,10 @@ public final class ResidentExperts implements Experts, AutoCloseable {
       int expert,
       Matrix matrix,
       TensorMemory memory,
-      WeightFormat format,
+      Matrix first,
       long rows,
       long columns) {
-    matrix.require(name + "[" + expert + "]", format, rows, columns);
+    matrix.require(name + "[" + expert + "]", first.format(), first.layout(), rows, columns);
     matrix.requireIn(name + "[" + expert + "]", memory);
     return matrix;
   }

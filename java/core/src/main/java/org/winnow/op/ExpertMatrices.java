@@ -11,6 +11,7 @@ import org.winnow.Matrix;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.WeightFormat;
+import org.winnow.WeightLayout;
 import org.winnow.internal.AddressTable;
 import org.winnow.internal.GroupedGemmArguments;
 import org.winnow.internal.MirroredTensor;
@@ -32,6 +33,7 @@ public final class ExpertMatrices implements AutoCloseable {
 
   private final WeightFormat format;
   private final DType productType;
+  private final WeightLayout layout;
   private final int numExperts;
   private final long outputSize;
   private final long inputSize;
@@ -82,17 +84,7 @@ public final class ExpertMatrices implements AutoCloseable {
     this(memory, format, DType.F32, numExperts, outputSize, inputSize, gated, biased);
   }
 
-  /**
-   * @param memory the memory of the matrices: the backend's
-   * @param format format of weights and up weights
-   * @param productType f32, or bf16 to round every element of an f32 input to bf16 before it is
-   *     multiplied. A bf16 input is multiplied as it is with either
-   * @param gated whether each expert has an up weight. The products of both weights are combined as
-   *     activation(gate, up)
-   * @param biased whether experts may have biases
-   * @throws IllegalArgumentException if a size is below 1, a row of inputSize elements is not a
-   *     whole number of the format's blocks, or the product type is neither f32 nor bf16
-   */
+  /** As the next constructor, for matrices in rows. */
   public ExpertMatrices(
       TensorMemory memory,
       WeightFormat format,
@@ -102,14 +94,54 @@ public final class ExpertMatrices implements AutoCloseable {
       long inputSize,
       boolean gated,
       boolean biased) {
+    this(
+        memory,
+        format,
+        WeightLayout.ROWS,
+        productType,
+        numExperts,
+        outputSize,
+        inputSize,
+        gated,
+        biased);
+  }
+
+  /**
+   * @param memory the memory of the matrices: the backend's
+   * @param format format of weights and up weights
+   * @param layout layout of weights and up weights
+   * @param productType f32, or bf16 to round every element of an f32 input to bf16 before it is
+   *     multiplied. A bf16 input is multiplied as it is with either
+   * @param gated whether each expert has an up weight. The products of both weights are combined as
+   *     activation(gate, up)
+   * @param biased whether experts may have biases
+   * @throws IllegalArgumentException if a size is below 1, a row of inputSize elements is not a
+   *     whole number of the format's blocks, the format does not have the layout in that memory, or
+   *     the product type is neither f32 nor bf16
+   */
+  public ExpertMatrices(
+      TensorMemory memory,
+      WeightFormat format,
+      WeightLayout layout,
+      DType productType,
+      int numExperts,
+      long outputSize,
+      long inputSize,
+      boolean gated,
+      boolean biased) {
     if (productType != DType.F32 && productType != DType.BF16)
       throw new IllegalArgumentException("productType must be f32 or bf16, found " + productType);
+    if (!format.has(layout))
+      throw new IllegalArgumentException("layout must be rows for " + format + ", found " + layout);
+    if (layout == WeightLayout.PANELS && !memory.isHost())
+      throw new IllegalArgumentException("layout must be rows in " + memory + ", found " + layout);
     requirePositive("numExperts", numExperts);
     requirePositive("outputSize", outputSize);
     requirePositive("inputSize", inputSize);
     format.rowBytes(inputSize);
     this.format = format;
     this.productType = productType;
+    this.layout = layout;
     this.numExperts = numExperts;
     this.outputSize = outputSize;
     this.inputSize = inputSize;
@@ -133,6 +165,11 @@ public final class ExpertMatrices implements AutoCloseable {
   /** What the elements of an f32 input are multiplied in: f32 or bf16. */
   public DType productType() {
     return productType;
+  }
+
+  /** Layout of weights and up weights. */
+  public WeightLayout layout() {
+    return layout;
   }
 
   public int numExperts() {
@@ -160,7 +197,7 @@ public final class ExpertMatrices implements AutoCloseable {
   /**
    * Makes an expert resident.
    *
-   * @param weight [outputSize, inputSize] in {@link #format()}
+   * @param weight [outputSize, inputSize] in {@link #format()} and {@link #layout()}
    * @param up [outputSize, inputSize] in {@link #format()}; null if not gated
    * @param bias [outputSize] f32, or null for none
    * @param upBias [outputSize] f32, or null for none
@@ -197,7 +234,7 @@ public final class ExpertMatrices implements AutoCloseable {
   }
 
   private void requireMatrix(String name, Matrix matrix) {
-    matrix.require(name, format, outputSize, inputSize);
+    matrix.require(name, format, layout, outputSize, inputSize);
     matrix.requireIn(name, memory());
   }
 
@@ -278,6 +315,7 @@ public final class ExpertMatrices implements AutoCloseable {
         .inputSize(inputSize)
         .outputSize(outputSize)
         .weightFormat(format.code())
+        .weightLayout(layout.code())
         .productType(productType.code());
   }
 

@@ -11,6 +11,7 @@ import org.winnow.Matrix;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.WeightFormat;
+import org.winnow.WeightLayout;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
 import org.winnow.internal.Internals;
@@ -38,6 +39,10 @@ final class TensorRecipes {
           for (int p = 0; p < planes.length; p++) planes[p] = like.plane(p);
           return args(like.format(), like.rows(), like.columns(), planes);
         });
+    call("WeightLayout.arrange(Tensor)", w -> args(w.pick(WeightLayout.values()), matrixTensor(w)));
+    call(
+        "Matrix.of(WeightLayout,Tensor)",
+        w -> args(w.pick(WeightLayout.values()), matrixTensor(w)));
     call(
         "Matrix.require(String,WeightFormat,long,long)",
         w -> {
@@ -134,6 +139,10 @@ final class TensorRecipes {
       if (found != null && !found.isClosed() && found.size() <= 4096) return found;
     }
     return world.f32(2, 3);
+  }
+
+  private static Tensor matrixTensor(World w) {
+    return w.tensor(w.floating(), 1 + w.below(40), 1 + w.below(9));
   }
 
   private static Tensor floating(World world) {

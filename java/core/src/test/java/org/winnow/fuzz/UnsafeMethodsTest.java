@@ -48,6 +48,7 @@ class UnsafeMethodsTest {
             "name",
             "description",
             "memory",
+            "weightLayout",
             "allocate",
             "f32",
             "of",

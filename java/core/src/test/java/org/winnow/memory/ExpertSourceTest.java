@@ -16,9 +16,12 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.TensorMemory;
 import org.winnow.WeightFormat;
+import org.winnow.WeightLayout;
 import org.winnow.internal.AddressTable;
 
 /** Whatever a source takes of a tensor, and wherever that lies, arrives element by element. */
@@ -166,8 +169,62 @@ class ExpertSourceTest {
         sources.add(ExpertSource.of(role, scale).plane(1).rows(1, 3));
         file.skip(1);
       }
-      assertArrives(file, opener, d, f, sources, expected);
+      assertArrives(file, opener, d, f, sources, expected, WeightLayout.ROWS);
+      if (!format.has(WeightLayout.PANELS)) return;
+      for (int i = 0; i < sources.size(); i++) {
+        ExpertRole role = sources.get(i).role();
+        if (!role.isBias())
+          expected.set(
+              i, panels(expected.get(i), role == ExpertRole.DOWN ? f : d, unitBytes, format));
+      }
+      assertArrives(file, opener, d, f, sources, expected, WeightLayout.PANELS);
     }
+  }
+
+  /** A matrix in panels, element by element as weight_layout.h describes it. */
+  private static byte[] panels(byte[] matrix, int columns, int elementBytes, WeightFormat format) {
+    int rows = matrix.length / columns / elementBytes;
+    byte[] panels = new byte[matrix.length];
+    int to = 0;
+    for (int first = 0; first < rows; first += 16)
+      for (int group = 0; group < columns; group += format.panelElements())
+        for (int row = first; row < Math.min(rows, first + 16); row++)
+          for (int c = group; c < Math.min(columns, group + format.panelElements()); c++, to++)
+            System.arraycopy(
+                matrix,
+                (row * columns + c) * elementBytes,
+                panels,
+                to * elementBytes,
+                elementBytes);
+    return panels;
+  }
+
+  /** A backend that wants every matrix in that layout. */
+  private static Backend wanting(WeightLayout layout) {
+    return new Backend() {
+      @Override
+      public WeightLayout weightLayout(WeightFormat format) {
+        return format.has(layout) ? layout : WeightLayout.ROWS;
+      }
+
+      @Override
+      public String name() {
+        return "of this test";
+      }
+
+      @Override
+      public String description() {
+        return name();
+      }
+
+      @Override
+      public TensorMemory memory() {
+        return TensorMemory.host();
+      }
+
+      @Override
+      public void close() {}
+    };
   }
 
   /** Writes three times as many values; those that are wanted, as f32. */
@@ -186,10 +243,14 @@ class ExpertSourceTest {
       int d,
       int f,
       List<ExpertSource> sources,
-      List<byte[]> expected) {
+      List<byte[]> expected,
+      WeightLayout layout) {
     try (Checkpoint checkpoint = new Checkpoint(file.tensors(), opener)) {
       ExpertStore store =
-          ExpertStore.builder(checkpoint, d, f).addLayer(1, expert -> sources).build();
+          ExpertStore.builder(checkpoint, d, f)
+              .layoutOf(wanting(layout))
+              .addLayer(1, expert -> sources)
+              .build();
       try (ExpertCache cache = new ExpertCache(store, store.slotBytes(), EvictionPolicy.lru())) {
         cache.layer(0).acquire(new int[] {0}, 1);
         for (int i = 0; i < sources.size(); i++) {

@@ -8,6 +8,7 @@ import org.winnow.DType;
 import org.winnow.Matrix;
 import org.winnow.Tensor;
 import org.winnow.WeightFormat;
+import org.winnow.WeightLayout;
 
 /** Inputs of a grouped GEMM and the exact answer for one element. Each row reads a random token. */
 public final class GroupedGemmProblem implements AutoCloseable {
@@ -21,7 +22,34 @@ public final class GroupedGemmProblem implements AutoCloseable {
       DType outputType,
       boolean gated,
       boolean biased,
-      Activation activation) {
+      Activation activation,
+      WeightLayout layout) {
+    /** With weights in rows. */
+    public Form(
+        DType inputType,
+        DType productType,
+        WeightFormat weightFormat,
+        DType outputType,
+        boolean gated,
+        boolean biased,
+        Activation activation) {
+      this(
+          inputType,
+          productType,
+          weightFormat,
+          outputType,
+          gated,
+          biased,
+          activation,
+          WeightLayout.ROWS);
+    }
+
+    /** The same, with weights in that layout. */
+    public Form in(WeightLayout other) {
+      return new Form(
+          inputType, productType, weightFormat, outputType, gated, biased, activation, other);
+    }
+
     /** f32 throughout, a plain product. */
     public static Form plain() {
       return new Form(
@@ -90,6 +118,7 @@ public final class GroupedGemmProblem implements AutoCloseable {
         new ExpertMatrices(
             backend.memory(),
             form.weightFormat,
+            form.layout,
             form.productType,
             rowsPerExpert.length,
             outputSize,
@@ -104,6 +133,8 @@ public final class GroupedGemmProblem implements AutoCloseable {
       of[0] = WeightCodec.decode(weight);
       Matrix up = form.gated ? matrix(values) : null;
       if (form.gated) of[1] = WeightCodec.decode(up);
+      weight = arranged(weight);
+      up = arranged(up);
       Tensor bias = form.biased ? bias(values) : null;
       if (form.biased) of[2] = bias.toFloatArray();
       Tensor upBias = form.biased && form.gated ? bias(values) : null;
@@ -299,6 +330,13 @@ public final class GroupedGemmProblem implements AutoCloseable {
     float[] numbers = new float[Math.toIntExact(tensor.size())];
     for (int i = 0; i < numbers.length; i++) numbers[i] = values.next();
     return tensor.copyFrom(numbers);
+  }
+
+  /** The matrix in the form's layout. */
+  private Matrix arranged(Matrix matrix) {
+    if (matrix == null || form.layout == WeightLayout.ROWS) return matrix;
+    form.layout.arrange(matrix.plane(0));
+    return Matrix.of(form.layout, matrix.plane(0));
   }
 
   private Matrix matrix(Values values) {

@@ -22,6 +22,7 @@ import org.winnow.ExpertNotResidentException;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.WeightFormat;
+import org.winnow.WeightLayout;
 import org.winnow.op.GroupedGemmProblem.Exact;
 import org.winnow.op.GroupedGemmProblem.Form;
 
@@ -55,8 +56,16 @@ public class GroupedGemmTest {
           List.of(DType.F32, DType.BF16),
           List.of(DType.BF16, DType.F32));
 
-  /** inputSize 1 to a step and one more; outputSize around panels of 4 and 6. */
-  private static final int[][] SIZES = {{1, 1}, {15, 6}, {33, 7}, {64, 13}};
+  /** The layouts in which a backend takes weights of that format. */
+  private static List<WeightLayout> layouts(Variant variant, WeightFormat format) {
+    return Stream.of(WeightLayout.values())
+        .filter(layout -> layout == WeightLayout.ROWS || variant.backend().memory().isHost())
+        .filter(format::has)
+        .toList();
+  }
+
+  /** inputSize 1 to a step and one more; outputSize around panels of 4, 6 and 16. */
+  private static final int[][] SIZES = {{1, 1}, {15, 6}, {33, 7}, {64, 13}, {66, 33}};
 
   private static final int LONG_SUM = BackendsUnderTest.sized(141, 1061);
 
@@ -68,11 +77,14 @@ public class GroupedGemmTest {
   void smallIntegersAreExactInAnySummationOrder(
       Variant variant, DType inputType, DType productType, WeightFormat weightFormat) {
     for (boolean gated : new boolean[] {false, true}) {
-      Form form =
-          new Form(inputType, productType, weightFormat, DType.F32, gated, true, Activation.RELU);
-      for (int[] size : SIZES) assertExact(variant.backend(), form, ROWS, size[0], size[1]);
-      assertExact(variant.backend(), form, ROWS_OF_LONG_SUMS, LONG_SUM, 5);
-      assertExact(variant.backend(), form, new int[] {2, 5}, 40, 200);
+      for (WeightLayout layout : layouts(variant, weightFormat)) {
+        Form form =
+            new Form(inputType, productType, weightFormat, DType.F32, gated, true, Activation.RELU)
+                .in(layout);
+        for (int[] size : SIZES) assertExact(variant.backend(), form, ROWS, size[0], size[1]);
+        assertExact(variant.backend(), form, ROWS_OF_LONG_SUMS, LONG_SUM, 5);
+        assertExact(variant.backend(), form, new int[] {2, 5}, 40, 200);
+      }
     }
   }
 
@@ -123,11 +135,18 @@ public class GroupedGemmTest {
               pair,
               gated.biased(),
               gated.activation());
-      try (var p =
-          GroupedGemmProblem.reals(
-                  variant.backend(), form, new Random(42), new int[] {2, 0, 1, 9, 17}, 67, 19)
-              .run()) {
-        assertEveryElement(p, (exact, found) -> Math.abs(found - exact.value()) <= exact.bound());
+      for (WeightLayout layout : layouts(variant, form.weightFormat())) {
+        try (var p =
+            GroupedGemmProblem.reals(
+                    variant.backend(),
+                    form.in(layout),
+                    new Random(42),
+                    new int[] {2, 0, 1, 9, 17},
+                    67,
+                    19)
+                .run()) {
+          assertEveryElement(p, (exact, found) -> Math.abs(found - exact.value()) <= exact.bound());
+        }
       }
     }
   }
@@ -212,6 +231,11 @@ public class GroupedGemmTest {
       Variant variant, DType inputType, DType productType, WeightFormat weightFormat) {
     Form form =
         new Form(inputType, productType, weightFormat, DType.F32, true, true, Activation.SILU);
+    for (WeightLayout layout : layouts(variant, weightFormat))
+      theBitsDependNeitherOnThreadsNorOnTheOtherRows(variant, form.in(layout));
+  }
+
+  private static void theBitsDependNeitherOnThreadsNorOnTheOtherRows(Variant variant, Form form) {
     int[] rowsPerExpert = {BackendsUnderTest.sized(37, 70, 140), 0, 3};
     int columns = BackendsUnderTest.sized(37, 45, 125);
     Backend backend = variant.backend();

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
+import org.winnow.Backend;
 import org.winnow.CheckpointException;
 import org.winnow.UnsupportedFormatException;
 import org.winnow.memory.Checkpoint;
@@ -99,7 +100,7 @@ final class DecoderPlan implements AutoCloseable {
     requireOutput();
     for (DecoderSpec.Weight weight : spec.weights()) DecoderWeights.check(checkpoint, weight);
     refuseUnknownTensors();
-    experts = spec.expertStore(checkpoint);
+    experts = spec.expertStore(checkpoint, null);
   }
 
   /** Checks that there is something of each layer, before thousands of layers are described. */
@@ -182,9 +183,11 @@ final class DecoderPlan implements AutoCloseable {
     return checkpoint;
   }
 
-  /** Where the experts lie, or null for a dense model. */
-  @Nullable ExpertStore experts() {
-    return experts;
+  /**
+   * Where the experts lie, to be read as this backend multiplies them fastest; null: a dense model.
+   */
+  @Nullable ExpertStore experts(Backend backend) {
+    return experts == null ? null : spec.expertStore(checkpoint, backend);
   }
 
   /** Bytes of all weights except experts, as stored. */

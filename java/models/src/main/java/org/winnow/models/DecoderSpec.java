@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
+import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.TensorMemory;
 import org.winnow.attention.RopeFrequencies;
@@ -217,14 +218,17 @@ record DecoderSpec(
   /**
    * The places of all experts in the checkpoint, or null for a dense decoder.
    *
+   * @param backend experts are read into the layouts that it multiplies fastest; null: into rows
    * @throws org.winnow.CheckpointException naming a tensor that is missing or wrong
    */
-  @Nullable ExpertStore expertStore(Checkpoint checkpoint) {
+  @Nullable ExpertStore expertStore(Checkpoint checkpoint, @Nullable Backend backend) {
     ExpertStore.Builder builder = null;
     for (Layer layer : layers) {
       if (!(layer.mlp() instanceof ExpertMlp experts)) continue;
-      if (builder == null)
+      if (builder == null) {
         builder = ExpertStore.builder(checkpoint, hiddenSize, experts.intermediateSize());
+        if (backend != null) builder.layoutOf(backend);
+      }
       int numExperts = experts.numExperts();
       experts.experts().refuseTransposed(checkpoint, hiddenSize, experts.intermediateSize());
       Set<ExpertRole> widened = experts.experts().unlike(checkpoint, numExperts);

@@ -9,11 +9,15 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
+import org.winnow.Backend;
 import org.winnow.CheckpointException;
 import org.winnow.DType;
+import org.winnow.Matrix;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.UnsupportedFormatException;
+import org.winnow.WeightFormat;
+import org.winnow.WeightLayout;
 import org.winnow.layer.Linear;
 import org.winnow.memory.Checkpoint;
 import org.winnow.memory.TensorInfo;
@@ -31,25 +35,35 @@ final class DecoderWeights implements AutoCloseable {
 
   private final Map<String, Tensor> tensors = new HashMap<>();
   private final List<Linear> linears = new ArrayList<>();
+  private final Backend backend;
+  private final String embedding;
+  private final Set<String> arranged =
+      new HashSet<>(); // that lie as the backend multiplies fastest
   private @Nullable Tensor together; // the memory of all small weights
   private long placedBytes; // of it
 
-  private DecoderWeights() {}
+  private DecoderWeights(Backend backend, String embedding) {
+    this.backend = backend;
+    this.embedding = embedding;
+  }
 
   /**
    * Reads all weights. If it throws, it keeps none.
    *
-   * @param memory where the weights are placed; on the way to a device, one at a time is in host
-   *     memory
+   * @param backend in whose memory the weights are placed; on the way to a device, one at a time is
+   *     in host memory
+   * @param embedding the name of the table whose rows are looked up
    * @param progress receives the stored bytes that have been read
    * @throws org.winnow.ExpertReadException if a read fails
    */
   static DecoderWeights read(
       Checkpoint checkpoint,
       Collection<DecoderSpec.Weight> weights,
-      TensorMemory memory,
+      String embedding,
+      Backend backend,
       LoadProgress progress) {
-    DecoderWeights read = new DecoderWeights();
+    DecoderWeights read = new DecoderWeights(backend, embedding);
+    TensorMemory memory = backend.memory();
     try {
       if (memory.isHost()) read.reserve(checkpoint, weights);
       long totalBytes = storedBytes(checkpoint, weights);
@@ -232,7 +246,12 @@ final class DecoderWeights implements AutoCloseable {
 
   /** As {@link #linear(DecoderSpec.Projection)}, given the names of the two tensors. */
   Linear linear(String weight, @Nullable String bias) {
-    Linear linear = new Linear(get(weight), getOrNull(bias));
+    Tensor matrix = get(weight);
+    boolean isTable = weight.equals(embedding); // whose rows are looked up
+    WeightLayout layout =
+        isTable ? WeightLayout.ROWS : backend.weightLayout(WeightFormat.of(matrix.dtype()));
+    if (arranged.add(weight)) layout.arrange(matrix);
+    Linear linear = new Linear(Matrix.of(layout, matrix), getOrNull(bias));
     linears.add(linear);
     return linear;
   }

@@ -56,8 +56,8 @@ final class LoadedModel implements AutoCloseable {
       DecoderPlan plan = keep(DecoderPlan.of(folder));
       config = plan.config();
       spec = plan.spec();
-      ExpertStore store = plan.experts();
       backend = options.backend() != null ? options.backend() : keep(newBackend(options));
+      ExpertStore store = plan.experts(backend);
       TensorMemory memory = backend.memory();
       long fullBytes = store == null ? 0 : store.fullBudgetBytes(memory);
       long budgetBytes = store == null ? 0 : options.budget().resolveBytes(fullBytes);
@@ -68,7 +68,13 @@ final class LoadedModel implements AutoCloseable {
               : keep(new ExpertCache(store, memory, budgetBytes, options.evictionPolicy().get()));
       cacheType = options.cacheType() == null ? DType.F32 : options.cacheType();
       weights =
-          keep(DecoderWeights.read(plan.checkpoint(), spec.weights(), memory, options.progress()));
+          keep(
+              DecoderWeights.read(
+                  plan.checkpoint(),
+                  spec.weights(),
+                  spec.embedding(),
+                  backend,
+                  options.progress()));
       decoder =
           keep(
               new Decoder(

@@ -12,6 +12,8 @@ import java.util.OptionalLong;
 import java.util.TreeMap;
 import org.winnow.CheckpointException;
 import org.winnow.UnsupportedFormatException;
+import org.winnow.cpu.CpuBackend;
+import org.winnow.cpu.InstructionSet;
 import org.winnow.cpu.NativeLibrary;
 import org.winnow.memory.ExpertStore;
 import org.winnow.memory.TensorInfo;
@@ -180,8 +182,9 @@ final class ModelReportBuilder {
     try {
       Path folder = ModelFolder.folder(path);
       TokenizerFile tokenizer = Tokenizer.isIn(folder) ? Tokenizer.check(folder) : null;
-      try (DecoderPlan plan = DecoderPlan.of(folder, unused -> tensors)) {
-        ExpertStore experts = plan.experts();
+      try (DecoderPlan plan = DecoderPlan.of(folder, unused -> tensors);
+          CpuBackend cpu = new CpuBackend(InstructionSet.best(), 1)) {
+        ExpertStore experts = plan.experts(cpu);
         if (tokenizer != null) tokenizer.requireWithin(plan.config().vocabularySize());
         GenerationDefaults.read(folder);
         return experts == null ? stored : experts.slotBytes();

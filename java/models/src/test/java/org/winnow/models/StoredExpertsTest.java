@@ -17,6 +17,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.winnow.CheckpointException;
 import org.winnow.Tensor;
+import org.winnow.cpu.CpuBackend;
+import org.winnow.cpu.InstructionSet;
 import org.winnow.memory.ExpertCounters;
 import org.winnow.memory.ExpertStore;
 
@@ -148,8 +150,9 @@ class StoredExpertsTest {
           layer + "mlp.experts.down_proj", stack(take(file, each + "down_proj.weight")));
     }
     write("qwen3_moe", file);
-    try (DecoderPlan plan = DecoderPlan.of(folder)) {
-      ExpertStore store = plan.experts();
+    try (DecoderPlan plan = DecoderPlan.of(folder);
+        CpuBackend cpu = new CpuBackend(InstructionSet.best(), 1)) {
+      ExpertStore store = plan.experts(cpu);
       long bytes = 3 * 48 * 64 * 4;
       for (int expert = 0; expert < 16; expert++) {
         assertThat(store.storedBytes(1, expert)).isEqualTo(bytes);

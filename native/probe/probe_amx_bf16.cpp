@@ -1,0 +1,49 @@
+#include <immintrin.h>
+
+#include "probe_loops.h"
+
+namespace winnow {
+
+namespace {
+
+constexpr int kChains = 4;
+
+struct alignas(64) TileShapes {
+  uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  uint16_t row_bytes[16] = {};
+  uint8_t rows[16] = {};
+};
+
+double multiply_add(int64_t num_rounds) {
+  TileShapes shapes;
+  for (int i = 0; i < 8; ++i) {
+    shapes.row_bytes[i] = 64;
+    shapes.rows[i] = 16;
+  }
+  _tile_loadconfig(&shapes);
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  _tile_zero(4);
+  _tile_zero(5);
+  _tile_zero(6);
+  _tile_zero(7);
+  for (int64_t i = 0; i < num_rounds * kProbeRoundLength; ++i) {
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+  alignas(64) float sums[256];
+  _tile_stored(0, sums, 64);
+  _tile_release();
+  return sums[0];
+}
+
+}  // namespace
+
+// Reads with avx512's loop.
+ProbeLoops probe_loops_amx_bf16() { return {multiply_add, kChains * 16 * 16 * 32 * 2, probe_loops_avx512().read}; }
+
+}  // namespace winnow

@@ -49,10 +49,12 @@ public final class OperationProfile implements AutoCloseable {
             unobserved,
             new ObservedKernels.Observer() {
               @Override
-              public void begin(String operation) {}
+              public Object begin() {
+                return totals;
+              }
 
               @Override
-              public void end(String operation, long nanos) {
+              public void end(Object begun, String operation, long nanos) {
                 Total total = totals.computeIfAbsent(operation, name -> new Total());
                 total.calls.increment();
                 total.nanos.add(nanos);

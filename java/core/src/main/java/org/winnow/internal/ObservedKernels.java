@@ -12,11 +12,15 @@ import org.jspecify.annotations.Nullable;
 public final class ObservedKernels {
   /** Is told of each call that ran something. Safe for use from several threads. */
   public interface Observer {
-    /** Before a call, on the thread that makes it. */
-    void begin(String operation);
+    /**
+     * Before a call.
+     *
+     * @return what {@link #end} receives
+     */
+    Object begin();
 
-    /** After the call, on the same thread, also if it failed. */
-    void end(String operation, long nanos);
+    /** After a call, unless it failed or ran nothing. */
+    void end(Object begun, String operation, long nanos);
   }
 
   private ObservedKernels() {}
@@ -36,14 +40,11 @@ public final class ObservedKernels {
   private static @Nullable Object observe(
       Kernels kernels, Method method, @Nullable Object[] arguments, Observer observer)
       throws Throwable {
-    String operation = method.getName();
-    observer.begin(operation);
+    Object begun = observer.begin();
     long begin = System.nanoTime();
-    try {
-      return call(kernels, method, arguments);
-    } finally {
-      observer.end(operation, System.nanoTime() - begin);
-    }
+    @Nullable Object status = call(kernels, method, arguments);
+    if (status != null) observer.end(begun, method.getName(), System.nanoTime() - begin);
+    return status;
   }
 
   private static @Nullable Object call(Kernels kernels, Method method, @Nullable Object[] arguments)

@@ -1,8 +1,5 @@
 package org.winnow.internal;
 
-import java.util.ArrayDeque;
-import java.util.Deque;
-import java.util.Objects;
 import jdk.jfr.Category;
 import jdk.jfr.Description;
 import jdk.jfr.Event;
@@ -13,8 +10,6 @@ import jdk.jfr.StackTrace;
 
 /** Java Flight Recorder's events of operations. */
 public final class OperationEvents implements ObservedKernels.Observer {
-  private final ThreadLocal<Deque<Operation>> begun = ThreadLocal.withInitial(ArrayDeque::new);
-
   private OperationEvents() {}
 
   /**
@@ -28,15 +23,15 @@ public final class OperationEvents implements ObservedKernels.Observer {
   }
 
   @Override
-  public void begin(String operation) {
+  public Object begin() {
     Operation event = new Operation();
     event.begin();
-    begun.get().push(event);
+    return event;
   }
 
   @Override
-  public void end(String operation, long nanos) {
-    Operation event = Objects.requireNonNull(begun.get().poll());
+  public void end(Object begun, String operation, long nanos) {
+    Operation event = (Operation) begun;
     event.end();
     if (!event.shouldCommit()) return;
     event.operation = operation;

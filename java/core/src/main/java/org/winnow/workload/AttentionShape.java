@@ -1,8 +1,10 @@
 package org.winnow.workload;
 
+import org.winnow.DType;
+
 /**
- * Attention heads of a named model, over an f32 cache. Latent attention is in its absorbed form:
- * one key for all heads, whose first elements are the value.
+ * Attention heads of a named model. Latent attention is in its absorbed form: one key for all
+ * heads, whose first elements are the value.
  */
 public enum AttentionShape {
   QWEN3_30B_A3B("Qwen3-30B-A3B", 32, 4, 128, 128, false, 40_960),
@@ -76,24 +78,35 @@ public enum AttentionShape {
    * Causal attention of the last tokens: query t meets {@code numPositions - numTokens + t + 1}
    * keys. Keys and values are read once each.
    *
+   * @param element of the cache
    * @param numTokens queries
    * @param numPositions keys, the queries' own among them
    */
-  public Work causal(long numTokens, long numPositions) {
+  public Work causal(DType element, long numTokens, long numPositions) {
     double pairs =
         (double) numTokens * (numPositions - numTokens) + numTokens * (numTokens + 1.0) / 2;
-    return attention(numPositions, pairs);
+    return attention(element, numPositions, pairs);
+  }
+
+  /** The same over a cache of f32. */
+  public Work causal(long numTokens, long numPositions) {
+    return causal(DType.F32, numTokens, numPositions);
   }
 
   /** Attention without a mask: every query meets every key. */
-  public Work dense(long numTokens, long numPositions) {
-    return attention(numPositions, (double) numTokens * numPositions);
+  public Work dense(DType element, long numTokens, long numPositions) {
+    return attention(element, numPositions, (double) numTokens * numPositions);
   }
 
-  private Work attention(long numPositions, double pairs) {
+  /** The same over a cache of f32. */
+  public Work dense(long numTokens, long numPositions) {
+    return dense(DType.F32, numTokens, numPositions);
+  }
+
+  private Work attention(DType element, long numPositions, double pairs) {
     int width = latent ? keyWidth : keyWidth + valueWidth;
     return new Work(
-        (double) numPositions * numKvHeads * width * Float.BYTES,
+        (double) numPositions * numKvHeads * width * element.sizeBytes(),
         2.0 * pairs * numHeads * (keyWidth + valueWidth));
   }
 }

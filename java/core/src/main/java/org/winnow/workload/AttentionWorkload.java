@@ -4,14 +4,13 @@ import java.util.Arrays;
 import java.util.Random;
 import org.winnow.Backend;
 import org.winnow.DType;
+import org.winnow.Float16;
 import org.winnow.Tensor;
 import org.winnow.op.Attention;
 import org.winnow.op.AttentionOptions;
 import org.winnow.op.KvCache;
 
-/**
- * Causal attention of the last tokens over a full f32 cache. Appending to it is not part of a run.
- */
+/** Causal attention of the last tokens over a full cache. Appending to it is not part of a run. */
 public final class AttentionWorkload extends Workload {
   private static final int NUM_CHECKED = 16;
 
@@ -20,6 +19,7 @@ public final class AttentionWorkload extends Workload {
   private final int numPositions;
   private final AttentionOptions options;
   private final float[] query; // [numTokens, numHeads, keyWidth]
+  private final DType element;
   private final float[] keys; // [numPositions, numKvHeads, keyWidth]
   private final float[] values; // [numPositions, numKvHeads, valueWidth]; keys where latent
   private final Tensor queryTensor;
@@ -27,11 +27,23 @@ public final class AttentionWorkload extends Workload {
   private final Tensor output;
 
   /**
+   * Over a cache of f32.
+   *
    * @param numPositions of the cache, the tokens' own among them
    */
   public AttentionWorkload(Backend backend, AttentionShape model, int numTokens, int numPositions) {
-    super("attention", "context " + numPositions, DType.F32, numTokens);
+    this(backend, model, DType.F32, numTokens, numPositions);
+  }
+
+  /**
+   * @param element of the cache: f32, bf16 or f16
+   * @param numPositions of the cache, the tokens' own among them
+   */
+  public AttentionWorkload(
+      Backend backend, AttentionShape model, DType element, int numTokens, int numPositions) {
+    super("attention", "context " + numPositions, element, numTokens);
     this.backend = backend;
+    this.element = element;
     this.model = model;
     this.numPositions = numPositions;
     options = AttentionOptions.causal((float) (1 / Math.sqrt(model.keyWidth())));
@@ -41,10 +53,10 @@ public final class AttentionWorkload extends Workload {
     if (model.isLatent()) {
       int latent = model.valueWidth();
       int rope = model.keyWidth() - latent;
-      cache = keep(KvCache.ofLatents(backend.memory(), DType.F32, 1, latent, rope, numPositions));
+      cache = keep(KvCache.ofLatents(backend.memory(), element, 1, latent, rope, numPositions));
       try (Tensor latents = normal(2, numPositions, 1, latent + rope)) {
         cache.append(backend, 0, cache.keys(), latents);
-        keys = latents.toFloatArray();
+        keys = rounded(latents.toFloatArray(), element);
       }
       values = keys;
     } else {
@@ -52,7 +64,7 @@ public final class AttentionWorkload extends Workload {
           keep(
               new KvCache(
                   backend.memory(),
-                  DType.F32,
+                  element,
                   1,
                   model.numKvHeads(),
                   model.keyWidth(),
@@ -62,11 +74,24 @@ public final class AttentionWorkload extends Workload {
           Tensor v = normal(3, numPositions, model.numKvHeads(), model.valueWidth())) {
         cache.append(backend, 0, cache.keys(), k);
         cache.append(backend, 0, cache.values(), v);
-        keys = k.toFloatArray();
-        values = v.toFloatArray();
+        keys = rounded(k.toFloatArray(), element);
+        values = rounded(v.toFloatArray(), element);
       }
     }
     cache.advance(numPositions);
+  }
+
+  /** The nearest values of a type, in place. */
+  private static float[] rounded(float[] values, DType type) {
+    for (int i = 0; i < values.length; i++) {
+      values[i] =
+          switch (type) {
+            case BF16 -> Float16.fromBf16(Float16.toBf16(values[i]));
+            case F16 -> Float16.fromF16(Float16.toF16(values[i]));
+            default -> values[i];
+          };
+    }
+    return values;
   }
 
   private Tensor normal(long seed, long... shape) {
@@ -128,6 +153,7 @@ public final class AttentionWorkload extends Workload {
     int kvHead = head / (model.numHeads() / model.numKvHeads());
     int begin = (token * model.numHeads() + head) * model.keyWidth();
     float[] q = Arrays.copyOfRange(query, begin, begin + model.keyWidth());
+    if (element == DType.BF16) rounded(q, element); // as the operation does
     double[] scores = new double[numPositions - numTokens() + token + 1];
     double max = Double.NEGATIVE_INFINITY;
     double min = Double.POSITIVE_INFINITY;
@@ -150,14 +176,16 @@ public final class AttentionWorkload extends Workload {
       sum += weight * value;
       magnitude += weight * Math.abs(value);
     }
-    // A weight is off by the error of its exponent (the score's, and U |z - max| of the
+    // With a cache of bf16 a weight is rounded to bf16. Else it is off by the error of its exponent
+    // (the score's, and U |z - max| of the
     // subtraction) and by 4 U and a rounding for each exponential that touches it: its own, and one
     // rescaling per block of keys and per split. Sums add U per term of a block and per block. Both
     // sums of the quotient are off by that much. The quotient is rounded once.
     int blocks = scores.length / 64 + 2;
     int splits = scores.length / 512 + 2;
     double relative =
-        scoreDeviation
+        (element == DType.BF16 ? 0x1p-9 : 0)
+            + scoreDeviation
             + Exact.U * (max - min)
             + (4 + 1) * Exact.U * Math.sqrt(1 + blocks + splits)
             + Exact.U * Math.sqrt(64 + blocks + splits);
@@ -166,11 +194,11 @@ public final class AttentionWorkload extends Workload {
 
   @Override
   public Work work() {
-    return model.causal(numTokens(), numPositions);
+    return model.causal(element, numTokens(), numPositions);
   }
 
   @Override
   public Work denseWork() {
-    return model.dense(numTokens(), numPositions);
+    return model.dense(element, numTokens(), numPositions);
   }
 }

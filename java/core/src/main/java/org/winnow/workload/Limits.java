@@ -32,8 +32,17 @@ public record Limits(
 
   /** The least time for arithmetic. */
   public double computeSeconds(Work work, DType type) {
-    return work.operations()
-        / (type == DType.BF16 ? bf16OperationsPerSecond : f32OperationsPerSecond);
+    return work.operations() / operationsPerSecond(type);
+  }
+
+  /**
+   * Multiplications and additions of operands of a type. bf16 can be widened to f32, which some
+   * processors multiply faster.
+   */
+  public double operationsPerSecond(DType type) {
+    return type == DType.BF16
+        ? Math.max(bf16OperationsPerSecond, f32OperationsPerSecond)
+        : f32OperationsPerSecond;
   }
 
   /**

@@ -30,6 +30,9 @@ class MeasurementTest {
 
   @Test
   void limitsBetweenTwoMomentsAreTheirMean() {
+    assertThat(new Limits(10, 100, 50).operationsPerSecond(DType.BF16)).isEqualTo(100);
+    assertThat(LIMITS.operationsPerSecond(DType.BF16)).isEqualTo(200);
+    assertThat(LIMITS.operationsPerSecond(DType.F32)).isEqualTo(100);
     assertThat(LIMITS.mean(new Limits(20, 300, 600))).isEqualTo(new Limits(15, 200, 400));
   }
 

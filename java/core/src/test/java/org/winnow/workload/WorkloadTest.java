@@ -29,18 +29,19 @@ class WorkloadTest {
         backend.memory(), type, NUM_PLACES * MODEL.expertElements() * type.sizeBytes());
   }
 
-  /** All workloads of that many tokens that read the pool, and with f32 those that do not. */
+  /** All workloads of that many tokens that have the pool's type, or with f32 no type. */
   private static List<Supplier<Workload>> workloads(
       Backend backend, WeightPool pool, int numTokens) {
     int positions = numTokens + 70; // more than a page of the cache
     List<Supplier<Workload>> makers = new ArrayList<>();
     makers.add(() -> new MoeFfnWorkload(backend, MODEL, pool, numTokens, new Random(3)));
     makers.add(() -> new MoeBlockWorkload(backend, MODEL, pool, numTokens));
-    if (pool.type() != DType.F32) return makers;
-    makers.add(() -> new TopKRouterWorkload(backend, MODEL, numTokens));
+    DType element = pool.type();
+    if (element == DType.F32) makers.add(() -> new TopKRouterWorkload(backend, MODEL, numTokens));
+    else if (!backend.name().equals("cpu")) return makers; // no attention over 16 bits
     for (AttentionShape model :
         new AttentionShape[] {AttentionShape.KJV_MOE, AttentionShape.DEEPSEEK_V2_LITE})
-      makers.add(() -> new AttentionWorkload(backend, model, numTokens, positions));
+      makers.add(() -> new AttentionWorkload(backend, model, element, numTokens, positions));
     return makers;
   }
 

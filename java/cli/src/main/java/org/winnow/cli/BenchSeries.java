@@ -54,10 +54,15 @@ final class BenchSeries {
     if (run.work().isKnown()) shares.add(run.limits().share(run.work(), run.type(), run.seconds()));
   }
 
-  /** What mostly reads from disk: its share of the limit is that of the disk. */
+  /**
+   * What mostly reads from disk: its share of the limit is that of the disk.
+   *
+   * @param diskBytesPerSecond NaN if it is not known
+   */
   void add(int round, OpenedModel.Reading reading, double diskBytesPerSecond) {
     add(round, reading.seconds());
-    shares.add(reading.bytes() / diskBytesPerSecond / reading.seconds());
+    if (diskBytesPerSecond > 0)
+      shares.add(reading.bytes() / diskBytesPerSecond / reading.seconds());
   }
 
   /** Of an operation, whose runs have been summed up already. */

@@ -1,5 +1,7 @@
 package org.winnow.cli;
 
+import static java.util.Objects.requireNonNullElse;
+
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -31,6 +33,7 @@ import org.winnow.workload.Measurement;
  */
 final class EndToEndBench {
   private static final long DISK_BYTES = 256L << 20; // that a reading of the disk's speed covers
+  private static final long MIN_DISK_BYTES = 4L << 20;
   private static final int PREFILL_TOKENS = 512; // new tokens that attend in a prefill
 
   private final Path path;
@@ -112,10 +115,10 @@ final class EndToEndBench {
     List<SpeedTest> tests = options.tests();
     String held = budget.toString();
     double disk = diskBytesPerSecond();
-    series("limit: disk", threads, "-", "GB/s").add(round, disk / 1e9);
+    if (disk > 0) series("limit: disk", threads, "-", "GB/s").add(round, disk / 1e9);
     try (CpuBackend backend = backend(threads);
         LimitProbe probe = new LimitProbe(backend, probeBytes);
-        OpenedModel model = new OpenedModel(path, work, backend, budget)) {
+        OpenedModel model = new OpenedModel(path, work, backend, options.loadOptions(budget))) {
       series("open", threads, held, "s").add(round, model.open(), disk);
       series("first token", threads, held, "s").add(round, model.firstToken(), disk);
       model.warmUp(tests);
@@ -131,15 +134,14 @@ final class EndToEndBench {
 
   private void addLimits(int round, int threads, OpenedModel.Run run) {
     Limits limits = run.limits();
-    boolean bf16 = run.type() == DType.BF16;
     series("limit: memory", threads, "-", "GB/s").add(round, limits.readBytesPerSecond() / 1e9);
     series("limit: " + run.type(), threads, "-", "Gop/s")
-        .add(
-            round,
-            (bf16 ? limits.bf16OperationsPerSecond() : limits.f32OperationsPerSecond()) / 1e9);
+        .add(round, limits.operationsPerSecond(run.type()) / 1e9);
   }
 
-  /** Past the page cache, where the file system lets that be. */
+  /**
+   * Past the page cache, where the file system lets that be. NaN if there is too little to read.
+   */
   private double diskBytesPerSecond() throws IOException {
     try (Stream<Path> files = Files.list(path)) {
       Path largest =
@@ -147,14 +149,17 @@ final class EndToEndBench {
               .filter(file -> file.toString().endsWith(".safetensors"))
               .max(Comparator.comparingLong(file -> file.toFile().length()))
               .orElseThrow(() -> new FileNotFoundException(path + ": has no safetensors file"));
-      return 1e9 * DiskProbe.read(largest, DISK_BYTES, 2).gigabytesPerSecond();
+      return Files.size(largest) < MIN_DISK_BYTES
+          ? Double.NaN
+          : 1e9 * DiskProbe.read(largest, DISK_BYTES, 2).gigabytesPerSecond();
     }
   }
 
   /** Where the time goes at the first budget. */
   private void profile(int threads) {
     try (CpuBackend backend = backend(threads);
-        OpenedModel model = new OpenedModel(path, work, backend, options.budgets().get(0))) {
+        OpenedModel model =
+            new OpenedModel(path, work, backend, options.loadOptions(options.budgets().get(0)))) {
       model.warmUp(options.tests());
       for (SpeedTest test : options.tests()) profiles.add(model.profile(test, backend));
     }
@@ -163,6 +168,7 @@ final class EndToEndBench {
   private void attend(int threads, ModelConfig config) {
     @Nullable AttentionShape shape = EndToEndReport.attention(config);
     if (shape == null) return;
+    DType element = requireNonNullElse(options.cacheType(), DType.F32);
     int[] lengths =
         options.lengths().stream()
             .mapToInt(length -> Math.min(length, config.contextLength()))
@@ -173,7 +179,7 @@ final class EndToEndBench {
       for (int length : lengths) {
         for (int tokens : new int[] {1, Math.min(length, PREFILL_TOKENS)}) {
           try (AttentionWorkload attention =
-              new AttentionWorkload(backend, shape, tokens, length)) {
+              new AttentionWorkload(backend, shape, element, tokens, length)) {
             Measurement result = Measurement.of(attention, probe, System::nanoTime);
             String name = "attention, " + (tokens == 1 ? "decode" : "prefill") + " at " + length;
             series(name, threads, "-", "s").add(result);

@@ -4,7 +4,9 @@ import java.lang.reflect.Field;
 import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
+import org.winnow.DType;
 import org.winnow.models.ExpertBudget;
+import org.winnow.models.LoadOptions;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -89,6 +91,14 @@ final class EndToEndOptions {
   private int runs;
 
   @Option(
+      names = "--cache-type",
+      paramLabel = "TYPE",
+      converter = ModelOptions.CacheTypeConverter.class,
+      description =
+          "with --end-to-end: type of the key-value cache, as generate takes it; default: generate's")
+  private @Nullable DType cacheType;
+
+  @Option(
       names = "--lengths",
       paramLabel = "N",
       split = ",",
@@ -160,6 +170,16 @@ final class EndToEndOptions {
 
   List<PeerCommand> peers() {
     return peers.stream().map(command -> new PeerCommand(command, peerLimit)).toList();
+  }
+
+  /** How to open the model for a budget. */
+  LoadOptions loadOptions(ExpertBudget budget) {
+    return LoadOptions.defaults().withBudget(budget).withCacheType(cacheType);
+  }
+
+  /** The type of the cache that was asked for, or null. */
+  @Nullable DType cacheType() {
+    return cacheType;
   }
 
   int rounds() {

@@ -96,6 +96,8 @@ record EndToEndReport(
         json, "budgets", options.budgets().stream().map(ExpertBudget::toString).toList());
     JsonDocument.strings(json, "tests", options.tests().stream().map(SpeedTest::name).toList());
     writeInts(json, "lengths", options.lengths());
+    String cacheType = options.cacheType() == null ? "default" : options.cacheType().toString();
+    json.writeStringField("cache_type", cacheType);
     json.writeEndObject();
   }
 

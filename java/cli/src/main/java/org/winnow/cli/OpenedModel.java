@@ -7,7 +7,6 @@ import org.winnow.DType;
 import org.winnow.OperationProfile;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.memory.ExpertCounters;
-import org.winnow.models.ExpertBudget;
 import org.winnow.models.GenerateOptions;
 import org.winnow.models.LanguageModel;
 import org.winnow.models.LoadOptions;
@@ -49,10 +48,9 @@ final class OpenedModel implements AutoCloseable {
   /**
    * @param backend stays open
    */
-  OpenedModel(Path path, ModelWork work, CpuBackend backend, ExpertBudget budget) {
-    LoadOptions options = LoadOptions.defaults().withBudget(budget).withBackend(backend);
+  OpenedModel(Path path, ModelWork work, CpuBackend backend, LoadOptions options) {
     long begin = System.nanoTime();
-    model = LanguageModel.open(path, options);
+    model = LanguageModel.open(path, options.withBackend(backend));
     openSeconds = 1e-9 * (System.nanoTime() - begin);
     this.work = work;
   }

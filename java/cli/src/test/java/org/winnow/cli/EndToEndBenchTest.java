@@ -43,7 +43,8 @@ class EndToEndBenchTest {
 
   @Test
   void everyCaseIsMeasuredInEveryRound() throws IOException {
-    CapturedRun run = bench("--threads", "1,2", "--rounds", 2, "--runs", 2, "--json");
+    CapturedRun run =
+        bench("--threads", "1,2", "--rounds", 2, "--runs", 2, "--cache-type", "bf16", "--json");
     assertThat(run.exitCode()).as(run.err()).isZero();
     assertThat(run.err()).contains("bench: 100 %", "pp24", "tg6", "first token", "share of limit");
     Map<?, ?> json = JsonTree.parse(run.out());
@@ -69,6 +70,30 @@ class EndToEndBenchTest {
       if (speed && fields.get("budget").equals("25 %"))
         assertThat((double) fields.get("experts_read")).as("%s", fields).isPositive();
     }
+  }
+
+  @Test
+  void aDenseModelInATinyFileIsMeasuredToo() {
+    CapturedRun run =
+        CapturedRun.of(
+            "bench",
+            "--end-to-end",
+            Shipped.golden("llama"),
+            "--quick",
+            "--threads",
+            1,
+            "--rounds",
+            1,
+            "--runs",
+            1,
+            "--prompt-tokens",
+            8,
+            "--new-tokens",
+            2,
+            "--budget",
+            "100%");
+    assertThat(run.exitCode()).as(run.err()).isZero();
+    assertThat(run.out()).contains("pp8", "tg2").doesNotContain("limit: disk");
   }
 
   @Test

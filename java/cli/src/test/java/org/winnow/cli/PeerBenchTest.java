@@ -119,6 +119,8 @@ class PeerBenchTest {
     refused(old, "{", "[", "cannot be read");
     assertThat(bench("--threads", 2, "--rounds", 1, "--compare", old).err())
         .contains("options.threads of this run, [2], found [1]");
+    assertThat(bench("--threads", 1, "--compare", old, "--cache-type", "bf16").err())
+        .contains("options.cache_type of this run, bf16, found default");
     Path more = folder.resolve("more.json");
     Files.writeString(
         more, Files.readString(old).replaceFirst("\"name\" : \"pp8\"", "\"name\" : \"pp9\""));

@@ -11,12 +11,10 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
 import org.winnow.CheckpointException;
-import org.winnow.DType;
 import org.winnow.ExpertReadException;
 import org.winnow.Tensor;
 import org.winnow.UnsupportedFormatException;
 import org.winnow.internal.Internals;
-import org.winnow.internal.NativeCpu;
 
 /**
  * A model's weights as a read-only map of names to byte ranges in files. Making one reads nothing
@@ -25,8 +23,6 @@ import org.winnow.internal.NativeCpu;
  * several threads.
  */
 public final class Checkpoint implements AutoCloseable {
-  private static final long STAGING_BYTES = 4 << 20;
-
   private final Map<String, TensorInfo> tensors = new LinkedHashMap<>();
   private final Map<Path, FileState> files = new HashMap<>(); // when this was made
   private final Map<Path, RangeReader> readers =
@@ -156,41 +152,12 @@ public final class Checkpoint implements AutoCloseable {
             info.sizeBytes(),
             info.sizeBytes());
       } else {
-        readThroughStaging(reader, info, Internals.address(tensor));
+        TensorReads.read(reader, info, Internals.address(tensor));
       }
       return tensor;
     } catch (RuntimeException | Error e) {
       tensor.close();
       throw e;
-    }
-  }
-
-  /**
-   * Reads aligned blocks into a buffer and copies from there, because a tensor may begin anywhere
-   * in a block of the disk.
-   */
-  private static void readThroughStaging(RangeReader reader, TensorInfo info, long address) {
-    long alignment = reader.alignmentBytes();
-    long end = info.offset() + info.sizeBytes();
-    try (Tensor staging = Tensor.allocate(DType.I8, STAGING_BYTES)) { // 2 MiB aligned
-      for (long position = info.offset(); position < end; ) {
-        long block = position / alignment * alignment;
-        long chunkEnd = Math.min(end, block + STAGING_BYTES);
-        long asked = Math.min(STAGING_BYTES, roundUp(chunkEnd, alignment) - block);
-        readFully(
-            reader,
-            info.file(),
-            info.name(),
-            block,
-            Internals.address(staging),
-            asked,
-            chunkEnd - block);
-        NativeCpu.memory_copy(
-            address + position - info.offset(),
-            Internals.address(staging) + position - block,
-            chunkEnd - position);
-        position = chunkEnd;
-      }
     }
   }
 

@@ -8,11 +8,13 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
 import org.winnow.memory.Checkpoint;
 import org.winnow.memory.TensorInfo;
@@ -66,11 +68,15 @@ public final class Safetensors {
     Map<String, Map<String, Boolean>> expected =
         Json.parse(index, SafetensorsHeader.MAX_HEADER_BYTES, parser -> readIndex(index, parser));
     requireShards(index, expected.keySet());
+    List<Path> files =
+        expected.keySet().stream().map(index.toAbsolutePath()::resolveSibling).toList();
+    Iterator<Header> headers = files.parallelStream().map(Header::of).toList().iterator();
     List<TensorInfo> tensors = new ArrayList<>();
     expected.forEach(
         (shard, names) -> {
-          Path file = index.toAbsolutePath().resolveSibling(shard);
-          for (TensorInfo tensor : SafetensorsHeader.read(file)) {
+          Header header = headers.next();
+          Path file = header.file();
+          for (TensorInfo tensor : header.tensors()) {
             if (names.replace(tensor.name(), true) != null) tensors.add(tensor);
           }
           names.forEach(
@@ -84,6 +90,25 @@ public final class Safetensors {
               });
         });
     return tensors;
+  }
+
+  /**
+   * What reading the header of a file gave: a value or a failure, which is thrown in the order of
+   * files.
+   */
+  private record Header(Path file, List<TensorInfo> found, @Nullable RuntimeException failure) {
+    static Header of(Path file) {
+      try {
+        return new Header(file, SafetensorsHeader.read(file), null);
+      } catch (RuntimeException e) {
+        return new Header(file, List.of(), e);
+      }
+    }
+
+    List<TensorInfo> tensors() {
+      if (failure != null) throw failure;
+      return found;
+    }
   }
 
   /** Checks that all files of an index are there, before one of them is read. */

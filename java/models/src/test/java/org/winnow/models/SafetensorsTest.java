@@ -8,6 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -164,6 +165,22 @@ class SafetensorsTest {
     refused(
         folder,
         "model-3.safetensors: expected a file, as model.safetensors.index.json says, found nothing");
+  }
+
+  /** Headers are read by several threads. What is wrong with the first file is said. */
+  @RepeatedTest(5)
+  void namesTheFirstOfSeveralWrongFiles() throws IOException {
+    StringBuilder map = new StringBuilder();
+    for (int shard = 10; shard < 30; shard++) {
+      String name = "model-" + shard + ".safetensors";
+      map.append(shard == 10 ? "" : ",").append("\"t" + shard + "\":\"" + name + "\"");
+      if (shard < 17) new SafetensorsFile().add("t" + shard, "I8", 7).write(folder.resolve(name));
+      else Files.write(folder.resolve(name), new byte[shard % 5]);
+    }
+    index("{\"weight_map\":{" + map + "}}");
+    refused(
+        folder,
+        "model-17.safetensors: expected a header length of 8 bytes, found a file of 2 bytes");
   }
 
   @Test

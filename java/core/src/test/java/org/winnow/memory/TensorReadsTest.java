@@ -1,0 +1,179 @@
+package org.winnow.memory;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.LongConsumer;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.RepeatedTest;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.winnow.DType;
+import org.winnow.ExpertReadException;
+import org.winnow.Tensor;
+
+/** Large tensors, which several threads read. */
+class TensorReadsTest {
+  private static final int OFFSET = 1237;
+  private static final int SIZE = (25 << 20) + 77;
+  private static final long CHUNK = TensorReads.CHUNK_BYTES;
+
+  @TempDir Path folder;
+  private Path file;
+  private byte[] bytes;
+
+  @BeforeEach
+  void write() throws IOException {
+    bytes = new byte[OFFSET + SIZE + 5];
+    new Random(3).nextBytes(bytes);
+    file = Files.write(folder.resolve("weights"), bytes);
+  }
+
+  private Checkpoint checkpoint(RangeReader.Opener opener) {
+    long[] shape = {SIZE};
+    return new Checkpoint(
+        List.of(new TensorInfo("t", "I8", DType.I8, shape, file, OFFSET, SIZE)), opener);
+  }
+
+  /** Reads of aligned blocks, after an action that gets where they begin. */
+  private static RangeReader.Opener aligned(LongConsumer beforeRead) {
+    return path -> {
+      RangeReader reader = RangeReader.buffered().open(path);
+      return new RangeReader() {
+        @Override
+        public int alignmentBytes() {
+          return 4096;
+        }
+
+        @Override
+        long read(long offsetBytes, long address, long sizeBytes) throws IOException {
+          assertThat(offsetBytes % 4096).isZero();
+          assertThat(address % 4096).isZero();
+          assertThat(sizeBytes % 4096).isZero();
+          beforeRead.accept(offsetBytes);
+          return reader.read(offsetBytes, address, sizeBytes);
+        }
+
+        @Override
+        public void close() {
+          reader.close();
+        }
+      };
+    };
+  }
+
+  private void assertWhole(Tensor tensor) {
+    byte[] found = new byte[SIZE];
+    tensor.asByteBuffer().get(found);
+    assertThat(Arrays.equals(found, 0, SIZE, bytes, OFFSET, OFFSET + SIZE)).isTrue();
+  }
+
+  @Test
+  void everyByteIsReadOnceBySeveralThreads() {
+    Set<Thread> threads = ConcurrentHashMap.newKeySet();
+    Set<Long> offsets = ConcurrentHashMap.newKeySet();
+    RangeReader.Opener opener =
+        aligned(
+            offset -> {
+              threads.add(Thread.currentThread());
+              assertThat(offsets.add(offset)).isTrue();
+              while (threads.size() < 2) Thread.onSpinWait(); // until a second one reads
+            });
+    try (Checkpoint checkpoint = checkpoint(opener);
+        Tensor tensor = checkpoint.read("t")) {
+      assertWhole(tensor);
+      assertThat(offsets)
+          .containsExactlyInAnyOrder(
+              0L, CHUNK, 2 * CHUNK, 3 * CHUNK, 4 * CHUNK, 5 * CHUNK, 6 * CHUNK);
+    }
+    assertThat(threads)
+        .noneMatch(thread -> thread.getName().contains("tensor-reader") && thread.isAlive());
+  }
+
+  @Test
+  void theFilesOwnReadersGiveTheSameBytes() {
+    for (RangeReader.Opener opener : List.of(RangeReader.direct(), RangeReader.buffered())) {
+      try (Checkpoint checkpoint = checkpoint(opener);
+          Tensor tensor = checkpoint.read("t")) {
+        assertWhole(tensor);
+      }
+    }
+  }
+
+  @RepeatedTest(5)
+  void theFirstFailureInTheFileIsThrown() {
+    RangeReader.Opener opener =
+        aligned(
+            offset -> {
+              if (offset == 2 * CHUNK) sleep(); // the other one fails earlier in time
+              if (offset >= 2 * CHUNK) throw new IllegalStateException("at " + offset);
+            });
+    try (Checkpoint checkpoint = checkpoint(opener)) {
+      assertThatThrownBy(() -> checkpoint.read("t"))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage("at " + 2 * CHUNK);
+    }
+  }
+
+  private static void sleep() {
+    try {
+      Thread.sleep(20);
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  @Test
+  void anErrorOfAHelperIsThrown() {
+    RangeReader.Opener opener =
+        aligned(
+            offset -> {
+              if (offset >= CHUNK) throw new OutOfMemoryError("of " + offset);
+            });
+    try (Checkpoint checkpoint = checkpoint(opener)) {
+      assertThatThrownBy(() -> checkpoint.read("t"))
+          .isInstanceOf(OutOfMemoryError.class)
+          .hasMessage("of " + CHUNK);
+    }
+  }
+
+  @Test
+  void aFileThatEndsEarlyIsNamed() {
+    RangeReader.Opener cut =
+        aligned(
+            offset -> {
+              if (offset == 0) cut();
+            });
+    try (Checkpoint checkpoint = checkpoint(cut)) {
+      assertThatThrownBy(() -> checkpoint.read("t"))
+          .isInstanceOf(ExpertReadException.class)
+          .hasMessageContaining(file.toString());
+    }
+  }
+
+  private void cut() {
+    try {
+      Files.write(file, Arrays.copyOf(bytes, (int) (3 * CHUNK)));
+    } catch (IOException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  @Test
+  void anInterruptedThreadReadsToTheEnd() {
+    Thread.currentThread().interrupt();
+    try (Checkpoint checkpoint = checkpoint(aligned(offset -> {}));
+        Tensor tensor = checkpoint.read("t")) {
+      assertThat(Thread.interrupted()).isTrue();
+      assertWhole(tensor);
+    }
+  }
+}

@@ -1,5 +1,7 @@
 #include "winnow/moe_combine.h"
 
+#include <cstring>
+
 #include "flipped.h"
 #include "guarded_buffer.h"
 #include "operation_call.h"
@@ -52,6 +54,39 @@ TEST(MoeCombine, StaysInsideItsBuffers) {
       rounded.expect_guards_intact();
       experts.expect_guards_intact();
       offsets.expect_guards_intact();
+    }
+  }
+}
+
+TEST(MoeCombine, KeepsThePayloadOfANaN) {
+  const OwnedCpu cpu = open_cpu(1);
+  for (int64_t hidden_size : {1, 17}) {  // one element, and whole vectors before it
+    for (uint32_t bits : {0x7fc12345u, 0xffd00001u, 0x7f812345u, 0x7f800001u}) {  // the last two signal
+      GuardedBuffer<float> experts(hidden_size), weights(1), output(hidden_size);
+      GuardedBuffer<uint16_t> rounded(hidden_size);
+      GuardedBuffer<int32_t> offsets(2), rows(1);
+      for (int64_t i = 0; i < hidden_size; ++i) std::memcpy(&experts[i], &bits, sizeof bits);
+      weights[0] = 0.5f;
+      offsets[0] = rows[0] = 0;
+      offsets[1] = 1;
+      winnow_moe_combine_arguments arguments{};
+      arguments.expert_output = experts.data();
+      arguments.token_offsets = offsets.data();
+      arguments.assignment_rows = rows.data();
+      arguments.routing_weights = weights.data();
+      arguments.num_tokens = arguments.num_rows = 1;
+      arguments.hidden_size = hidden_size;
+      arguments.output = output.data();
+      ASSERT_EQ(call(winnow_moe_combine, arguments, cpu), kDone);
+      arguments.output = rounded.data();
+      arguments.output_type = WINNOW_DTYPE_BF16;
+      ASSERT_EQ(call(winnow_moe_combine, arguments, cpu), kDone);
+      for (int64_t i = 0; i < hidden_size; ++i) {
+        uint32_t found;
+        std::memcpy(&found, &output[i], sizeof found);
+        ASSERT_EQ(found, bits | 0x400000u) << i;  // quiet
+        ASSERT_EQ(rounded[i], (bits | 0x400000u) >> 16) << i;
+      }
     }
   }
 }

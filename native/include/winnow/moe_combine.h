@@ -17,7 +17,8 @@
 //   output_type         f32 or bf16; WINNOW_INVALID_ARGUMENT for another
 //
 // Sums are f32, in ascending order of p, with each product rounded. The shared term comes last, then one rounding to
-// output_type. So every instruction set gives the same bits. A token without experts gets 0 plus its shared term.
+// output_type. So every instruction set gives the same bits. A token without experts gets 0 plus its shared term. A NaN
+// among the terms gives a NaN; here it keeps its payload, of which bf16 has the upper bits. A device gives another NaN.
 // WINNOW_OUT_OF_RANGE for offsets and rows outside num_rows.
 #pragma once
 

@@ -26,6 +26,7 @@ final class BudgetSweep {
   private static final int NUM_BUDGETS = 10;
 
   private final Path path;
+  private final LoadOptions opening;
   private final int[] promptIds;
   private final GenerateOptions generation;
   private final int numRounds;
@@ -37,12 +38,14 @@ final class BudgetSweep {
 
   /**
    * @param path a mixture of experts
+   * @param opening what all runs share: the type of activations
    * @param promptIds what to go on from
    * @param maxTokens new tokens of each run, at least 2
    * @param numRounds how often each budget is timed, at least 1
    */
-  BudgetSweep(Path path, int[] promptIds, int maxTokens, int numRounds) {
+  BudgetSweep(Path path, LoadOptions opening, int[] promptIds, int maxTokens, int numRounds) {
     this.path = path;
+    this.opening = opening;
     this.promptIds = promptIds;
     this.numRounds = numRounds;
     this.generation = GenerateOptions.sampling(maxTokens, 0.8, 1).withStopIds(Set.of());
@@ -64,7 +67,7 @@ final class BudgetSweep {
           bytesRead[i] = Objects.requireNonNull(result.experts()).demandBytesRead();
           progress.update(++done);
         }
-        GenerationResult dense = generate(LoadOptions.defaults().withEveryExpert(true));
+        GenerationResult dense = generate(opening.withEveryExpert(true));
         denseTokensPerSecond = Math.max(denseTokensPerSecond, dense.decodeTokensPerSecond());
         progress.update(++done);
       }
@@ -73,8 +76,8 @@ final class BudgetSweep {
   }
 
   /** Without read-ahead: what is read then depends on the budget alone, not on time. */
-  private static LoadOptions budget(int i) {
-    return LoadOptions.defaults()
+  private LoadOptions budget(int i) {
+    return opening
         .withBudget(ExpertBudget.ofShare((i + 1.0) / NUM_BUDGETS))
         .withEvictionPolicy(EvictionPolicy::lfru);
   }

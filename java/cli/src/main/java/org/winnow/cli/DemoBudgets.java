@@ -30,6 +30,7 @@ final class DemoBudgets {
           + " (figures: lru without)";
 
   private final Path path;
+  private final LoadOptions opening;
   private final int[] promptIds;
   private final int[] allIds;
   private final List<Row> rows = new ArrayList<>();
@@ -42,11 +43,13 @@ final class DemoBudgets {
   }
 
   /**
+   * @param opening what all runs share: the type of activations
    * @param promptIds what to go on from
    * @param allIds a sequence whose logits are compared at every position
    */
-  DemoBudgets(Path path, int[] promptIds, int[] allIds) {
+  DemoBudgets(Path path, LoadOptions opening, int[] promptIds, int[] allIds) {
     this.path = path;
+    this.opening = opening;
     this.promptIds = promptIds;
     this.allIds = allIds;
   }
@@ -59,7 +62,7 @@ final class DemoBudgets {
 
   /** Prints a line per budget; whether all are equal. */
   boolean compare(Terminal people) {
-    Run reference = run(LoadOptions.defaults());
+    Run reference = run(opening);
     try (Progress progress = new Progress(people, "every budget", "runs", 10L * WAYS)) {
       for (int tenth = 1; tenth <= 10; tenth++) {
         int equal = 0;
@@ -125,9 +128,9 @@ final class DemoBudgets {
     json.writeEndArray();
   }
 
-  private static LoadOptions options(int tenth, int way) {
+  private LoadOptions options(int tenth, int way) {
     ModelOptions.Policy policy = ModelOptions.Policy.values()[way / 2];
-    return LoadOptions.defaults()
+    return opening
         .withBudget(ExpertBudget.ofShare(tenth / 10.0))
         .withEvictionPolicy(policy.supplier())
         .withReadAhead(way % 2 == 1);

@@ -3,10 +3,13 @@ package org.winnow.cli;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.winnow.models.ExpertBudget;
 import org.winnow.models.GenerateOptions;
+import org.winnow.models.LoadOptions;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -78,6 +81,8 @@ final class DemoCommand extends Subcommand {
               + " output; more runs")
   private @Nullable Path plot;
 
+  @Mixin private ActivationsOption activations;
+
   @Mixin private ReportOptions reportOptions;
 
   @Override
@@ -93,12 +98,17 @@ final class DemoCommand extends Subcommand {
         chart != null && chart.isStandardOutput() ? terminal.withoutOut() : report.people();
     Path path = model != null ? model : shippedModel();
     GenerateOptions options = GenerateOptions.sampling(maxTokens, TEMPERATURE, seed);
-    DemoText text = textOf(people, path, options);
+    LoadOptions opening = activations.over(LoadOptions.defaults());
+    DemoText text = textOf(people, path, opening, options);
     if (text.exitCode() != ExitCode.DONE) return text.exitCode();
-    DemoComparison comparison = new DemoComparison(path, text.config(), text.workerArguments());
-    DemoBudgets budgets = new DemoBudgets(path, text.promptIds(), text.allIds());
+    List<String> worker = new ArrayList<>(text.workerArguments());
+    worker.addAll(activations.arguments());
+    DemoComparison comparison = new DemoComparison(path, text.config(), worker);
+    DemoBudgets budgets = new DemoBudgets(path, opening, text.promptIds(), text.allIds());
     BudgetSweep sweep =
-        chart == null ? null : new BudgetSweep(path, text.promptIds(), PLOT_TOKENS, PLOT_ROUNDS);
+        chart == null
+            ? null
+            : new BudgetSweep(path, opening, text.promptIds(), PLOT_TOKENS, PLOT_ROUNDS);
     boolean equal = comparison.compare(people, budget);
     equal &= budgets.compare(people);
     if (sweep != null) equal &= draw(people, path, sweep, Objects.requireNonNull(chart));
@@ -121,9 +131,10 @@ final class DemoCommand extends Subcommand {
     return equal ? ExitCode.DONE : ExitCode.CHECK_FAILED;
   }
 
-  private DemoText textOf(Terminal people, Path path, GenerateOptions options) {
+  private DemoText textOf(
+      Terminal people, Path path, LoadOptions opening, GenerateOptions options) {
     try {
-      return DemoText.generate(people, path, prompt, budget, options);
+      return DemoText.generate(people, path, opening, prompt, budget, options);
     } catch (IllegalArgumentException e) {
       throw wrongUsage(Objects.requireNonNull(e.getMessage()));
     }

@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
 import java.util.stream.IntStream;
+import org.winnow.DType;
 import org.winnow.models.ExpertBudget;
 import org.winnow.models.FinishReason;
 import org.winnow.models.GenerateOptions;
@@ -19,6 +20,7 @@ import org.winnow.models.ModelConfig;
  * The demo's first part: a text, while the experts have less memory than they take.
  *
  * @param budgetBytes what the experts got
+ * @param activations the type in which the model multiplies
  * @param isBroken whether it could not be printed
  */
 record DemoText(
@@ -26,15 +28,21 @@ record DemoText(
     ModelConfig config,
     long expertBytes,
     long budgetBytes,
+    DType activations,
     int[] promptIds,
     GenerateOptions options,
     GenerationResult result,
     boolean isBroken) {
   /** Generates and prints. */
   static DemoText generate(
-      Terminal people, Path path, String prompt, ExpertBudget budget, GenerateOptions options) {
+      Terminal people,
+      Path path,
+      LoadOptions opening,
+      String prompt,
+      ExpertBudget budget,
+      GenerateOptions options) {
     try (Interruption interruption = new Interruption();
-        LanguageModel model = LanguageModel.open(path, LoadOptions.defaults().withBudget(budget))) {
+        LanguageModel model = LanguageModel.open(path, opening.withBudget(budget))) {
       if (model.tokenizer() == null)
         throw new CommandException(ExitCode.MISSING, path + ": has no tokenizer.json");
       if (model.config().experts() == null)
@@ -51,6 +59,7 @@ record DemoText(
           model.config(),
           model.expertBytes(),
           model.expertBudgetBytes(),
+          model.activations(),
           promptIds,
           options,
           result,
@@ -79,6 +88,8 @@ record DemoText(
             + budget
             + "). Everything else takes "
             + Units.bytes(model.residentWeightBytes())
+            + ". Activations are multiplied in "
+            + model.activations()
             + ".");
     out.println();
   }
@@ -112,6 +123,7 @@ record DemoText(
     json.writeStringField("model", path.toString());
     json.writeNumberField("expert_bytes", expertBytes);
     json.writeNumberField("budget_bytes", budgetBytes);
+    json.writeStringField("activations", activations.toString());
     JsonDocument.ids(json, "prompt_ids", promptIds);
     GenerationFields.write(json, result, List.of());
   }

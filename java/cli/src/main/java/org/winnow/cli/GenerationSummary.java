@@ -94,6 +94,7 @@ final class GenerationSummary {
                 + " wasted");
       }
     }
+    facts.row("activations", model.activations().toString());
     facts.row("other weights", Units.bytes(model.residentWeightBytes()));
     if (peakMemoryBytes >= 0)
       facts.row("peak memory", Units.bytes(peakMemoryBytes) + " of this process, Java included");
@@ -145,6 +146,7 @@ final class GenerationSummary {
     sampling.write(json);
     json.writeStringField("policy", modelOptions.policy().toString());
     json.writeBooleanField("read_ahead", modelOptions.readAhead());
+    json.writeStringField("activations", model.activations().toString());
     json.writeEndObject();
   }
 }

@@ -15,6 +15,7 @@ import org.winnow.models.ExpertBudget;
 import org.winnow.models.LanguageModel;
 import org.winnow.models.LoadOptions;
 import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -22,8 +23,8 @@ import picocli.CommandLine.Spec;
 import picocli.CommandLine.TypeConversionException;
 
 /**
- * The options of every command that runs a model. They say how to open it. Only the type of the
- * cache changes results.
+ * The options of every command that runs a model. They say how to open it. Only the types of
+ * activations and cache change results.
  */
 final class ModelOptions {
   /** The description of a parameter that names a model. */
@@ -87,6 +88,8 @@ final class ModelOptions {
       description = "threads of the CPU backend; default: one per processor")
   private int threads;
 
+  @Mixin private ActivationsOption activations;
+
   @Option(
       names = "--read-ahead",
       description = "predict the next layer's experts and read them while this layer computes")
@@ -117,7 +120,16 @@ final class ModelOptions {
    * @throws ParameterException naming the option that is out of range
    */
   LanguageModel open(Path path, Terminal terminal) {
-    LoadOptions options = loadOptions();
+    return open(path, terminal, loadOptions());
+  }
+
+  /** The same for a comparison with results that were computed in f32. */
+  LanguageModel openForReference(Path path, Terminal terminal) {
+    LoadOptions inF32 = loadOptions().withActivations(DType.F32);
+    return open(path, terminal, activations.over(inF32));
+  }
+
+  private static LanguageModel open(Path path, Terminal terminal, LoadOptions options) {
     try (OpeningProgress progress = new OpeningProgress(terminal)) {
       return LanguageModel.open(path, options.withProgress(progress));
     }
@@ -136,7 +148,8 @@ final class ModelOptions {
           command.commandLine(),
           "--backend: there is no " + backend + "; there are: " + String.join(", ", backends));
     try {
-      return LoadOptions.defaults()
+      return activations
+          .over(LoadOptions.defaults())
           .withBudget(budget)
           .withEvictionPolicy(policy.supplier())
           .withReadAhead(readAhead)

@@ -81,14 +81,19 @@ final class PerplexityCommand extends Subcommand {
                 model, ids, textBytes, window, step, (scored, total) -> progress.update(scored));
       }
       long nanos = System.nanoTime() - begin;
-      print(written.people(), perplexity, window, step, nanos);
-      written.write(json -> write(json, perplexity, window, step, nanos));
+      print(written.people(), model, perplexity, window, step, nanos);
+      written.write(json -> write(json, model, perplexity, window, step, nanos));
       return ExitCode.DONE;
     }
   }
 
   private static void print(
-      Terminal terminal, Perplexity perplexity, int window, int step, long nanos) {
+      Terminal terminal,
+      LanguageModel model,
+      Perplexity perplexity,
+      int window,
+      int step,
+      long nanos) {
     Table.ofFacts()
         .row("perplexity", String.format(Locale.ROOT, "%.3f per token", perplexity.perToken()))
         .row("bits per byte", String.format(Locale.ROOT, "%.4f", perplexity.bitsPerByte()))
@@ -96,15 +101,23 @@ final class PerplexityCommand extends Subcommand {
             "tokens scored",
             Units.count(perplexity.tokensScored()) + ", in windows of " + window + " every " + step)
         .row("text", Units.count(perplexity.textBytes()) + " bytes without special tokens")
+        .row("activations", model.activations().toString())
         .row("time", Units.duration(nanos))
         .print(terminal.out());
   }
 
-  private void write(JsonGenerator json, Perplexity perplexity, int window, int step, long nanos)
+  private void write(
+      JsonGenerator json,
+      LanguageModel model,
+      Perplexity perplexity,
+      int window,
+      int step,
+      long nanos)
       throws IOException {
     json.writeStartObject();
     json.writeStringField("model", path.toString());
     json.writeStringField("text", TextInput.name(textFile));
+    json.writeStringField("activations", model.activations().toString());
     JsonDocument.number(json, "perplexity", perplexity.perToken());
     JsonDocument.number(json, "bits_per_byte", perplexity.bitsPerByte());
     json.writeNumberField("tokens_scored", perplexity.tokensScored());

@@ -84,6 +84,7 @@ final class PromptLines {
                 + Units.count(newTokens)
                 + " new, in "
                 + Units.duration(System.nanoTime() - begin))
+        .row("activations", model.activations().toString())
         .print(out);
   }
 
@@ -91,6 +92,7 @@ final class PromptLines {
   void writeTotals(JsonGenerator json) throws IOException {
     json.writeStartObject();
     json.writeStringField("model", path.toString());
+    json.writeStringField("activations", model.activations().toString());
     json.writeNumberField("prompts", done + failed);
     json.writeNumberField("failed", failed);
     json.writeNumberField("prompt_tokens", promptTokens);

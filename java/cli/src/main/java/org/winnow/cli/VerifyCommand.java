@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.Locale;
+import org.winnow.DType;
 import org.winnow.models.LanguageModel;
 import org.winnow.models.Verifier;
 import picocli.CommandLine.Command;
@@ -51,15 +52,17 @@ final class VerifyCommand extends Subcommand {
     if (!(tolerance >= 0)) throw wrongUsage("--tolerance must not be negative, found " + tolerance);
     ReportOptions.Report written = reportOptions.begin(terminal);
     Verifier.Report report;
-    try (LanguageModel model = modelOptions.open(path, terminal)) {
+    DType activations;
+    try (LanguageModel model = modelOptions.openForReference(path, terminal)) {
+      activations = model.activations();
       report = Verifier.compare(model, golden);
     }
-    print(written.people().out(), report);
-    written.write(json -> write(json, report));
+    print(written.people().out(), report, activations);
+    written.write(json -> write(json, report, activations));
     return report.passes(tolerance) ? ExitCode.DONE : ExitCode.CHECK_FAILED;
   }
 
-  private void print(PrintWriter out, Verifier.Report report) {
+  private void print(PrintWriter out, Verifier.Report report, DType activations) {
     Table table = Table.withHeading("tensor", "largest error", "at element", "");
     for (Verifier.TensorError tensor : report.tensors()) {
       table.row(
@@ -74,7 +77,9 @@ final class VerifyCommand extends Subcommand {
     out.println(
         (report.passes(tolerance) ? "passed" : "FAILED")
             + ", tolerance "
-            + String.format(Locale.ROOT, "%.1e", tolerance));
+            + String.format(Locale.ROOT, "%.1e", tolerance)
+            + ", activations "
+            + activations);
     out.flush();
   }
 
@@ -82,10 +87,12 @@ final class VerifyCommand extends Subcommand {
     return tensor.relativeError() <= tolerance;
   }
 
-  private void write(JsonGenerator json, Verifier.Report report) throws IOException {
+  private void write(JsonGenerator json, Verifier.Report report, DType activations)
+      throws IOException {
     json.writeStartObject();
     json.writeStringField("model", path.toString());
     json.writeStringField("reference", golden.toString());
+    json.writeStringField("activations", activations.toString());
     json.writeNumberField("tolerance", tolerance);
     json.writeBooleanField("passed", report.passes(tolerance));
     json.writeArrayFieldStart("tensors");

@@ -18,6 +18,7 @@ import java.util.stream.Stream;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.winnow.models.LoadOptions;
 
 class BudgetSweepTest {
   private static final int[] PROMPT = {0, 17, 300};
@@ -41,7 +42,7 @@ class BudgetSweepTest {
 
   @Test
   void aSmallerBudgetReadsMoreAndTheBytesDependOnTheBudgetAlone() {
-    BudgetSweep sweep = new BudgetSweep(Shipped.MODEL, PROMPT, 12, 1);
+    BudgetSweep sweep = new BudgetSweep(Shipped.MODEL, LoadOptions.defaults(), PROMPT, 12, 1);
     assertThat(sweep.run(silent(() -> {}))).isTrue();
     List<BudgetChart.Point> points = sweep.points();
     assertThat(points)
@@ -52,7 +53,7 @@ class BudgetSweepTest {
     for (int i = 1; i < points.size(); i++)
       assertThat(points.get(i).bytesRead()).isLessThanOrEqualTo(points.get(i - 1).bytesRead());
     assertThat(points.get(0).bytesRead()).isGreaterThan(2 * points.get(9).bytesRead());
-    BudgetSweep again = new BudgetSweep(Shipped.MODEL, PROMPT, 12, 2);
+    BudgetSweep again = new BudgetSweep(Shipped.MODEL, LoadOptions.defaults(), PROMPT, 12, 2);
     again.run(silent(() -> {}));
     assertThat(again.points())
         .extracting(BudgetChart.Point::bytesRead)
@@ -66,7 +67,7 @@ class BudgetSweepTest {
       for (Path file : files.toList()) Files.copy(file, folder.resolve(file.getFileName()));
     }
     AtomicBoolean changed = new AtomicBoolean();
-    BudgetSweep sweep = new BudgetSweep(folder, PROMPT, 12, 1);
+    BudgetSweep sweep = new BudgetSweep(folder, LoadOptions.defaults(), PROMPT, 12, 1);
     boolean equal =
         sweep.run(
             silent(

@@ -210,6 +210,10 @@ class GenerateCommandTest {
             List.of(model, "--prompt", "a", "--policy", "fifo")),
         Arguments.of(
             ExitCode.USAGE,
+            "activations must be f32 or bf16, found f16",
+            List.of(model, "--prompt", "a", "--activations", "f16")),
+        Arguments.of(
+            ExitCode.USAGE,
             "--temperature must be finite",
             List.of(model, "--prompt", "a", "--temperature", "-1")),
         Arguments.of(

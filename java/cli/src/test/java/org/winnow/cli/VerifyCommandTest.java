@@ -40,7 +40,30 @@ class VerifyCommandTest {
             "--budget",
             "25%");
     assertThat(run.exitCode()).as(run.out() + run.err()).isZero();
-    assertThat(run.out()).contains("router_logits", "greedy tokens: all 96 equal");
+    assertThat(run.out())
+        .contains("router_logits", "greedy tokens: all 96 equal", ", activations f32");
+  }
+
+  @Test
+  void activationsInBf16AreFurtherFromAReferenceInF32() {
+    CapturedRun run =
+        CapturedRun.of(
+            "verify",
+            Shipped.MODEL,
+            Shipped.MODEL.resolve("golden.safetensors"),
+            "--activations",
+            "bf16");
+    assertThat(run.exitCode()).as(run.out() + run.err()).isEqualTo(ExitCode.CHECK_FAILED);
+    assertThat(run.out()).contains("TOO LARGE", ", activations bf16");
+    CapturedRun inF32 = // its matrices are f32
+        CapturedRun.of(
+            "verify",
+            Shipped.golden("llama"),
+            Shipped.golden("llama").resolve("golden.safetensors"),
+            "--activations",
+            "bf16");
+    assertThat(inF32.exitCode()).as(inF32.out() + inF32.err()).isZero();
+    assertThat(inF32.out()).contains(", activations f32");
   }
 
   @Test

@@ -2,6 +2,7 @@ package org.winnow.attention;
 
 import java.nio.ByteBuffer;
 import org.winnow.Backend;
+import org.winnow.DType;
 import org.winnow.Matrix;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
@@ -27,8 +28,9 @@ final class AbsorbedWeights implements AutoCloseable {
 
   /**
    * @param up {@link MlaAttention.Weights#latentUp}, kept open by the caller
+   * @param activations f32 or bf16
    */
-  AbsorbedWeights(MlaAttention.Geometry geometry, long latentWidth, Tensor up) {
+  AbsorbedWeights(MlaAttention.Geometry geometry, long latentWidth, Tensor up, DType activations) {
     this.numHeads = geometry.numHeads();
     this.nopeWidth = geometry.nopeWidth();
     this.latentWidth = latentWidth;
@@ -36,15 +38,18 @@ final class AbsorbedWeights implements AutoCloseable {
     long headRows = nopeWidth + (long) valueWidth;
     TensorMemory memory = up.memory();
     WeightFormat format = WeightFormat.of(up.dtype());
+    DType product = ExpertMatrices.productType(format, activations);
     Resources open = new Resources();
     try {
       keysTransposed = open.keep(transposedKeys(up, headRows));
       absorbKeys =
           open.keep(
-              new ExpertMatrices(memory, format, numHeads, latentWidth, nopeWidth, false, false));
+              new ExpertMatrices(
+                  memory, format, product, numHeads, latentWidth, nopeWidth, false, false));
       absorbValues =
           open.keep(
-              new ExpertMatrices(memory, format, numHeads, valueWidth, latentWidth, false, false));
+              new ExpertMatrices(
+                  memory, format, product, numHeads, valueWidth, latentWidth, false, false));
       for (int h = 0; h < numHeads; h++) {
         Tensor keys = keysTransposed.slice(h, h + 1L).reshape(latentWidth, nopeWidth);
         Tensor values = up.slice(h * headRows + nopeWidth, (h + 1) * headRows);

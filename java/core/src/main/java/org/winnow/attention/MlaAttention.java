@@ -7,6 +7,7 @@ import java.lang.ref.Reference;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
+import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.attention.MlaWorkspace.Slot;
 import org.winnow.layer.Linear;
@@ -66,6 +67,8 @@ public final class MlaAttention implements AutoCloseable {
    * @param latentUp [numHeads * (nopeWidth + valueWidth), latentWidth], per head W^UK_h above
    *     W^UV_h; floating
    * @param output W^O [hiddenSize, numHeads * valueWidth]
+   * @param activations what f32 activations are multiplied by {@code latentUp} in: f32, or bf16
+   *     unless that is f32. The linear maps have this option themselves
    */
   public record Weights(
       @Nullable Linear queryDown,
@@ -74,7 +77,20 @@ public final class MlaAttention implements AutoCloseable {
       Linear latentDown,
       Tensor latentNorm,
       Tensor latentUp,
-      Linear output) {}
+      Linear output,
+      DType activations) {
+    /** With f32 activations. */
+    public Weights(
+        @Nullable Linear queryDown,
+        @Nullable Tensor queryNorm,
+        Linear queryUp,
+        Linear latentDown,
+        Tensor latentNorm,
+        Tensor latentUp,
+        Linear output) {
+      this(queryDown, queryNorm, queryUp, latentDown, latentNorm, latentUp, output, F32);
+    }
+  }
 
   private final Geometry geometry;
   private final Weights weights;
@@ -106,7 +122,8 @@ public final class MlaAttention implements AutoCloseable {
       Objects.requireNonNull(weights.queryNorm(), "queryNorm")
           .require("queryNorm", F32, weights.queryDown().outputSize());
     }
-    absorbedWeights = new AbsorbedWeights(geometry, latentWidth, weights.latentUp());
+    absorbedWeights =
+        new AbsorbedWeights(geometry, latentWidth, weights.latentUp(), weights.activations());
   }
 
   /**

@@ -3,7 +3,6 @@ package org.winnow.layer;
 import static org.winnow.Tensor.ANY;
 
 import org.winnow.Backend;
-import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.Workspace;
@@ -16,8 +15,8 @@ import org.winnow.op.GroupedGemm;
 
 /**
  * A dense gated feed-forward block: {@code output = down(activation(gate(x), up(x)))}. Gate and up
- * are computed in one pass over the input. The inner layer has the input's type. Calls from several
- * threads run one after the other.
+ * are computed in one pass over the input. The inner layer has the input's type. Each linear map
+ * says what it multiplies in. Calls from several threads run one after the other.
  */
 public final class FeedForward implements AutoCloseable {
   private final Linear gate;
@@ -32,9 +31,10 @@ public final class FeedForward implements AutoCloseable {
 
   /**
    * @param gate [intermediateSize, hiddenSize]
-   * @param up [intermediateSize, hiddenSize], in the format and layout of {@code gate}
+   * @param up [intermediateSize, hiddenSize], in the format and layout of {@code gate}, with the
+   *     same activations
    * @param down [hiddenSize, intermediateSize]
-   * @throws IllegalArgumentException if the shapes, formats or memories do not match
+   * @throws IllegalArgumentException if the shapes, formats, product types or memories do not match
    */
   public FeedForward(Linear gate, Linear up, Linear down, Activation activation) {
     up.weight()
@@ -51,6 +51,9 @@ public final class FeedForward implements AutoCloseable {
             down.weight().layout(),
             gate.inputSize(),
             gate.outputSize());
+    if (up.productType() != gate.productType())
+      throw new IllegalArgumentException(
+          "up must multiply in " + gate.productType() + ", found " + up.productType());
     TensorMemory memory = gate.weight().memory();
     up.weight().requireIn("up", memory);
     down.weight().requireIn("down", memory);
@@ -65,7 +68,7 @@ public final class FeedForward implements AutoCloseable {
             memory,
             gate.weight().format(),
             gate.weight().layout(),
-            DType.F32,
+            gate.productType(),
             1,
             gate.outputSize(),
             gate.inputSize(),
@@ -78,7 +81,7 @@ public final class FeedForward implements AutoCloseable {
               memory,
               down.weight().format(),
               down.weight().layout(),
-              DType.F32,
+              down.productType(),
               1,
               down.outputSize(),
               down.inputSize(),

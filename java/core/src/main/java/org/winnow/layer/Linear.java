@@ -15,8 +15,10 @@ import org.winnow.op.ExpertMatrices;
 import org.winnow.op.GroupedGemm;
 
 /**
- * A linear map: {@code output[t, n] = bias[n] + sum_k input[t, k] * weight[n, k]}. It runs as a
- * grouped GEMM with one expert. Safe for use from several threads.
+ * A linear map: {@code output[t, n] = bias[n] + sum_k input[t, k] * weight[n, k]}. Its activations
+ * are f32 or bf16: with bf16, each element of an f32 input is rounded to bf16 before it is
+ * multiplied, unless the weight is f32. It runs as a grouped GEMM with one expert. Safe for use
+ * from several threads.
  */
 public final class Linear implements AutoCloseable {
   private final Matrix weight;
@@ -33,17 +35,30 @@ public final class Linear implements AutoCloseable {
    *     two lie in different memories
    */
   public Linear(Tensor weight, @Nullable Tensor bias) {
-    this(Matrix.of(weight), bias);
+    this(weight, bias, F32);
+  }
+
+  /**
+   * @param activations f32 or bf16
+   */
+  public Linear(Tensor weight, @Nullable Tensor bias, DType activations) {
+    this(Matrix.of(weight), bias, activations);
+  }
+
+  /** As the next constructor, with f32 activations. */
+  public Linear(Matrix weight, @Nullable Tensor bias) {
+    this(weight, bias, F32);
   }
 
   /**
    * @param weight [outputSize, inputSize] in any format and layout; the caller keeps its planes
    *     open
-   * @param bias as in the other constructor
+   * @param bias as in the other constructors
+   * @param activations f32 or bf16
    * @throws IllegalArgumentException naming the argument whose shape or type is wrong, or if the
    *     two lie in different memories
    */
-  public Linear(Matrix weight, @Nullable Tensor bias) {
+  public Linear(Matrix weight, @Nullable Tensor bias, DType activations) {
     weight.requireOpen("weight");
     if (bias != null) {
       bias.requireFloating("bias", new long[] {weight.rows()});
@@ -61,7 +76,7 @@ public final class Linear implements AutoCloseable {
               weight.memory(),
               weight.format(),
               weight.layout(),
-              DType.F32,
+              ExpertMatrices.productType(weight.format(), activations),
               1,
               weight.rows(),
               weight.columns(),
@@ -85,6 +100,11 @@ public final class Linear implements AutoCloseable {
   /** The matrix given at construction. */
   public Matrix weight() {
     return weight;
+  }
+
+  /** What an f32 input is multiplied in: bf16, or f32 for f32 activations or weights. */
+  public DType productType() {
+    return matrices.productType();
   }
 
   /** The bias as f32, or null. */

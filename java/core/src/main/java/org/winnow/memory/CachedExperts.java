@@ -43,7 +43,7 @@ final class CachedExperts implements Experts, AutoCloseable {
   volatile boolean complete; // every expert is resident and none will ever be evicted
   volatile boolean published; // the tables name every expert, for good
 
-  CachedExperts(ExpertCache cache, int layer) {
+  CachedExperts(ExpertCache cache, int layer, DType activations) {
     ExpertStore store = cache.store();
     this.cache = cache;
     this.layer = layer;
@@ -55,7 +55,7 @@ final class CachedExperts implements Experts, AutoCloseable {
             cache.memory(),
             store.format(layer, GATE),
             store.weightLayout(store.format(layer, GATE)),
-            DType.F32,
+            ExpertMatrices.productType(store.format(layer, GATE), activations),
             numExperts,
             store.intermediateSize(),
             store.hiddenSize(),
@@ -67,7 +67,7 @@ final class CachedExperts implements Experts, AutoCloseable {
               cache.memory(),
               store.format(layer, DOWN),
               store.weightLayout(store.format(layer, DOWN)),
-              DType.F32,
+              ExpertMatrices.productType(store.format(layer, DOWN), activations),
               numExperts,
               store.hiddenSize(),
               store.intermediateSize(),

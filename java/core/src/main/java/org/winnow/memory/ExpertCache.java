@@ -10,6 +10,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.winnow.BudgetException;
+import org.winnow.DType;
 import org.winnow.TensorMemory;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
@@ -54,12 +55,14 @@ public final class ExpertCache implements AutoCloseable {
   private volatile boolean closing;
   private boolean closed;
 
-  /** In the host's memory; see the other constructor. */
+  /** In the host's memory; see the next constructor. */
   public ExpertCache(ExpertStore store, long budgetBytes, EvictionPolicy policy) {
     this(store, TensorMemory.host(), budgetBytes, policy);
   }
 
   /**
+   * With f32 activations.
+   *
    * @param memory where experts are kept: that of the backend which computes with them
    * @param budgetBytes the most that resident experts may take there
    * @param policy for this cache alone
@@ -67,6 +70,21 @@ public final class ExpertCache implements AutoCloseable {
    */
   public ExpertCache(
       ExpertStore store, TensorMemory memory, long budgetBytes, EvictionPolicy policy) {
+    this(store, memory, budgetBytes, policy, DType.F32);
+  }
+
+  /**
+   * @param activations f32, or bf16 to round f32 activations to bf16 before they are multiplied by
+   *     matrices that are not f32
+   * @throws IllegalArgumentException if the activations are neither f32 nor bf16
+   * @throws BudgetException if not even one expert fits
+   */
+  public ExpertCache(
+      ExpertStore store,
+      TensorMemory memory,
+      long budgetBytes,
+      EvictionPolicy policy,
+      DType activations) {
     long slotBytes = store.slotBytes(memory);
     if (budgetBytes < slotBytes) throw new BudgetException("expert budget", slotBytes, budgetBytes);
     int numExperts = store.numExperts();
@@ -79,7 +97,7 @@ public final class ExpertCache implements AutoCloseable {
     try {
       this.arena = open.keep(ExpertArena.open(store, memory, numSlots));
       for (int layer = 0; layer < layers.length; layer++)
-        layers[layer] = open.keep(new CachedExperts(this, layer));
+        layers[layer] = open.keep(new CachedExperts(this, layer, activations));
       residency = new ExpertResidency(store, policy, arena, layers, numSlots, slotBytes, lock);
       slots = residency.slots;
       readers = residency.readers;

@@ -74,6 +74,17 @@ public final class ResidentExperts implements Experts, AutoCloseable {
         downBias);
   }
 
+  /** As the next constructor, with f32 activations. */
+  public ResidentExperts(
+      Matrix[] gate,
+      Matrix @Nullable [] up,
+      Matrix[] down,
+      Tensor @Nullable [] gateBias,
+      Tensor @Nullable [] upBias,
+      Tensor @Nullable [] downBias) {
+    this(gate, up, down, gateBias, upBias, downBias, DType.F32);
+  }
+
   /**
    * @param gate per expert [intermediateSize, hiddenSize], all in one format
    * @param up as {@code gate}, in the same format; null if the experts are not gated
@@ -82,6 +93,8 @@ public final class ResidentExperts implements Experts, AutoCloseable {
    * @param gateBias per expert [intermediateSize] f32, or null for none
    * @param upBias per expert [intermediateSize] f32, or null for none
    * @param downBias per expert [hiddenSize] f32, or null for none
+   * @param activations f32, or bf16 to round f32 activations to bf16 before they are multiplied by
+   *     matrices that are not f32
    * @throws IllegalArgumentException naming the argument whose shape or type is wrong, or that lies
    *     in another memory than the first matrix
    */
@@ -91,7 +104,8 @@ public final class ResidentExperts implements Experts, AutoCloseable {
       Matrix[] down,
       Tensor @Nullable [] gateBias,
       Tensor @Nullable [] upBias,
-      Tensor @Nullable [] downBias) {
+      Tensor @Nullable [] downBias,
+      DType activations) {
     if (gate.length == 0)
       throw new IllegalArgumentException("gate must have at least 1 expert, found 0");
     if (up == null && upBias != null)
@@ -126,7 +140,7 @@ public final class ResidentExperts implements Experts, AutoCloseable {
                   memory,
                   first.format(),
                   first.layout(),
-                  DType.F32,
+                  ExpertMatrices.productType(first.format(), activations),
                   numExperts,
                   f,
                   d,
@@ -138,7 +152,7 @@ public final class ResidentExperts implements Experts, AutoCloseable {
                   memory,
                   firstDown.format(),
                   firstDown.layout(),
-                  DType.F32,
+                  ExpertMatrices.productType(firstDown.format(), activations),
                   numExperts,
                   d,
                   f,

@@ -153,6 +153,19 @@ public final class ExpertMatrices implements AutoCloseable {
     this.entries = tables.longs();
   }
 
+  /**
+   * The type of the products of matrices of a format where activations have this type: f32 for
+   * matrices stored in f32, which are exact with f32 activations alone, else that of activations.
+   *
+   * @param activations f32 or bf16
+   * @throws IllegalArgumentException if the activations have another type
+   */
+  public static DType productType(WeightFormat format, DType activations) {
+    if (activations != DType.F32 && activations != DType.BF16)
+      throw new IllegalArgumentException("activations must be f32 or bf16, found " + activations);
+    return format == WeightFormat.F32 ? DType.F32 : activations;
+  }
+
   private static void requirePositive(String name, long value) {
     if (value < 1) throw new IllegalArgumentException(name + " must be at least 1, found " + value);
   }

@@ -4,6 +4,7 @@ import static org.winnow.fuzz.Recipes.args;
 import static org.winnow.fuzz.Recipes.call;
 import static org.winnow.fuzz.Recipes.some;
 
+import java.util.Arrays;
 import org.winnow.DType;
 import org.winnow.Matrix;
 import org.winnow.Tensor;
@@ -54,31 +55,34 @@ final class LayerRecipes {
         "Linear.new(Tensor,Tensor)",
         w -> {
           int output = w.size();
-          Tensor bias = w.chance(0.5) ? null : w.tensor(w.floating(), output);
-          return args(w.tensor(w.floating(), output, w.size()), bias);
+          return args(w.tensor(w.floating(), output, w.size()), bias(w, output));
+        });
+    call(
+        "Linear.new(Tensor,Tensor,DType)",
+        w -> {
+          int output = w.size();
+          Tensor weight = w.tensor(w.floating(), output, w.size());
+          return args(weight, bias(w, output), w.f32OrBf16());
         });
     call(
         "Linear.new(Matrix,Tensor)",
         w -> {
           int output = w.size();
-          Tensor bias = w.chance(0.5) ? null : w.tensor(w.floating(), output);
-          return args(w.matrix(w.pick(WeightFormat.values()), output, w.size()), bias);
+          return args(w.matrix(w.pick(WeightFormat.values()), output, w.size()), bias(w, output));
+        });
+    call(
+        "Linear.new(Matrix,Tensor,DType)",
+        w -> {
+          int output = w.size();
+          Matrix weight = w.matrix(w.pick(WeightFormat.values()), output, w.size());
+          return args(weight, bias(w, output), w.f32OrBf16());
         });
     call(
         "ResidentExperts.new(Matrix[],Matrix[],Matrix[],Tensor[],Tensor[],Tensor[])",
-        w -> {
-          int count = 1 + w.below(3);
-          int hidden = w.size();
-          int inner = w.size();
-          WeightFormat format = w.pick(WeightFormat.values());
-          return args(
-              matrices(w, count, format, inner, hidden),
-              w.chance(0.5) ? null : matrices(w, count, format, inner, hidden),
-              matrices(w, count, w.pick(WeightFormat.values()), hidden, inner),
-              null,
-              null,
-              null);
-        });
+        w -> Arrays.copyOf(expertMatrices(w), 6));
+    call(
+        "ResidentExperts.new(Matrix[],Matrix[],Matrix[],Tensor[],Tensor[],Tensor[],DType)",
+        LayerRecipes::expertMatrices);
     call(
         "Linear.run(Backend,Tensor,Tensor)",
         w -> {
@@ -92,7 +96,11 @@ final class LayerRecipes {
           int inner = w.size();
           Linear gate = w.keep(linear(w, inner, hidden));
           Linear up =
-              w.keep(new Linear(w.tensor(gate.weight().plane(0).dtype(), inner, hidden), null));
+              w.keep(
+                  new Linear(
+                      w.tensor(gate.weight().plane(0).dtype(), inner, hidden),
+                      null,
+                      gate.productType()));
           return args(gate, up, w.keep(linear(w, hidden, inner)), MoeRecipes.activation(w));
         });
     call(
@@ -101,6 +109,25 @@ final class LayerRecipes {
           FeedForward block = some(FeedForward.class, w);
           return inAndOut(w, block, block.hiddenSize(), block.hiddenSize());
         });
+  }
+
+  private static Tensor bias(World world, int size) {
+    return world.chance(0.5) ? null : world.tensor(world.floating(), size);
+  }
+
+  private static Object[] expertMatrices(World world) {
+    int count = 1 + world.below(3);
+    int hidden = world.size();
+    int inner = world.size();
+    WeightFormat format = world.pick(WeightFormat.values());
+    return args(
+        matrices(world, count, format, inner, hidden),
+        world.chance(0.5) ? null : matrices(world, count, format, inner, hidden),
+        matrices(world, count, world.pick(WeightFormat.values()), hidden, inner),
+        null,
+        null,
+        null,
+        world.f32OrBf16());
   }
 
   private static Object[] inAndOut(World world, Object receiver, long input, long output) {
@@ -114,7 +141,8 @@ final class LayerRecipes {
 
   static Linear linear(World world, int outputSize, int inputSize) {
     Tensor weight = world.tensor(world.floating(), outputSize, inputSize);
-    return new Linear(weight, world.chance(0.5) ? null : world.f32(outputSize));
+    Tensor bias = world.chance(0.5) ? null : world.f32(outputSize);
+    return new Linear(weight, bias, world.f32OrBf16());
   }
 
   private static FeedForward feedForward(World world, int hidden, int inner) {
@@ -392,7 +420,8 @@ final class LayerRecipes {
               world.keep(linear(world, LATENT + rope, HIDDEN)),
               world.f32(LATENT),
               world.tensor(world.floating(), heads * (nope + value), LATENT),
-              world.keep(linear(world, HIDDEN, heads * value)));
+              world.keep(linear(world, HIDDEN, heads * value)),
+              world.f32OrBf16());
       world.keep(geometry);
       world.keep(weights);
     }

@@ -3,6 +3,7 @@ package org.winnow.layer;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.Arrays;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.winnow.Backend;
@@ -34,6 +35,51 @@ public class LinearTest {
         }
       }
     }
+  }
+
+  /** Bit by bit: the rounding is that of a tensor in bf16. */
+  @Test
+  void activationsInBf16AreThoseOfARoundedInputUnlessTheWeightIsF32() {
+    try (Tensor input = reals(DType.F32, 5, 35);
+        Tensor rounded = backend.allocate(DType.BF16, 5, 35).copyFrom(input.toFloatArray());
+        Tensor output = backend.f32(5, 9);
+        Tensor expected = backend.f32(5, 9)) {
+      for (DType type : new DType[] {DType.BF16, DType.F16, DType.F32}) {
+        try (Tensor weight = reals(type, 9, 35);
+            Linear inF32 = new Linear(weight, null);
+            Linear linear = new Linear(weight, null, DType.BF16)) {
+          boolean rounds = type != DType.F32;
+          assertThat(linear.productType()).isEqualTo(rounds ? DType.BF16 : DType.F32);
+          linear.run(backend, input, output);
+          inF32.run(backend, rounds ? rounded : input, expected);
+          assertThat(output.toFloatArray()).as("" + type).isEqualTo(expected.toFloatArray());
+          inF32.run(backend, input, expected);
+          assertThat(Arrays.equals(output.toFloatArray(), expected.toFloatArray()))
+              .isEqualTo(!rounds);
+        }
+      }
+    }
+  }
+
+  @Test
+  void aGatedBlockMultipliesGateAndUpInOneType() {
+    try (Tensor weight = integers(DType.BF16, 6, 6);
+        Linear inBf16 = new Linear(weight, null, DType.BF16);
+        Linear inF32 = new Linear(weight, null)) {
+      assertThatThrownBy(() -> new FeedForward(inBf16, inF32, inF32, Activation.RELU))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("up must multiply in bf16, found f32");
+      assertThatThrownBy(() -> new Linear(weight, null, DType.I8))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("activations must be f32 or bf16, found i8");
+      new FeedForward(inBf16, inBf16, inF32, Activation.RELU).close();
+    }
+  }
+
+  private Tensor reals(DType type, long rows, long columns) {
+    float[] values = new float[(int) (rows * columns)];
+    for (int i = 0; i < values.length; i++) values[i] = (float) random.nextGaussian();
+    return backend.allocate(type, rows, columns).copyFrom(values);
   }
 
   @Test

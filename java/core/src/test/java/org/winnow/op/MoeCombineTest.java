@@ -105,6 +105,22 @@ public class MoeCombineTest {
     }
   }
 
+  /** Which NaN depends on the backend. */
+  @ParameterizedTest
+  @CsvSource({"F32", "BF16"})
+  void aNanAmongTheTermsOfAnElementIsANan(DType outputType) {
+    routing.set(new int[] {0, 2}, new int[] {2, 3}, new float[] {0.5f, 2});
+    plan.build(backend, routing, NUM_EXPERTS);
+    for (int nan : new int[] {0x7fc00000, 0x7f800001, 0xffc12345}) {
+      float[] rows = {1, Float.intBitsToFloat(nan), 3, 4, 5, 6};
+      try (Tensor experts = backend.of(rows, 2, 3);
+          Tensor output = backend.allocate(outputType, 1, 3)) {
+        MoeCombine.run(backend, experts, routing, plan, null, null, output);
+        assertThat(output.toFloatArray()).containsExactly(8.5f, Float.NaN, 13.5f);
+      }
+    }
+  }
+
   @Test
   void aTokenWithoutExpertsGetsZero() {
     routing.set(new int[] {0, 0, 1}, new int[] {2}, new float[] {3});

@@ -20,6 +20,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.winnow.Backend;
 import org.winnow.BudgetException;
+import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.memory.ExpertCounters;
 import org.winnow.models.ExpertBudget;
@@ -38,6 +39,8 @@ class CudaModelTest {
   private static final long EXPERT_BYTES = 3 * 256 * 96 * 2; // gate, up, down of kjv-moe in bf16
   private static final int[] PROMPT = {0, 318, 41, 7, 1290, 77};
 
+  private static final LoadOptions IN_F32 = LoadOptions.defaults().withActivations(DType.F32);
+
   private static Backend backend;
 
   @BeforeAll
@@ -51,7 +54,7 @@ class CudaModelTest {
   }
 
   private static LoadOptions onDevice() {
-    return LoadOptions.defaults().withBackend(backend);
+    return IN_F32.withBackend(backend);
   }
 
   @ParameterizedTest
@@ -66,9 +69,23 @@ class CudaModelTest {
   }
 
   @Test
+  void inBf16TheTrainedModelSaysTheSameWhateverTheBudget() {
+    LoadOptions inBf16 = onDevice().withActivations(DType.BF16);
+    int[] expected;
+    try (LanguageModel model = LanguageModel.open(kjvMoe(), inBf16)) {
+      assertThat(model.activations()).isEqualTo(DType.BF16);
+      expected = generate(model).ids();
+    }
+    try (LanguageModel model =
+        LanguageModel.open(kjvMoe(), inBf16.withBudget(ExpertBudget.ofShare(0.15)))) {
+      assertThat(generate(model).ids()).isEqualTo(expected);
+    }
+  }
+
+  @Test
   void theTrainedModelSaysWhatItSaysOnTheCpuWhateverTheBudget() {
     int[] expected;
-    try (LanguageModel model = LanguageModel.open(kjvMoe(), LoadOptions.defaults())) {
+    try (LanguageModel model = LanguageModel.open(kjvMoe(), IN_F32)) {
       expected = generate(model).ids();
     }
     for (ExpertBudget budget : List.of(ExpertBudget.ALL, ExpertBudget.ofShare(0.15))) {

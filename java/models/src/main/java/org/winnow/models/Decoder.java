@@ -18,9 +18,9 @@ import org.winnow.op.RmsNorm;
 
 /**
  * A decoder of any family: embedding, layers of attention and feed-forward around a residual
- * stream, final norm, logits. Activations are f32. The caller runs one step at a time. The bits
- * that are computed for a token depend on its own sequence only, not on how the prompt is divided
- * into steps.
+ * stream, final norm, logits. Activations are stored as f32; {@link LoadOptions#activations} says
+ * what they are multiplied in. The caller runs one step at a time. The bits that are computed for a
+ * token depend on its own sequence only, not on how the prompt is divided into steps.
  */
 final class Decoder implements AutoCloseable {
   /** The parts of a layer, in the order in which they run. */

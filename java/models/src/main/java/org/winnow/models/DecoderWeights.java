@@ -35,6 +35,7 @@ final class DecoderWeights implements AutoCloseable {
 
   private final Map<String, Tensor> tensors = new HashMap<>();
   private final List<Linear> linears = new ArrayList<>();
+  private final DType activations;
   private final Backend backend;
   private final String embedding;
   private final Set<String> arranged =
@@ -42,7 +43,8 @@ final class DecoderWeights implements AutoCloseable {
   private @Nullable Tensor together; // the memory of all small weights
   private long placedBytes; // of it
 
-  private DecoderWeights(Backend backend, String embedding) {
+  private DecoderWeights(Backend backend, String embedding, DType activations) {
+    this.activations = activations;
     this.backend = backend;
     this.embedding = embedding;
   }
@@ -53,6 +55,7 @@ final class DecoderWeights implements AutoCloseable {
    * @param backend in whose memory the weights are placed; on the way to a device, one at a time is
    *     in host memory
    * @param embedding the name of the table whose rows are looked up
+   * @param activations of the linear maps, f32 or bf16
    * @param progress receives the stored bytes that have been read
    * @throws org.winnow.ExpertReadException if a read fails
    */
@@ -61,8 +64,9 @@ final class DecoderWeights implements AutoCloseable {
       Collection<DecoderSpec.Weight> weights,
       String embedding,
       Backend backend,
+      DType activations,
       LoadProgress progress) {
-    DecoderWeights read = new DecoderWeights(backend, embedding);
+    DecoderWeights read = new DecoderWeights(backend, embedding, activations);
     TensorMemory memory = backend.memory();
     try {
       if (memory.isHost()) read.reserve(checkpoint, weights);
@@ -239,6 +243,11 @@ final class DecoderWeights implements AutoCloseable {
     return linear(projection.weight(), projection.bias());
   }
 
+  /** The linear map of a router: its activations are f32, as a choice is more sensitive. */
+  Linear router(DecoderSpec.Projection projection) {
+    return linear(projection.weight(), projection.bias(), DType.F32);
+  }
+
   /** As {@link #linear(DecoderSpec.Projection)}, or null if there is no projection. */
   @Nullable Linear linearOrNull(DecoderSpec.@Nullable Projection projection) {
     return projection == null ? null : linear(projection);
@@ -246,14 +255,27 @@ final class DecoderWeights implements AutoCloseable {
 
   /** As {@link #linear(DecoderSpec.Projection)}, given the names of the two tensors. */
   Linear linear(String weight, @Nullable String bias) {
+    return linear(weight, bias, activations);
+  }
+
+  private Linear linear(String weight, @Nullable String bias, DType type) {
     Tensor matrix = get(weight);
     boolean isTable = weight.equals(embedding); // whose rows are looked up
     WeightLayout layout =
         isTable ? WeightLayout.ROWS : backend.weightLayout(WeightFormat.of(matrix.dtype()));
     if (arranged.add(weight)) layout.arrange(matrix);
-    Linear linear = new Linear(Matrix.of(layout, matrix), getOrNull(bias));
+    Linear linear = new Linear(Matrix.of(layout, matrix), getOrNull(bias), type);
     linears.add(linear);
     return linear;
+  }
+
+  DType activations() {
+    return activations;
+  }
+
+  /** Whether a linear map rounds its activations to bf16. */
+  boolean multipliesInBf16() {
+    return linears.stream().anyMatch(linear -> linear.productType() == DType.BF16);
   }
 
   long sizeBytes() {

@@ -12,6 +12,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.winnow.ContextLengthException;
+import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.memory.ExpertCounters;
 import org.winnow.op.KvCache;
@@ -157,6 +158,14 @@ public final class LanguageModel implements AutoCloseable {
 
   private TextRoom promptRoom() {
     return new TextRoom(config().contextLength(), 1); // one to generate
+  }
+
+  /**
+   * What activations are multiplied by matrices in: bf16 if {@link LoadOptions#activations} says so
+   * and a matrix is stored in another type than f32, else f32.
+   */
+  public DType activations() {
+    return loaded.activations();
   }
 
   /** Counters of the expert cache since the model was opened, or null for a dense model. */

@@ -42,7 +42,8 @@ final class LatentBlock implements AttentionBlock {
                 weights.linear(spec.latentDown()),
                 weights.get(spec.latentNorm().name()),
                 weights.get(spec.latentUp().weight()),
-                weights.linear(spec.output())));
+                weights.linear(spec.output()),
+                weights.activations()));
   }
 
   @Override

@@ -19,6 +19,11 @@ import org.winnow.memory.EvictionPolicy;
  *     Results never change
  * @param everyExpert whether to compute every expert for every token, as a dense layer does, for
  *     comparisons. Experts that were not chosen get weight 0. Results never change
+ * @param activations what activations are multiplied by matrices in: f32, or bf16 to round each
+ *     element to bf16 before it is multiplied, as models whose weights have 16 bits were trained
+ *     and are served. Products are added in f32, and matrices that are stored in f32 multiply f32
+ *     activations either way, as routers do. Norms, softmax and the residual stream are f32.
+ *     Results differ between the two
  * @param backendName the backend to create, by a name that {@link Backend#require} accepts; the
  *     weights are placed in its memory
  * @param numThreads threads of that backend; 0 for one per processor
@@ -33,6 +38,7 @@ public record LoadOptions(
     Supplier<EvictionPolicy> evictionPolicy,
     boolean readAhead,
     boolean everyExpert,
+    DType activations,
     String backendName,
     int numThreads,
     @Nullable Backend backend,
@@ -45,6 +51,8 @@ public record LoadOptions(
     Objects.requireNonNull(budget, "budget");
     Objects.requireNonNull(evictionPolicy, "evictionPolicy");
     Objects.requireNonNull(backendName, "backendName");
+    if (activations != DType.F32 && activations != DType.BF16)
+      throw new IllegalArgumentException("activations must be f32 or bf16, found " + activations);
     Objects.requireNonNull(progress, "progress");
     if (numThreads < 0 || numThreads > CpuBackend.MAX_THREADS)
       throw new IllegalArgumentException(
@@ -57,8 +65,8 @@ public record LoadOptions(
   }
 
   /**
-   * Memory for all experts, each read when it is first chosen; LFRU eviction; no read-ahead; the
-   * CPU backend with all processors.
+   * Memory for all experts, each read when it is first chosen; LFRU eviction; no read-ahead; bf16
+   * activations; the CPU backend with all processors.
    */
   public static LoadOptions defaults() {
     return new LoadOptions(
@@ -66,6 +74,7 @@ public record LoadOptions(
         EvictionPolicy::lfru,
         false,
         false,
+        DType.BF16,
         CpuBackend.NAME,
         0,
         null,
@@ -79,6 +88,7 @@ public record LoadOptions(
         evictionPolicy,
         readAhead,
         everyExpert,
+        activations,
         backendName,
         numThreads,
         backend,
@@ -92,6 +102,7 @@ public record LoadOptions(
         newPolicy,
         readAhead,
         everyExpert,
+        activations,
         backendName,
         numThreads,
         backend,
@@ -105,6 +116,7 @@ public record LoadOptions(
         evictionPolicy,
         newReadAhead,
         everyExpert,
+        activations,
         backendName,
         numThreads,
         backend,
@@ -118,6 +130,21 @@ public record LoadOptions(
         evictionPolicy,
         readAhead,
         newEveryExpert,
+        activations,
+        backendName,
+        numThreads,
+        backend,
+        progress,
+        cacheType);
+  }
+
+  public LoadOptions withActivations(DType newActivations) {
+    return new LoadOptions(
+        budget,
+        evictionPolicy,
+        readAhead,
+        everyExpert,
+        newActivations,
         backendName,
         numThreads,
         backend,
@@ -131,6 +158,7 @@ public record LoadOptions(
         evictionPolicy,
         readAhead,
         everyExpert,
+        activations,
         newName,
         numThreads,
         backend,
@@ -144,6 +172,7 @@ public record LoadOptions(
         evictionPolicy,
         readAhead,
         everyExpert,
+        activations,
         backendName,
         newNumThreads,
         backend,
@@ -157,6 +186,7 @@ public record LoadOptions(
         evictionPolicy,
         readAhead,
         everyExpert,
+        activations,
         backendName,
         numThreads,
         newBackend,
@@ -170,6 +200,7 @@ public record LoadOptions(
         evictionPolicy,
         readAhead,
         everyExpert,
+        activations,
         backendName,
         numThreads,
         backend,
@@ -183,6 +214,7 @@ public record LoadOptions(
         evictionPolicy,
         readAhead,
         everyExpert,
+        activations,
         backendName,
         numThreads,
         backend,

@@ -24,6 +24,7 @@ import org.winnow.layer.FeedForward;
 import org.winnow.memory.ExpertCache;
 import org.winnow.memory.ExpertCounters;
 import org.winnow.memory.ExpertStore;
+import org.winnow.moe.Experts;
 import org.winnow.moe.MoeLayer;
 import org.winnow.op.KvCache;
 import org.winnow.op.Routing;
@@ -65,7 +66,13 @@ final class LoadedModel implements AutoCloseable {
       cache =
           store == null
               ? null
-              : keep(new ExpertCache(store, memory, budgetBytes, options.evictionPolicy().get()));
+              : keep(
+                  new ExpertCache(
+                      store,
+                      memory,
+                      budgetBytes,
+                      options.evictionPolicy().get(),
+                      options.activations()));
       cacheType = options.cacheType() == null ? DType.F32 : options.cacheType();
       weights =
           keep(
@@ -74,6 +81,7 @@ final class LoadedModel implements AutoCloseable {
                   spec.weights(),
                   spec.embedding(),
                   backend,
+                  options.activations(),
                   options.progress()));
       decoder =
           keep(
@@ -176,7 +184,7 @@ final class LoadedModel implements AutoCloseable {
     if (correctionBias != null) spec.rule().correctionBias(correctionBias);
     MoeLayer.Builder builder =
         MoeLayer.builder(
-                weights.linear(spec.router()),
+                weights.router(spec.router()),
                 spec.rule().build(),
                 Objects.requireNonNull(cache).layer(expertLayer))
             .activation(spec.activation())
@@ -212,6 +220,17 @@ final class LoadedModel implements AutoCloseable {
 
   Backend backend() {
     return backend;
+  }
+
+  /** See {@link LanguageModel#activations}. */
+  DType activations() {
+    boolean inBf16 = weights.multipliesInBf16();
+    for (int layer = 0; cache != null && layer < cache.store().numLayers(); layer++) {
+      Experts experts = cache.layer(layer);
+      inBf16 |= experts.gateUp().productType() == DType.BF16;
+      inBf16 |= experts.down().productType() == DType.BF16;
+    }
+    return inBf16 ? DType.BF16 : DType.F32;
   }
 
   Decoder decoder() {

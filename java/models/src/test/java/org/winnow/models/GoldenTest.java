@@ -9,11 +9,14 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.winnow.DType;
 
 /** Every family computes the same as the reference, element by element. */
 class GoldenTest {
   // the references are themselves within 8e-7 of a computation in double precision
   private static final double TOLERANCE = 5e-6;
+
+  private static final LoadOptions IN_F32 = LoadOptions.defaults().withActivations(DType.F32);
 
   @TempDir Path folder;
 
@@ -21,7 +24,7 @@ class GoldenTest {
   @ValueSource(
       strings = {"deepseek_v3", "gpt_oss", "llama", "mixtral", "olmoe", "qwen2_moe", "qwen3_moe"})
   void everyHiddenStateLogitAndGreedyTokenIsTheReferences(String family) {
-    try (LanguageModel model = LanguageModel.open(Goldens.folder(family), LoadOptions.defaults())) {
+    try (LanguageModel model = LanguageModel.open(Goldens.folder(family), IN_F32)) {
       Verifier.Report report =
           Verifier.compare(model, Goldens.folder(family).resolve("golden.safetensors"));
       assertThat(report.tensors()).as("hidden.0 to hidden.3 and logits").hasSize(5);
@@ -36,7 +39,7 @@ class GoldenTest {
 
   @Test
   void theTrainedModelComputesItsReferenceFromBf16Weights() {
-    try (LanguageModel model = LanguageModel.open(Goldens.kjvMoe(), LoadOptions.defaults())) {
+    try (LanguageModel model = LanguageModel.open(Goldens.kjvMoe(), IN_F32)) {
       Verifier.Report report =
           Verifier.compare(model, Goldens.kjvMoe().resolve("golden.safetensors"));
       assertThat(report.tensors())
@@ -92,8 +95,7 @@ class GoldenTest {
   }
 
   private Verifier.Report compareLlama(TensorFile golden) {
-    try (LanguageModel model =
-        LanguageModel.open(Goldens.folder("llama"), LoadOptions.defaults())) {
+    try (LanguageModel model = LanguageModel.open(Goldens.folder("llama"), IN_F32)) {
       return Verifier.compare(model, golden.write(folder.resolve("golden.safetensors")));
     }
   }

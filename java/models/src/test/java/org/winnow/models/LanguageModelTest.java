@@ -24,6 +24,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.winnow.ContextLengthException;
+import org.winnow.DType;
 import org.winnow.Tensor;
 
 @Timeout(120)
@@ -364,6 +365,12 @@ class LanguageModelTest {
     assertThatThrownBy(() -> GREEDY.withTopP(1.1)).isInstanceOf(IllegalArgumentException.class);
     assertThatThrownBy(() -> LoadOptions.defaults().withThreads(-1))
         .isInstanceOf(IllegalArgumentException.class);
+    for (DType type : DType.values()) {
+      if (type == DType.F32 || type == DType.BF16) continue;
+      assertThatThrownBy(() -> LoadOptions.defaults().withActivations(type))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("activations must be f32 or bf16, found " + type);
+    }
     assertThatThrownBy(() -> LoadOptions.defaults().withThreads(1025))
         .isInstanceOf(IllegalArgumentException.class);
   }

@@ -3,12 +3,14 @@ package org.winnow.models;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
+import static org.assertj.core.api.Assertions.withinPercentage;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.util.Arrays;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.winnow.DType;
 import org.winnow.Tensor;
 
 class PerplexityTest {
@@ -16,7 +18,8 @@ class PerplexityTest {
   @Test
   @Tag("slow")
   void theTrainedModelPredictsHeldOutTextAsItsPageSays() throws IOException {
-    try (LanguageModel model = LanguageModel.open(Goldens.kjvMoe(), LoadOptions.defaults())) {
+    try (LanguageModel model =
+        LanguageModel.open(Goldens.kjvMoe(), LoadOptions.defaults().withActivations(DType.F32))) {
       String text = Files.readString(Goldens.kjvMoe().resolve("heldout.txt"));
       int[] ids = model.tokenizer().encode(text, false);
       assertThat(ids).hasSize(27_340);
@@ -28,6 +31,22 @@ class PerplexityTest {
       assertThat(long1024.bitsPerByte()).isCloseTo(1.2210, within(0.00005));
       assertThat(Perplexity.of(model, ids, bytes, 257, 256, (scored, total) -> {}).perToken())
           .isCloseTo(18.649, within(0.0005));
+    }
+  }
+
+  /** The bound of the whole text, on its beginning. */
+  @Test
+  void activationsInBf16PredictAsWellAsInF32() throws IOException {
+    double inF32 = beginning(DType.F32);
+    assertThat(beginning(DType.BF16)).isCloseTo(inF32, withinPercentage(0.1)).isNotEqualTo(inF32);
+  }
+
+  private static double beginning(DType activations) throws IOException {
+    LoadOptions options = LoadOptions.defaults().withActivations(activations);
+    try (LanguageModel model = LanguageModel.open(Goldens.kjvMoe(), options)) {
+      String text = Files.readString(Goldens.kjvMoe().resolve("heldout.txt"));
+      int[] ids = Arrays.copyOf(model.tokenizer().encode(text, false), 2049);
+      return Perplexity.of(model, ids, 1, 1024, 512, (scored, total) -> {}).perToken();
     }
   }
 

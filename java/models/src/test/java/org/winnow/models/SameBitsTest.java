@@ -3,7 +3,9 @@ package org.winnow.models;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
@@ -12,6 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
@@ -25,7 +28,7 @@ import org.winnow.memory.EvictionPolicy;
 class SameBitsTest {
   private static final Path MODEL = Goldens.kjvMoe();
   private static final int[] PROMPT = new int[70];
-  private static int[] expected;
+  private static final Map<DType, int[]> EXPECTED = new EnumMap<>(DType.class);
 
   /** The bits of all logits of a sequence. */
   private static int[] logits(LanguageModel model, int[] ids) {
@@ -48,13 +51,26 @@ class SameBitsTest {
   @BeforeAll
   static void computeOnceWithEverythingResident() {
     for (int i = 1; i < PROMPT.length; i++) PROMPT[i] = (i * 7919) % 2048;
-    try (LanguageModel model = LanguageModel.open(MODEL, LoadOptions.defaults().withThreads(1))) {
-      expected = logits(model, PROMPT);
+    for (DType activations : new DType[] {DType.F32, DType.BF16}) {
+      LoadOptions options = in(activations).withThreads(1);
+      try (LanguageModel model = LanguageModel.open(MODEL, options)) {
+        assertThat(model.activations()).isEqualTo(activations);
+        EXPECTED.put(activations, logits(model, PROMPT));
+      }
     }
+    assertThat(EXPECTED.get(DType.BF16)).isNotEqualTo(EXPECTED.get(DType.F32));
+  }
+
+  private static LoadOptions in(DType activations) {
+    return LoadOptions.defaults().withActivations(activations);
   }
 
   static Stream<LoadOptions> options() {
-    LoadOptions options = LoadOptions.defaults().withThreads(2);
+    return Stream.concat(options(in(DType.F32)), options(in(DType.BF16)));
+  }
+
+  private static Stream<LoadOptions> options(LoadOptions opening) {
+    LoadOptions options = opening.withThreads(2);
     return Stream.concat(
         Stream.of(0.1, 0.25, 0.5, 1.0)
             .flatMap(
@@ -77,7 +93,7 @@ class SameBitsTest {
   @MethodSource("options")
   void whateverTheBudgetThePolicyTheReadAheadAndTheThreads(LoadOptions options) {
     try (LanguageModel model = LanguageModel.open(MODEL, options)) {
-      assertThat(logits(model, PROMPT)).isEqualTo(expected);
+      assertThat(logits(model, PROMPT)).isEqualTo(EXPECTED.get(options.activations()));
       assertThat(model.expertCounters().peakResidentBytes())
           .isLessThanOrEqualTo(model.expertBudgetBytes());
     }
@@ -92,7 +108,7 @@ class SameBitsTest {
     try (LanguageModel model =
         LanguageModel.open(
             MODEL, LoadOptions.defaults().withBudget(ExpertBudget.ofBytes(oneExpert)))) {
-      assertThat(logits(model, PROMPT)).isEqualTo(expected);
+      assertThat(logits(model, PROMPT)).isEqualTo(EXPECTED.get(DType.BF16));
       assertThat(model.expertCounters().peakResidentBytes()).isEqualTo(oneExpert);
     }
   }
@@ -100,8 +116,10 @@ class SameBitsTest {
   @ParameterizedTest
   @ValueSource(ints = {1, 7, 64, 69, 70})
   void howeverThePromptIsCutIntoSteps(int chunkTokens) {
-    try (LanguageModel model = LanguageModel.open(MODEL, LoadOptions.defaults(), chunkTokens)) {
-      assertThat(logits(model, PROMPT)).isEqualTo(expected);
+    for (DType activations : EXPECTED.keySet()) {
+      try (LanguageModel model = LanguageModel.open(MODEL, in(activations), chunkTokens)) {
+        assertThat(logits(model, PROMPT)).isEqualTo(EXPECTED.get(activations));
+      }
     }
   }
 

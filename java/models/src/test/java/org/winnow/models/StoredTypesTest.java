@@ -12,6 +12,7 @@ import java.util.function.Predicate;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.winnow.DType;
 import org.winnow.Tensor;
 
 /**
@@ -20,6 +21,8 @@ import org.winnow.Tensor;
  */
 class StoredTypesTest {
   private static final int[] IDS = {5, 77, 301, 12, 490, 3, 3, 260, 111, 9};
+
+  private static final LoadOptions IN_F32 = LoadOptions.defaults().withActivations(DType.F32);
 
   @TempDir Path folder;
 
@@ -105,7 +108,7 @@ class StoredTypesTest {
 
   private static float[] logits(Path model) {
     List<float[]> parts = new ArrayList<>();
-    try (LanguageModel opened = LanguageModel.open(model, LoadOptions.defaults())) {
+    try (LanguageModel opened = LanguageModel.open(model, IN_F32)) {
       opened.forward(
           IDS,
           0,
@@ -121,7 +124,7 @@ class StoredTypesTest {
   }
 
   private static int[] greedy(Path model) {
-    try (LanguageModel opened = LanguageModel.open(model, LoadOptions.defaults())) {
+    try (LanguageModel opened = LanguageModel.open(model, IN_F32)) {
       return opened
           .generate(IDS, GenerateOptions.greedy(8).withStopIds(Set.of()), TokenListener.NONE)
           .ids();

@@ -13,8 +13,9 @@
 // from pieces of 32 values by 64 columns. Pieces of keys and of values pass through one ring of buffers, which cp.async
 // fills ahead. attention_kernels.inc lists the tiles.
 //
-// Layout   query, output row-major; pages as in the contract, addresses multiples of 16. Buffered keys are 36 floats
-//          apart, so eight keys read as float4 touch 32 different banks. Weights of odd rows have their 16-key halves
+// Layout   query, output row-major; pages in rows, addresses multiples of 16. Buffered keys of f32 are 36 floats
+//          apart, those of 16 bits swap their vectors: eight keys of which 16 bytes each are read touch 32 different
+//          banks. Weights of odd rows have their 16-key halves
 //          swapped, because a warp writes two rows at once.
 // Grid     x: tile of rows, the longest first. y: kv head, and within it groups of COLUMN_BLOCKS * 64 value columns
 //          (each group computes the scores again). z: splits of 256 keys, taken in turn. The position lies in device
@@ -39,14 +40,16 @@
 #include "attention/attention_tile.cuh"
 #include "base/row.cuh"
 
-#define WINNOW_ATTENTION_KERNEL(name, row_lanes, rows_per_lane, column_blocks, stages, blocks, ...)                \
-  extern "C" __global__ void __launch_bounds__(winnow::kRowThreads* row_lanes, blocks)                             \
-      name(const __grid_constant__ winnow_attention_arguments arguments,                                           \
-           const __grid_constant__ winnow::AttentionExtras extras) {                                               \
-    extern __shared__ float4 shared[];                                                                             \
-    const winnow::AttentionCall call{arguments, extras};                                                           \
-    winnow::AttentionTile<row_lanes, rows_per_lane, column_blocks, stages>(call, reinterpret_cast<float*>(shared)) \
-        .run();                                                                                                    \
+#define WINNOW_ATTENTION_KERNEL(name, element, row_lanes, rows_per_lane, column_blocks, stages, blocks, ...)          \
+  extern "C" __global__ void __launch_bounds__(winnow::kRowThreads* row_lanes, blocks)                                \
+      name(const __grid_constant__ winnow_attention_arguments arguments,                                              \
+           const __grid_constant__ winnow::AttentionExtras extras) {                                                  \
+    extern __shared__ float4 shared[];                                                                                \
+    const winnow::AttentionCall call{arguments, extras};                                                              \
+    using Element = winnow::ElementOf<static_cast<winnow::DType>(element)>;                                           \
+    winnow::AttentionTile<Element, row_lanes, rows_per_lane, column_blocks, stages>(call,                             \
+                                                                                    reinterpret_cast<float*>(shared)) \
+        .run();                                                                                                       \
   }
 #include "attention/attention_kernels.inc"
 

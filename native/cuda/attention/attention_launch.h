@@ -37,8 +37,8 @@ WINNOW_DEVICE constexpr int64_t parts_bytes(int64_t parts, int64_t value_width) 
 struct AttentionExtras {
   float* part_values;      // [splits, num_tokens, num_heads, value_width] sums of a split, or null: merged here
   float* part_softmax;     // [splits, num_tokens, num_heads, 2] largest exponent and sum of weights of a split
-  int32_t keys_aligned;    // key_width a multiple of 4 elements
-  int32_t values_aligned;  // value_row_stride a multiple of 4 elements
+  int32_t keys_aligned;    // key_width a multiple of 16 bytes
+  int32_t values_aligned;  // value_row_stride a multiple of 16 bytes
   int32_t output_aligned;  // output a multiple of 16 bytes, value_width of 4 elements
 };
 

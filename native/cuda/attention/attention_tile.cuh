@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "attention/attention_split.cuh"
 #include "base/async_copy.cuh"
+#include "base/element.cuh"
 #include "base/row.cuh"
 
 namespace winnow {
@@ -13,32 +15,54 @@ namespace winnow {
 constexpr int kKeysPerThread = kKeysPerBlock / kRowThreads;
 constexpr int kPiecesPerColumn = kKeysPerBlock / kValues;  // of a column of buffers, for all values of a block
 
-// Copies ROWS x WIDTH floats. Only rows [begin, end) and the first `width` columns exist; the rest becomes zero.
-template <int ROWS, int WIDTH, int THREADS>
-__device__ __forceinline__ void copy_rows(float* shared, int shared_stride, const float* source, int64_t stride,
-                                          int begin, int end, int width, bool aligned) {
+// Where a row of kDepth elements of 16 bits holds a column: its four vectors of 16 bytes change places from row to row. So
+// the same vector of eight rows, and all vectors of two rows, touch all banks once.
+__device__ __forceinline__ int swapped(int row, int column) { return column ^ (row / 2 % 4 * 8); }
+
+// Copies ROWS x WIDTH elements. Only rows [begin, end) and the first `width` columns exist; the rest becomes zero.
+template <int ROWS, int WIDTH, int THREADS, bool SWAPPED, typename T>
+__device__ __forceinline__ void copy_rows(T* shared, int shared_stride, const T* source, int64_t stride, int begin,
+                                          int end, int width, bool aligned) {
+  constexpr int kBytes = sizeof(T), kVector = 16 / kBytes;
   const uint32_t target = shared_address(shared);
   if (aligned) {
-    const int column = threadIdx.x % (WIDTH / 4) * 4, rest = min(max(width - column, 0), 4);
+    const int column = threadIdx.x % (WIDTH / kVector) * kVector, rest = min(max(width - column, 0), kVector);
 #pragma unroll 2
-    for (int row = threadIdx.x / (WIDTH / 4); row < ROWS; row += THREADS / (WIDTH / 4)) {
-      const uint32_t bytes = row >= begin && row < end ? 4 * rest : 0;
-      copy_async_16(target + (row * shared_stride + column) * 4, bytes == 0 ? source : source + row * stride + column,
-                    bytes);
+    for (int row = threadIdx.x / (WIDTH / kVector); row < ROWS; row += THREADS / (WIDTH / kVector)) {
+      const uint32_t bytes = row >= begin && row < end ? kBytes * rest : 0;
+      copy_async_16(target + (row * shared_stride + (SWAPPED ? swapped(row, column) : column)) * kBytes,
+                    bytes == 0 ? source : source + row * stride + column, bytes);
     }
   } else {
     const int column = threadIdx.x % WIDTH;
 #pragma unroll 1
     for (int row = threadIdx.x / WIDTH; row < ROWS; row += THREADS / WIDTH) {
-      const uint32_t bytes = row >= begin && row < end && column < width ? 4 : 0;
-      copy_async_4(target + (row * shared_stride + column) * 4, bytes == 0 ? source : source + row * stride + column,
-                   bytes);
+      const bool exists = row >= begin && row < end && column < width;
+      if constexpr (kBytes == 4) {
+        copy_async_4(target + (row * shared_stride + column) * kBytes, exists ? source + row * stride + column : source,
+                     exists ? kBytes : 0);
+      } else {  // no asynchronous copy is that small; the barrier before the piece is read orders this one
+        shared[row * shared_stride + (SWAPPED ? swapped(row, column) : column)] =
+            exists ? source[row * stride + column] : T{};
+      }
     }
   }
 }
 
-template <int ROW_LANES, int ROWS_PER_LANE, int COLUMN_BLOCKS, int STAGES>
+// Four neighbouring elements of shared memory as f32.
+__device__ __forceinline__ float4 load_four(const float* from) { return *reinterpret_cast<const float4*>(from); }
+template <typename T>
+__device__ __forceinline__ float4 load_four(const T* from) {
+  const uint2 words = *reinterpret_cast<const uint2*>(from);
+  const float2 low = unpack(words.x, T{}), high = unpack(words.y, T{});
+  return make_float4(low.x, low.y, high.x, high.y);
+}
+
+// T is the element of the cache. Elements of 16 bits become f32 when they are read from the ring; products and sums are
+// those of f32. With bf16, queries and weights are rounded to bf16 first.
+template <typename T, int ROW_LANES, int ROWS_PER_LANE, int COLUMN_BLOCKS, int STAGES>
 struct AttentionTile {
+  static constexpr int kStride = sizeof(T) == 4 ? kKeyStride : kDepth;
   static constexpr int THREADS = kRowThreads * ROW_LANES;
   static constexpr int ROWS = ROW_LANES * ROWS_PER_LANE;
 
@@ -62,8 +86,8 @@ struct AttentionTile {
   // The next piece to copy into the ring: a block of keys, its first key and value, and the piece within it.
   struct Source {
     int block;
-    const float* key;
-    const float* value;
+    const T* key;
+    const T* value;
     int piece;
   } next;
   int slot = 0;  // of the ring, taken next
@@ -88,9 +112,9 @@ struct AttentionTile {
     return row / group_size * call.num_heads() + kv_head * group_size + row % group_size;
   }
 
-  __device__ const float* page_row(const uint64_t* pages, int position, int64_t stride) const {
+  __device__ const T* page_row(const uint64_t* pages, int position, int64_t stride) const {
     const int page = position / call.page_size(), slot = position - page * call.page_size();
-    return reinterpret_cast<const float*>(pages[page]) + (kv_head * call.page_size() + slot) * stride;
+    return reinterpret_cast<const T*>(pages[page]) + (kv_head * call.page_size() + slot) * stride;
   }
 
   __device__ int num_key_pieces() const { return (call.key_width() + kDepth - 1) / kDepth; }
@@ -110,7 +134,8 @@ struct AttentionTile {
   }
 
   // Starts to fill a buffer with the next piece of keys or values, if there is one. Always commits a group of copies.
-  __device__ void fill(float* buffer) {
+  __device__ void fill(float* memory) {
+    T* buffer = reinterpret_cast<T*>(memory);
     if (next.block <= last_block) {
       const int block_begin = next.block * kKeysPerBlock;
       const int begin = max(first_keys.begin - block_begin, 0);
@@ -118,12 +143,13 @@ struct AttentionTile {
       const int key_pieces = num_key_pieces();
       if (next.piece < key_pieces) {
         const int depth = next.piece * kDepth;
-        copy_rows<kKeysPerBlock, kDepth, THREADS>(buffer, kKeyStride, next.key + depth, call.key_width(), begin, end,
-                                                  call.key_width() - depth, call.extras.keys_aligned);
+        copy_rows<kKeysPerBlock, kDepth, THREADS, sizeof(T) == 2>(buffer, kStride, next.key + depth, call.key_width(),
+                                                                  begin, end, call.key_width() - depth,
+                                                                  call.extras.keys_aligned);
       } else {
         const int piece = next.piece - key_pieces, column = piece / kPiecesPerColumn * kColumns,
                   value = piece % kPiecesPerColumn * kValues;
-        copy_rows<kValues, kColumns, THREADS>(
+        copy_rows<kValues, kColumns, THREADS, false>(
             buffer, kColumns, next.value + int64_t{value} * call.value_row_stride() + column, call.value_row_stride(),
             begin - value, end - value, num_columns - column, call.extras.values_aligned);
       }
@@ -133,42 +159,72 @@ struct AttentionTile {
   }
 
   // Waits until all threads can read the next piece, and starts to refill the buffer of the piece before it.
-  __device__ const float* take() {
+  __device__ const T* take() {
     wait_copies<STAGES - 2>();
     __syncthreads();
     const int before = slot == 0 ? STAGES - 1 : slot - 1;
     fill(ring + before * kBufferFloats);
-    const float* buffer = ring + slot * kBufferFloats;
+    const T* buffer = reinterpret_cast<const T*>(ring + slot * kBufferFloats);
     slot = slot == STAGES - 1 ? 0 : slot + 1;
     return buffer;
+  }
+
+  // A query's element or a weight as its products take it.
+  __device__ static float as_multiplied(float value) {
+    if constexpr (std::is_same<T, bf16>::value) return to_f32(from_f32<bf16>(value));
+    return value;
   }
 
   __device__ void load_queries() {
     for (int r = 0; r < ROWS; ++r) {
       const float* source = call.arguments.query + int64_t{flat(existing(first_row + r))} * call.key_width();
       for (int i = threadIdx.x; i < num_key_pieces() * kDepth; i += THREADS)
-        queries[(i / kDepth * ROWS + r) * kDepth + i % kDepth] = i < call.key_width() ? source[i] : 0.0f;
+        queries[(i / kDepth * ROWS + r) * kDepth + i % kDepth] = i < call.key_width() ? as_multiplied(source[i]) : 0.0f;
     }
   }
 
-  // scores[r][k] += query r . key lane + 16 k over a piece.
-  __device__ void add_products(const float* keys, int piece, float (&scores)[ROWS_PER_LANE][kKeysPerThread]) const {
+  // scores[r][k] += query r . key lane + 16 k over a piece. A thread reads 16 bytes of a key at once: so eight keys touch
+  // all banks.
+  __device__ void add_products(const T* keys, int piece, float (&scores)[ROWS_PER_LANE][kKeysPerThread]) const {
     const float* query = queries + (piece * ROWS + row_lane * ROWS_PER_LANE) * kDepth;
+    if constexpr (sizeof(T) == 4) {
 #pragma unroll 2
-    for (int d = 0; d < kDepth; d += 4) {
-      float4 key[kKeysPerThread];
-      for (int k = 0; k < kKeysPerThread; ++k)
-        key[k] = *reinterpret_cast<const float4*>(keys + (lane + k * kRowThreads) * kKeyStride + d);
+      for (int d = 0; d < kDepth; d += 4) {
+        float4 key[kKeysPerThread];
+        for (int k = 0; k < kKeysPerThread; ++k) key[k] = load_four(keys + (lane + k * kRowThreads) * kStride + d);
+        add_four(query + d, key, scores);
+      }
+    } else {
+#pragma unroll 1
+      for (int d = 0; d < kDepth; d += 8) {
+        uint4 eight[kKeysPerThread];
+        for (int k = 0; k < kKeysPerThread; ++k)
+          eight[k] = *reinterpret_cast<const uint4*>(keys + (lane + k * kRowThreads) * kStride + swapped(lane, d));
+        float4 key[kKeysPerThread];
+        for (int k = 0; k < kKeysPerThread; ++k) key[k] = widened(eight[k].x, eight[k].y);
+        add_four(query + d, key, scores);
+        for (int k = 0; k < kKeysPerThread; ++k) key[k] = widened(eight[k].z, eight[k].w);
+        add_four(query + d + 4, key, scores);
+      }
+    }
+  }
+
+  __device__ static float4 widened(uint32_t first, uint32_t second) {
+    const float2 low = unpack(first, T{}), high = unpack(second, T{});
+    return make_float4(low.x, low.y, high.x, high.y);
+  }
+
+  __device__ static void add_four(const float* query, const float4 (&key)[kKeysPerThread],
+                                  float (&scores)[ROWS_PER_LANE][kKeysPerThread]) {
 #pragma unroll
-      for (int r = 0; r < ROWS_PER_LANE; ++r) {
-        const float4 q = *reinterpret_cast<const float4*>(query + r * kDepth + d);
-        for (int k = 0; k < kKeysPerThread; ++k) {
-          float& score = scores[r][k];
-          score = __fmaf_rn(q.x, key[k].x, score);
-          score = __fmaf_rn(q.y, key[k].y, score);
-          score = __fmaf_rn(q.z, key[k].z, score);
-          score = __fmaf_rn(q.w, key[k].w, score);
-        }
+    for (int r = 0; r < ROWS_PER_LANE; ++r) {
+      const float4 q = *reinterpret_cast<const float4*>(query + r * kDepth);
+      for (int k = 0; k < kKeysPerThread; ++k) {
+        float& score = scores[r][k];
+        score = __fmaf_rn(q.x, key[k].x, score);
+        score = __fmaf_rn(q.y, key[k].y, score);
+        score = __fmaf_rn(q.z, key[k].z, score);
+        score = __fmaf_rn(q.w, key[k].w, score);
       }
     }
   }
@@ -208,7 +264,7 @@ struct AttentionTile {
     largest = fmaxf(largest, split[r].max);
     const float base = Softmax::shift(largest), keep = exponential(split[r].max - base);
     for (int k = 0; k < kKeysPerThread; ++k) {
-      const float weight = exponential(exponents[k] - base);
+      const float weight = as_multiplied(exponential(exponents[k] - base));
       sixteen_weights(k % 2)[r * kKeysPerBlock + k / 2 * 32 + lane] = weight;
       sum += weight;
     }
@@ -218,12 +274,12 @@ struct AttentionTile {
   }
 
   // sums[r] += weights of row r times a piece of values.
-  __device__ void add_values(const float* piece, int first_value, float4 (&sums)[ROWS_PER_LANE]) const {
+  __device__ void add_values(const T* piece, int first_value, float4 (&sums)[ROWS_PER_LANE]) const {
     const float* const halves[2] = {sixteen_weights(0) + first_value, sixteen_weights(1) + first_value};
 #pragma unroll
     for (int j = 0; j < kValues; j += 4) {
       float4 value[4];
-      for (int k = 0; k < 4; ++k) value[k] = *reinterpret_cast<const float4*>(piece + (j + k) * kColumns + 4 * lane);
+      for (int k = 0; k < 4; ++k) value[k] = load_four(piece + (j + k) * kColumns + 4 * lane);
 #pragma unroll
       for (int r = 0; r < ROWS_PER_LANE; ++r) {
         const float4 weight = *reinterpret_cast<const float4*>(halves[j / 16] + r * kKeysPerBlock + j % 16);
@@ -236,13 +292,13 @@ struct AttentionTile {
   }
 
   // As add_values, for masked blocks. Keys that a row does not see are skipped, because their values are undefined.
-  __device__ void add_seen_values(const float* piece, int first_value, int block, float4 (&sums)[ROWS_PER_LANE]) const {
+  __device__ void add_seen_values(const T* piece, int first_value, int block, float4 (&sums)[ROWS_PER_LANE]) const {
 #pragma unroll
     for (int r = 0; r < ROWS_PER_LANE; ++r) {
       const Range seen = seen_of(r, block, true);
 #pragma unroll 1
       for (int j = max(seen.begin - first_value, 0); j < min(seen.end - first_value, kValues); ++j) {
-        const float4 value = *reinterpret_cast<const float4*>(piece + j * kColumns + 4 * lane);
+        const float4 value = load_four(piece + j * kColumns + 4 * lane);
         sums[r] = multiply_add(value, sixteen_weights(j / 16)[r * kKeysPerBlock + first_value + j % 16], sums[r]);
       }
     }
@@ -261,7 +317,7 @@ struct AttentionTile {
     const int value_pieces = num_value_pieces();
 #pragma unroll 1
     for (int piece = 0; piece < value_pieces; ++piece) {
-      const float* buffer = take();
+      const T* buffer = take();
       const int first_value = piece % kPiecesPerColumn * kValues;
       if (first_value == 0) {
 #pragma unroll

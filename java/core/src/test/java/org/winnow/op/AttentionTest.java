@@ -26,10 +26,7 @@ public class AttentionTest {
   private static final int LATENTS = BackendsUnderTest.sized(520, 600, 900);
   private static final int HEADS = BackendsUnderTest.sized(4, 8, 16);
 
-  private static final List<DType> ELEMENTS =
-      BackendsUnderTest.shared().memory().isHost()
-          ? List.of(DType.F32, DType.BF16, DType.F16)
-          : List.of(DType.F32);
+  private static final List<DType> ELEMENTS = List.of(DType.F32, DType.BF16, DType.F16);
 
   private final Backend backend = BackendsUnderTest.shared();
 

@@ -3,8 +3,8 @@ package org.winnow.cuda;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
-import org.winnow.DType;
 import org.winnow.internal.AttentionArguments;
+import org.winnow.internal.NativeCodes;
 
 /**
  * Launches attention_cuda.cu with one block per tile of rows and kv head. If that gives too few
@@ -53,9 +53,6 @@ final class CudaAttention {
   }
 
   void launch(CudaStream stream, AttentionArguments arguments) {
-    if (arguments.element() != DType.F32.code())
-      throw new IllegalArgumentException(
-          "the cache of attention on CUDA must be f32, found element type " + arguments.element());
     int numTokens = Math.toIntExact(arguments.numTokens());
     int numHeads = Math.toIntExact(arguments.numHeads());
     int numKvHeads = Math.toIntExact(arguments.numKvHeads());
@@ -63,7 +60,8 @@ final class CudaAttention {
     int allRows = Math.multiplyExact(numTokens, numHeads);
     if (allRows == 0 || valueWidth == 0) return;
     int rows = allRows / numKvHeads;
-    Form form = form(rows, arguments.keyWidth(), valueWidth);
+    int element = arguments.element();
+    Form form = form(element, rows, arguments.keyWidth(), valueWidth);
     int tiles = ceilDiv(rows, form.rows());
     int heads = numKvHeads * ceilDiv(valueWidth, form.columns());
     int limit = Math.toIntExact(arguments.contextLimit());
@@ -88,8 +86,8 @@ final class CudaAttention {
             stream.arguments().of(arguments),
             partValues,
             partSoftmax,
-            isVector(0, arguments.keyWidth()),
-            isVector(0, arguments.valueRowStride()),
+            isAligned(element, arguments.keyWidth()),
+            isAligned(element, arguments.valueRowStride()),
             isVector(arguments.output(), valueWidth));
     form.kernel.launch(
         stream,
@@ -104,18 +102,24 @@ final class CudaAttention {
     merge.launch(stream, allRows, 1, 1, mergeThreads, 0, packed);
   }
 
+  /** Whether rows of the cache are multiples of 16 bytes. */
+  private static int isAligned(int element, long width) {
+    return width % (element == NativeCodes.DTYPE_F32 ? 4 : 8) == 0 ? 1 : 0;
+  }
+
   private static int isVector(long address, long size) {
     return ElementGrid.isVector(address, size) ? 1 : 0;
   }
 
   /**
-   * Of the forms that fit into shared memory: the smallest that holds all rows, or else the
-   * largest.
+   * Of the element's forms that fit into shared memory: the smallest that holds all rows, or else
+   * the largest.
    */
-  private Form form(int rows, long keyWidth, int valueWidth) {
+  private Form form(int element, int rows, long keyWidth, int valueWidth) {
     boolean isNarrow = valueWidth <= narrowColumns;
     @Nullable Form found = null;
     for (Form form : forms) {
+      if (form.variant.element() != element) continue;
       if (form.columns() == narrowColumns != isNarrow) continue;
       if (form.sharedBytes(keyWidth) > DeviceLaunch.MAX_SHARED_BYTES) break;
       found = form;

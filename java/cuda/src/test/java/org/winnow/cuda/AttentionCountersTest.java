@@ -24,8 +24,6 @@ import org.winnow.op.KvCache;
 class AttentionCountersTest {
   private static final int KV_HEADS = 2;
   private static final int WIDTH = 64;
-  private static final int ROW_BYTES = WIDTH * Float.BYTES;
-  private static final int PAGE_BYTES = KvCache.PAGE_TOKENS * KV_HEADS * ROW_BYTES;
 
   private final CudaBackend backend = new CudaBackend();
 
@@ -34,21 +32,33 @@ class AttentionCountersTest {
     backend.close();
   }
 
-  /** Tokens, positions, window, query heads: one form and the splits of a long context. */
+  /** Element, tokens, positions, window, query heads: one form and the splits of a long context. */
   @ParameterizedTest
-  @CsvSource({"1, 700, 100, 8", "1, 700, 0, 8", "1, 65, 0, 2", "2, 330, 70, 16", "5, 128, 64, 32"})
-  void readsWhatTheTokensSeeAndNothingElse(int numTokens, int positions, int window, int heads) {
-    try (KvCache cache = filled(positions, WIDTH)) {
+  @CsvSource({
+    "F32, 1, 700, 100, 8",
+    "F32, 1, 700, 0, 8",
+    "F32, 1, 65, 0, 2",
+    "F32, 2, 330, 70, 16",
+    "F32, 5, 128, 64, 32",
+    "BF16, 1, 700, 100, 8",
+    "BF16, 5, 128, 64, 32",
+    "F16, 1, 700, 0, 8"
+  })
+  void readsWhatTheTokensSeeAndNothingElse(
+      DType element, int numTokens, int positions, int window, int heads) {
+    int rowBytes = WIDTH * element.sizeBytes();
+    int pageBytes = KvCache.PAGE_TOKENS * KV_HEADS * rowBytes;
+    try (KvCache cache = filled(element, positions, WIDTH)) {
       GpuReport report = attend(cache, numTokens, window, heads);
       int first = window == 0 ? 0 : Math.max(0, positions - numTokens - window + 1);
       for (int page = 0; page * KvCache.PAGE_TOKENS < positions; page++) {
         int begin = Math.max(first, page * KvCache.PAGE_TOKENS);
         int end = Math.min(positions, (page + 1) * KvCache.PAGE_TOKENS);
-        long seen = (long) Math.max(0, end - begin) * KV_HEADS * ROW_BYTES;
-        assertThat(GpuSim.distinctBytesRead(DeviceTables.keyPage(cache, page), PAGE_BYTES))
+        long seen = (long) Math.max(0, end - begin) * KV_HEADS * rowBytes;
+        assertThat(GpuSim.distinctBytesRead(DeviceTables.keyPage(cache, page), pageBytes))
             .as("keys of page %d", page)
             .isEqualTo(seen);
-        assertThat(GpuSim.distinctBytesRead(DeviceTables.valuePage(cache, page), PAGE_BYTES))
+        assertThat(GpuSim.distinctBytesRead(DeviceTables.valuePage(cache, page), pageBytes))
             .as("values of page %d", page)
             .isEqualTo(seen);
       }
@@ -69,9 +79,11 @@ class AttentionCountersTest {
   void readsKeysAndValuesOncePerGroupAndTile(AttentionLaunch.Variant form) {
     int positions = 640;
     int rowsPerTile = form.rowLanes() * form.rowsPerLane();
+    DType element = DType.values()[form.element()];
     boolean isWide = form.columnBlocks() > forms().get(0).columnBlocks();
     boolean isLargest =
         forms().stream()
+            .filter(other -> other.element() == form.element())
             .filter(other -> other.columnBlocks() == form.columnBlocks())
             .allMatch(other -> other.rowLanes() * other.rowsPerLane() <= rowsPerTile);
     int rows = isLargest ? rowsPerTile + rowsPerTile / 2 : rowsPerTile;
@@ -82,9 +94,10 @@ class AttentionCountersTest {
     long expected = 0;
     for (int end = rowsPerTile; end < rows + rowsPerTile; end += rowsPerTile) {
       int lastToken = (Math.min(end, rows) - 1) / groupSize;
-      expected += 2L * (positions - numTokens + lastToken + 1) * KV_HEADS * width * Float.BYTES;
+      expected +=
+          2L * (positions - numTokens + lastToken + 1) * KV_HEADS * width * element.sizeBytes();
     }
-    try (KvCache cache = filled(positions, width)) {
+    try (KvCache cache = filled(element, positions, width)) {
       GpuReport report = attend(cache, numTokens, 0, heads);
       assertThat(report.launches().get(0).kernel()).isEqualTo(form.name());
       long bytes = 0;
@@ -104,9 +117,9 @@ class AttentionCountersTest {
     }
   }
 
-  private KvCache filled(int positions, int width) {
+  private KvCache filled(DType element, int positions, int width) {
     KvCache cache =
-        new KvCache(backend.memory(), DType.F32, 1, KV_HEADS, width, width, positions + 100);
+        new KvCache(backend.memory(), element, 1, KV_HEADS, width, width, positions + 100);
     float[] rows = AttentionProblem.gaussian(new Random(3), positions * KV_HEADS * width);
     try (Tensor tensor = backend.of(rows, positions, KV_HEADS, width)) {
       cache.append(backend, 0, cache.keys(), tensor);

@@ -16,6 +16,7 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
+import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.workload.AttentionPhase;
 import org.winnow.workload.AttentionShape;
@@ -39,6 +40,10 @@ public class AttentionBenchmark extends BackendBenchmark {
 
   @Param AttentionPhase phase;
 
+  /** What the cache holds. The baseline has the same values as f32. */
+  @Param({"F32", "BF16", "F16"})
+  DType element;
+
   private AttentionWorkload attention;
   private int numTokens;
   private int numPositions;
@@ -54,7 +59,7 @@ public class AttentionBenchmark extends BackendBenchmark {
     openBackend();
     numTokens = phase.numTokens();
     numPositions = phase.numPositions(shape);
-    attention = new AttentionWorkload(backend, shape, numTokens, numPositions);
+    attention = new AttentionWorkload(backend, element, shape, numTokens, numPositions);
     queries = new FloatPointer(attention.query());
     keys = new FloatPointer(attention.keys());
     values = new FloatPointer(attention.values());
@@ -67,7 +72,7 @@ public class AttentionBenchmark extends BackendBenchmark {
     float[] computed = attention.output().toFloatArray();
     for (int i = 0; i < computed.length; i++) {
       if (!(Math.abs(computed[i] - dense.get(i))
-          <= 1e-5f)) { // values are averages of normal numbers: below 4
+          <= (element == DType.BF16 ? 0x1p-6f : 1e-5f))) { // averages of normal numbers: below 4
         throw new AssertionError("element " + i + ": " + computed[i] + ", dense: " + dense.get(i));
       }
     }

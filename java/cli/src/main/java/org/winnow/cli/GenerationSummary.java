@@ -96,6 +96,9 @@ final class GenerationSummary {
     }
     facts.row("activations", model.activations().toString());
     facts.row("other weights", Units.bytes(model.residentWeightBytes()));
+    facts.row(
+        "key-value cache",
+        model.cacheType() + ", " + Units.bytes(model.cacheBytesPerToken()) + " per token");
     if (peakMemoryBytes >= 0)
       facts.row("peak memory", Units.bytes(peakMemoryBytes) + " of this process, Java included");
     facts.print(out);
@@ -136,6 +139,8 @@ final class GenerationSummary {
     JsonDocument.ids(json, "prompt_ids", prompt);
     GenerationFields.write(json, result, withLogprobs);
     json.writeNumberField("other_weight_bytes", model.residentWeightBytes());
+    json.writeStringField("cache_type", model.cacheType().toString());
+    json.writeNumberField("cache_bytes_per_token", model.cacheBytesPerToken());
     json.writeNumberField("peak_memory_bytes", peakMemoryBytes);
     if (experts != null) GenerationFields.writeExperts(json, model, experts);
     json.writeEndObject();

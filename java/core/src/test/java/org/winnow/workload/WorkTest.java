@@ -86,8 +86,10 @@ class WorkTest {
       for (int head = 0; head < model.numKvHeads(); head++)
         elements += model.isLatent() ? 576 : model.keyWidth() + model.valueWidth();
     }
-    assertThat(model.causal(numTokens, numPositions)).isEqualTo(new Work(4.0 * elements, causal));
-    assertThat(model.dense(numTokens, numPositions)).isEqualTo(new Work(4.0 * elements, dense));
+    assertThat(model.causal(DType.F32, numTokens, numPositions))
+        .isEqualTo(new Work(4.0 * elements, causal));
+    assertThat(model.dense(DType.F32, numTokens, numPositions))
+        .isEqualTo(new Work(4.0 * elements, dense));
   }
 
   @Test
@@ -136,7 +138,9 @@ class WorkTest {
         int tokens = phase.numTokens();
         int positions = phase.numPositions(model);
         assertNoMore(
-            model + " " + phase, model.causal(tokens, positions), model.dense(tokens, positions));
+            model + " " + phase,
+            model.causal(DType.F32, tokens, positions),
+            model.dense(DType.F32, tokens, positions));
       }
     }
   }

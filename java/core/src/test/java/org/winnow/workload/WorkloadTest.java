@@ -17,6 +17,7 @@ import org.winnow.BackendsUnderTest;
 import org.winnow.ContractTest;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.cpu.CpuBackend;
 
 /** Every workload runs on every backend, and its check tells right from wrong. */
 @ContractTest
@@ -43,6 +44,21 @@ class WorkloadTest {
         new AttentionShape[] {AttentionShape.KJV_MOE, AttentionShape.DEEPSEEK_V2_LITE})
       makers.add(() -> new AttentionWorkload(backend, model, element, numTokens, positions));
     return makers;
+  }
+
+  @ParameterizedTest
+  @EnumSource(
+      value = DType.class,
+      names = {"BF16", "F16"})
+  void attentionOverSixteenBitsIsExactEnough(DType element) {
+    for (AttentionShape model :
+        new AttentionShape[] {AttentionShape.KJV_MOE, AttentionShape.DEEPSEEK_V2_LITE}) {
+      try (Backend backend = new CpuBackend();
+          var attention = new AttentionWorkload(backend, element, model, 3, 70)) {
+        attention.run();
+        attention.check();
+      }
+    }
   }
 
   @ParameterizedTest

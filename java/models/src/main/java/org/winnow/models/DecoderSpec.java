@@ -259,6 +259,16 @@ record DecoderSpec(
         memory, element, layers.size(), latent.latentSize(), latent.ropeDim(), contextLength);
   }
 
+  /** Elements that a token adds to the key-value cache. */
+  long cacheElementsPerToken() {
+    long perLayer =
+        layers.get(0).attention() instanceof GroupedQueryAttention grouped
+            ? 2L * grouped.numKvHeads() * grouped.headDim()
+            : ((LatentAttention) layers.get(0).attention()).latentSize()
+                + (long) ((LatentAttention) layers.get(0).attention()).ropeDim();
+    return layers.size() * perLayer;
+  }
+
   /** All tensors except those of the experts. */
   List<Weight> weights() {
     List<Weight> weights = new ArrayList<>();

@@ -188,6 +188,16 @@ public final class LanguageModel implements AutoCloseable {
     return loaded.residentWeightBytes();
   }
 
+  /** Type of what the key-value cache of a session holds. */
+  public DType cacheType() {
+    return loaded.cacheType();
+  }
+
+  /** Bytes that a token needs in the key-value cache of a session. */
+  public long cacheBytesPerToken() {
+    return loaded.cacheBytesPerToken();
+  }
+
   /** Starts a new, empty sequence. Closing the session frees its key-value cache. */
   public Session newSession() {
     running.enter();

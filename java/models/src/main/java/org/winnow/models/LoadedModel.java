@@ -218,6 +218,14 @@ final class LoadedModel implements AutoCloseable {
     return spec.newKvCache(backend.memory(), cacheType);
   }
 
+  DType cacheType() {
+    return cacheType;
+  }
+
+  long cacheBytesPerToken() {
+    return spec.cacheElementsPerToken() * cacheType.sizeBytes();
+  }
+
   Backend backend() {
     return backend;
   }

@@ -91,7 +91,6 @@ final class EndToEndBench {
         if (!peersFirst) done = runPeers(terminal, progress, done);
       }
       for (int threads : threadCounts) {
-        profile(threads);
         attend(threads, config);
         progress.update(++done);
       }
@@ -129,6 +128,10 @@ final class EndToEndBench {
           addLimits(round, threads, run);
         }
       }
+      boolean last = round == options.rounds() - 1;
+      if (last && budget == options.budgets().get(0)) {
+        for (SpeedTest test : tests) profiles.add(model.profile(test, backend));
+      }
     }
   }
 
@@ -152,16 +155,6 @@ final class EndToEndBench {
       return Files.size(largest) < MIN_DISK_BYTES
           ? Double.NaN
           : 1e9 * DiskProbe.read(largest, DISK_BYTES, 2).gigabytesPerSecond();
-    }
-  }
-
-  /** Where the time goes at the first budget. */
-  private void profile(int threads) {
-    try (CpuBackend backend = backend(threads);
-        OpenedModel model =
-            new OpenedModel(path, work, backend, options.loadOptions(options.budgets().get(0)))) {
-      model.warmUp(options.tests());
-      for (SpeedTest test : options.tests()) profiles.add(model.profile(test, backend));
     }
   }
 

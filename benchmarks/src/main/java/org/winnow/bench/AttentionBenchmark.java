@@ -59,7 +59,7 @@ public class AttentionBenchmark extends BackendBenchmark {
     openBackend();
     numTokens = phase.numTokens();
     numPositions = phase.numPositions(shape);
-    attention = new AttentionWorkload(backend, element, shape, numTokens, numPositions);
+    attention = new AttentionWorkload(backend, shape, element, numTokens, numPositions);
     queries = new FloatPointer(attention.query());
     keys = new FloatPointer(attention.keys());
     values = new FloatPointer(attention.values());

@@ -8,6 +8,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.memory.EvictionPolicy;
@@ -104,12 +105,11 @@ final class ModelOptions {
   @Option(
       names = "--cache-type",
       paramLabel = "TYPE",
-      defaultValue = "f32",
       converter = CacheTypeConverter.class,
       description =
           "type of what the key-value cache holds: f32, or bf16 and f16, which take half the memory"
-              + " and round keys and values; default: ${DEFAULT-VALUE}")
-  private DType cacheType;
+              + " and round keys and values; default: that of the activations")
+  private @Nullable DType cacheType;
 
   @Spec(Spec.Target.MIXEE)
   private CommandSpec command;
@@ -169,7 +169,7 @@ final class ModelOptions {
         + policy
         + (readAhead ? ", read-ahead" : "")
         + (everyExpert ? ", every expert" : "")
-        + (cacheType == DType.F32 ? "" : ", cache of " + cacheType);
+        + (cacheType == null ? "" : ", cache of " + cacheType);
   }
 
   Policy policy() {

@@ -39,6 +39,34 @@ final class TensorRecipes {
           for (int p = 0; p < planes.length; p++) planes[p] = like.plane(p);
           return args(like.format(), like.rows(), like.columns(), planes);
         });
+    call(
+        "Matrix.new(WeightFormat,WeightLayout,long,long,Tensor[])",
+        w -> {
+          Tensor like = matrixTensor(w);
+          WeightFormat format = WeightFormat.of(like.dtype());
+          WeightLayout layout = w.pick(WeightLayout.values());
+          return args(format, layout, like.dim(0), like.dim(1), new Tensor[] {like});
+        });
+    call(
+        "Matrix.require(String,WeightFormat,WeightLayout,long,long)",
+        w -> {
+          Matrix matrix = w.matrix(w.pick(WeightFormat.values()), w.size(), w.size());
+          return args(
+              matrix, "m", matrix.format(), matrix.layout(), matrix.rows(), matrix.columns());
+        });
+    call(
+        "ExpertMatrices.new(TensorMemory,WeightFormat,WeightLayout,DType,int,long,long,boolean,boolean)",
+        w ->
+            args(
+                TensorMemory.host(),
+                w.pick(WeightFormat.values()),
+                w.pick(WeightLayout.values()),
+                w.chance(0.5) ? DType.F32 : DType.BF16,
+                w.size(),
+                (long) w.size(),
+                (long) w.size(),
+                w.chance(0.5),
+                w.chance(0.5)));
     call("WeightLayout.arrange(Tensor)", w -> args(w.pick(WeightLayout.values()), matrixTensor(w)));
     call(
         "Matrix.of(WeightLayout,Tensor)",

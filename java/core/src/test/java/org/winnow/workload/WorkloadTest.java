@@ -54,7 +54,7 @@ class WorkloadTest {
     for (AttentionShape model :
         new AttentionShape[] {AttentionShape.KJV_MOE, AttentionShape.DEEPSEEK_V2_LITE}) {
       try (Backend backend = new CpuBackend();
-          var attention = new AttentionWorkload(backend, element, model, 3, 70)) {
+          var attention = new AttentionWorkload(backend, model, element, 3, 70)) {
         attention.run();
         attention.check();
       }

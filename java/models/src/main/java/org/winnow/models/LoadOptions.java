@@ -30,8 +30,9 @@ import org.winnow.memory.EvictionPolicy;
  * @param backend an open backend to use instead of creating one, or null. The caller closes it
  *     after the model
  * @param progress receives how far the opening is
- * @param cacheType type of what the key-value cache holds, f32, bf16 or f16, or null for f32. With
- *     16 bits a token takes half the memory and attention reads half the bytes
+ * @param cacheType type of what the key-value cache holds, f32, bf16 or f16; null for that of the
+ *     activations, {@link LanguageModel#activations}. With 16 bits a token takes half the memory
+ *     and attention reads half the bytes
  */
 public record LoadOptions(
     ExpertBudget budget,

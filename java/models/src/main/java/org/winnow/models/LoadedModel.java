@@ -73,7 +73,6 @@ final class LoadedModel implements AutoCloseable {
                       budgetBytes,
                       options.evictionPolicy().get(),
                       options.activations()));
-      cacheType = options.cacheType() == null ? DType.F32 : options.cacheType();
       weights =
           keep(
               DecoderWeights.read(
@@ -83,6 +82,7 @@ final class LoadedModel implements AutoCloseable {
                   backend,
                   options.activations(),
                   options.progress()));
+      cacheType = options.cacheType() == null ? activations() : options.cacheType();
       decoder =
           keep(
               new Decoder(

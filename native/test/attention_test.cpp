@@ -81,7 +81,8 @@ void run(winnow_instruction_set instruction_set, winnow_dtype element, bool tile
 }  // namespace
 
 constexpr winnow_instruction_set kSets[] = {WINNOW_INSTRUCTION_SET_PORTABLE, WINNOW_INSTRUCTION_SET_AVX2,
-                                            WINNOW_INSTRUCTION_SET_AVX512, WINNOW_INSTRUCTION_SET_AVX512_BF16};
+                                            WINNOW_INSTRUCTION_SET_AVX512, WINNOW_INSTRUCTION_SET_AVX512_BF16,
+                                            WINNOW_INSTRUCTION_SET_AMX_BF16};
 constexpr winnow_dtype kElements[] = {WINNOW_DTYPE_F32, WINNOW_DTYPE_BF16, WINNOW_DTYPE_F16};
 
 TEST(Attention, StaysInsideItsBuffers) {
@@ -94,6 +95,7 @@ TEST(Attention, StaysInsideItsBuffers) {
           run(set, element, tiled, 3, 62, 3, width, width + 1, 0);
           run(set, element, tiled, 70, 5, 2, width + 1, width, 7);
           run(set, element, tiled, 1, 1300, 4, width, width, 0);
+          run(set, element, tiled, 37, 150, 3, 32, 48, 40);  // whole AMX tiles
         }
       }
     }

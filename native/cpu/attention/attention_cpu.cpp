@@ -27,10 +27,11 @@ const AttentionKernels& kernels_for(InstructionSet instruction_set, winnow_dtype
     case InstructionSet::avx2:
       return kAttentionAvx2;
     case InstructionSet::avx512:
-    case InstructionSet::amx_bf16:
       return kAttentionAvx512;
     case InstructionSet::avx512_bf16:
       return element == WINNOW_DTYPE_BF16 ? kAttentionPairs : kAttentionAvx512;
+    case InstructionSet::amx_bf16:
+      return element == WINNOW_DTYPE_BF16 ? kAttentionTiles : kAttentionAvx512;
   }
   throw std::logic_error("attention has no kernels for this instruction set");
 }

@@ -1,15 +1,12 @@
 // Caches of bf16 with vdpbf16ps: two products per lane and instruction. Other caches as on avx512.
-#include "attention_avx512.h"
+#include "attention_pairs.h"
 
 namespace winnow {
 
 namespace {
 
-struct PairProducts {
-  using V = __m512;
+struct PairProducts : PairBlocks {
   using Operand = __m512i;
-  using Unit = uint32_t;  // the element of lower index in the low half
-  static constexpr int kPair = 2;
 
   static Operand load(const Unit* p) { return _mm512_loadu_si512(p); }
   static Operand load_part(const Unit* p, int64_t count) { return _mm512_maskz_loadu_epi32(Lanes512::part(count), p); }
@@ -19,56 +16,6 @@ struct PairProducts {
   }
   static Operand keep(Operand units, bool low, bool high) {
     return _mm512_and_si512(units, _mm512_set1_epi32((low ? 0xffff : 0) | (high ? static_cast<int>(0xffff0000) : 0)));
-  }
-
-  // Writes weights of keys [j, j + 16) as bf16 to the beginning of their row, from which nothing more is read.
-  static V store_weights(float* row, int64_t j, V weights) {
-    const auto rounded = reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(weights));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(reinterpret_cast<uint16_t*>(row) + j), rounded);
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(rounded), 16));
-  }
-
-  static const Unit* query(const AttentionCall& call, const float* query, float* scratch) {
-    auto* pairs = reinterpret_cast<uint16_t*>(scratch);
-    for (int64_t c = 0; c < call.padded_key_width(); c += 16) {
-      const int64_t count = std::min<int64_t>(16, call.key_width - c),
-                    padded = std::min<int64_t>(16, call.padded_key_width() - c);
-      const auto rounded =
-          reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(Lanes512::part(count), query + c)));
-      _mm256_mask_storeu_epi16(pairs + c, Lanes512::part(padded), rounded);
-    }
-    return reinterpret_cast<const Unit*>(scratch);
-  }
-
-  static AttentionBlock<Unit> prepare(const AttentionCall& call, const char* keys, const char* values, int64_t count,
-                                      const AttentionScratch& scratch) {
-    if (call.tiled)
-      return {reinterpret_cast<const Unit*>(keys), reinterpret_cast<const Unit*>(values), call.value_width};
-    const int64_t width = call.key_width;
-    F32Products<Lanes512>::transpose(keys, width * sizeof(uint16_t), width / 2, count, scratch.keys);
-    if (width % 2 != 0) {
-      auto* last = reinterpret_cast<Unit*>(scratch.keys) + width / 2 * kKeysPerBlock;
-      for (int64_t j = 0; j < count; ++j) last[j] = reinterpret_cast<const uint16_t*>(keys)[j * width + width - 1];
-      std::fill(last + count, last + kKeysPerBlock, 0);
-    }
-    const auto* value = reinterpret_cast<const uint16_t*>(values);
-    for (int64_t j = 0; j < count; j += 2) {
-      const uint16_t* low = value + j * call.value_row_stride;
-      const uint16_t* high = j + 1 < count ? low + call.value_row_stride : low;
-      interleave(low, high, call.value_width, reinterpret_cast<Unit*>(scratch.values) + j / 2 * call.value_width);
-    }
-    return {reinterpret_cast<const Unit*>(scratch.keys), reinterpret_cast<const Unit*>(scratch.values),
-            call.value_width};
-  }
-
- private:
-  static void interleave(const uint16_t* low, const uint16_t* high, int64_t width, Unit* to) {
-    for (int64_t c = 0; c < width; c += 16) {
-      const __mmask16 part = Lanes512::part(std::min<int64_t>(16, width - c));
-      const __m512i first = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(part, low + c));
-      const __m512i second = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(part, high + c));
-      _mm512_mask_storeu_epi32(to + c, part, _mm512_or_si512(first, _mm512_slli_epi32(second, 16)));
-    }
   }
 };
 

@@ -101,7 +101,7 @@ struct AttentionKernels {
   void (*finish)(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_t num_rows, AttentionState total);
 };
 
-// kAttentionPairs: for caches of bf16 on avx512_bf16.
-extern const AttentionKernels kAttentionPortable, kAttentionAvx2, kAttentionAvx512, kAttentionPairs;
+// kAttentionPairs and kAttentionTiles: for caches of bf16 on avx512_bf16 and on amx_bf16.
+extern const AttentionKernels kAttentionPortable, kAttentionAvx2, kAttentionAvx512, kAttentionPairs, kAttentionTiles;
 
 }  // namespace winnow

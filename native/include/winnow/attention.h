@@ -48,7 +48,8 @@
 // online softmax runs over the blocks of a split. Splits are merged in ascending order (the log-sum-exp merge). A row's
 // bits therefore depend only on its own query, keys and values: not on other tokens of the call, the number of threads
 // or the division of work. Sums of bf16 products add two neighbouring elements of a key, or two neighbouring keys, at once
-// on avx512_bf16, whose instruction takes subnormal numbers as 0; other sets widen to f32 and add one product at a time.
+// on avx512_bf16, and the even and the odd ones of 32 for themselves on amx_bf16. Both take subnormal numbers as 0. Other
+// sets widen to f32 and add one product at a time.
 // Source: Dao et al. 2022, arXiv:2205.14135, algorithm 1; the merge as in Flash-Decoding; sinks as in Xiao et al. 2023,
 // arXiv:2309.17453, with a learned logit in place of a key.
 #pragma once

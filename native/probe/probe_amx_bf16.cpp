@@ -20,6 +20,7 @@ double multiply_add(int64_t num_rounds) {
     shapes.row_bytes[i] = 64;
     shapes.rows[i] = 16;
   }
+  asm volatile("" : : "r"(&shapes) : "memory");  // GCC 12 does not know that it is read
   _tile_loadconfig(&shapes);
   _tile_zero(0);
   _tile_zero(1);
@@ -37,6 +38,7 @@ double multiply_add(int64_t num_rounds) {
   }
   alignas(64) float sums[256];
   _tile_stored(0, sums, 64);
+  asm volatile("" : : "r"(sums) : "memory");
   _tile_release();
   return sums[0];
 }

@@ -38,11 +38,15 @@ class Tiles {
       shapes.row_bytes[i] = 64;
       shapes.rows[i] = static_cast<uint8_t>(weights ? 16 : is_lower ? std::max<int64_t>(lower, 1) : upper);
     }
+    asm volatile("" : : "r"(&shapes) : "memory");  // it is read
     _tile_loadconfig(&shapes);
   }
   Tiles(const Tiles&) = delete;
   ~Tiles() { _tile_release(); }
 };
+
+// GCC 12 does not know that the tile instructions read and write memory: nothing may move across this.
+inline void order_memory() { asm volatile("" ::: "memory"); }
 
 // As tdpbf16ps treats subnormal numbers.
 class FlushSubnormals {
@@ -96,6 +100,7 @@ class AmxKernel {
   // A group of one panel is multiplied twice, and the second result is not used.
   template <bool kLower>
   void multiply_rows(const uint16_t* a, const Group& group, bool request, float* sums) const {
+    order_memory();
     _tile_zero(0);
     _tile_zero(1);
     if (kLower) _tile_zero(2);
@@ -118,13 +123,16 @@ class AmxKernel {
     for (int64_t k = whole * kTileDepth; k < input_size_; k += kTileDepth, a += kTileDepth) {
       copy_step(group, 0, k, padded);
       if (second > 0) copy_step(group, 1, k, padded + kPanelStepElements);
+      order_memory();
       step<kLower>(a, padded, padded + second * kPanelStepElements);
+      order_memory();
     }
     constexpr int64_t kStrideBytes = kPanelSumsStride * sizeof(float);
     _tile_stored(0, sums, kStrideBytes);
     _tile_stored(1, sums + kPanelRows, kStrideBytes);
     if (kLower) _tile_stored(2, sums + kTileRows * kPanelSumsStride, kStrideBytes);
     if (kLower) _tile_stored(3, sums + kTileRows * kPanelSumsStride + kPanelRows, kStrideBytes);
+    order_memory();
   }
 
   template <bool kLower>

@@ -28,6 +28,11 @@ final class ActivationsOption {
     return type == null ? options : options.withActivations(type);
   }
 
+  /** The type that was asked for, or null. */
+  @Nullable DType type() {
+    return type;
+  }
+
   /** The option as it was given, for a command of the same name. */
   List<String> arguments() {
     return type == null ? List.of() : List.of("--activations", type.toString());

@@ -161,7 +161,8 @@ final class EndToEndBench {
   private void attend(int threads, ModelConfig config) {
     @Nullable AttentionShape shape = EndToEndReport.attention(config);
     if (shape == null) return;
-    DType element = requireNonNullElse(options.cacheType(), DType.F32);
+    DType activations = requireNonNullElse(options.activations(), DType.BF16);
+    DType element = requireNonNullElse(options.cacheType(), activations);
     int[] lengths =
         options.lengths().stream()
             .mapToInt(length -> Math.min(length, config.contextLength()))

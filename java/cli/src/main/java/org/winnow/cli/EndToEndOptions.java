@@ -7,6 +7,7 @@ import org.jspecify.annotations.Nullable;
 import org.winnow.DType;
 import org.winnow.models.ExpertBudget;
 import org.winnow.models.LoadOptions;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -98,6 +99,8 @@ final class EndToEndOptions {
           "with --end-to-end: type of the key-value cache, as generate takes it; default: generate's")
   private @Nullable DType cacheType;
 
+  @Mixin private ActivationsOption activations = new ActivationsOption();
+
   @Option(
       names = "--lengths",
       paramLabel = "N",
@@ -174,7 +177,12 @@ final class EndToEndOptions {
 
   /** How to open the model for a budget. */
   LoadOptions loadOptions(ExpertBudget budget) {
-    return LoadOptions.defaults().withBudget(budget).withCacheType(cacheType);
+    return activations.over(LoadOptions.defaults().withBudget(budget).withCacheType(cacheType));
+  }
+
+  /** The type of activations that was asked for, or null. */
+  @Nullable DType activations() {
+    return activations.type();
   }
 
   /** The type of the cache that was asked for, or null. */

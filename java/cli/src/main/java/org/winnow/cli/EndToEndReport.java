@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import org.winnow.DType;
 import org.winnow.cli.BenchSeries.Key;
 import org.winnow.models.ExpertBudget;
 import org.winnow.models.ModelConfig;
@@ -96,9 +97,13 @@ record EndToEndReport(
         json, "budgets", options.budgets().stream().map(ExpertBudget::toString).toList());
     JsonDocument.strings(json, "tests", options.tests().stream().map(SpeedTest::name).toList());
     writeInts(json, "lengths", options.lengths());
-    String cacheType = options.cacheType() == null ? "default" : options.cacheType().toString();
-    json.writeStringField("cache_type", cacheType);
+    json.writeStringField("activations", orDefault(options.activations()));
+    json.writeStringField("cache_type", orDefault(options.cacheType()));
     json.writeEndObject();
+  }
+
+  private static String orDefault(@Nullable DType type) {
+    return type == null ? "default" : type.toString();
   }
 
   private static void writeInts(JsonGenerator json, String name, List<Integer> values)

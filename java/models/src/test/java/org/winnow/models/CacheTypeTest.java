@@ -37,6 +37,19 @@ class CacheTypeTest {
     return all;
   }
 
+  @Test
+  void theCacheHasTheTypeOfTheActivations() {
+    LoadOptions options = LoadOptions.defaults().withThreads(1);
+    try (LanguageModel model = LanguageModel.open(Goldens.kjvMoe(), options)) {
+      assertThat(model.activations()).isEqualTo(DType.BF16);
+      assertThat(model.cacheType()).isEqualTo(DType.BF16);
+    }
+    try (LanguageModel model = LanguageModel.open(Goldens.folder("deepseek_v3"), options)) {
+      assertThat(model.activations()).isEqualTo(DType.F32); // all its matrices are stored in f32
+      assertThat(model.cacheType()).isEqualTo(DType.F32);
+    }
+  }
+
   /**
    * The logits of most positions change by about what rounding keys and values changes: the bound
    * is the largest relative rounding, times 4 for all layers. At some positions a router may choose
@@ -46,7 +59,7 @@ class CacheTypeTest {
   @CsvSource({"kjv-moe, BF16", "kjv-moe, F16", "deepseek_v3, BF16", "deepseek_v3, F16"})
   void roundsKeysAndValuesOnly(String name, DType type) {
     Path folder = name.equals("kjv-moe") ? Goldens.kjvMoe() : Goldens.folder(name);
-    LoadOptions options = LoadOptions.defaults().withThreads(1);
+    LoadOptions options = LoadOptions.defaults().withThreads(1).withActivations(DType.F32);
     float[] exact;
     long exactBytes;
     try (LanguageModel model = LanguageModel.open(folder, options)) {

@@ -1,5 +1,7 @@
 package org.winnow.op;
 
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 import org.winnow.DType;
 
 /**
@@ -27,6 +29,22 @@ public record KvPlane(String name, int numHeads, int width, DType element) {
   /** Bytes that one token needs in one layer. */
   public long bytesPerToken() {
     return (long) numHeads * width * element.sizeBytes();
+  }
+
+  // Written out: what Java 17 generates keeps the last type of a field that it compared, and so its
+  // class loader, for good.
+  @Override
+  public boolean equals(@Nullable Object other) {
+    return other instanceof KvPlane plane
+        && name.equals(plane.name)
+        && numHeads == plane.numHeads
+        && width == plane.width
+        && element == plane.element;
+  }
+
+  @Override
+  public int hashCode() {
+    return Objects.hash(name, numHeads, width, element);
   }
 
   static void requirePositive(String name, int value) {

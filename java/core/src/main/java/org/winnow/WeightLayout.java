@@ -25,14 +25,14 @@ public enum WeightLayout {
    * Matrix#of(WeightLayout, Tensor)} with this layout only: as a tensor, its elements are in
    * another order.
    *
-   * @param weight [rows, columns] row by row, f32, bf16 or f16, in host memory
+   * @param weight [rows, columns] row by row, f32, bf16 or f16; for panels in host memory
    * @throws IllegalArgumentException naming the shape, type or memory that is wrong
    * @throws IllegalStateException if it is closed
    */
   public void arrange(Tensor weight) {
     weight.requireFloating("weight", ANY, ANY);
-    weight.requireIn("weight", TensorMemory.host());
     if (this == ROWS) return;
+    weight.requireIn("weight", TensorMemory.host());
     NativeCall call = NativeCall.enter();
     try {
       NativeCpu.memory_arrange_in_panels(

@@ -31,7 +31,8 @@ public record KvPlane(String name, int numHeads, int width, DType element) {
     return (long) numHeads * width * element.sizeBytes();
   }
 
-  // Written out: what Java generates keeps the last type of a field that it compared, and so its class
+  // Written out: what Java generates keeps the last type of a field that it compared, and so its
+  // class
   // loader, for good.
   @Override
   public boolean equals(@Nullable Object other) {

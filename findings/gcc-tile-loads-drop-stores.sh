@@ -20,8 +20,9 @@ cd "$work"
 
 apt-get download -q "gcc-12=$version" "cpp-12=$version" "libgcc-12-dev=$version" libisl23 libmpc3 libmpfr6 libgmp10 libzstd1 >/dev/null 2>&1
 for package in *.deb; do dpkg -x "$package" root; done
-export LD_LIBRARY_PATH=$work/root/usr/lib/x86_64-linux-gnu
-gcc=(root/usr/bin/x86_64-linux-gnu-gcc-12 -B "root/usr/lib/gcc/x86_64-linux-gnu/12/")
+LD_LIBRARY_PATH=$(dirname "$(find "$work/root" -name "libisl.so*" | head -n 1)")
+export LD_LIBRARY_PATH
+gcc=("$(find root -name x86_64-linux-gnu-gcc-12)" -B "$(dirname "$(find root -name cc1)")/")
 
 cat >stores.c <<'C'
 #include <immintrin.h>

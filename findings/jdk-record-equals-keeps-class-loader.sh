@@ -21,8 +21,8 @@ cd "$work"
 
 apt-get download -q "openjdk-17-jre-headless=$version" "openjdk-17-jdk-headless=$version" >/dev/null 2>&1
 for package in *.deb; do dpkg -x "$package" root; done
-jdk=$work/root/usr/lib/jvm/java-17-openjdk-amd64
-cp -rL --remove-destination root/etc/java-17-openjdk/. "$jdk/conf/" # links to files in /etc
+jdk=$(dirname "$(dirname "$(find "$work/root" -name javac -path "*/bin/*")")")
+cp -rL --remove-destination "$(find root -path "*/etc/*" -name java-17-openjdk)/." "$jdk/conf/" # links to files of an installed package
 
 mkdir plugin app
 cat >plugin/Kind.java <<'JAVA'

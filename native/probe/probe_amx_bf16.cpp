@@ -1,5 +1,4 @@
-#include <immintrin.h>
-
+#include "base/amx_tiles.h"
 #include "probe_loops.h"
 
 namespace winnow {
@@ -8,20 +7,8 @@ namespace {
 
 constexpr int kChains = 4;
 
-struct alignas(64) TileShapes {
-  uint8_t palette = 1, start_row = 0, reserved[14] = {};
-  uint16_t row_bytes[16] = {};
-  uint8_t rows[16] = {};
-};
-
 double multiply_add(int64_t num_rounds) {
-  TileShapes shapes;
-  for (int i = 0; i < 8; ++i) {
-    shapes.row_bytes[i] = 64;
-    shapes.rows[i] = 16;
-  }
-  asm volatile("" : : "r"(&shapes) : "memory");  // GCC 12 does not know that it is read
-  _tile_loadconfig(&shapes);
+  const Tiles tiles([](int) { return kTileRows; });
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
@@ -38,8 +25,7 @@ double multiply_add(int64_t num_rounds) {
   }
   alignas(64) float sums[256];
   _tile_stored(0, sums, 64);
-  asm volatile("" : : "r"(sums) : "memory");
-  _tile_release();
+  order_memory();
   return sums[0];
 }
 

@@ -10,6 +10,7 @@
 //          then the sum of both is added to the score. Weighted values the same way per 32 keys, even and odd positions.
 //          Subnormal numbers count as zero.
 #include "attention_pairs.h"
+#include "base/amx_tiles.h"
 
 namespace winnow {
 
@@ -18,30 +19,8 @@ namespace {
 using Rows = AttentionRows<Lanes512, PairBlocks>;
 using Block = AttentionBlock<uint32_t>;
 
-constexpr int64_t kTileRows = 16, kTileDepth = 32, kLineBytes = 64;
+constexpr int64_t kLineBytes = 64;
 constexpr int64_t kScoreBytes = kKeysPerBlock * sizeof(float);
-
-// What ldtilecfg reads.
-struct alignas(64) TileShapes {
-  uint8_t palette = 1, start_row = 0, reserved[14] = {};
-  uint16_t row_bytes[16] = {};
-  uint8_t rows[16] = {};
-};
-
-// Tiles 0 to 3 are sums, 4 holds rows, 5 to 7 keys or values. A thread has them until the end of its life.
-class Tiles {
- public:
-  explicit Tiles(int64_t height) {
-    TileShapes shapes;
-    for (int i = 0; i < 8; ++i) {
-      shapes.row_bytes[i] = 64;
-      shapes.rows[i] = static_cast<uint8_t>(i < 5 ? height : kTileRows);
-    }
-    _tile_loadconfig(&shapes);
-  }
-  Tiles(const Tiles&) = delete;
-  ~Tiles() { _tile_release(); }
-};
 
 inline void zero_sums() {
   _tile_zero(0);
@@ -56,9 +35,6 @@ inline void store_sums(float* a, float* b, float* c, float* d, int64_t stride_by
   _tile_stored(2, c, stride_bytes);
   _tile_stored(3, d, stride_bytes);
 }
-
-// Tiles are loaded by assembly that does not tell the compiler which memory it reads: writes before must not wait.
-inline void finish_writes() { asm volatile("" ::: "memory"); }
 
 // Lines that are read next, requested a few at a time.
 class Ahead {
@@ -84,7 +60,7 @@ class AmxUnit {
         num_rows_(num_rows),
         groups_((num_rows + kTileRows - 1) / kTileRows),
         height_((num_rows + groups_ - 1) / groups_),
-        tiles_(height_),
+        tiles_([this](int i) { return i < 5 ? height_ : kTileRows; }),
         part_(part),
         scratch_(scratch) {}
 
@@ -108,7 +84,7 @@ class AmxUnit {
   void multiply_keys(const Block& block) {
     const int64_t steps = call_.key_width / kTileDepth, row_bytes = call_.key_width * sizeof(uint16_t);
     const bool few = groups_ == 1;
-    finish_writes();
+    order_memory();
     Ahead ahead(block.values, few ? kKeysPerBlock / 2 * block.value_stride * 4 : 0, steps);
     for (int64_t group = 0; group < groups_; ++group) {
       const int64_t begin = group_begin(group);
@@ -207,7 +183,7 @@ class AmxUnit {
   void add_values(const Block& block, int64_t first, int64_t last, const void* next_keys) {
     const int64_t width = call_.value_width;
     const bool few = groups_ == 1 && next_keys != nullptr;
-    finish_writes();
+    order_memory();
     Ahead ahead(next_keys, few ? call_.key_width * kKeysPerBlock * 2 : 0, (width + 63) / 64 * 2);
     for (int64_t group = first / height_; group * height_ < last; ++group) {
       const int64_t begin = group_begin(group);

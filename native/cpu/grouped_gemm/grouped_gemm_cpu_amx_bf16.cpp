@@ -9,44 +9,16 @@
 //
 // Order    as tdpbf16ps adds: per 32 elements along k, the even ones and the odd ones each in ascending order from zero,
 //          then the sum of both is added to the output's. Subnormal numbers count as zero.
+#include "base/amx_tiles.h"
 #include "grouped_gemm_avx512.h"
 
 namespace winnow {
 
 namespace {
 
-constexpr int64_t kTileRows = 16, kTileDepth = 32;
 constexpr int64_t kPanelStepElements = kTileDepth * kPanelRows;  // of a panel, per step
 constexpr int64_t kMaxFewRows = 2;                               // that are multiplied without tiles
 constexpr int64_t kFewAheadBytes = 1024, kTilesAheadBytes = 2048;
-
-// What ldtilecfg reads.
-struct alignas(64) TileShapes {
-  uint8_t palette = 1, start_row = 0, reserved[14] = {};
-  uint16_t row_bytes[16] = {};
-  uint8_t rows[16] = {};
-};
-
-// Sums are tiles 0 to 3, rows of input 4 and 5, weights 6 and 7. Until the end of its life a thread has these tiles.
-class Tiles {
- public:
-  // rows: of the upper tiles, and of the lower ones, 0 to 16 each.
-  Tiles(int64_t upper, int64_t lower) {
-    TileShapes shapes;
-    for (int i = 0; i < 8; ++i) {
-      const bool weights = i >= 6, is_lower = i == 2 || i == 3 || i == 5;
-      shapes.row_bytes[i] = 64;
-      shapes.rows[i] = static_cast<uint8_t>(weights ? 16 : is_lower ? std::max<int64_t>(lower, 1) : upper);
-    }
-    asm volatile("" : : "r"(&shapes) : "memory");  // it is read
-    _tile_loadconfig(&shapes);
-  }
-  Tiles(const Tiles&) = delete;
-  ~Tiles() { _tile_release(); }
-};
-
-// GCC 12 does not know that the tile instructions read and write memory: nothing may move across this.
-inline void order_memory() { asm volatile("" ::: "memory"); }
 
 // As tdpbf16ps treats subnormal numbers.
 class FlushSubnormals {
@@ -82,7 +54,9 @@ class AmxKernel {
         height_((num_rows_ + groups_ - 1) / groups_) {}
 
   void multiply() const {
-    const Tiles tiles(std::min(height_, kTileRows), std::max<int64_t>(height_ - kTileRows, 0));
+    // Sums are tiles 0 to 3, the lower rows' 2 and 3; packed rows 4 and 5, the lower ones 5; weights 6 and 7.
+    const int64_t upper = std::min(height_, kTileRows), lower = std::max<int64_t>(height_ - kTileRows, 1);
+    const Tiles tiles([&](int i) { return i >= 6 ? kTileRows : i == 2 || i == 3 || i == 5 ? lower : upper; });
     for (int64_t column = block_.column_begin; column < block_.column_end;) {
       const Group group(block_, column, 2);
       const auto* packed = static_cast<const uint16_t*>(scratch_.packed);
@@ -231,8 +205,7 @@ class AmxKernel {
   // Elements from k on of one of the group's panels, as a whole step.
   void copy_step(const Group& group, int panel, int64_t k, uint16_t* to) const {
     const int64_t size = std::min(input_size_ - k, kTileDepth);
-    std::memset(to, 0, kPanelStepElements * sizeof(uint16_t));
-    copy_padded_panel<2>(group.panels[panel], group.rows[panel], k, size, to);
+    copy_padded_panel<2>(group.panels[panel], group.rows[panel], k, size, kTileDepth, to);
   }
 
   const GroupedGemmBlock& block_;

@@ -32,7 +32,6 @@ struct PanelDecoder<WeightFormat::f32> {
   using Element = float;
   static constexpr int kStep = WeightFormatTraits<WeightFormat::f32>::kPanelElements, kParts = 1;
   static constexpr bool kWidens = false;
-  static constexpr int64_t kMaxDirectTiles = 0;  // of no use
   template <int kPart>
   static F32Vector load(const Element* panel, int64_t step, int v) {
     return load_f32(panel + step * kPanelRows + v * kF32Lanes);
@@ -44,7 +43,6 @@ struct PanelDecoder<WeightFormat::f16> {
   using Element = uint16_t;
   static constexpr int kStep = WeightFormatTraits<WeightFormat::f16>::kPanelElements, kParts = 1;
   static constexpr bool kWidens = true;
-  static constexpr int64_t kMaxDirectTiles = 2;
   template <int kPart>
   static F32Vector load(const Element* panel, int64_t step, int v) {
     return load_f16(panel + step * kPanelRows + v * kF32Lanes);
@@ -56,7 +54,6 @@ struct PanelDecoder<WeightFormat::bf16> {
   using Element = uint16_t;
   static constexpr int kStep = WeightFormatTraits<WeightFormat::bf16>::kPanelElements, kParts = 2;
   static constexpr bool kWidens = true;
-  static constexpr int64_t kMaxDirectTiles = 2;
   template <int kPart>
   static F32Vector load(const Element* panel, int64_t step, int v) {
     const Bf16Pairs pairs = load_bf16_pairs(panel + (step * kPanelRows + v * kF32Lanes) * 2);
@@ -71,7 +68,6 @@ struct PanelPairDecoder {
   using Element = uint16_t;
   static constexpr int kStep = WeightFormatTraits<WeightFormat::bf16>::kPanelElements, kParts = 1;
   static constexpr bool kWidens = false;
-  static constexpr int64_t kMaxDirectTiles = 0;  // of no use
   template <int kPart>
   static Bf16Pairs load(const Element* panel, int64_t step, int v) {
     return load_bf16_pairs(panel + (step * kPanelRows + v * kF32Lanes) * 2);
@@ -194,6 +190,7 @@ class PanelKernel {
 
   // Elements along k per block: four panels then take 32 KiB.
   static constexpr int64_t kBlock = 512 / int64_t{sizeof(Element)};
+  static constexpr int64_t kMaxDirectTiles = 2;
   // The same of panels that were converted to f32.
   static constexpr int64_t kConvertedBlock = 128;
   static_assert(kMaxPanels * kBlock * kPanelRows * int64_t{sizeof(Element)} <= kPanelBytes, "room for padded panels");
@@ -238,7 +235,7 @@ class PanelKernel {
     rows.sums += first * kPanelRows;
     PanelPrefetch prefetch = prefetch_of<kNumPanels>(group, first);
     const int64_t whole = group.whole() ? input_size_ / kStep : 0;  // steps
-    const bool convert = Decoder::kWidens && num_tiles_ > Decoder::kMaxDirectTiles;
+    const bool convert = Decoder::kWidens && num_tiles_ > kMaxDirectTiles;
     const int64_t block = convert ? kConvertedBlock : kBlock;
     const int64_t blocks = num_tiles_ == 1 ? 1 : (input_size_ + block - 1) / block;
     bool begun = false;
@@ -258,10 +255,11 @@ class PanelKernel {
     prefetch.rate = 0;
     for (int64_t k = whole * kStep; k < input_size_ || !begun; k += kBlock) {
       const int64_t size = input_size_ - k < kBlock ? input_size_ - k : kBlock;
-      PanelPart<Element, kNumPanels> part{{}, 0, (size + kStep - 1) / kStep, k, !begun};
+      const int64_t steps = (size + kStep - 1) / kStep;
+      PanelPart<Element, kNumPanels> part{{}, 0, steps, k, !begun};
       for (int i = 0; i < kNumPanels; ++i) {
         auto* padded = static_cast<Element*>(scratch_.panel) + i * kBlock * kPanelRows;
-        copy_padded_panel<kStep>(group.panels[first + i], group.rows[first + i], k, size, padded);
+        copy_padded_panel<kStep>(group.panels[first + i], group.rows[first + i], k, size, steps * kStep, padded);
         part.panels[i] = padded;
       }
       PanelTiles<Set, Decoder>::multiply(part, rows, prefetch);

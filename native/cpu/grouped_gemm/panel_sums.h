@@ -71,13 +71,12 @@ struct PanelGroup {
   }
 };
 
-// Elements [k, k + size) of a panel's rows, as a panel of kPanelRows rows and whole groups of kGroup elements, filled up
-// with zeros. k is a multiple of kGroup.
+// Elements [k, k + size) of a panel's rows, as a panel of kPanelRows rows and padded_size elements, filled up with zeros. k
+// and padded_size are multiples of kGroup.
 template <int kGroup, typename Element>
-void copy_padded_panel(const Element* panel, int64_t rows, int64_t k, int64_t size, Element* to) {
-  const int64_t groups = (size + kGroup - 1) / kGroup;
-  std::memset(to, 0, groups * kGroup * kPanelRows * sizeof(Element));
-  for (int64_t g = 0; g < groups; ++g) {
+void copy_padded_panel(const Element* panel, int64_t rows, int64_t k, int64_t size, int64_t padded_size, Element* to) {
+  std::memset(to, 0, padded_size * kPanelRows * sizeof(Element));
+  for (int64_t g = 0; g * kGroup < size; ++g) {
     const int64_t group = size - g * kGroup < kGroup ? size - g * kGroup : kGroup;
     for (int64_t n = 0; n < rows; ++n) {
       for (int64_t i = 0; i < group; ++i)

@@ -81,7 +81,8 @@ final class Contracts {
    */
   Contracts(Path include) throws IOException {
     this.include = include;
-    for (String header : List.of("operation", "dtype", "kv_layout", "activation", "cpu"))
+    for (String header :
+        List.of("operation", "dtype", "kv_layout", "weight_layout", "activation", "cpu"))
       read("winnow/base/" + header + ".h");
     try (var files = Files.newDirectoryStream(include.resolve("winnow"), "*.h")) {
       List<String> names = new ArrayList<>();

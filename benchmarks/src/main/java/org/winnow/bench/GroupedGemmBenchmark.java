@@ -64,7 +64,7 @@ public class GroupedGemmBenchmark {
         backendName.equals("cpu")
             ? new CpuBackend(InstructionSet.best(), numThreads)
             : Backend.require(backendName);
-    pool = new WeightPool(backend.memory(), dtype, WeightPool.BEYOND_CACHES);
+    pool = new WeightPool(backend, dtype, WeightPool.BEYOND_CACHES);
     sparse = new MoeFfnWorkload(backend, model, pool, numTokens, new Random(42));
     sparse.run();
     sparse.check();

@@ -38,7 +38,7 @@ public final class MoeFfnShare {
     this.dtype = dtype;
     this.backend = new CpuBackend(InstructionSet.best(), numThreads);
     this.numRuns = numRuns;
-    this.pool = new WeightPool(backend.memory(), dtype, WeightPool.BEYOND_CACHES);
+    this.pool = new WeightPool(backend, dtype, WeightPool.BEYOND_CACHES);
     this.probe = new LimitProbe(backend, pool, BYTES_PER_READING);
   }
 

@@ -44,7 +44,7 @@ public class MoeLayerBenchmark extends BackendBenchmark {
   @Setup
   public void setup() {
     openBackend();
-    pool = new WeightPool(backend.memory(), DType.BF16, WeightPool.BEYOND_CACHES);
+    pool = new WeightPool(backend, DType.BF16, WeightPool.BEYOND_CACHES);
     sparse = new MoeBlockWorkload(backend, model, pool, numTokens);
     dense = MoeBlockWorkload.dense(backend, model, pool, numTokens);
     sparse.run();

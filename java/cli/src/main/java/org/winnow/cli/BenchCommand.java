@@ -178,7 +178,7 @@ final class BenchCommand extends Subcommand {
     List<Measurement> results = new ArrayList<>();
     try (Progress progress = new Progress(terminal, "bench", "sizes", numSizes)) {
       for (DType type : types) {
-        try (WeightPool pool = new WeightPool(backend.memory(), type, WeightPool.BEYOND_CACHES)) {
+        try (WeightPool pool = new WeightPool(backend, type, WeightPool.BEYOND_CACHES)) {
           for (MoeShape shape : judged) {
             for (int tokens : tokenCounts)
               add(results, new MoeBlockWorkload(backend, shape, pool, tokens), probe, progress);

@@ -107,7 +107,7 @@ public final class MoeBlockWorkload extends Workload {
 
   private void check(int token, Random random) {
     float[] x = NormalValues.read(batches[(runs - 1) % NUM_BATCHES].slice(token, token + 1L));
-    Exact[] logits = multiply(x, router);
+    Exact[] logits = multiply(x, NormalValues.read(router));
     int[] chosen = chosen(token);
     requireBest(token, chosen, logits);
     int[] columns = new int[NUM_CHECKED];
@@ -125,7 +125,7 @@ public final class MoeBlockWorkload extends Workload {
       double weight = Math.exp(logits[e].value()) / mass;
       Exact[] inner = inner(x, expert);
       for (int i = 0; i < NUM_CHECKED; i++) {
-        float[] row = NormalValues.read(expert.down().slice(columns[i], columns[i] + 1L));
+        float[] row = pool.row(expert.down(), columns[i]);
         sums[i] = sums[i].plus(weight, 2 * logitDeviation + 4 * Exact.U, Exact.dot(inner, row));
       }
     }
@@ -167,15 +167,14 @@ public final class MoeBlockWorkload extends Workload {
   }
 
   private Exact[] inner(float[] x, WeightPool.Expert expert) {
-    Exact[] gate = multiply(x, expert.gate());
-    Exact[] up = multiply(x, expert.up());
+    Exact[] gate = multiply(x, pool.rows(expert.gate()));
+    Exact[] up = multiply(x, pool.rows(expert.up()));
     for (int n = 0; n < gate.length; n++)
       gate[n] = Exact.siluTimes(gate[n], up[n]).roundedTo(pool.hiddenType());
     return gate;
   }
 
-  private static Exact[] multiply(float[] x, Tensor weight) {
-    float[] weights = NormalValues.read(weight);
+  private static Exact[] multiply(float[] x, float[] weights) {
     Exact[] products = new Exact[weights.length / x.length];
     for (int n = 0; n < products.length; n++) products[n] = Exact.dot(x, weights, n * x.length);
     return products;

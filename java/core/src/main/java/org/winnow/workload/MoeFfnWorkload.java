@@ -128,8 +128,8 @@ public final class MoeFfnWorkload extends Workload {
       int column = random.nextInt(model.intermediateSize());
       Exact expected =
           Exact.siluTimes(
-              Exact.dot(x, row(weights.gate(), column), 0),
-              Exact.dot(x, row(weights.up(), column), 0));
+              Exact.dot(x, pool.row(weights.gate(), column), 0),
+              Exact.dot(x, pool.row(weights.up(), column), 0));
       float[] h = row(inner, row);
       requireNear(
           "inner element " + column + " of row " + row,
@@ -138,7 +138,7 @@ public final class MoeFfnWorkload extends Workload {
       column = random.nextInt(model.hiddenSize());
       requireNear(
           "element " + column + " of row " + row,
-          Exact.dot(h, row(weights.down(), column), 0),
+          Exact.dot(h, pool.row(weights.down(), column), 0),
           output.getFloat((long) row * model.hiddenSize() + column));
     }
   }

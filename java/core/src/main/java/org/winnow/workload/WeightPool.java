@@ -1,9 +1,14 @@
 package org.winnow.workload;
 
 import java.util.Random;
+import org.winnow.Backend;
 import org.winnow.DType;
+import org.winnow.Matrix;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.WeightFormat;
+import org.winnow.WeightLayout;
+import org.winnow.internal.NativeCodes;
 import org.winnow.moe.ResidentExperts;
 
 /**
@@ -19,15 +24,39 @@ public final class WeightPool implements AutoCloseable {
   private static final double DEVIATION = 0.03;
 
   private final Tensor elements;
+  private final WeightLayout layout;
 
-  /** An expert's weights, views into the pool. */
+  /**
+   * An expert's weights, views into the pool. Their elements lie in the pool's layout: {@link #row}
+   * and {@link #rows} read them.
+   */
   public record Expert(Tensor gate, Tensor up, Tensor down) {}
 
   /**
+   * In the backend's memory, in the layout that it multiplies fastest.
+   *
+   * @param type f32, bf16 or f16
+   */
+  public WeightPool(Backend backend, DType type, long sizeBytes) {
+    this(backend.memory(), layout(backend, type), type, sizeBytes);
+  }
+
+  /**
+   * In rows.
+   *
    * @param memory where it lies: the backend's
    * @param type f32, bf16 or f16
    */
   public WeightPool(TensorMemory memory, DType type, long sizeBytes) {
+    this(memory, WeightLayout.ROWS, type, sizeBytes);
+  }
+
+  private static WeightLayout layout(Backend backend, DType type) {
+    return type.isFloating() ? backend.weightLayout(WeightFormat.of(type)) : WeightLayout.ROWS;
+  }
+
+  private WeightPool(TensorMemory memory, WeightLayout layout, DType type, long sizeBytes) {
+    this.layout = layout;
     if (!type.isFloating())
       throw new IllegalArgumentException("type must be f32, bf16 or f16, found " + type);
     elements = Tensor.allocate(memory, type, sizeBytes / type.sizeBytes());
@@ -102,16 +131,43 @@ public final class WeightPool implements AutoCloseable {
    * @param places of each expert; several may share one
    */
   public ResidentExperts experts(MoeShape shape, int[] places) {
-    Tensor[] gate = new Tensor[places.length];
-    Tensor[] up = new Tensor[places.length];
-    Tensor[] down = new Tensor[places.length];
+    Matrix[] gate = new Matrix[places.length];
+    Matrix[] up = new Matrix[places.length];
+    Matrix[] down = new Matrix[places.length];
     for (int e = 0; e < places.length; e++) {
       Expert expert = expert(shape, places[e]);
-      gate[e] = expert.gate;
-      up[e] = expert.up;
-      down[e] = expert.down;
+      gate[e] = Matrix.of(layout, expert.gate);
+      up[e] = Matrix.of(layout, expert.up);
+      down[e] = Matrix.of(layout, expert.down);
     }
-    return new ResidentExperts(gate, up, down);
+    return new ResidentExperts(gate, up, down, null, null, null);
+  }
+
+  /** A row of one of an expert's matrices. */
+  float[] row(Tensor matrix, int row) {
+    if (layout == WeightLayout.ROWS) return NormalValues.read(matrix.slice(row, row + 1L));
+    int first = row / NativeCodes.PANEL_ROWS * NativeCodes.PANEL_ROWS;
+    int width = (int) Math.min(NativeCodes.PANEL_ROWS, matrix.dim(0) - first);
+    float[] panel = NormalValues.read(matrix.slice(first, first + width));
+    float[] values = new float[Math.toIntExact(matrix.dim(1))];
+    int groupSize = WeightFormat.of(type()).panelElements();
+    for (int k = 0; k < values.length; k++) {
+      int inGroup = k % groupSize;
+      int group = Math.min(groupSize, values.length - (k - inGroup));
+      values[k] = panel[(k - inGroup) * width + (row - first) * group + inGroup];
+    }
+    return values;
+  }
+
+  /** All rows of one of an expert's matrices, one after the other. */
+  float[] rows(Tensor matrix) {
+    int numRows = Math.toIntExact(matrix.dim(0));
+    float[] values = new float[Math.toIntExact(matrix.size())];
+    for (int row = 0; row < numRows; row++) {
+      float[] one = row(matrix, row);
+      System.arraycopy(one, 0, values, row * one.length, one.length);
+    }
+    return values;
   }
 
   /** A router's matrix [numExperts, hiddenSize] of the same type, outside the pool. */

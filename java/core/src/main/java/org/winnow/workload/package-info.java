@@ -5,7 +5,7 @@
  * and those of its dense baseline. Benchmarks, {@code winnow bench} and tests use it.
  *
  * <pre>{@code
- * try (WeightPool pool = new WeightPool(backend.memory(), DType.BF16, WeightPool.BEYOND_CACHES);
+ * try (WeightPool pool = new WeightPool(backend, DType.BF16, WeightPool.BEYOND_CACHES);
  *     Workload block = new MoeBlockWorkload(backend, MoeShape.OLMOE, pool, 1)) {
  *   block.run();
  *   block.check();

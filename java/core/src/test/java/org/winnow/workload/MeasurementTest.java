@@ -39,7 +39,7 @@ class MeasurementTest {
   @Test
   void theProbeReadsNewMemoryOrThePoolInTurn() {
     try (CpuBackend backend = new CpuBackend(InstructionSet.best(), 1);
-        WeightPool pool = new WeightPool(backend.memory(), DType.BF16, 3 << 20);
+        WeightPool pool = new WeightPool(backend, DType.BF16, 3 << 20);
         LimitProbe ofNewMemory = new LimitProbe(backend, 1 << 20);
         LimitProbe ofPool = new LimitProbe(backend, pool, 1 << 20)) {
       for (int i = 0; i < 4; i++) { // once more than the pool has parts

@@ -8,10 +8,14 @@ import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
+import org.winnow.cpu.CpuBackend;
 import org.winnow.moe.ResidentExperts;
+import org.winnow.op.Activation;
+import org.winnow.op.GroupedGemm;
 
 /** The weights that workloads read. */
 class WeightPoolTest {
@@ -48,6 +52,40 @@ class WeightPoolTest {
       }
     }
     assertThat(Math.sqrt(squares / rows.size() / 256)).isBetween(0.0297, 0.0303);
+  }
+
+  /** A row of a matrix in panels is what the backend multiplies. */
+  @ParameterizedTest
+  @EnumSource(
+      value = DType.class,
+      names = {"F32", "BF16", "F16"})
+  void rowsAreReadAsTheBackendMultipliesThem(DType type) {
+    try (Backend backend = new CpuBackend();
+        WeightPool pool = new WeightPool(backend, type, MODEL.expertElements() * type.sizeBytes());
+        ResidentExperts experts = pool.experts(MODEL, new int[] {0});
+        Tensor column = backend.f32(1, 256)) {
+      Tensor down = pool.expert(MODEL, 0).down();
+      float[] all = pool.rows(down);
+      for (int k : new int[] {0, 1, 2, 95}) {
+        try (Tensor input = backend.f32(1, 96)) {
+          input.setFloat(k, 1);
+          GroupedGemm.run(
+              backend,
+              input,
+              null,
+              backend.of(new int[] {0, 1}, 2),
+              backend.of(new int[] {0}, 1),
+              1,
+              experts.down(),
+              Activation.NONE,
+              column);
+          for (int row = 0; row < 256; row++) {
+            assertThat(column.getFloat(row)).isEqualTo(all[row * 96 + k]);
+            assertThat(pool.row(down, row)[k]).isEqualTo(all[row * 96 + k]);
+          }
+        }
+      }
+    }
   }
 
   @Test

@@ -152,7 +152,7 @@ class WorkTest {
       names = {"F32", "BF16"})
   void noWorkloadNeedsMoreThanItsDenseBaseline(DType type) {
     try (Backend backend = new CpuBackend(InstructionSet.best(), 1);
-        WeightPool pool = new WeightPool(backend.memory(), type, 128L << 20)) {
+        WeightPool pool = new WeightPool(backend, type, 128L << 20)) {
       for (MoeShape model : MoeShape.values()) {
         for (int tokens : new int[] {1, 16}) {
           assertNoMore(() -> new MoeFfnWorkload(backend, model, pool, tokens, new Random(1)));

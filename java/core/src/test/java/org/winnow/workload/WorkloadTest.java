@@ -26,8 +26,7 @@ class WorkloadTest {
   private static final int NUM_PLACES = 40; // a layer, and a part of a second
 
   private static WeightPool pool(Backend backend, DType type) {
-    return new WeightPool(
-        backend.memory(), type, NUM_PLACES * MODEL.expertElements() * type.sizeBytes());
+    return new WeightPool(backend, type, NUM_PLACES * MODEL.expertElements() * type.sizeBytes());
   }
 
   /** All workloads of that many tokens that have the pool's type, or with f32 no type. */
@@ -39,7 +38,6 @@ class WorkloadTest {
     makers.add(() -> new MoeBlockWorkload(backend, MODEL, pool, numTokens));
     DType element = pool.type();
     if (element == DType.F32) makers.add(() -> new TopKRouterWorkload(backend, MODEL, numTokens));
-    else if (!backend.name().equals("cpu")) return makers; // no attention over 16 bits
     for (AttentionShape model :
         new AttentionShape[] {AttentionShape.KJV_MOE, AttentionShape.DEEPSEEK_V2_LITE})
       makers.add(() -> new AttentionWorkload(backend, model, element, numTokens, positions));

@@ -9,13 +9,46 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "guarded_buffer.h"
+#include "operation_call.h"
 #include "winnow/base/memory.h"
 #include "winnow/grouped_gemm.h"
 
 namespace winnow {
+
+inline constexpr winnow_instruction_set kInstructionSets[] = {
+    WINNOW_INSTRUCTION_SET_PORTABLE, WINNOW_INSTRUCTION_SET_AVX2, WINNOW_INSTRUCTION_SET_AVX512,
+    WINNOW_INSTRUCTION_SET_AVX512_BF16, WINNOW_INSTRUCTION_SET_AMX_BF16};
+
+template <typename Body>
+void for_each_instruction_set(const Body& body) {
+  for (winnow_instruction_set set : kInstructionSets) {
+    SCOPED_TRACE("instruction set " + std::to_string(set));
+    if (winnow_cpu_supports(set)) body(open_cpu(2, set));
+  }
+}
+
+inline uint16_t upper_half(float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return static_cast<uint16_t>(bits >> 16);
+}
+
+// By comparison of the two neighbours, ties to the even one.
+inline uint16_t nearest_bf16(float value) {
+  const uint16_t below = upper_half(value);  // towards zero
+  if (value != value) return static_cast<uint16_t>(below | 0x40);
+  uint32_t low = uint32_t{below} << 16, high = low + 0x10000;
+  float towards_zero, away;
+  std::memcpy(&towards_zero, &low, sizeof low);
+  std::memcpy(&away, &high, sizeof high);
+  const double to_below = std::abs(double{value} - towards_zero), to_above = std::abs(double{away} - value);
+  const bool up = to_above < to_below || (to_above == to_below && below % 2 != 0);
+  return static_cast<uint16_t>(below + (up ? 1 : 0));
+}
 
 using Bytes = std::vector<unsigned char>;
 

@@ -7,6 +7,7 @@ import org.winnow.Matrix;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.WeightFormat;
+import org.winnow.WeightLayout;
 import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.Resources;
@@ -45,11 +46,27 @@ final class AbsorbedWeights implements AutoCloseable {
       absorbKeys =
           open.keep(
               new ExpertMatrices(
-                  memory, format, product, numHeads, latentWidth, nopeWidth, false, false));
+                  memory,
+                  format,
+                  WeightLayout.ROWS,
+                  product,
+                  numHeads,
+                  latentWidth,
+                  nopeWidth,
+                  false,
+                  false));
       absorbValues =
           open.keep(
               new ExpertMatrices(
-                  memory, format, product, numHeads, valueWidth, latentWidth, false, false));
+                  memory,
+                  format,
+                  WeightLayout.ROWS,
+                  product,
+                  numHeads,
+                  valueWidth,
+                  latentWidth,
+                  false,
+                  false));
       for (int h = 0; h < numHeads; h++) {
         Tensor keys = keysTransposed.slice(h, h + 1L).reshape(latentWidth, nopeWidth);
         Tensor values = up.slice(h * headRows + nopeWidth, (h + 1) * headRows);

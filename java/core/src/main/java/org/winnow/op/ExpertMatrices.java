@@ -81,24 +81,11 @@ public final class ExpertMatrices implements AutoCloseable {
       long inputSize,
       boolean gated,
       boolean biased) {
-    this(memory, format, DType.F32, numExperts, outputSize, inputSize, gated, biased);
-  }
-
-  /** As the next constructor, for matrices in rows. */
-  public ExpertMatrices(
-      TensorMemory memory,
-      WeightFormat format,
-      DType productType,
-      int numExperts,
-      long outputSize,
-      long inputSize,
-      boolean gated,
-      boolean biased) {
     this(
         memory,
         format,
         WeightLayout.ROWS,
-        productType,
+        DType.F32,
         numExperts,
         outputSize,
         inputSize,

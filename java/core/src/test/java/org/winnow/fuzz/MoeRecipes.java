@@ -4,10 +4,10 @@ import static org.winnow.fuzz.Recipes.args;
 import static org.winnow.fuzz.Recipes.call;
 import static org.winnow.fuzz.Recipes.some;
 
-import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.WeightFormat;
+import org.winnow.WeightLayout;
 import org.winnow.moe.Experts;
 import org.winnow.op.Activation;
 import org.winnow.op.ExpertMatrices;
@@ -73,18 +73,6 @@ final class MoeRecipes {
                 w.chance(0.5),
                 w.chance(0.5)));
     call(
-        "ExpertMatrices.new(TensorMemory,WeightFormat,DType,int,long,long,boolean,boolean)",
-        w ->
-            args(
-                TensorMemory.host(),
-                w.pick(WeightFormat.values()),
-                w.pick(DType.values()),
-                w.size(),
-                (long) w.size(),
-                (long) w.size(),
-                w.chance(0.5),
-                w.chance(0.5)));
-    call(
         "ExpertMatrices.set(int,Matrix,Matrix,Tensor,Tensor)",
         w -> {
           WeightFormat format = w.pick(WeightFormat.values());
@@ -95,7 +83,15 @@ final class MoeRecipes {
           ExpertMatrices matrices =
               w.keep(
                   new ExpertMatrices(
-                      TensorMemory.host(), format, w.f32OrBf16(), 3, output, input, gated, biased));
+                      TensorMemory.host(),
+                      format,
+                      WeightLayout.ROWS,
+                      w.f32OrBf16(),
+                      3,
+                      output,
+                      input,
+                      gated,
+                      biased));
           return args(
               matrices,
               w.below(3),

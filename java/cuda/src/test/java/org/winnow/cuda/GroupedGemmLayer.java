@@ -7,6 +7,7 @@ import org.winnow.DType;
 import org.winnow.Matrix;
 import org.winnow.Tensor;
 import org.winnow.WeightFormat;
+import org.winnow.WeightLayout;
 import org.winnow.op.Activation;
 import org.winnow.op.ExpertMatrices;
 import org.winnow.op.GroupedGemm;
@@ -62,7 +63,15 @@ final class GroupedGemmLayer implements AutoCloseable {
     active = backend.of(every, numExperts);
     weights =
         new ExpertMatrices(
-            backend.memory(), format, productType, numExperts, outputSize, inputSize, gated, false);
+            backend.memory(),
+            format,
+            WeightLayout.ROWS,
+            productType,
+            numExperts,
+            outputSize,
+            inputSize,
+            gated,
+            false);
     gates = new Matrix[numExperts];
     ups = new Matrix[numExperts];
     for (int e = 0; e < numExperts; e++) {

@@ -35,6 +35,7 @@ final class CachedExperts implements Experts, AutoCloseable {
   // keeps others from issuing operations, so it must not wait for the lock.
   final int[] held; // expert ids
   int numHeld;
+  int numTold; // the first of those held: the holder knows that they are READY
   int numPending; // of those held: not READY yet
   volatile Thread owner;
   RuntimeException failure;
@@ -108,6 +109,21 @@ final class CachedExperts implements Experts, AutoCloseable {
     downTable.put(experts, count, downRows);
   }
 
+  /** Moves experts that are READY behind those told, and returns how many: told from now on. */
+  int tell(ExpertSlots slots, int[] ready) {
+    int numReady = 0;
+    for (int i = numTold; i < numHeld; i++) {
+      int slot = slots.slotOf[firstExpert + held[i]];
+      if (slot < 0 || slots.state[slot] != ExpertSlots.READY) continue;
+      int expert = held[i];
+      held[i] = held[numTold];
+      held[numTold++] = expert;
+      ready[numReady++] = expert;
+    }
+    Arrays.sort(ready, 0, numReady);
+    return numReady;
+  }
+
   /** Makes experts absent. If a caller has closed a table, no operation reads it any more. */
   void withdraw(int[] experts, int count) {
     withdraw(gateUpTable, experts, count, gateUpRows);
@@ -153,6 +169,28 @@ final class CachedExperts implements Experts, AutoCloseable {
 
   @Override
   public void acquire(int[] expertIds, int count) {
+    requireIds(expertIds, count);
+    cache.acquire(this, expertIds, count);
+    NativeCall.holdBegins();
+  }
+
+  @Override
+  public int acquireAsRead(int[] expertIds, int count, int[] ready) {
+    requireIds(expertIds, count);
+    if (ready == expertIds || ready.length < count)
+      throw new IllegalArgumentException(
+          "ready must be another array of at least " + count + ", found " + ready.length);
+    int numReady = cache.acquireAsRead(this, expertIds, count, ready);
+    NativeCall.holdBegins();
+    return numReady;
+  }
+
+  @Override
+  public int awaitMore(int[] ready) {
+    return cache.awaitMore(this, ready);
+  }
+
+  private void requireIds(int[] expertIds, int count) {
     if (count < 0 || count > expertIds.length || count > maxPinned()) {
       throw new IllegalArgumentException(
           "count must lie in [0, " + Math.min(expertIds.length, maxPinned()) + "], found " + count);
@@ -168,8 +206,6 @@ final class CachedExperts implements Experts, AutoCloseable {
                 + previous);
       }
     }
-    cache.acquire(this, expertIds, count);
-    NativeCall.holdBegins();
   }
 
   @Override

@@ -39,6 +39,9 @@ import org.winnow.moe.Experts;
  * {@code ExpertEvict}, {@code ExpertWait}.
  */
 public final class ExpertCache implements AutoCloseable {
+  /** Reading less takes no longer than handing it to another thread. */
+  private static final long MIN_BYTES_READ_BESIDE = 1 << 20;
+
   private final ExpertStore store;
   private final TensorMemory memory;
   private final long budgetBytes;
@@ -170,23 +173,74 @@ public final class ExpertCache implements AutoCloseable {
   void acquire(CachedExperts layer, int[] expertIds, int count) {
     lock.lock();
     try {
-      requireNothingHeld();
-      requireOpen();
-      while (layer.owner != null || !slots.hasRoom(layer.firstExpert, expertIds, count)) {
-        if (!isBusy()) throw new IllegalStateException("experts are pinned that nobody holds");
-        awaitChange();
-        requireOpen();
-      }
+      pin(layer, expertIds, count);
       try {
-        residency.pin(layer, expertIds, count);
-        if (layer.numPending > 0) awaitWeights(layer);
+        awaitWeights(layer, count);
         layer.publish(layer.held, count, slots, arena);
-      } catch (RuntimeException | Error e) { // of a read, a caller's policy, a table that he closed
+        layer.numTold = count;
+      } catch (RuntimeException | Error e) { // of a read, a table that the caller closed
         residency.giveBack(layer);
         throw e;
       }
     } finally {
       lock.unlock();
+    }
+  }
+
+  /**
+   * Returns once some are there; the rest is read meanwhile if that takes long enough to matter.
+   */
+  int acquireAsRead(CachedExperts layer, int[] expertIds, int count, int[] ready) {
+    lock.lock();
+    try {
+      pin(layer, expertIds, count);
+      try {
+        if (layer.numPending * store.slotBytes() < MIN_BYTES_READ_BESIDE)
+          awaitWeights(layer, count);
+        return tellMore(layer, ready);
+      } catch (RuntimeException | Error e) {
+        residency.giveBack(layer);
+        throw e;
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  int awaitMore(CachedExperts layer, int[] ready) {
+    lock.lock();
+    try {
+      if (layer.owner != Thread.currentThread())
+        throw new IllegalStateException("this thread holds no experts of layer " + layer.layer);
+      return tellMore(layer, ready);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private int tellMore(CachedExperts layer, int[] ready) {
+    long enough = Math.max(1, MIN_BYTES_READ_BESIDE / store.slotBytes());
+    awaitWeights(layer, (int) Math.min(layer.numHeld, layer.numTold + enough));
+    int numReady = layer.tell(slots, ready);
+    layer.publish(ready, numReady, slots, arena);
+    if (layer.numPending > 0) readers.wake(); // what this thread would have read
+    return numReady;
+  }
+
+  /** Waits until there is room, then pins. If it throws, nothing is pinned. */
+  private void pin(CachedExperts layer, int[] expertIds, int count) {
+    requireNothingHeld();
+    requireOpen();
+    while (layer.owner != null || !slots.hasRoom(layer.firstExpert, expertIds, count)) {
+      if (!isBusy()) throw new IllegalStateException("experts are pinned that nobody holds");
+      awaitChange();
+      requireOpen();
+    }
+    try {
+      residency.pin(layer, expertIds, count);
+    } catch (RuntimeException | Error e) { // of a caller's policy
+      residency.giveBack(layer);
+      throw e;
     }
   }
 
@@ -321,23 +375,27 @@ public final class ExpertCache implements AutoCloseable {
     }
     if (interrupted) Thread.currentThread().interrupt();
     for (CachedExperts layer : layers) {
-      if (layer.owner != null && !layer.owner.isAlive()) residency.abandon(layer);
+      if (layer.owner != null && !layer.owner.isAlive())
+        residency.release(layer, ExpertArena.UNKNOWN);
     }
   }
 
-  /** Reads along with the reader threads until the layer's experts are there. */
-  private void awaitWeights(CachedExperts layer) {
-    ExpertEvents.@Nullable Wait event = ExpertEvents.beginWait();
-    int absent = layer.numPending;
-    long start = System.nanoTime();
-    while (layer.numPending > 0) {
-      if (!readers.readOne()) changed.awaitUninterruptibly();
+  /** Reads along with the reader threads until so many of the held experts are there. */
+  private void awaitWeights(CachedExperts layer, int count) {
+    int numAwaited = layer.numPending - (layer.numHeld - count);
+    if (numAwaited > 0 && layer.failure == null) {
+      ExpertEvents.@Nullable Wait event = ExpertEvents.beginWait();
+      long start = System.nanoTime();
+      while (layer.numPending > layer.numHeld - count && layer.failure == null) awaitRead();
+      tally.waitNanos += System.nanoTime() - start;
+      if (event != null) event.commit(layer.layer, layer.numHeld, numAwaited);
     }
-    tally.waitNanos += System.nanoTime() - start;
-    if (event != null) event.commit(layer.layer, layer.numHeld, absent);
     if (layer.failure == null) return;
-    RuntimeException failure = layer.failure;
-    residency.unpin(layer); // no operation has read them since they were last released
-    throw failure;
+    while (layer.numPending > 0) awaitRead(); // those that have begun
+    throw layer.failure;
+  }
+
+  private void awaitRead() {
+    if (!readers.readOne()) changed.awaitUninterruptibly();
   }
 }

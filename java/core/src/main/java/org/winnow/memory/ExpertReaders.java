@@ -61,7 +61,7 @@ final class ExpertReaders {
   }
 
   /** Sees to it that a thread looks at the queues. */
-  private void wake() {
+  void wake() {
     if (numThreads == NUM_THREADS || ending) {
       work.signal();
       return;

@@ -59,6 +59,7 @@ final class ExpertResidency implements ExpertReaders.Listener {
     layer.owner = Thread.currentThread();
     layer.failure = null;
     layer.numHeld = count;
+    layer.numTold = 0;
     layer.numPending = 0;
     layer.passes++;
     for (int i = 0; i < count; i++) {
@@ -153,18 +154,17 @@ final class ExpertResidency implements ExpertReaders.Listener {
     ExpertEvents.evicted(layer, expert - layers[layer].firstExpert, slotBytes);
   }
 
-  /** Lets the layer's experts go, which operations issued before the mark may read. */
+  /**
+   * Lets the layer's experts go, which operations issued before the mark may read. Reads that have
+   * begun go on, for nobody.
+   *
+   * @param mark unknown for those of a thread that has ended
+   */
   void release(CachedExperts layer, long mark) {
-    unpublish(layer);
-    arena.release(released, unpin(layer), mark);
-  }
-
-  /** Releases what a thread held that has ended, perhaps while it waited for reads. */
-  void abandon(CachedExperts layer) {
     unpublish(layer);
     dropQueued(layer);
     layer.numPending = 0;
-    arena.release(released, unpin(layer), ExpertArena.UNKNOWN);
+    arena.release(released, unpin(layer), mark);
   }
 
   /** Releases what could not all be acquired: no operation has read it since its last release. */

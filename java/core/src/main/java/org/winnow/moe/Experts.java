@@ -62,6 +62,49 @@ public interface Experts {
   void acquire(int[] expertIds, int count);
 
   /**
+   * As {@link #acquire}, but may return while some of the experts are still being read. The caller
+   * computes those it has, and asks for the others with {@link #awaitMore}:
+   *
+   * <pre>{@code
+   * int numReady = experts.acquireAsRead(expertIds, count, ready);
+   * for (int numDone = numReady; ; numDone += numReady) {
+   *   ... compute ready[0 .. numReady) ...
+   *   if (numDone == count) break;
+   *   numReady = experts.awaitMore(ready);
+   * }
+   * }</pre>
+   *
+   * <p>All count as held from the start. The default waits for all of them.
+   *
+   * @param expertIds as in {@link #acquire}
+   * @param count as in {@link #acquire}
+   * @param ready overwritten with the experts that are resident now, ascending; of at least {@code
+   *     count} elements, and not the array of the ids
+   * @return how many they are, at least 1 unless the count is 0
+   * @throws IllegalArgumentException as {@link #acquire}
+   * @throws IllegalStateException as {@link #acquire}
+   * @throws org.winnow.ExpertReadException if weights cannot be read; then no expert is held
+   */
+  default int acquireAsRead(int[] expertIds, int count, int[] ready) {
+    acquire(expertIds, count);
+    System.arraycopy(expertIds, 0, ready, 0, count);
+    return count;
+  }
+
+  /**
+   * Waits until more of the experts are resident that {@link #acquireAsRead} began to acquire. If
+   * this throws, the experts are held until {@link #release()}.
+   *
+   * @param ready overwritten with those that neither call has returned yet, ascending
+   * @return how many they are: 0 if all have been returned
+   * @throws IllegalStateException if this thread holds no experts of this layer
+   * @throws org.winnow.ExpertReadException if weights cannot be read
+   */
+  default int awaitMore(int[] ready) {
+    return 0;
+  }
+
+  /**
    * Acquires every expert, if {@link #isAlwaysResident()}. Only the device knows which experts are
    * chosen, so hits are not counted. The thread may hold other layers at the same time.
    *

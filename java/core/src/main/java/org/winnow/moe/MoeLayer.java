@@ -41,10 +41,10 @@ import org.winnow.op.TopKRouter;
  * memory.
  *
  * <p>If a batch needs more experts than can be acquired at once, the layer computes them in waves
- * and begins with resident experts. Waves and threads do not change the output's bits. On the CPU
- * the rest of the batch does not change a token's bits either; CUDA uses another order of summation
- * for large batches. Calls from several threads run one after the other. Only the first call of a
- * batch size allocates tensors.
+ * and begins with resident experts. While some experts of a wave are computed, others are read.
+ * Waves and threads do not change the output's bits. On the CPU the rest of the batch does not
+ * change a token's bits either; CUDA uses another order of summation for large batches. Calls from
+ * several threads run one after the other. Only the first call of a batch size allocates tensors.
  */
 public final class MoeLayer implements AutoCloseable {
   private final Experts experts;
@@ -100,12 +100,11 @@ public final class MoeLayer implements AutoCloseable {
       requireOutput(hidden, output);
       choose(backend, hidden);
       boolean first = true;
-      for (waves.begin(choice.plan); waves.next(); first = false) {
-        try {
+      try {
+        for (waves.begin(choice.plan); waves.next(); first = false)
           routed.multiply(backend, hidden, first);
-        } finally {
-          experts.release();
-        }
+      } finally {
+        waves.end();
       }
       if (first) routed.multiplyShared(backend); // no token had an expert
       routed.combine(backend, output);
@@ -185,7 +184,7 @@ public final class MoeLayer implements AutoCloseable {
       choice.plan.forgetReadBack();
       waves.beginReadBack(choice.plan);
       if (!waves.isOneWave()) return false;
-      waves.next();
+      waves.acquireOneWave();
       try {
         routed.handOverTables();
         held = true;

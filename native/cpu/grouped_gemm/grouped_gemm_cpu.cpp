@@ -1,7 +1,8 @@
 // A unit of work is a block of columns for a block of rows of one active expert. Threads claim units one by one,
 // columns innermost. So all threads stay busy even if the routing is skewed, and a thread that claims the next block of
 // columns finds its rows already packed. The units of all products of a call form one parallel region, so a small
-// product does not wait for the slowest thread of the one before. grouped_gemm_kernel.h computes a block.
+// product does not wait for the slowest thread of the one before. Products that pack the same rows alike form a strip:
+// one product with the columns of all, for which a thread packs each row once. grouped_gemm_kernel.h computes a block.
 #include <algorithm>
 #include <atomic>
 #include <new>
@@ -179,6 +180,7 @@ struct Product {
   int64_t num_row_blocks = 0;
   int64_t first_expert, first_source_row;       // in ThreadMemory: num_active experts, num_rows source rows
   int64_t first_row_block = 0, first_unit = 0;  // among those of the call
+  int64_t strip_blocks = 0;  // of the strip that begins here: column_blocks of all its products; 0: none begins
   const ActiveExpert* experts = nullptr;
   const int32_t* source_rows = nullptr;  // by row, of rows of active experts only; null: row r reads row r
 
@@ -257,14 +259,22 @@ struct Product {
     column_blocks = num_blocks(a.output_size, columns);
   }
 
-  int64_t num_units() const { return num_row_blocks * column_blocks; }
+  // Whether both pack the same rows in the same way, as query, key and value do.
+  bool packs_as(const Product& other) const {
+    const winnow_grouped_gemm_arguments &a = *arguments, &b = *other.arguments;
+    return kernel == other.kernel && a.input == b.input && a.num_rows == b.num_rows && a.input_size == b.input_size &&
+           is_plain() && other.is_plain();
+  }
 
-  // The block of rows that a unit of this product belongs to.
-  int64_t row_block(int64_t unit) const { return column_blocks == 1 ? unit : unit / column_blocks; }
+  bool is_plain() const {
+    return arguments->source_rows == nullptr && arguments->expert_offsets == nullptr && num_active == 1;
+  }
 
-  // A unit of this product. Units come in ascending order; `i` moves on to the active expert that the unit belongs to.
-  GroupedGemmBlock block(int64_t unit, int64_t row_block, int64_t& i) const {
-    const int64_t column_begin = (unit - row_block * column_blocks) * columns;
+  int64_t num_units() const { return num_row_blocks * strip_blocks; }
+
+  // Row blocks come in ascending order; `i` moves on to the active expert that the block belongs to.
+  GroupedGemmBlock block(int64_t row_block, int64_t column_block, int64_t& i) const {
+    const int64_t column_begin = column_block * columns;
     while (experts[i].end_block <= row_block) ++i;
     const ActiveExpert& expert = experts[i];
     const int64_t rows = expert.row_end - expert.row_begin, blocks = expert.end_block - expert.first_block;
@@ -320,10 +330,17 @@ Outcome grouped_gemm_cpu(const winnow_grouped_gemm_arguments& arguments, Cpu& cp
     if (product.absent >= 0) return {WINNOW_REFUSED, product.absent};
     product.experts = experts.data() + product.first_expert;
     if (product.arguments->source_rows != nullptr) product.source_rows = source_rows.data() + product.first_source_row;
-    product.first_unit = num_units;
-    product.first_row_block = num_row_blocks;
-    num_units += product.num_units();
-    num_row_blocks += product.num_row_blocks;
+  }
+  Product* strip = nullptr;
+  for (Product& product : products) {
+    if (strip == nullptr || !product.packs_as(*strip)) {
+      strip = &product;
+      strip->first_unit = num_units;
+      strip->first_row_block = num_row_blocks;
+      num_row_blocks += strip->num_row_blocks;
+    }
+    strip->strip_blocks += product.column_blocks;
+    num_units += product.num_row_blocks * product.column_blocks;
   }
   const int64_t call =
       cpu.num_threads == 1 ? memory.scratch.begin_alone() : next_call.fetch_add(1, std::memory_order_relaxed);
@@ -339,10 +356,13 @@ Outcome grouped_gemm_cpu(const winnow_grouped_gemm_arguments& arguments, Cpu& cp
         return;
       }
       for (int64_t i = 0; unit < end; ++unit) {
-        const int64_t in_product = unit - product.first_unit;
-        const int64_t row_block = product.row_block(in_product);
+        const int64_t in_strip = unit - product.first_unit, blocks = product.strip_blocks;
+        const int64_t row_block = blocks == 1 ? in_strip : in_strip / blocks;
+        int64_t column_block = in_strip - row_block * blocks;
+        const Product* member = &product;
+        while (column_block >= member->column_blocks) column_block -= (member++)->column_blocks;
         const bool pack = own.claim(call, product.first_row_block + row_block);
-        product.kernel(product.block(in_product, row_block, i), *scratch, pack);
+        member->kernel(member->block(row_block, column_block, i), *scratch, pack);
       }
     }
   });

@@ -11,6 +11,7 @@ import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.attention.MlaWorkspace.Slot;
 import org.winnow.layer.Linear;
+import org.winnow.layer.LinearGroup;
 import org.winnow.op.Attention;
 import org.winnow.op.AttentionOptions;
 import org.winnow.op.KvCache;
@@ -95,6 +96,7 @@ public final class MlaAttention implements AutoCloseable {
   private final Geometry geometry;
   private final Weights weights;
   private final long latentWidth;
+  private final LinearGroup projections; // of the hidden state: to the query, to the latent
   private final AbsorbedWeights absorbedWeights;
 
   /**
@@ -122,6 +124,10 @@ public final class MlaAttention implements AutoCloseable {
       Objects.requireNonNull(weights.queryNorm(), "queryNorm")
           .require("queryNorm", F32, weights.queryDown().outputSize());
     }
+    projections =
+        new LinearGroup(
+            weights.queryDown() == null ? weights.queryUp() : weights.queryDown(),
+            weights.latentDown());
     absorbedWeights =
         new AbsorbedWeights(geometry, latentWidth, weights.latentUp(), weights.activations());
   }
@@ -180,8 +186,9 @@ public final class MlaAttention implements AutoCloseable {
     workspace.use(backend.memory());
     if (hidden.dim(0) == 0) return;
     cache.reserve(Math.toIntExact(hidden.dim(0)));
-    Tensor query = query(backend, hidden, cos, sin, workspace);
-    appendLatents(backend, hidden, cache, layer, cos, sin, workspace);
+    Tensor query = queryAndLatents(backend, hidden, workspace);
+    Rope.run(backend, query, cos, sin, geometry.nopeWidth(), geometry.layout());
+    appendLatents(backend, hidden.dim(0), cache, layer, cos, sin, workspace);
     Tensor attended = absorbed(backend, query, cache, layer, workspace);
     weights
         .output()
@@ -189,38 +196,40 @@ public final class MlaAttention implements AutoCloseable {
     Reference.reachabilityFence(this);
   }
 
-  /** Queries [numTokens, numHeads, nopeWidth + ropeWidth] with their rotary part rotated. */
-  private Tensor query(
-      Backend backend, Tensor hidden, Tensor cos, Tensor sin, MlaWorkspace workspace) {
+  /**
+   * Queries [numTokens, numHeads, nopeWidth + ropeWidth], and the workspace's latents, both before
+   * rotation.
+   */
+  private Tensor queryAndLatents(Backend backend, Tensor hidden, MlaWorkspace workspace) {
     long numTokens = hidden.dim(0);
     Tensor query = workspace.get(Slot.QUERY, F32, numTokens, geometry.numHeads(), queryWidth());
-    Tensor source = hidden;
-    if (weights.queryDown() != null) {
-      source = workspace.get(Slot.QUERY_LATENT, F32, numTokens, weights.queryDown().outputSize());
-      weights.queryDown().run(backend, hidden, source);
-      Tensor norm = Objects.requireNonNull(weights.queryNorm());
-      RmsNorm.run(backend, source, norm, source, geometry.epsilon());
+    Tensor queryRows = query.reshape(numTokens, weights.queryUp().outputSize());
+    Tensor both =
+        workspace.get(Slot.LATENT_AND_ROPE, F32, numTokens, latentWidth + geometry.ropeWidth());
+    if (weights.queryDown() == null) {
+      projections.run(backend, hidden, queryRows, both);
+      return query;
     }
-    weights
-        .queryUp()
-        .run(backend, source, query.reshape(numTokens, weights.queryUp().outputSize()));
-    Rope.run(backend, query, cos, sin, geometry.nopeWidth(), geometry.layout());
+    Tensor latent =
+        workspace.get(Slot.QUERY_LATENT, F32, numTokens, weights.queryDown().outputSize());
+    projections.run(backend, hidden, latent, both);
+    Tensor norm = Objects.requireNonNull(weights.queryNorm());
+    RmsNorm.run(backend, latent, norm, latent, geometry.epsilon());
+    weights.queryUp().run(backend, latent, queryRows);
     return query;
   }
 
   private void appendLatents(
       Backend backend,
-      Tensor hidden,
+      long numTokens,
       KvCache cache,
       int layer,
       Tensor cos,
       Tensor sin,
       MlaWorkspace workspace) {
-    long numTokens = hidden.dim(0);
     long width = latentWidth + geometry.ropeWidth();
     Tensor both = workspace.get(Slot.LATENT_AND_ROPE, F32, numTokens, width);
     Tensor latent = workspace.get(Slot.LATENT, F32, numTokens, latentWidth);
-    weights.latentDown().run(backend, hidden, both);
     Rope.run(
         backend,
         both.reshape(numTokens, 1, width),

@@ -7,6 +7,7 @@ import org.winnow.Tensor;
 import org.winnow.TensorMemory;
 import org.winnow.Workspace;
 import org.winnow.layer.Linear;
+import org.winnow.layer.LinearGroup;
 import org.winnow.op.Attention;
 import org.winnow.op.AttentionOptions;
 import org.winnow.op.Clamp;
@@ -45,9 +46,7 @@ final class GroupedQueryBlock implements AttentionBlock {
   private final DecoderSpec.GroupedQueryAttention spec;
   private final int layer;
   private final float epsilon;
-  private final Linear query;
-  private final Linear key;
-  private final Linear value;
+  private final LinearGroup projections; // query, key, value
   private final Linear output;
   private final @Nullable Tensor queryNorm;
   private final @Nullable Tensor keyNorm;
@@ -64,9 +63,9 @@ final class GroupedQueryBlock implements AttentionBlock {
     this.layer = layer;
     this.epsilon = epsilon;
     this.scratch = scratch;
-    query = weights.linear(spec.query());
-    key = weights.linear(spec.key());
-    value = weights.linear(spec.value());
+    projections =
+        new LinearGroup(
+            weights.linear(spec.query()), weights.linear(spec.key()), weights.linear(spec.value()));
     output = weights.linear(spec.output());
     queryNorm = weights.norm(spec.queryNorm());
     keyNorm = weights.norm(spec.keyNorm());
@@ -81,9 +80,15 @@ final class GroupedQueryBlock implements AttentionBlock {
   public void run(Step step, Tensor input, Tensor blockOutput) {
     Backend backend = step.backend();
     long numTokens = input.dim(0);
-    Tensor queries = project(backend, query, input, scratch.query, queryNorm);
-    Tensor keys = project(backend, key, input, scratch.key, keyNorm);
-    Tensor values = project(backend, value, input, scratch.value, null);
+    Tensor queries =
+        scratch.query.get(DType.F32, numTokens, (long) spec.numHeads() * spec.headDim());
+    Tensor keys = scratch.key.get(DType.F32, numTokens, (long) spec.numKvHeads() * spec.headDim());
+    Tensor values =
+        scratch.value.get(DType.F32, numTokens, (long) spec.numKvHeads() * spec.headDim());
+    projections.run(backend, input, queries, keys, values);
+    normaliseAndClip(backend, queries, queryNorm);
+    normaliseAndClip(backend, keys, keyNorm);
+    normaliseAndClip(backend, values, null);
     Tensor queryHeads = queries.reshape(numTokens, spec.numHeads(), spec.headDim());
     Tensor keyHeads = keys.reshape(numTokens, spec.numKvHeads(), spec.headDim());
     Rope.run(backend, queryHeads, step.cos(), step.sin(), 0, Rope.Layout.HALF_SPLIT);
@@ -98,17 +103,13 @@ final class GroupedQueryBlock implements AttentionBlock {
     output.run(backend, attended, blockOutput);
   }
 
-  private Tensor project(
-      Backend backend, Linear projection, Tensor input, Workspace memory, @Nullable Tensor norm) {
-    Tensor projected = memory.get(DType.F32, input.dim(0), projection.outputSize());
-    projection.run(backend, input, projected);
+  private void normaliseAndClip(Backend backend, Tensor projected, @Nullable Tensor norm) {
     if (norm != null) {
       // the length of the weight decides: a norm per head, or one over the whole projection
       Tensor rows = projected.reshape(projected.size() / norm.size(), norm.size());
       RmsNorm.run(backend, rows, norm, rows, epsilon);
     }
     if (spec.clip() > 0) Clamp.run(backend, projected, spec.clip());
-    return projected;
   }
 
   @Override

@@ -12,6 +12,11 @@ namespace {
 
 constexpr int kNumLanes = 8;
 
+// The sum of a row and its addend is written to the row. Kept apart from the squares, both loops stay vectors.
+void add_row(float* input, const float* addend, int64_t hidden_size) {
+  for (int64_t i = 0; i < hidden_size; ++i) input[i] += addend[i];
+}
+
 void normalise_row(const float* input, const float* weight, float* output, int64_t hidden_size, float epsilon) {
   double lanes[kNumLanes] = {};
   int64_t i = 0;
@@ -33,6 +38,7 @@ void rms_norm_cpu(const winnow_rms_norm_arguments& arguments, Cpu& cpu) {
   cpu.parallel_for(a.num_rows, grain, [&a](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       const int64_t at = r * a.row_stride;
+      if (a.addend != nullptr) add_row(a.input + at, a.addend + at, a.hidden_size);
       normalise_row(a.input + at, a.weight, a.output + at, a.hidden_size, a.epsilon);
     }
   });

@@ -1,11 +1,14 @@
 // Root-mean-square normalisation of rows. java: org.winnow.op.RmsNorm.
 //
+//   input[r, i] += addend[r, i]   if there is an addend
 //   output[r, i] = weight[i] * input[r, i] / sqrt(mean_i(input[r, i]^2) + epsilon)
 //
-//   input        [num_rows, row_stride] f32   the first hidden_size elements of each row are read
+//   input        [num_rows, row_stride] f32   the first hidden_size elements of each row are read; with an addend they
+//                                              are overwritten with the sum, rounded to f32
+//   addend       [num_rows, row_stride] f32   as input; overlaps no other array; null: none
 //   weight       [hidden_size] f32
-//   output       [num_rows, row_stride] f32   the first hidden_size elements of each row are written; may be
-//                                              input itself
+//   output       [num_rows, row_stride] f32   the first hidden_size elements of each row are written; without an addend
+//                                              it may be input itself
 //   num_rows     rows
 //   hidden_size  elements of a row that are normalised
 //   row_stride   elements from one row to the next
@@ -18,7 +21,8 @@
 #include "winnow/base/operation.h"
 
 typedef struct winnow_rms_norm_arguments {
-  const float* input;
+  float* input;
+  const float* addend;
   const float* weight;
   float* output;
   int64_t num_rows;

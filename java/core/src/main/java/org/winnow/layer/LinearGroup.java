@@ -65,7 +65,7 @@ public final class LinearGroup {
         output.requireFloating(
             outputNames[i], input.rank() == 0 ? ANY : input.dim(0), maps[i].outputSize());
         for (int j = 0; j < i; j++)
-          output.requireDisjoint(outputNames[i], outputNames[j], outputs[j]);
+          output.requireDisjoint(outputNames[i], outputNames[j], products[j].output());
         products[i] = maps[i].product(input, output);
       }
       GroupedGemm.runTogether(backend, products);

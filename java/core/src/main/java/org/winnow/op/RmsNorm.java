@@ -3,8 +3,10 @@ package org.winnow.op;
 import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
 import static org.winnow.internal.Internals.argument;
+import static org.winnow.internal.Internals.argumentOrNull;
 
 import java.lang.ref.Reference;
+import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
@@ -35,11 +37,53 @@ public final class RmsNorm {
    */
   public static void run(
       Backend backend, Tensor input, Tensor weight, Tensor output, float epsilon) {
+    run(backend, input, null, weight, output, epsilon);
+  }
+
+  /**
+   * Adds, then normalises the sum, as {@link Add#run} and {@link #run} would do one after the
+   * other: the residual connection and the norm that follows it.
+   *
+   * @param accumulator [numRows, hiddenSize] f32, overwritten with {@code accumulator + addend}
+   * @param addend [numRows, hiddenSize] f32; must not overlap the accumulator
+   * @param weight [hiddenSize] f32; must not overlap the accumulator
+   * @param output [numRows, hiddenSize] f32, overwritten; must not overlap another argument
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
+   *     run then
+   * @throws IllegalStateException if a tensor or the backend is closed
+   */
+  public static void runOnSum(
+      Backend backend,
+      Tensor accumulator,
+      Tensor addend,
+      Tensor weight,
+      Tensor output,
+      float epsilon) {
+    output.requireDisjoint("output", "accumulator", accumulator);
+    output.requireDisjoint("output", "addend", addend);
+    output.requireDisjoint("output", "weight", weight);
+    accumulator.requireDisjoint("accumulator", "addend", addend);
+    accumulator.requireDisjoint("accumulator", "weight", weight);
+    run(backend, accumulator, addend, weight, output, epsilon);
+  }
+
+  private static void run(
+      Backend backend,
+      Tensor input,
+      @Nullable Tensor addend,
+      Tensor weight,
+      Tensor output,
+      float epsilon) {
     NativeCall call = NativeCall.enter();
     try {
       TensorMemory memory = backend.memory();
-      input.require("input", F32, ANY, ANY);
-      input.requireIn("input", memory);
+      String inputName = addend == null ? "input" : "accumulator";
+      input.require(inputName, F32, ANY, ANY);
+      input.requireIn(inputName, memory);
+      if (addend != null) {
+        addend.require("addend", F32, input.dim(0), input.dim(1));
+        addend.requireIn("addend", memory);
+      }
       weight.require("weight", F32, input.dim(1));
       weight.requireIn("weight", memory);
       output.require("output", F32, input.dim(0), input.dim(1));
@@ -49,6 +93,7 @@ public final class RmsNorm {
       RmsNormArguments arguments = call.arguments().rmsNorm;
       arguments
           .input(argument(input))
+          .addend(argumentOrNull(addend))
           .weight(argument(weight))
           .output(argument(output))
           .numRows(input.dim(0))
@@ -59,6 +104,7 @@ public final class RmsNorm {
     } finally {
       call.exit();
       Reference.reachabilityFence(input);
+      Reference.reachabilityFence(addend);
       Reference.reachabilityFence(weight);
       Reference.reachabilityFence(output);
     }

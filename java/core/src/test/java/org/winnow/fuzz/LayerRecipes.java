@@ -13,6 +13,7 @@ import org.winnow.attention.MlaAttention;
 import org.winnow.attention.MlaWorkspace;
 import org.winnow.layer.FeedForward;
 import org.winnow.layer.Linear;
+import org.winnow.layer.LinearGroup;
 import org.winnow.moe.Experts;
 import org.winnow.moe.MoeLayer;
 import org.winnow.moe.ResidentExperts;
@@ -88,6 +89,37 @@ final class LayerRecipes {
         w -> {
           Linear linear = some(Linear.class, w);
           return inAndOut(w, linear, linear.inputSize(), linear.outputSize());
+        });
+    Recipes.object(
+        LinearGroup.class,
+        w -> {
+          int input = w.size();
+          return new LinearGroup(
+              w.keep(linear(w, w.size(), input)), w.keep(linear(w, w.size(), input)));
+        });
+    call(
+        "LinearGroup.new(Linear[])",
+        w -> {
+          int input = w.size();
+          Linear[] maps = new Linear[1 + w.below(4)];
+          Arrays.setAll(maps, i -> w.keep(linear(w, w.size(), input)));
+          return args((Object) maps);
+        });
+    call(
+        "LinearGroup.run(Backend,Tensor,Tensor[])",
+        w -> {
+          int input = w.size();
+          Linear first = w.keep(linear(w, w.size(), input));
+          Linear second = w.keep(linear(w, w.size(), input));
+          int rows = w.rows();
+          return args(
+              new LinearGroup(first, second),
+              w.backend(),
+              w.tensor(w.f32OrBf16(), rows, input),
+              new Tensor[] {
+                w.tensor(w.f32OrBf16(), rows, first.outputSize()),
+                w.tensor(w.f32OrBf16(), rows, second.outputSize())
+              });
         });
     call(
         "FeedForward.new(Linear,Linear,Linear,Activation)",

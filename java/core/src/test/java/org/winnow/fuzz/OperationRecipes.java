@@ -62,6 +62,19 @@ final class OperationRecipes {
           return args(w.backend(), input, w.f32(width), output, 1e-5f);
         });
     call(
+        "RmsNorm.runOnSum(Backend,Tensor,Tensor,Tensor,Tensor,float)",
+        w -> {
+          int rows = w.rows();
+          int width = w.width();
+          return args(
+              w.backend(),
+              w.f32(rows, width),
+              w.f32(rows, width),
+              w.f32(width),
+              w.f32(rows, width),
+              1e-5f);
+        });
+    call(
         "StridedCopy.run(Backend,Tensor,long,long,long,Tensor,long,long,long,long,long,long)",
         w -> {
           long outer = w.size();

@@ -46,6 +46,34 @@ public class RmsNormTest {
     }
   }
 
+  /** Bit by bit, with rows that are moved element by element and as vectors. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 7, 256, 2880})
+  void onASumIsAddThenTheNorm(int hiddenSize) {
+    Random random = new Random(43);
+    int numRows = 5;
+    float[] x = new float[numRows * hiddenSize];
+    float[] y = new float[numRows * hiddenSize];
+    float[] w = new float[hiddenSize];
+    for (int i = 0; i < x.length; i++) x[i] = (float) random.nextGaussian();
+    for (int i = 0; i < y.length; i++) y[i] = (float) random.nextGaussian();
+    for (int i = 0; i < w.length; i++) w[i] = (float) random.nextGaussian();
+    try (Tensor sum = backend.of(x, numRows, hiddenSize);
+        Tensor accumulator = backend.of(x, numRows, hiddenSize);
+        Tensor addend = backend.of(y, numRows, hiddenSize);
+        Tensor weight = backend.of(w, hiddenSize);
+        Tensor expected = backend.f32(numRows, hiddenSize);
+        Tensor output = backend.f32(numRows, hiddenSize)) {
+      Add.run(backend, sum, addend);
+      RmsNorm.run(backend, sum, weight, expected, 1e-6f);
+      output.fill(Float.NaN);
+      RmsNorm.runOnSum(backend, accumulator, addend, weight, output, 1e-6f);
+      assertThat(accumulator.toFloatArray()).isEqualTo(sum.toFloatArray());
+      assertThat(output.toFloatArray()).isEqualTo(expected.toFloatArray());
+      assertThat(addend.toFloatArray()).isEqualTo(y);
+    }
+  }
+
   @Test
   void namesTheArgumentThatIsWrong() {
     try (Tensor input = backend.f32(2, 4);
@@ -54,6 +82,18 @@ public class RmsNormTest {
       assertThatThrownBy(() -> RmsNorm.run(backend, input, weight, output, 1e-6f))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage("weight must be [4], found [5]");
+      assertThatThrownBy(() -> RmsNorm.runOnSum(backend, input, weight, weight, output, 0))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("addend must be [2, 4], found [5]");
+      assertThatThrownBy(() -> RmsNorm.runOnSum(backend, weight, input, weight, output, 0))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("accumulator must not overlap weight");
+      assertThatThrownBy(() -> RmsNorm.runOnSum(backend, input, input, weight, output, 0))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("accumulator must not overlap addend");
+      assertThatThrownBy(() -> RmsNorm.runOnSum(backend, input, output, weight, output, 0))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("output must not overlap addend");
     }
   }
 

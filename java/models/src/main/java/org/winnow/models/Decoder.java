@@ -11,7 +11,6 @@ import org.winnow.TensorMemory;
 import org.winnow.Workspace;
 import org.winnow.attention.RopeFrequencies;
 import org.winnow.layer.Linear;
-import org.winnow.op.Add;
 import org.winnow.op.Embedding;
 import org.winnow.op.KvCache;
 import org.winnow.op.RmsNorm;
@@ -90,8 +89,10 @@ final class Decoder implements AutoCloseable {
     int firstPosition = cache.length();
     embed(step);
     for (int i = 0; i < layers.size(); i++) {
+      normaliseForAttention(i, step);
       listener.onHidden(i, firstPosition, step.residual());
-      run(i, step);
+      attend(i, step);
+      layers.get(i).mlp().run(backend, step.normalised(), step.branch());
       Tensor routerLogits = layers.get(i).mlp().routerLogits();
       if (routerLogits != null) listener.onRouterLogits(i, firstPosition, routerLogits);
     }
@@ -150,14 +151,17 @@ final class Decoder implements AutoCloseable {
     for (int i = 0; i < layers.size(); i++) {
       int index = i;
       if (layers.get(i).mlp() instanceof ExpertBlock block && holds.contains(block)) {
+        program.add(() -> normaliseForAttention(index, step));
         program.add(() -> attend(index, step));
         program.add(() -> block.choose(backend, step.normalised()));
         program.hold(block);
         program.add(() -> block.computeHeld(backend, step.normalised(), step.branch()));
-        program.add(() -> Add.run(backend, step.residual(), step.branch()));
       } else {
-        if (layers.get(i).mlp() instanceof ExpertBlock block) block.prepareCapture();
-        program.add(() -> run(index, step));
+        MlpBlock mlp = layers.get(i).mlp();
+        if (mlp instanceof ExpertBlock block) block.prepareCapture();
+        program.add(() -> normaliseForAttention(index, step));
+        program.add(() -> attend(index, step));
+        program.add(() -> mlp.run(backend, step.normalised(), step.branch()));
       }
     }
     program.add(() -> finish(step));
@@ -175,7 +179,7 @@ final class Decoder implements AutoCloseable {
   }
 
   private void finish(Step step) {
-    RmsNorm.run(backend, step.residual(), finalNorm, step.normalised(), epsilon);
+    normaliseSum(step, finalNorm);
   }
 
   /**
@@ -188,26 +192,30 @@ final class Decoder implements AutoCloseable {
     return scores;
   }
 
-  private void run(int index, Step step) {
-    attend(index, step);
-    layers.get(index).mlp().run(backend, step.normalised(), step.branch());
-    Add.run(backend, step.residual(), step.branch());
+  /** The norm of a layer's input: of the embedding, or of what the layer before left to add. */
+  private void normaliseForAttention(int index, Step step) {
+    Tensor norm = layers.get(index).attentionNorm();
+    if (index > 0) normaliseSum(step, norm);
+    else RmsNorm.run(backend, step.residual(), norm, step.normalised(), epsilon);
   }
 
   /** Attention, then the norm before the feed-forward part. */
   private void attend(int index, Step step) {
     Layer layer = layers.get(index);
-    Tensor residual = step.residual();
-    Tensor normalised = step.normalised();
-    RmsNorm.run(backend, residual, layer.attentionNorm(), normalised, epsilon);
-    layer.attention().run(step, normalised, step.branch());
-    Add.run(backend, residual, step.branch());
+    layer.attention().run(step, step.normalised(), step.branch());
     if (readAhead && index + 1 < layers.size()) {
       Layer next = layers.get(index + 1);
-      RmsNorm.run(backend, residual, next.mlpNorm(), normalised, epsilon);
-      next.mlp().readAhead(backend, normalised);
+      normaliseSum(step, next.mlpNorm());
+      next.mlp().readAhead(backend, step.normalised());
+      RmsNorm.run(backend, step.residual(), layer.mlpNorm(), step.normalised(), epsilon);
+    } else {
+      normaliseSum(step, layer.mlpNorm());
     }
-    RmsNorm.run(backend, residual, layer.mlpNorm(), normalised, epsilon);
+  }
+
+  /** Adds the branch to the residual stream and normalises the sum. */
+  private void normaliseSum(Step step, Tensor norm) {
+    RmsNorm.runOnSum(backend, step.residual(), step.branch(), norm, step.normalised(), epsilon);
   }
 
   /** Releases the working memory. Layers, weights and backend are closed by their owners. */

@@ -13,8 +13,10 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
+import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Tensor;
+import org.winnow.cpu.CpuBackend;
 import org.winnow.internal.AddressTable;
 import org.winnow.memory.EvictionPolicy;
 import org.winnow.memory.ExpertCache;
@@ -49,7 +51,9 @@ public class ExpertCacheBenchmark {
 
   @Setup
   public void setup() throws IOException {
-    file = new ExpertFile(1, NUM_EXPERTS);
+    try (Backend backend = new CpuBackend()) {
+      file = new ExpertFile(backend, 1, NUM_EXPERTS);
+    }
     large = new ExpertCache(file.store, file.store.fullBudgetBytes(), EvictionPolicy.lfru());
     small = new ExpertCache(file.store, 2 * TOP_K * file.store.slotBytes(), EvictionPolicy.lru());
     reader = RangeReader.direct().open(file.path);

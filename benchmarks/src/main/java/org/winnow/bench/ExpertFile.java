@@ -10,6 +10,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Float16;
 import org.winnow.memory.Checkpoint;
@@ -34,7 +35,10 @@ final class ExpertFile implements AutoCloseable {
   final Checkpoint checkpoint;
   final ExpertStore store;
 
-  ExpertFile(int numLayers, int numExperts) throws IOException {
+  /**
+   * @param backend which says how matrices lie in memory
+   */
+  ExpertFile(Backend backend, int numLayers, int numExperts) throws IOException {
     path = Files.createTempFile("winnow-experts", null);
     path.toFile().deleteOnExit(); // also when it is interrupted
     List<TensorInfo> tensors = new ArrayList<>();
@@ -59,7 +63,8 @@ final class ExpertFile implements AutoCloseable {
       channel.force(false);
     }
     checkpoint = new Checkpoint(tensors);
-    ExpertStore.Builder builder = ExpertStore.builder(checkpoint, HIDDEN_SIZE, INTERMEDIATE_SIZE);
+    ExpertStore.Builder builder =
+        ExpertStore.builder(checkpoint, HIDDEN_SIZE, INTERMEDIATE_SIZE).layoutOf(backend);
     for (int i = 0; i < numLayers; i++) {
       int layer = i;
       builder.addLayer(

@@ -40,11 +40,12 @@ public final class ExpertStreaming {
   private static final int TOP_K = 8;
   private static final int READS_IN_FLIGHT = 4; // three readers and the thread that waits
 
-  private final Backend backend = new CpuBackend();
+  private final Backend backend;
   private final ExpertFile file;
   private final Linear[] routers = new Linear[NUM_LAYERS];
 
-  private ExpertStreaming(ExpertFile file) {
+  private ExpertStreaming(Backend backend, ExpertFile file) {
+    this.backend = backend;
     this.file = file;
     Random random = new Random(2);
     for (int i = 0; i < NUM_LAYERS; i++) routers[i] = new Linear(normal(random, NUM_EXPERTS), null);
@@ -55,13 +56,13 @@ public final class ExpertStreaming {
     usage.require(args.length <= 2);
     int numRounds = usage.count(args, 0, 5);
     String part = usage.word(args, 1, "all", "cold", "prefill", "overlap");
-    try (ExpertFile file = new ExpertFile(NUM_LAYERS, NUM_EXPERTS)) {
-      ExpertStreaming streaming = new ExpertStreaming(file);
+    try (Backend backend = new CpuBackend();
+        ExpertFile file = new ExpertFile(backend, NUM_LAYERS, NUM_EXPERTS)) {
+      ExpertStreaming streaming = new ExpertStreaming(backend, file);
       if (part.equals("all") || part.equals("cold")) streaming.cold(numRounds);
       if (part.equals("all") || part.equals("prefill")) streaming.prefill(numRounds);
       if (part.equals("all") || part.equals("overlap"))
         for (int numTokens : new int[] {8, 32, 128}) streaming.overlap(numRounds, numTokens);
-      streaming.backend.close();
     }
   }
 

@@ -288,16 +288,12 @@ public final class ExpertCache implements AutoCloseable {
     try {
       mark = arena.mark(); // before the lock is taken
     } finally {
-      release(layer, mark);
-    }
-  }
-
-  private void release(CachedExperts layer, long mark) {
-    lock.lock();
-    try {
-      residency.release(layer, mark);
-    } finally {
-      lock.unlock();
+      lock.lock();
+      try {
+        residency.release(layer, mark);
+      } finally {
+        lock.unlock();
+      }
     }
   }
 

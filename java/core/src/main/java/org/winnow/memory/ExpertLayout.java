@@ -51,20 +51,24 @@ record ExpertLayout(
   }
 
   /**
-   * A range that is read into a buffer.
+   * A range that is read into a buffer, as a whole or piece by piece.
    *
-   * @param matrices what becomes of it
+   * @param matrices what becomes of it: one for each piece of the range, in the same order
    */
   record Arranged(Range range, List<InPanels> matrices) {}
 
-  /** A matrix in a buffer, row by row, and where its panels begin in the slot. */
+  /** A matrix in a range, row by row, and where its panels begin in the slot. */
   record InPanels(
       long bufferOffset,
       long slotOffset,
       int elementBytes,
       int panelElements,
       long rows,
-      long columns) {}
+      long columns) {
+    long rowBytes() {
+      return columns * elementBytes;
+    }
+  }
 
   /** Bytes of a tensor, somewhere in a file. */
   record Piece(String tensor, long offsetBytes, long sizeBytes) {}

@@ -2,6 +2,7 @@ package org.winnow.memory;
 
 import java.io.IOException;
 import org.winnow.ExpertReadException;
+import org.winnow.internal.NativeCodes;
 import org.winnow.internal.NativeCpu;
 import org.winnow.memory.ExpertLayout.Arranged;
 import org.winnow.memory.ExpertLayout.Copy;
@@ -23,6 +24,12 @@ final class ExpertLoader {
    */
   private static final long CHUNK_BYTES = 4 << 20;
 
+  /**
+   * Matrices are arranged in pieces of about this many bytes: a buffer that stays in a processor's
+   * cache is filled 1.4 times as fast as new lines of memory.
+   */
+  private static final long PIECE_BYTES = 1 << 20;
+
   private ExpertLoader() {}
 
   /**
@@ -36,10 +43,8 @@ final class ExpertLoader {
     long readBytes = 0;
     for (Range range : layout.direct())
       readBytes += read(range, slotAddress + range.slotOffset(), what);
-    for (Arranged arranged : layout.arranged()) {
-      readBytes += read(arranged.range(), stagingAddress, what);
-      for (InPanels matrix : arranged.matrices()) arrange(matrix, stagingAddress, slotAddress);
-    }
+    for (Arranged arranged : layout.arranged())
+      readBytes += load(arranged, slotAddress, stagingAddress, what);
     for (Staged rows : layout.staged()) readBytes += load(rows, slotAddress, stagingAddress, what);
     return readBytes;
   }
@@ -59,20 +64,66 @@ final class ExpertLoader {
     }
   }
 
-  private static void arrange(InPanels matrix, long bufferAddress, long slotAddress) {
+  private static long load(Arranged arranged, long slotAddress, long stagingAddress, String what) {
+    Range range = arranged.range();
+    if (isOnePiece(arranged)) {
+      long readBytes = read(range, stagingAddress, what);
+      for (InPanels matrix : arranged.matrices()) {
+        arrange(matrix, stagingAddress + matrix.bufferOffset(), 0, matrix.rows(), slotAddress);
+      }
+      return readBytes;
+    }
+    long readBytes = 0;
+    long alignment = range.reader().alignmentBytes();
+    for (int i = 0; i < arranged.matrices().size(); i++) {
+      InPanels matrix = arranged.matrices().get(i);
+      long rowsPerPiece = rowsPerPiece(matrix);
+      for (long row = 0; row < matrix.rows(); row += rowsPerPiece) {
+        long endRow = Math.min(row + rowsPerPiece, matrix.rows());
+        long begin = range.offsetBytes() + matrix.bufferOffset() + row * matrix.rowBytes();
+        long end = range.offsetBytes() + matrix.bufferOffset() + endRow * matrix.rowBytes();
+        long block = begin / alignment * alignment;
+        readBytes +=
+            Checkpoint.readFully(
+                range.reader(),
+                range.file(),
+                what + ": " + range.pieces().get(i).tensor(),
+                block,
+                stagingAddress,
+                Checkpoint.roundUp(end, alignment) - block,
+                end - block);
+        arrange(matrix, stagingAddress + begin - block, row, endRow, slotAddress);
+      }
+    }
+    return readBytes;
+  }
+
+  /** Arranges rows [row, endRow), which are in memory at {@code source}. */
+  private static void arrange(
+      InPanels matrix, long source, long row, long endRow, long slotAddress) {
     NativeCpu.memory_copy_to_panels(
         slotAddress + matrix.slotOffset(),
-        bufferAddress + matrix.bufferOffset(),
+        source,
         matrix.elementBytes(),
         matrix.panelElements(),
         matrix.rows(),
         matrix.columns(),
-        0,
-        matrix.rows(),
+        row,
+        endRow,
         0,
         matrix.columns(),
         matrix.columns(),
         1);
+  }
+
+  private static boolean isOnePiece(Arranged arranged) {
+    return arranged.range().sizeBytes() <= PIECE_BYTES;
+  }
+
+  /** Whole panels, and pieces of about equal size. */
+  private static long rowsPerPiece(InPanels matrix) {
+    long numPieces = (matrix.rows() * matrix.rowBytes() + PIECE_BYTES - 1) / PIECE_BYTES;
+    return Checkpoint.roundUp((matrix.rows() + numPieces - 1) / numPieces, NativeCodes.PANEL_ROWS);
   }
 
   /** The failure of a range, with the name of the first tensor in it that cannot be read. */
@@ -220,22 +271,51 @@ final class ExpertLoader {
     for (long row = rows.firstRow(); row < rows.endRow(); row += rowsPerChunk) {
       long begin = rows.offsetBytes() + row * rowBytes;
       long end = rows.offsetBytes() + Math.min(row + rowsPerChunk, rows.endRow()) * rowBytes;
-      readBytes +=
-          Math.min(fileSizeBytes, Checkpoint.roundUp(end, alignment))
-              - begin / alignment * alignment;
+      readBytes += blocks(begin, end, alignment, fileSizeBytes);
     }
     return readBytes;
   }
 
-  /** The buffer that {@link #load} needs for a range of matrices that are arranged. */
+  /** The same for matrices that are arranged. */
+  static long readBytes(Arranged arranged, long fileSizeBytes) {
+    Range range = arranged.range();
+    if (isOnePiece(arranged))
+      return Math.min(range.sizeBytes(), fileSizeBytes - range.offsetBytes());
+    long readBytes = 0;
+    long alignment = range.reader().alignmentBytes();
+    for (InPanels matrix : arranged.matrices()) {
+      long first = range.offsetBytes() + matrix.bufferOffset();
+      long rowsPerPiece = rowsPerPiece(matrix);
+      for (long row = 0; row < matrix.rows(); row += rowsPerPiece) {
+        long begin = first + row * matrix.rowBytes();
+        long end = first + Math.min(row + rowsPerPiece, matrix.rows()) * matrix.rowBytes();
+        readBytes += blocks(begin, end, alignment, fileSizeBytes);
+      }
+    }
+    return readBytes;
+  }
+
+  private static long blocks(long begin, long end, long alignment, long fileSizeBytes) {
+    return Math.min(fileSizeBytes, Checkpoint.roundUp(end, alignment))
+        - begin / alignment * alignment;
+  }
+
+  /** The buffer that {@link #load} needs for matrices that are arranged. */
   static long stagingBytes(Arranged arranged) {
-    return arranged.range().sizeBytes();
+    if (isOnePiece(arranged)) return arranged.range().sizeBytes();
+    long largest = 0;
+    for (InPanels matrix : arranged.matrices())
+      largest = Math.max(largest, rowsPerPiece(matrix) * matrix.rowBytes());
+    return withBlocks(largest);
   }
 
   /** The buffer that {@link #load} needs: a chunk and the blocks that it begins and ends in. */
   static long stagingBytes(Staged rows) {
-    return Checkpoint.roundUp(
-            rowsPerChunk(rows) * rows.stored().rowBytes(), RangeReader.DIRECT_ALIGNMENT_BYTES)
+    return withBlocks(rowsPerChunk(rows) * rows.stored().rowBytes());
+  }
+
+  private static long withBlocks(long sizeBytes) {
+    return Checkpoint.roundUp(sizeBytes, RangeReader.DIRECT_ALIGNMENT_BYTES)
         + RangeReader.DIRECT_ALIGNMENT_BYTES;
   }
 

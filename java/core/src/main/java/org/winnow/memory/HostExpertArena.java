@@ -1,5 +1,7 @@
 package org.winnow.memory;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import org.winnow.DType;
@@ -11,13 +13,19 @@ import org.winnow.internal.Internals;
  * used.
  */
 final class HostExpertArena extends ExpertArena {
+  /** Buffers share huge pages: a read into small pages of 150 kB takes 1.3 times as long. */
+  private static final long HUGE_PAGE_BYTES = 2 << 20;
+
   private final ExpertStore store;
   private final Tensor slots;
-  private final Queue<Tensor> buffers = new ConcurrentLinkedQueue<>(); // that no load uses now
+  private final long bufferBytes;
+  private final Queue<Long> buffers = new ConcurrentLinkedQueue<>(); // that no load uses now
+  private final List<Tensor> bufferMemory = new ArrayList<>(); // guards itself
 
   HostExpertArena(ExpertStore store, int numSlots) {
     this.store = store;
     this.slots = Tensor.allocate(DType.I8, numSlots, store.slotBytes());
+    this.bufferBytes = Checkpoint.roundUp(store.stagingBytes(), RangeReader.DIRECT_ALIGNMENT_BYTES);
   }
 
   @Override
@@ -34,12 +42,26 @@ final class HostExpertArena extends ExpertArena {
   long load(ExpertLayout layout, int slot, String what) {
     if (layout.staged().isEmpty() && layout.arranged().isEmpty())
       return ExpertLoader.load(layout, address(slot), 0, what);
-    Tensor buffer = buffers.poll();
-    if (buffer == null) buffer = Tensor.allocate(DType.I8, store.stagingBytes());
+    long buffer = takeBuffer();
     try {
-      return ExpertLoader.load(layout, address(slot), Internals.address(buffer), what);
+      return ExpertLoader.load(layout, address(slot), buffer, what);
     } finally {
       buffers.add(buffer);
+    }
+  }
+
+  private long takeBuffer() {
+    Long free = buffers.poll();
+    if (free != null) return free;
+    synchronized (bufferMemory) {
+      free = buffers.poll(); // another thread may have made some
+      if (free != null) return free;
+      Tensor memory = Tensor.allocate(DType.I8, Math.max(HUGE_PAGE_BYTES, bufferBytes));
+      bufferMemory.add(memory);
+      long first = Internals.address(memory);
+      for (long end = 2 * bufferBytes; end <= memory.sizeBytes(); end += bufferBytes)
+        buffers.add(first + end - bufferBytes);
+      return first;
     }
   }
 
@@ -53,7 +75,7 @@ final class HostExpertArena extends ExpertArena {
 
   @Override
   public void close() {
-    buffers.forEach(Tensor::close);
+    bufferMemory.forEach(Tensor::close);
     slots.close();
   }
 }

@@ -202,7 +202,8 @@ final class LayoutBuilder {
       buffered.add(new Arranged(range, joined.stream().map(t -> inPanels(t, range)).toList()));
     }
     for (Range range : ranges) readBytes += readBytes(range);
-    for (Arranged range : buffered) readBytes += readBytes(range.range());
+    for (Arranged range : buffered)
+      readBytes += ExpertLoader.readBytes(range, checkpoint.fileSizeBytes(range.range().file()));
     List<Plane> planes =
         targets.stream()
             .map(target -> new Plane(target.role, target.plane, target.place, target.sizeBytes))

@@ -7,6 +7,7 @@ import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import org.winnow.Backend;
 import org.winnow.DType;
 import org.winnow.Float16;
 
@@ -71,8 +72,17 @@ public final class SyntheticExperts {
     return tensors;
   }
 
+  /** Matrices in rows. */
   public ExpertStore store(Checkpoint checkpoint) {
-    ExpertStore.Builder builder = ExpertStore.builder(checkpoint, hiddenSize, intermediateSize);
+    return store(ExpertStore.builder(checkpoint, hiddenSize, intermediateSize));
+  }
+
+  /** Matrices in the layout of the backend. */
+  ExpertStore store(Checkpoint checkpoint, Backend backend) {
+    return store(ExpertStore.builder(checkpoint, hiddenSize, intermediateSize).layoutOf(backend));
+  }
+
+  private ExpertStore store(ExpertStore.Builder builder) {
     for (int layer = 0; layer < numLayers; layer++) {
       String l = "layers." + layer + ".";
       builder.addLayer(numExperts, e -> sources(l, e));

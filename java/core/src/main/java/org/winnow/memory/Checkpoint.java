@@ -8,13 +8,13 @@ import java.util.Collection;
 import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.winnow.CheckpointException;
 import org.winnow.ExpertReadException;
 import org.winnow.Tensor;
 import org.winnow.UnsupportedFormatException;
-import org.winnow.internal.Internals;
 
 /**
  * A model's weights as a read-only map of names to byte ranges in files. Making one reads nothing
@@ -135,30 +135,30 @@ public final class Checkpoint implements AutoCloseable {
    * @throws IllegalStateException if this checkpoint is closed
    */
   public Tensor read(String name) {
-    TensorInfo info = require(name);
-    if (info.dtype() == null)
-      throw new UnsupportedFormatException(
-          info.file() + ": " + name + ": type " + info.storedType() + " is not supported yet");
-    RangeReader reader = reader(info.file());
-    Tensor tensor = Tensor.allocate(info.dtype(), info.shape());
-    try {
-      if (reader.alignmentBytes() == 1) {
-        readFully(
-            reader,
-            info.file(),
-            name,
-            info.offset(),
-            Internals.address(tensor),
-            info.sizeBytes(),
-            info.sizeBytes());
-      } else {
-        TensorReads.read(reader, info, Internals.address(tensor));
-      }
-      return tensor;
-    } catch (RuntimeException | Error e) {
-      tensor.close();
-      throw e;
+    try (TensorReads reads = readEach(List.of(name))) {
+      return reads.next();
     }
+  }
+
+  /**
+   * Begins to read whole tensors, as stored, several at a time. They are read fastest in the order
+   * in which they lie in their files. This checkpoint must stay open until what this returns is
+   * closed. Exceptions of single tensors are those of {@link #read}, thrown here or when the
+   * tensor's turn comes.
+   *
+   * @param names each once
+   * @return gives the tensors in this order
+   */
+  public TensorReads readEach(List<String> names) {
+    List<TensorInfo> infos = new ArrayList<>();
+    for (String name : names) {
+      TensorInfo info = require(name);
+      if (info.dtype() == null)
+        throw new UnsupportedFormatException(
+            info.file() + ": " + name + ": type " + info.storedType() + " is not supported yet");
+      infos.add(info);
+    }
+    return new TensorReads(this, infos);
   }
 
   /**

@@ -6,12 +6,17 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.NoSuchElementException;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CountDownLatch;
 import java.util.function.LongConsumer;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
@@ -91,8 +96,8 @@ class TensorReadsTest {
         Tensor tensor = checkpoint.read("t")) {
       assertWhole(tensor);
       assertThat(offsets)
-          .containsExactlyInAnyOrder(
-              0L, CHUNK, 2 * CHUNK, 3 * CHUNK, 4 * CHUNK, 5 * CHUNK, 6 * CHUNK);
+          .containsExactlyInAnyOrderElementsOf(
+              LongStream.rangeClosed(0, (OFFSET + SIZE) / CHUNK).mapToObj(i -> i * CHUNK).toList());
     }
     assertThat(threads)
         .noneMatch(thread -> thread.getName().contains("tensor-reader") && thread.isAlive());
@@ -174,6 +179,116 @@ class TensorReadsTest {
         Tensor tensor = checkpoint.read("t")) {
       assertThat(Thread.interrupted()).isTrue();
       assertWhole(tensor);
+    }
+  }
+
+  /** Tensors of the file, each named by where it begins. */
+  private List<TensorInfo> tensors(int... beginsAndSizes) {
+    List<TensorInfo> tensors = new ArrayList<>();
+    for (int i = 0; i < beginsAndSizes.length; i += 2) {
+      int begin = beginsAndSizes[i];
+      int size = beginsAndSizes[i + 1];
+      String name = "at " + begin + " of " + size;
+      tensors.add(new TensorInfo(name, "I8", DType.I8, new long[] {size}, file, begin, size));
+    }
+    return tensors;
+  }
+
+  private void assertNext(TensorReads reads, TensorInfo info) {
+    try (Tensor tensor = reads.next()) {
+      byte[] found = new byte[(int) info.sizeBytes()];
+      tensor.asByteBuffer().get(found);
+      int begin = (int) info.offset();
+      assertThat(found).isEqualTo(Arrays.copyOfRange(bytes, begin, begin + found.length));
+    }
+  }
+
+  @Test
+  void tensorsComeInTheOrderThatIsAskedFor() {
+    List<TensorInfo> tensors =
+        tensors(
+            100,
+            50,
+            150,
+            0,
+            160,
+            70_000,
+            200_000,
+            7_000_000,
+            7_200_001,
+            1,
+            20_000_000,
+            5_000_000,
+            3,
+            12,
+            200_100,
+            0);
+    for (RangeReader.Opener opener : List.of(RangeReader.direct(), RangeReader.buffered())) {
+      for (int first = 0; first < tensors.size(); first++) {
+        List<TensorInfo> asked = tensors.subList(first, tensors.size());
+        try (Checkpoint checkpoint = new Checkpoint(tensors, opener);
+            TensorReads reads =
+                checkpoint.readEach(asked.stream().map(TensorInfo::name).toList())) {
+          for (TensorInfo info : asked) assertNext(reads, info);
+          assertThatThrownBy(reads::next).isInstanceOf(NoSuchElementException.class);
+        }
+      }
+    }
+  }
+
+  @Test
+  void smallTensorsThatLieTogetherAreOneRead() {
+    List<Long> offsets = new CopyOnWriteArrayList<>();
+    List<TensorInfo> tensors = tensors(4096, 10, 5000, 4000, 9500, 20, 500_000, 30);
+    try (Checkpoint checkpoint = new Checkpoint(tensors, aligned(offsets::add));
+        TensorReads reads = checkpoint.readEach(List.copyOf(checkpoint.names()))) {
+      for (TensorInfo info : tensors) assertNext(reads, info);
+    }
+    assertThat(offsets).containsExactly(4096L, 499_712L); // the last one lies apart
+  }
+
+  @Test
+  void theTensorThatCannotBeReadIsNamedAmongThoseOfOneRead() {
+    List<TensorInfo> tensors = tensors(0, 10, 4010, 20, 8200, 20);
+    RangeReader.Opener opener =
+        path -> {
+          RangeReader reader = aligned(offset -> {}).open(path);
+          return new RangeReader() {
+            @Override
+            public int alignmentBytes() {
+              return reader.alignmentBytes();
+            }
+
+            @Override
+            long read(long offsetBytes, long address, long sizeBytes) throws IOException {
+              if (offsetBytes + sizeBytes > 8192) throw new IOException("bad block");
+              return reader.read(offsetBytes, address, sizeBytes);
+            }
+
+            @Override
+            public void close() {
+              reader.close();
+            }
+          };
+        };
+    try (Checkpoint checkpoint = new Checkpoint(tensors, opener);
+        TensorReads reads = checkpoint.readEach(List.copyOf(checkpoint.names()))) {
+      assertThatThrownBy(reads::next)
+          .isInstanceOf(ExpertReadException.class)
+          .hasMessageContaining("at 8200 of 20");
+    }
+  }
+
+  @Test
+  void whatIsNotTakenIsClosed() throws InterruptedException {
+    CountDownLatch begun = new CountDownLatch(1);
+    RangeReader.Opener opener = aligned(offset -> begun.countDown());
+    try (Checkpoint checkpoint = new Checkpoint(tensors(0, 10_000_000, 10_000_000, 9), opener)) {
+      TensorReads reads = checkpoint.readEach(List.copyOf(checkpoint.names()));
+      begun.await(); // by a helper
+      reads.close();
+      reads.close();
+      assertThatThrownBy(reads::next).isInstanceOf(IllegalStateException.class);
     }
   }
 }

@@ -1,10 +1,13 @@
 package org.winnow.models;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -21,6 +24,7 @@ import org.winnow.WeightLayout;
 import org.winnow.layer.Linear;
 import org.winnow.memory.Checkpoint;
 import org.winnow.memory.TensorInfo;
+import org.winnow.memory.TensorReads;
 import org.winnow.models.DecoderSpec.Values;
 
 /**
@@ -52,8 +56,8 @@ final class DecoderWeights implements AutoCloseable {
   /**
    * Reads all weights. If it throws, it keeps none.
    *
-   * @param backend in whose memory the weights are placed; on the way to a device, one at a time is
-   *     in host memory
+   * @param backend in whose memory the weights are placed; on the way to a device, a few at a time
+   *     are in host memory
    * @param embedding the name of the table whose rows are looked up
    * @param activations of the linear maps, f32 or bf16
    * @param progress receives the stored bytes that have been read
@@ -72,17 +76,33 @@ final class DecoderWeights implements AutoCloseable {
       if (memory.isHost()) read.reserve(checkpoint, weights);
       long totalBytes = storedBytes(checkpoint, weights);
       long readBytes = 0;
-      for (DecoderSpec.Weight weight : weights) {
-        if (read.tensors.containsKey(weight.name())) continue;
-        read.tensors.put(weight.name(), read.placed(read(checkpoint, weight, memory)));
-        readBytes += checkpoint.require(weight.name()).sizeBytes();
-        progress.onBytesRead(readBytes, totalBytes);
+      List<DecoderSpec.Weight> inOrder = inFileOrder(checkpoint, weights);
+      try (TensorReads reads =
+          checkpoint.readEach(inOrder.stream().map(DecoderSpec.Weight::name).toList())) {
+        for (DecoderSpec.Weight weight : inOrder) {
+          Tensor tensor = read(checkpoint, weight, reads.next(), memory);
+          read.tensors.put(weight.name(), read.placed(tensor));
+          readBytes += checkpoint.require(weight.name()).sizeBytes();
+          progress.onBytesRead(readBytes, totalBytes);
+        }
       }
       return read;
     } catch (RuntimeException | Error e) {
       read.close();
       throw e;
     }
+  }
+
+  /** Each once. */
+  private static List<DecoderSpec.Weight> inFileOrder(
+      Checkpoint checkpoint, Collection<DecoderSpec.Weight> weights) {
+    Map<String, DecoderSpec.Weight> byName = new LinkedHashMap<>();
+    for (DecoderSpec.Weight weight : weights) byName.putIfAbsent(weight.name(), weight);
+    List<DecoderSpec.Weight> inOrder = new ArrayList<>(byName.values());
+    inOrder.sort(
+        Comparator.<DecoderSpec.Weight, Path>comparing(w -> checkpoint.require(w.name()).file())
+            .thenComparing(w -> checkpoint.require(w.name()).offset()));
+    return inOrder;
   }
 
   /** Bytes of these weights in their files, each counted once. */
@@ -149,9 +169,9 @@ final class DecoderWeights implements AutoCloseable {
     }
   }
 
+  /** What becomes of a weight as stored, which this closes if it returns another tensor. */
   private static Tensor read(
-      Checkpoint checkpoint, DecoderSpec.Weight weight, TensorMemory memory) {
-    Tensor stored = checkpoint.read(weight.name());
+      Checkpoint checkpoint, DecoderSpec.Weight weight, Tensor stored, TensorMemory memory) {
     boolean asStored = weight.shape().length > 1 || stored.dtype() == DType.F32;
     try {
       if (weight.values() != Values.UNCHECKED && !isFinite(stored))

@@ -251,9 +251,9 @@ struct Product {
     }
     if (scratch_rows > max_rows) scratch_rows = max_rows;
     // Whole panels; in rows, 12 columns are whole panels of every instruction set.
-    const int64_t step = panels ? WINNOW_PANEL_ROWS : 12;
+    const int64_t step = panels ? WINNOW_PANEL_ROWS : 12, least = panels ? 64 : 12;
     columns = kUnitBytes / std::max<int64_t>(bytes_per_column, 1) / step * step;
-    columns = columns < step ? step : columns > kMaxBlockColumns ? kMaxBlockColumns : columns;
+    columns = columns < least ? least : columns > kMaxBlockColumns ? kMaxBlockColumns : columns;
     if (cpu.num_threads > 1)
       columns = shared_columns(a.output_size, columns, bytes_per_column, num_row_blocks, step, cpu);
     column_blocks = num_blocks(a.output_size, columns);

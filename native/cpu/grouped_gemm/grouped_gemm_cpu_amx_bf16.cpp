@@ -20,6 +20,30 @@ constexpr int64_t kPanelStepElements = kTileDepth * kPanelRows;  // of a panel, 
 constexpr int64_t kMaxFewRows = 2;                               // that are multiplied without tiles
 constexpr int64_t kFewAheadBytes = 1024, kTilesAheadBytes = 2048;
 
+// Elements between two packed rows: a multiple of 32, and one cache line more, so that rows of a power of two do not
+// fall into the same sets of the cache.
+template <typename Packed>
+int64_t packed_row_stride(int64_t input_size) {
+  return (input_size + 31) / 32 * 32 + 64 / int64_t{sizeof(Packed)};
+}
+
+// Packs the block's rows one after the other, with zeros up to a multiple of 32 elements, and rows of zeros up to
+// num_padded_rows.
+template <typename Packed, typename Input>
+void pack_rows(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch, int64_t stride,
+               int64_t num_padded_rows) {
+  const int64_t num_rows = block.row_end - block.row_begin, input_size = block.product.input_size;
+  auto* to = static_cast<Packed*>(scratch.packed);
+  for (int64_t i = 0; i < num_rows; ++i, to += stride) {
+    const int64_t row = block.row_begin + i;
+    const int64_t source = block.source_rows == nullptr ? row : block.source_rows[row];
+    const auto* from = static_cast<const Input*>(block.product.input) + source * input_size;
+    for (int64_t k = 0; k < input_size; ++k) assign(to[k], from[k]);
+    std::fill(to + input_size, to + (input_size + 31) / 32 * 32, Packed{0});
+  }
+  if (num_rows < num_padded_rows) std::fill(to, to + (num_padded_rows - num_rows) * stride, Packed{0});
+}
+
 // As tdpbf16ps treats subnormal numbers.
 class FlushSubnormals {
  public:
@@ -39,7 +63,7 @@ class AmxKernel {
   template <typename Input>
   static void run(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch, bool pack) {
     AmxKernel kernel(block, scratch);
-    if (pack) pack_panel_rows<uint16_t, Input>(block, scratch, kernel.row_stride_, kernel.groups_ * kernel.height_);
+    if (pack) pack_rows<uint16_t, Input>(block, scratch, kernel.row_stride_, kernel.groups_ * kernel.height_);
     kernel.num_rows_ <= kMaxFewRows ? kernel.multiply_few() : kernel.multiply();
   }
 
@@ -49,7 +73,7 @@ class AmxKernel {
         scratch_(scratch),
         num_rows_(block.row_end - block.row_begin),
         input_size_(block.product.input_size),
-        row_stride_(panel_row_stride<uint16_t>(block.product.input_size)),
+        row_stride_(packed_row_stride<uint16_t>(block.product.input_size)),
         groups_((num_rows_ + 2 * kTileRows - 1) / (2 * kTileRows)),
         height_((num_rows_ + groups_ - 1) / groups_) {}
 

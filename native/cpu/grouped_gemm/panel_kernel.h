@@ -5,11 +5,13 @@
 // what one multiplication takes of a step.
 //
 // Loops    group of at most kPanels panels > block along k > tile of kRows rows > step. A tile keeps kRows accumulators
-//          per vector of its panels in registers, lanes are outputs. Weights go from memory to registers as stored.
+//          per vector of its panels in registers, lanes are outputs. Weights go from memory to registers as stored, and
+//          what a step takes of a tile's rows is packed side by side.
 //
 // Order    one accumulator per output, k ascending. Nothing depends on the tile's shape.
 //
-// Prefetch as in grouped_gemm_kernel.h: the tiles request the panels that follow, in even portions.
+// Prefetch the tiles request the part that follows, in even portions, to L2. So weights take little room there, and packed
+//          rows stay.
 //
 // A panel of fewer rows and a last step that is not whole are copied to scratch and filled up with zeros.
 #pragma once
@@ -76,6 +78,30 @@ struct PanelPairDecoder {
 
 #endif
 
+// Elements of a packed row that lie side by side: what a broadcast takes.
+template <typename Packed>
+constexpr int64_t kPackedGroup = int64_t{sizeof(float) / sizeof(Packed)};
+
+// Packs the block's rows in tiles of a height: group after group along k, of all rows of the tile. A row has
+// row_elements, zeros past its end.
+template <typename Packed, typename Input>
+void pack_tiles(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch, int64_t height,
+                int64_t row_elements) {
+  constexpr int64_t kGroup = kPackedGroup<Packed>;
+  const int64_t input_size = block.product.input_size;
+  for (int64_t begin = block.row_begin; begin < block.row_end; begin += height) {
+    const int64_t rows = std::min(height, block.row_end - begin);
+    auto* tile = static_cast<Packed*>(scratch.packed) + (begin - block.row_begin) * row_elements;
+    for (int64_t i = 0; i < rows; ++i) {
+      const int64_t source = block.source_rows == nullptr ? begin + i : block.source_rows[begin + i];
+      const auto* from = static_cast<const Input*>(block.product.input) + source * input_size;
+      Packed* to = tile + i * kGroup;
+      for (int64_t k = 0; k < input_size; ++k) assign(to[k / kGroup * rows * kGroup + k % kGroup], from[k]);
+      for (int64_t k = input_size; k < row_elements; ++k) to[k / kGroup * rows * kGroup + k % kGroup] = Packed{0};
+    }
+  }
+}
+
 // Some steps of some panels.
 template <typename Element, int kNumPanels>
 struct PanelPart {
@@ -85,16 +111,19 @@ struct PanelPart {
   bool first_of_sum;
 };
 
+// Every so many steps a line of each panel is requested. A constant number, since a branch that is hard to foresee
+// costs as much as two steps.
 struct PanelPrefetch {
-  const char* lines[kMaxPanels];  // the next of each panel
-  int64_t rate, due;              // each step requests rate / 256 lines of each panel
+  const char* panels[kMaxPanels];
+  int64_t offset;       // of the next line
+  int64_t period, due;  // steps between two lines, and until the next one
 };
 
-// Packed rows of input and the sums of their products.
+// Packed rows of input, tile after tile, and the sums of their products.
 template <typename Packed>
 struct PanelRows {
   const Packed* packed;
-  int64_t stride;
+  int64_t row_elements;
   float* sums;
   int64_t num_rows, height;  // of all tiles, and of a tile
 };
@@ -105,7 +134,8 @@ class PanelTiles {
   using Packed = typename Set::Packed;
   using Element = typename Decoder::Element;
   using Accumulator = typename Set::Accumulator;
-  static constexpr int kParts = Decoder::kParts, kPartElements = Decoder::kStep / kParts;
+  static constexpr int kParts = Decoder::kParts, kStep = Decoder::kStep;
+  static_assert(kStep / kParts == kPackedGroup<Packed>, "a part multiplies what is packed side by side");
   static constexpr int kRows = Set::kPanelTileRows;
   static constexpr int kLanes = kF32Lanes, kVectors = kPanelRows / kLanes;  // of a panel
 
@@ -115,7 +145,7 @@ class PanelTiles {
                        PanelPrefetch& prefetch) {
     for (int64_t row = 0; row < rows.num_rows; row += rows.height) {
       const int64_t count = rows.num_rows - row < rows.height ? rows.num_rows - row : rows.height;
-      const PanelRows<Packed> tile{rows.packed + row * rows.stride + part.k, rows.stride,
+      const PanelRows<Packed> tile{rows.packed + row * rows.row_elements + part.k * count, rows.row_elements,
                                    rows.sums + row * kPanelSumsStride, count, count};
       dispatch<kRows>(part, tile, prefetch);
     }
@@ -137,24 +167,22 @@ class PanelTiles {
                             PanelPrefetch& prefetch_state) {
     constexpr int kColumns = kNumPanels * kVectors;  // vectors
     PanelPrefetch prefetch = prefetch_state;
-    const int64_t stride = tile.stride;
     Accumulator sums[kCount * kColumns];
 #pragma GCC unroll 32
     for (int i = 0; i < kCount * kColumns; ++i)
       sums[i] = part.first_of_sum
                     ? Set::zero()
                     : Set::load_accumulator(tile.sums + i / kColumns * kPanelSumsStride + i % kColumns * kLanes);
-    const Packed* a = tile.packed + part.begin * Decoder::kStep;
-    for (int64_t s = part.begin; s < part.end; ++s, a += Decoder::kStep) {
-      for (prefetch.due += prefetch.rate; prefetch.due >= 256; prefetch.due -= 256) {
+    const Packed* a = tile.packed + part.begin * kStep * kCount;
+    for (int64_t s = part.begin; s < part.end; ++s, a += kStep * kCount) {
+      if (--prefetch.due == 0) {
+        prefetch.due = prefetch.period;
 #pragma GCC unroll 4
-        for (int p = 0; p < kNumPanels; ++p) {
-          _mm_prefetch(prefetch.lines[p], _MM_HINT_T1);
-          prefetch.lines[p] += 64;
-        }
+        for (int p = 0; p < kNumPanels; ++p) _mm_prefetch(prefetch.panels[p] + prefetch.offset, _MM_HINT_T1);
+        prefetch.offset += 64;
       }
-      multiply_part<kCount, 0>(a, stride, part, s, sums);
-      if constexpr (kParts == 2) multiply_part<kCount, 1>(a, stride, part, s, sums);
+      multiply_part<kCount, 0>(a, part, s, sums);
+      if constexpr (kParts == 2) multiply_part<kCount, 1>(a, part, s, sums);
     }
     prefetch_state = prefetch;
 #pragma GCC unroll 32
@@ -163,7 +191,7 @@ class PanelTiles {
   }
 
   template <int kCount, int kPart, int kNumPanels>
-  static inline __attribute__((always_inline)) void multiply_part(const Packed* a, int64_t stride,
+  static inline __attribute__((always_inline)) void multiply_part(const Packed* a,
                                                                   const PanelPart<Element, kNumPanels>& part, int64_t s,
                                                                   Accumulator* sums) {
     constexpr int kColumns = kNumPanels * kVectors;
@@ -173,7 +201,7 @@ class PanelTiles {
       weights[v] = Decoder::template load<kPart>(part.panels[v / kVectors], s, v % kVectors);
 #pragma GCC unroll 8
     for (int m = 0; m < kCount; ++m) {
-      const typename Set::Vector input = Set::broadcast(a + m * stride + kPart * kPartElements);
+      const typename Set::Vector input = Set::broadcast(a + (kPart * kCount + m) * (kStep / kParts));
 #pragma GCC unroll 16
       for (int v = 0; v < kColumns; ++v)
         sums[m * kColumns + v] = Set::multiply_add(input, weights[v], sums[m * kColumns + v]);
@@ -199,7 +227,7 @@ class PanelKernel {
   template <typename Input>
   static void run(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch, bool pack) {
     PanelKernel kernel(block, scratch);
-    if (pack) pack_panel_rows<Packed, Input>(block, scratch, kernel.rows_.stride, 0);
+    if (pack) pack_tiles<Packed, Input>(block, scratch, kernel.rows_.height, kernel.rows_.row_elements);
     kernel.multiply();
   }
 
@@ -209,7 +237,7 @@ class PanelKernel {
     const int64_t rows = block.row_end - block.row_begin;
     num_tiles_ = (rows + Set::kPanelTileRows - 1) / Set::kPanelTileRows;
     // Tiles of about the same height: a last one of one row would read all weights again for little work.
-    rows_ = {static_cast<const Packed*>(scratch.packed), panel_row_stride<Packed>(input_size_), scratch.sums, rows,
+    rows_ = {static_cast<const Packed*>(scratch.packed), (input_size_ + kStep - 1) / kStep * kStep, scratch.sums, rows,
              (rows + num_tiles_ - 1) / num_tiles_};
   }
 
@@ -233,15 +261,16 @@ class PanelKernel {
   void multiply_rows(const Group& group, int first) const {
     PanelRows<Packed> rows = rows_;
     rows.sums += first * kPanelRows;
-    PanelPrefetch prefetch = prefetch_of<kNumPanels>(group, first);
     const int64_t whole = group.whole() ? input_size_ / kStep : 0;  // steps
     const bool convert = Decoder::kWidens && num_tiles_ > kMaxDirectTiles;
     const int64_t block = convert ? kConvertedBlock : kBlock;
     const int64_t blocks = num_tiles_ == 1 ? 1 : (input_size_ + block - 1) / block;
+    PanelPrefetch prefetch{};  // of nothing
     bool begun = false;
     for (int64_t b = 0; b < blocks && whole > 0; ++b) {
       PanelPart<Element, kNumPanels> part{{}, whole * b / blocks, whole * (b + 1) / blocks, 0, !begun};
       for (int i = 0; i < kNumPanels; ++i) part.panels[i] = group.panels[first + i];
+      prefetch = prefetch_during(part, whole, group.num_columns);
       begun = true;
       if constexpr (Decoder::kWidens) {
         if (convert) {
@@ -252,7 +281,7 @@ class PanelKernel {
       PanelTiles<Set, Decoder>::multiply(part, rows, prefetch);
     }
     // What is not stored as whole steps of whole panels.
-    prefetch.rate = 0;
+    prefetch.due = 0;
     for (int64_t k = whole * kStep; k < input_size_ || !begun; k += kBlock) {
       const int64_t size = input_size_ - k < kBlock ? input_size_ - k : kBlock;
       const int64_t steps = (size + kStep - 1) / kStep;
@@ -267,15 +296,19 @@ class PanelKernel {
     }
   }
 
-  // One tile goes through memory once and requests what comes soon. Several request the group that follows.
+  // One tile goes through memory once and requests what comes soon. Several request the part that follows, which in the
+  // end is the first one of the next group.
   template <int kNumPanels>
-  PanelPrefetch prefetch_of(const Group& group, int first) const {
+  PanelPrefetch prefetch_during(const PanelPart<Element, kNumPanels>& part, int64_t whole, int64_t num_columns) const {
     constexpr int64_t kStepBytes = kStep * kPanelRows * int64_t{sizeof(Element)};
-    const int64_t group_bytes = kNumPanels * input_size_ * kPanelRows * int64_t{sizeof(Element)};
-    PanelPrefetch prefetch{{}, (256 * kStepBytes / 64 + num_tiles_ - 1) / num_tiles_, 0};
-    for (int i = 0; i < kNumPanels; ++i)
-      prefetch.lines[i] = reinterpret_cast<const char*>(group.panels[first + i]) +
-                          (num_tiles_ == 1 ? kAheadBytes / kNumPanels : group_bytes);
+    const int64_t group_bytes = num_columns * input_size_ * int64_t{sizeof(Element)};
+    const int64_t ahead = num_tiles_ == 1    ? kAheadBytes / kNumPanels
+                          : part.end < whole ? part.end * kStepBytes
+                                             : group_bytes;
+    static_assert(64 % kStepBytes == 0, "a line holds whole steps");
+    const int64_t period = num_tiles_ * (64 / kStepBytes);
+    PanelPrefetch prefetch{{}, ahead, period, period};
+    for (int i = 0; i < kNumPanels; ++i) prefetch.panels[i] = reinterpret_cast<const char*>(part.panels[i]);
     return prefetch;
   }
 
@@ -299,11 +332,9 @@ class PanelKernel {
         }
       }
     }
-    PanelPrefetch per_element = prefetch;
-    per_element.rate = (prefetch.rate + kStep - 1) / kStep;
-    PanelTiles<Set, F32>::multiply(converted, rows, per_element);
-    per_element.rate = prefetch.rate;
-    prefetch = per_element;
+    prefetch.period *= kStep;  // a step is one element now
+    prefetch.due = prefetch.period;
+    PanelTiles<Set, F32>::multiply(converted, rows, prefetch);
   }
 
   const GroupedGemmBlock& block_;

@@ -1,4 +1,4 @@
-// What the kernels over panels share: how rows of input are packed, and how sums become outputs.
+// What the kernels over panels share: which panels a tile multiplies at once, and how sums become outputs.
 #pragma once
 
 #include <algorithm>
@@ -13,30 +13,6 @@ namespace {
 constexpr int kPanelRows = WINNOW_PANEL_ROWS;
 constexpr int kMaxPanels = 4;                                  // that a tile multiplies at once
 constexpr int64_t kPanelSumsStride = kMaxPanels * kPanelRows;  // floats of a row of sums
-
-// Elements between two packed rows: a multiple of 32, and one cache line more, so that rows of a power of two do not
-// fall into the same sets of the cache.
-template <typename Packed>
-int64_t panel_row_stride(int64_t input_size) {
-  return (input_size + 31) / 32 * 32 + 64 / int64_t{sizeof(Packed)};
-}
-
-// Packs the block's rows one after the other, with zeros up to a multiple of 32 elements, and rows of zeros up to
-// num_padded_rows.
-template <typename Packed, typename Input>
-void pack_panel_rows(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch, int64_t stride,
-                     int64_t num_padded_rows) {
-  const int64_t num_rows = block.row_end - block.row_begin, input_size = block.product.input_size;
-  auto* to = static_cast<Packed*>(scratch.packed);
-  for (int64_t i = 0; i < num_rows; ++i, to += stride) {
-    const int64_t row = block.row_begin + i;
-    const int64_t source = block.source_rows == nullptr ? row : block.source_rows[row];
-    const auto* from = static_cast<const Input*>(block.product.input) + source * input_size;
-    for (int64_t k = 0; k < input_size; ++k) assign(to[k], from[k]);
-    std::fill(to + input_size, to + (input_size + 31) / 32 * 32, Packed{0});
-  }
-  if (num_rows < num_padded_rows) std::fill(to, to + (num_padded_rows - num_rows) * stride, Packed{0});
-}
 
 // The panels that a tile multiplies at once: of the weights, then as many of up_weights if the product is gated.
 template <typename Element>

@@ -61,7 +61,24 @@ void writes_only_new_rows(winnow_dtype element, winnow_kv_layout layout, int64_t
   arguments.page_size = page_size;
   arguments.element = element;
   arguments.layout = layout;
+  // A plane of one head that takes the first of the same rows.
+  GuardedBuffer<unsigned char> other(page_size * padded * bytes, 4);
+  for (int64_t b = 0; b < other.size(); ++b) other[b] = 0;
+  const uint64_t other_address = reinterpret_cast<uint64_t>(other.data());
+  winnow_kv_append_arguments linked = arguments;
+  linked.pages = &other_address;
+  linked.first_position = 0;
+  linked.num_tokens = 3;
+  linked.num_heads = 1;
+  arguments.next = &linked;
   EXPECT_EQ(call(winnow_kv_append, arguments, cpu), kDone);
+  for (int64_t p = 0; p < page_size; ++p) {
+    for (int64_t c = 0; c < width; ++c)
+      ASSERT_EQ(element_at(other.data(), element, index_of(layout, pair, width, page_size, 0, p, c)),
+                p < 3 ? value_at(p * width + c) : 0.0f)
+          << "position " << p << ", column " << c << " of the other plane";
+  }
+  other.expect_guards_intact();
   for (int64_t position = 0; position < kPages * page_size; ++position) {
     const int64_t token = position - kFirst;
     for (int64_t h = 0; h < kHeads; ++h) {

@@ -23,7 +23,17 @@ TEST(RmsNorm, StaysInsideItsBuffers) {
       arguments.output = output.data();
       arguments.num_rows = 3;
       arguments.hidden_size = arguments.row_stride = hidden_size;
+      GuardedBuffer<float> rows(2 * hidden_size, misalignment);
+      for (int64_t i = 0; i < rows.size(); ++i) rows[i] = 3.0f;
+      winnow_rms_norm_arguments linked{};
+      linked.input = linked.output = rows.data();
+      linked.weight = weight.data();
+      linked.num_rows = 2;
+      linked.hidden_size = linked.row_stride = hidden_size;
+      arguments.next = &linked;
       EXPECT_EQ(call(winnow_rms_norm, arguments, cpu), kDone);
+      for (int64_t i = 0; i < rows.size(); ++i) EXPECT_EQ(rows[i], 2.0f);
+      rows.expect_guards_intact();
       for (int64_t i = 0; i < output.size(); ++i) {
         EXPECT_EQ(output[i], 2.0f);
         EXPECT_EQ(input[i], adds ? 2.0f : 1.0f);

@@ -6,6 +6,7 @@
 
 #include "base/cpu_context.h"
 #include "base/entry.h"
+#include "base/linked.h"
 #include "base/read_once.h"
 #include "base/round.h"
 #include "winnow/kv_append.h"
@@ -78,20 +79,29 @@ void append(const winnow_kv_append_arguments& a, Cpu& cpu) {
   });
 }
 
-}  // namespace
+using Append = void (*)(const winnow_kv_append_arguments& arguments, Cpu& cpu);
 
-void kv_append_cpu(const winnow_kv_append_arguments& arguments, Cpu& cpu) {
+// Throws for arguments that the contract refuses.
+Append append_of(const winnow_kv_append_arguments& arguments) {
   if (arguments.layout < WINNOW_KV_LAYOUT_ROWS || arguments.layout > WINNOW_KV_LAYOUT_VALUE_TILES)
     throw std::invalid_argument("layout must be one of kv_layout.h, found " + std::to_string(arguments.layout));
   switch (arguments.element) {
     case WINNOW_DTYPE_F32:
-      return append<F32>(arguments, cpu);
+      return append<F32>;
     case WINNOW_DTYPE_BF16:
-      return append<Bf16>(arguments, cpu);
+      return append<Bf16>;
     case WINNOW_DTYPE_F16:
-      return append<F16>(arguments, cpu);
+      return append<F16>;
   }
   throw std::invalid_argument("element must be f32, bf16 or f16, found type " + std::to_string(arguments.element));
+}
+
+}  // namespace
+
+void kv_append_cpu(const winnow_kv_append_arguments& arguments, Cpu& cpu) {
+  require_linked(arguments, WINNOW_KV_APPEND_MAX_LINKED);
+  for_each_linked(arguments, [](const auto& plane) { append_of(plane); });  // before anything is written
+  for_each_linked(arguments, [&cpu](const auto& plane) { append_of(plane)(plane, cpu); });
 }
 
 }  // namespace winnow

@@ -4,6 +4,7 @@
 
 #include "base/cpu_context.h"
 #include "base/entry.h"
+#include "base/linked.h"
 #include "winnow/rms_norm.h"
 
 namespace winnow {
@@ -30,10 +31,7 @@ void normalise_row(const float* input, const float* weight, float* output, int64
   for (i = 0; i < hidden_size; ++i) output[i] = weight[i] * (input[i] * scale);
 }
 
-}  // namespace
-
-void rms_norm_cpu(const winnow_rms_norm_arguments& arguments, Cpu& cpu) {
-  const auto& a = arguments;
+void normalise(const winnow_rms_norm_arguments& a, Cpu& cpu) {
   int64_t grain = 1 + (int64_t{1} << 14) / (a.hidden_size + 1);
   cpu.parallel_for(a.num_rows, grain, [&a](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
@@ -42,6 +40,13 @@ void rms_norm_cpu(const winnow_rms_norm_arguments& arguments, Cpu& cpu) {
       normalise_row(a.input + at, a.weight, a.output + at, a.hidden_size, a.epsilon);
     }
   });
+}
+
+}  // namespace
+
+void rms_norm_cpu(const winnow_rms_norm_arguments& arguments, Cpu& cpu) {
+  require_linked(arguments, WINNOW_RMS_NORM_MAX_LINKED);
+  for_each_linked(arguments, [&cpu](const auto& one) { normalise(one, cpu); });
 }
 
 }  // namespace winnow

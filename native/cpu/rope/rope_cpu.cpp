@@ -1,6 +1,7 @@
 // One token and head per work item.
 #include "base/cpu_context.h"
 #include "base/entry.h"
+#include "base/linked.h"
 #include "winnow/rope.h"
 
 namespace winnow {
@@ -23,10 +24,7 @@ void rotate_neighbours(float* head, const float* cos, const float* sin, int64_t 
   }
 }
 
-}  // namespace
-
-void rope_cpu(const winnow_rope_arguments& arguments, Cpu& cpu) {
-  const auto& a = arguments;
+void rotate_all(const winnow_rope_arguments& a, Cpu& cpu) {
   auto rotate = a.interleaved != 0 ? rotate_neighbours : rotate_halves;
   int64_t grain = 1 + (int64_t{1} << 13) / (a.num_pairs + 1);
   cpu.parallel_for(a.num_tokens * a.num_heads, grain, [&a, rotate](int64_t begin, int64_t end) {
@@ -35,6 +33,13 @@ void rope_cpu(const winnow_rope_arguments& arguments, Cpu& cpu) {
       rotate(a.values + row * a.head_dim + a.rotary_offset, a.cos + angles, a.sin + angles, a.num_pairs);
     }
   });
+}
+
+}  // namespace
+
+void rope_cpu(const winnow_rope_arguments& arguments, Cpu& cpu) {
+  require_linked(arguments, WINNOW_ROPE_MAX_LINKED);
+  for_each_linked(arguments, [&cpu](const auto& one) { rotate_all(one, cpu); });
 }
 
 }  // namespace winnow

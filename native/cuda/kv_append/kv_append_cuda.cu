@@ -1,8 +1,8 @@
 // Row p = *cache_length + t of head h in the pages gets source row (t, h) as element, see winnow/kv_append.h.
 //
 // Layout   rows. Neighbouring threads move neighbouring columns, x4 kernels four at once.
-// Grid     x: as many blocks as hold a thread per element, at most what fills the device: each thread strides over the
-//          grid. It does not depend on the position, which lies in device memory: a captured launch can be replayed at
+// Grid     x: as many blocks as hold a thread per element, at most what fills the device: each thread strides over
+//          them. First those of the first struct, then those of the second. It does not depend on the position, which lies in device memory: a captured launch can be replayed at
 //          the next one.
 // Block    any number of threads.
 // Memory   reads 4 bytes and writes sizeof(element) per element, and reads a page address per row.
@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "base/element.cuh"
+#include "base/linked.cuh"
 #include "winnow/kv_append.h"
 
 namespace winnow {
@@ -23,12 +24,13 @@ struct alignas(sizeof(T) * ELEMENTS) Pack {
 };
 
 template <typename T, int ELEMENTS>
-__device__ __forceinline__ void kv_append(const winnow_kv_append_arguments& arguments) {
+__device__ __forceinline__ void kv_append(const Linked<winnow_kv_append_arguments>& own) {
+  const auto& arguments = own.arguments;
   const auto* source = reinterpret_cast<const Pack<float, ELEMENTS>*>(arguments.source);
   const int64_t num_heads = arguments.num_heads, page_size = arguments.page_size, width = arguments.width / ELEMENTS;
   const int64_t first = *arguments.cache_length;
-  const int64_t size = arguments.num_tokens * num_heads * width, stride = int64_t{gridDim.x} * blockDim.x;
-  for (int64_t e = int64_t{blockIdx.x} * blockDim.x + threadIdx.x; e < size; e += stride) {
+  const int64_t size = arguments.num_tokens * num_heads * width, stride = own.num_blocks * blockDim.x;
+  for (int64_t e = own.block * blockDim.x + threadIdx.x; e < size; e += stride) {
     const int64_t row = e / width, c = e - row * width, token = row / num_heads, head = row - token * num_heads;
     const int64_t position = first + token, page = position / page_size, slot = position - page * page_size;
     auto* rows = reinterpret_cast<Pack<T, ELEMENTS>*>(arguments.pages[page]);
@@ -41,9 +43,10 @@ __device__ __forceinline__ void kv_append(const winnow_kv_append_arguments& argu
 
 }  // namespace winnow
 
-#define WINNOW_KV_APPEND(name, T, elements)                                     \
-  extern "C" __global__ void name(const winnow_kv_append_arguments arguments) { \
-    winnow::kv_append<T, elements>(arguments);                                  \
+#define WINNOW_KV_APPEND(name, T, elements)                                                                        \
+  extern "C" __global__ void name(const winnow_kv_append_arguments first, const winnow_kv_append_arguments second, \
+                                  const int32_t first_blocks) {                                                    \
+    winnow::kv_append<T, elements>({first, second, first_blocks});                                                 \
   }
 WINNOW_KV_APPEND(kv_append_f32, float, 1)
 WINNOW_KV_APPEND(kv_append_f32x4, float, 4)

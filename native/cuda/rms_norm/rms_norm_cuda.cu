@@ -3,7 +3,7 @@
 //
 // Layout   rows of row_stride elements are read and written in pieces of four, as float4 if all addresses are multiples
 //          of 16 and hidden_size and row_stride of 4.
-// Grid     x: row.
+// Grid     x: row, first of the first struct, then of the second.
 // Block    a multiple of 32 threads, at most 1024; it depends only on hidden_size, because it determines the order of
 //          the sum.
 // Memory   reads 8 bytes per element, the second time from L1, and writes 4; an addend is 4 more to read and 4 to write;
@@ -13,17 +13,21 @@
 // Needs    hidden_size >= 1. output may be input itself, without an addend.
 #include <cstdint>
 
+#include "base/linked.cuh"
 #include "base/row.cuh"
 #include "winnow/rms_norm.h"
 
-extern "C" __global__ void rms_norm_f32(const winnow_rms_norm_arguments arguments) {
+extern "C" __global__ void rms_norm_f32(const winnow_rms_norm_arguments first, const winnow_rms_norm_arguments second,
+                                        const int32_t first_blocks) {
   using namespace winnow;
+  const Linked<winnow_rms_norm_arguments> own(first, second, first_blocks);
+  const auto& arguments = own.arguments;
   __shared__ double parts[kWarpSize];
   const int64_t hidden_size = arguments.hidden_size, row_stride = arguments.row_stride;
   const float* weight = arguments.weight;
-  float* row = arguments.input + blockIdx.x * row_stride;
-  const float* addend = arguments.addend == nullptr ? nullptr : arguments.addend + blockIdx.x * row_stride;
-  float* target = arguments.output + blockIdx.x * row_stride;
+  float* row = arguments.input + own.block * row_stride;
+  const float* addend = arguments.addend == nullptr ? nullptr : arguments.addend + own.block * row_stride;
+  float* target = arguments.output + own.block * row_stride;
   const bool aligned = rows_aligned(
       address_of(arguments.input) | address_of(arguments.addend) | address_of(weight) | address_of(arguments.output),
       hidden_size | row_stride);

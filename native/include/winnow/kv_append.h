@@ -3,6 +3,8 @@
 //   page element (h, p, c) = source[t, h, c] as element   p = first_position + t
 //   for t in [0, num_tokens), h in [0, num_heads), c in [0, width)
 //
+//   next            another plane of the same call, at most WINNOW_KV_APPEND_MAX_LINKED with this one; its pages are
+//                   others; null: none
 //   source          [num_tokens, num_heads, width] f32
 //   pages           [number of pages] u64   address of page i, which holds the positions from i * page_size on: elements
 //                                           of type element, in the order of layout
@@ -27,7 +29,10 @@
 #include "winnow/base/kv_layout.h"
 #include "winnow/base/operation.h"
 
+#define WINNOW_KV_APPEND_MAX_LINKED 2
+
 typedef struct winnow_kv_append_arguments {
+  const struct winnow_kv_append_arguments* next;
   const float* source;
   const uint64_t* pages;
   const int64_t* cache_length;

@@ -3,6 +3,8 @@
 //   input[r, i] += addend[r, i]   if there is an addend
 //   output[r, i] = weight[i] * input[r, i] / sqrt(mean_i(input[r, i]^2) + epsilon)
 //
+//   next         other rows of the same call, at most WINNOW_RMS_NORM_MAX_LINKED with these; they read nothing that these
+//                write and the other way round; null: none
 //   input        [num_rows, row_stride] f32   the first hidden_size elements of each row are read; with an addend they
 //                                              are overwritten with the sum, rounded to f32
 //   addend       [num_rows, row_stride] f32   as input; overlaps no other array; null: none
@@ -20,7 +22,10 @@
 
 #include "winnow/base/operation.h"
 
+#define WINNOW_RMS_NORM_MAX_LINKED 2
+
 typedef struct winnow_rms_norm_arguments {
+  const struct winnow_rms_norm_arguments* next;
   float* input;
   const float* addend;
   const float* weight;

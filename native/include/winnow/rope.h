@@ -9,6 +9,8 @@
 //   half-split   first = element i, second = element i + num_pairs of the rotary part
 //   interleaved  first = element 2 * i, second = element 2 * i + 1
 //
+//   next           other values of the same call, at most WINNOW_ROPE_MAX_LINKED with these; they do not overlap these;
+//                  null: none
 //   values         [num_tokens, num_heads, head_dim] f32   overwritten; elements outside the rotary part are unchanged
 //   cos, sin       [num_tokens, num_pairs] f32   multiplied by the attention factor of YaRN
 //   num_tokens     tokens
@@ -23,7 +25,10 @@
 
 #include "winnow/base/operation.h"
 
+#define WINNOW_ROPE_MAX_LINKED 2
+
 typedef struct winnow_rope_arguments {
+  const struct winnow_rope_arguments* next;
   float* values;
   const float* cos;
   const float* sin;

@@ -4,7 +4,7 @@
 #include "winnow/base/operation.h"
 
 // Increases whenever a struct, a signature or the meaning of an argument changes. Java checks it right after loading.
-#define WINNOW_ABI_VERSION 5
+#define WINNOW_ABI_VERSION 6
 
 typedef int32_t winnow_instruction_set;
 enum {

@@ -34,7 +34,11 @@ final class Contracts {
     }
   }
 
-  record Operation(String name, String header, List<Field> fields) {
+  /**
+   * @param mostLinked name of the constant that limits how many structs a call links by their first
+   *     field, next; null for an operation without
+   */
+  record Operation(String name, String header, List<Field> fields, String mostLinked) {
     String javaName() {
       return camel(name, true);
     }
@@ -43,8 +47,8 @@ final class Contracts {
       return camel(name, false);
     }
 
-    boolean isChained() {
-      return fields.get(0).name.equals("next");
+    boolean isLinked() {
+      return mostLinked != null;
     }
 
     int offset(Field wanted) {
@@ -107,7 +111,8 @@ final class Contracts {
       for (String line : struct.group(2).split(";"))
         if (!line.isBlank()) fields.add(field(line.strip()));
       requireTable(header, contract, fields);
-      operations.add(new Operation(struct.group(1), header, fields));
+      operations.add(
+          new Operation(struct.group(1), header, fields, mostLinked(header, text, fields)));
     }
     Matcher function =
         Pattern.compile("WINNOW_C ([\\w* ]+?)(winnow_\\w+)\\(([^)]*)\\);").matcher(text);
@@ -129,6 +134,13 @@ final class Contracts {
           .append(isEnum ? code.group(2) : code.group(4))
           .append(";\n");
     }
+  }
+
+  private static String mostLinked(String header, String text, List<Field> fields) {
+    if (!fields.get(0).name.equals("next")) return null;
+    Matcher limit = Pattern.compile("#define WINNOW_(\\w+_MAX_\\w+) ").matcher(text);
+    require(limit.find(), header + " must limit how many structs a call links");
+    return limit.group(1);
   }
 
   /**

@@ -62,7 +62,7 @@ final class GenerateContracts {
           public static final int SIZE_BYTES = %s;
         """
             .formatted(operation.name(), operation.header(), type, operation.sizeBytes()));
-    if (operation.isChained())
+    if (operation.isLinked())
       text.append(
           """
 
@@ -78,7 +78,7 @@ final class GenerateContracts {
         """
             .formatted(type));
     for (Contracts.Field field : operation.fields()) {
-      boolean isNext = operation.isChained() && field.name().equals("next");
+      boolean isNext = operation.isLinked() && field.name().equals("next");
       text.append(isNext ? next(type, operation.offset(field)) : accessors(type, operation, field));
     }
     write("org.winnow.internal", type, operation.header(), text.append("}\n"));
@@ -128,8 +128,8 @@ final class GenerateContracts {
     for (Contracts.Operation operation : contracts.operations) {
       String type = operation.javaName() + "Arguments";
       String method = operation.method();
-      if (operation.isChained()) {
-        String count = "NativeCodes." + operation.name().toUpperCase() + "_MAX_PRODUCTS";
+      if (operation.isLinked()) {
+        String count = "NativeCodes." + operation.mostLinked();
         fields.append(
             "  public final %1$s[] %2$s = new %1$s[%3$s];\n".formatted(type, method, count));
         creations.append(

@@ -33,24 +33,59 @@ final class KvAppend {
    */
   static void run(
       Backend backend, Tensor rows, KvCache cache, int layer, int plane, int firstPosition) {
-    int numTokens = Math.toIntExact(rows.dim(0));
     NativeCall call = NativeCall.enter();
     try {
-      cache.requireLayer(layer);
-      cache.pages().requireRoom(firstPosition, numTokens);
-      KvPlane target = cache.planes().get(plane);
-      rows.require(target.name(), F32, numTokens, target.numHeads(), target.width());
-      rows.requireIn(target.name(), backend.memory());
-      cache.pages().requireIn(backend.memory());
-      if (numTokens == 0) return;
-      KvAppendArguments arguments = call.arguments().kvAppend;
-      cache.describe(layer, plane, firstPosition, arguments);
-      arguments.source(argument(rows)).numTokens(numTokens);
-      Internals.kernels(backend).kvAppend(arguments);
+      check(backend, rows, cache, layer, plane, firstPosition);
+      if (rows.dim(0) == 0) return;
+      KvAppendArguments arguments = call.arguments().kvAppend[0];
+      describe(arguments, rows, cache, layer, plane, firstPosition);
+      Internals.kernels(backend).kvAppend(arguments.next(null));
     } finally {
       call.exit();
       Reference.reachabilityFence(rows);
       Reference.reachabilityFence(cache);
     }
+  }
+
+  /** As {@link #run}, of both planes of a cache of keys and values in one call. */
+  static void runBoth(
+      Backend backend, Tensor keys, Tensor values, KvCache cache, int layer, int firstPosition) {
+    NativeCall call = NativeCall.enter();
+    try {
+      check(backend, keys, cache, layer, 0, firstPosition);
+      check(backend, values, cache, layer, 1, firstPosition);
+      if (keys.dim(0) == 0) return;
+      KvAppendArguments[] both = call.arguments().kvAppend;
+      describe(both[0], keys, cache, layer, 0, firstPosition);
+      describe(both[1], values, cache, layer, 1, firstPosition);
+      Internals.kernels(backend).kvAppend(both[0].next(both[1].next(null)));
+    } finally {
+      call.exit();
+      Reference.reachabilityFence(keys);
+      Reference.reachabilityFence(values);
+      Reference.reachabilityFence(cache);
+    }
+  }
+
+  private static void check(
+      Backend backend, Tensor rows, KvCache cache, int layer, int plane, int firstPosition) {
+    cache.requireLayer(layer);
+    int numTokens = Math.toIntExact(rows.dim(0));
+    cache.pages().requireRoom(firstPosition, numTokens);
+    KvPlane target = cache.planes().get(plane);
+    rows.require(target.name(), F32, numTokens, target.numHeads(), target.width());
+    rows.requireIn(target.name(), backend.memory());
+    cache.pages().requireIn(backend.memory());
+  }
+
+  private static void describe(
+      KvAppendArguments arguments,
+      Tensor rows,
+      KvCache cache,
+      int layer,
+      int plane,
+      int firstPosition) {
+    cache.describe(layer, plane, firstPosition, arguments);
+    arguments.source(argument(rows)).numTokens(rows.dim(0));
   }
 }

@@ -260,6 +260,25 @@ public final class KvCache implements AutoCloseable {
   }
 
   /**
+   * As {@link #append(Backend, int, KvPlane, Tensor)}, of keys and values in one call.
+   *
+   * @param keys [numTokens, keys().numHeads(), keys().width()] f32
+   * @param values [numTokens, values().numHeads(), values().width()] f32
+   * @throws IllegalArgumentException also if this is a cache of latents
+   */
+  public void append(Backend backend, int layer, Tensor keys, Tensor values) {
+    requireLayer(layer);
+    if (isLatent())
+      throw new IllegalArgumentException("cache must hold keys and values, found latents");
+    keys.require("keys", F32, Tensor.ANY, keys().numHeads(), keys().width());
+    values.require("values", F32, keys.dim(0), values().numHeads(), values().width());
+    int numTokens = Math.toIntExact(keys.dim(0));
+    int first = reserveFromHere(numTokens); // asked once: another thread may change the length
+    KvAppend.runBoth(backend, keys, values, this, layer, first);
+    for (long[] plane : written) plane[layer] = first + (long) numTokens;
+  }
+
+  /**
    * Ends a step: adds its tokens to the length.
    *
    * @throws IllegalArgumentException if numTokens is negative

@@ -67,6 +67,47 @@ public final class RmsNorm {
     run(backend, accumulator, addend, weight, output, epsilon);
   }
 
+  /**
+   * Normalises two tensors in place in one call, such as the queries and keys of the same tokens.
+   *
+   * @param first [numRows, hiddenSize] f32, overwritten
+   * @param firstWeight [hiddenSize] f32
+   * @param second [any number of rows, any size] f32, overwritten; must not overlap the first
+   *     tensor or its weight
+   * @param secondWeight f32, of the size of the second tensor's rows; must not overlap the first
+   *     tensor
+   * @throws IllegalArgumentException naming the argument whose shape or type is wrong; nothing has
+   *     run then
+   * @throws IllegalStateException if a tensor or the backend is closed
+   */
+  public static void runBoth(
+      Backend backend,
+      Tensor first,
+      Tensor firstWeight,
+      Tensor second,
+      Tensor secondWeight,
+      float epsilon) {
+    NativeCall call = NativeCall.enter();
+    try {
+      TensorMemory memory = backend.memory();
+      check(memory, "first", first, "firstWeight", firstWeight, epsilon);
+      check(memory, "second", second, "secondWeight", secondWeight, epsilon);
+      second.requireDisjoint("second", "first", first);
+      second.requireDisjoint("second", "firstWeight", firstWeight);
+      first.requireDisjoint("first", "secondWeight", secondWeight);
+      RmsNormArguments[] both = call.arguments().rmsNorm;
+      describe(both[0], first, null, firstWeight, first, epsilon);
+      describe(both[1], second, null, secondWeight, second, epsilon);
+      Internals.kernels(backend).rmsNorm(both[0].next(both[1].next(null)));
+    } finally {
+      call.exit();
+      Reference.reachabilityFence(first);
+      Reference.reachabilityFence(firstWeight);
+      Reference.reachabilityFence(second);
+      Reference.reachabilityFence(secondWeight);
+    }
+  }
+
   private static void run(
       Backend backend,
       Tensor input,
@@ -77,30 +118,16 @@ public final class RmsNorm {
     NativeCall call = NativeCall.enter();
     try {
       TensorMemory memory = backend.memory();
-      String inputName = addend == null ? "input" : "accumulator";
-      input.require(inputName, F32, ANY, ANY);
-      input.requireIn(inputName, memory);
+      check(memory, addend == null ? "input" : "accumulator", input, "weight", weight, epsilon);
       if (addend != null) {
         addend.require("addend", F32, input.dim(0), input.dim(1));
         addend.requireIn("addend", memory);
       }
-      weight.require("weight", F32, input.dim(1));
-      weight.requireIn("weight", memory);
       output.require("output", F32, input.dim(0), input.dim(1));
       output.requireIn("output", memory);
-      if (!(epsilon >= 0))
-        throw new IllegalArgumentException("epsilon must not be negative, found " + epsilon);
-      RmsNormArguments arguments = call.arguments().rmsNorm;
-      arguments
-          .input(argument(input))
-          .addend(argumentOrNull(addend))
-          .weight(argument(weight))
-          .output(argument(output))
-          .numRows(input.dim(0))
-          .hiddenSize(input.dim(1))
-          .rowStride(input.dim(1))
-          .epsilon(epsilon);
-      Internals.kernels(backend).rmsNorm(arguments);
+      RmsNormArguments arguments = call.arguments().rmsNorm[0];
+      describe(arguments, input, addend, weight, output, epsilon);
+      Internals.kernels(backend).rmsNorm(arguments.next(null));
     } finally {
       call.exit();
       Reference.reachabilityFence(input);
@@ -108,5 +135,38 @@ public final class RmsNorm {
       Reference.reachabilityFence(weight);
       Reference.reachabilityFence(output);
     }
+  }
+
+  private static void check(
+      TensorMemory memory,
+      String name,
+      Tensor input,
+      String weightName,
+      Tensor weight,
+      float epsilon) {
+    input.require(name, F32, ANY, ANY);
+    input.requireIn(name, memory);
+    weight.require(weightName, F32, input.dim(1));
+    weight.requireIn(weightName, memory);
+    if (!(epsilon >= 0))
+      throw new IllegalArgumentException("epsilon must not be negative, found " + epsilon);
+  }
+
+  private static void describe(
+      RmsNormArguments arguments,
+      Tensor input,
+      @Nullable Tensor addend,
+      Tensor weight,
+      Tensor output,
+      float epsilon) {
+    arguments
+        .input(argument(input))
+        .addend(argumentOrNull(addend))
+        .weight(argument(weight))
+        .output(argument(output))
+        .numRows(input.dim(0))
+        .hiddenSize(input.dim(1))
+        .rowStride(input.dim(1))
+        .epsilon(epsilon);
   }
 }

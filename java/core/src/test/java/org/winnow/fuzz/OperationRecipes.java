@@ -75,6 +75,19 @@ final class OperationRecipes {
               1e-5f);
         });
     call(
+        "RmsNorm.runBoth(Backend,Tensor,Tensor,Tensor,Tensor,float)",
+        w -> {
+          int width = w.width();
+          int other = w.width();
+          return args(
+              w.backend(),
+              w.f32(w.rows(), width),
+              w.f32(width),
+              w.f32(w.rows(), other),
+              w.f32(other),
+              1e-5f);
+        });
+    call(
         "StridedCopy.run(Backend,Tensor,long,long,long,Tensor,long,long,long,long,long,long)",
         w -> {
           long outer = w.size();
@@ -151,6 +164,20 @@ final class OperationRecipes {
               w.pick(Rope.Layout.values()));
         });
     call(
+        "Rope.run(Backend,Tensor,Tensor,Tensor,Tensor,int,Layout)",
+        w -> {
+          int tokens = w.rows();
+          int pairs = w.size();
+          return args(
+              w.backend(),
+              w.f32(tokens, w.size(), 2 * pairs),
+              w.f32(tokens, w.size(), 2 * pairs + w.below(2)),
+              w.f32(tokens, pairs),
+              w.f32(tokens, pairs),
+              0,
+              w.pick(Rope.Layout.values()));
+        });
+    call(
         "RopeFrequencies.angles(long,Tensor,Tensor)",
         w -> {
           RopeFrequencies frequencies = some(RopeFrequencies.class, w);
@@ -201,6 +228,18 @@ final class OperationRecipes {
               w.below(cache.numLayers()),
               plane,
               w.f32(tokens, plane.numHeads(), plane.width()));
+        });
+    call(
+        "KvCache.append(Backend,int,Tensor,Tensor)",
+        w -> {
+          KvCache cache = new KvCache(1, w.size(), w.size(), w.size(), 200);
+          int tokens = w.oneOf(0, 1, 1, 2, 5, 70);
+          return args(
+              cache,
+              w.backend(),
+              0,
+              w.f32(tokens, cache.keys().numHeads(), cache.keys().width()),
+              w.f32(tokens, cache.values().numHeads(), cache.values().width()));
         });
     call("KvCache.reserve(int)", w -> args(some(KvCache.class, w), w.oneOf(0, 1, 5, 70)));
     call("KvCache.advance(int)", w -> args(some(KvCache.class, w), w.oneOf(0, 0, 1, 2, 5)));

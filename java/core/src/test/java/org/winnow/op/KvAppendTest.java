@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.fail;
 
+import java.util.Arrays;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -42,19 +43,33 @@ public class KvAppendTest {
   @ParameterizedTest
   @MethodSource("problems")
   void writesOnlyTheRowsOfTheNewTokens(DType element, int width, boolean latent) {
-    float[] source = values(latent ? TOKENS * (width + 1) : TOKENS * HEADS * width);
     TensorMemory memory = backend.memory();
-    try (KvCache cache =
-        latent
-            ? KvCache.ofLatents(memory, element, 2, width, 1, 200)
-            : new KvCache(memory, element, 2, HEADS, width, width, 200)) {
+    if (latent) {
+      requireOnlyNewRows(KvCache.ofLatents(memory, element, 2, width, 1, 200), false);
+    } else {
+      requireOnlyNewRows(new KvCache(memory, element, 2, HEADS, width, width, 200), false);
+      for (int valueWidth : new int[] {width, width + 1}) // the same kernel, and another
+      requireOnlyNewRows(new KvCache(memory, element, 2, HEADS, width, valueWidth, 200), true);
+    }
+  }
+
+  private void requireOnlyNewRows(KvCache opened, boolean together) {
+    try (KvCache cache = opened) {
+      int most = cache.planes().stream().mapToInt(p -> p.numHeads() * p.width()).max().getAsInt();
+      float[] source = values(TOKENS * most);
       cache.reserve(200);
       for (int page = 0; page < 4; page++) cache.pages().page(page).fill(KEPT);
       cache.advanceCaptured(BEFORE);
-      for (int plane = 0; plane < cache.planes().size(); plane++) {
-        KvPlane rows = cache.planes().get(plane);
-        try (Tensor from = backend.of(source, TOKENS, rows.numHeads(), rows.width())) {
-          cache.append(backend, 1, rows, from);
+      if (together) {
+        try (Tensor keys = rows(source, cache.keys());
+            Tensor values = rows(source, cache.values())) {
+          cache.append(backend, 1, keys, values);
+        }
+      } else {
+        for (KvPlane plane : cache.planes()) {
+          try (Tensor rows = rows(source, plane)) {
+            cache.append(backend, 1, plane, rows);
+          }
         }
       }
       float[][] pages = new float[4][];
@@ -62,6 +77,11 @@ public class KvAppendTest {
       for (int plane = 0; plane < cache.planes().size(); plane++)
         for (int layer = 0; layer < 2; layer++) check(cache, plane, layer, source, pages);
     }
+  }
+
+  private Tensor rows(float[] source, KvPlane plane) {
+    int size = TOKENS * plane.numHeads() * plane.width();
+    return backend.of(Arrays.copyOf(source, size), TOKENS, plane.numHeads(), plane.width());
   }
 
   private void check(KvCache cache, int plane, int layer, float[] source, float[][] pages) {
@@ -117,6 +137,28 @@ public class KvAppendTest {
     };
     for (int i = 0; i < edges.length && 2 * i < size; i++) values[2 * i] = edges[i];
     return values;
+  }
+
+  @Test
+  void namesWhatCannotBeAppendedTogether() {
+    try (KvCache cache = new KvCache(backend.memory(), DType.F32, 1, 2, 4, 3, 64);
+        KvCache latents = KvCache.ofLatents(backend.memory(), DType.F32, 1, 3, 1, 64);
+        Tensor keys = backend.f32(5, 2, 4);
+        Tensor values = backend.f32(5, 2, 3);
+        Tensor fewer = backend.f32(4, 2, 3)) {
+      assertThatThrownBy(() -> cache.append(backend, 0, keys, fewer))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("values must be [5, 2, 3], found [4, 2, 3]");
+      assertThatThrownBy(() -> cache.append(backend, 0, values, keys))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("keys must be [any, 2, 4], found [5, 2, 3]");
+      assertThatThrownBy(() -> latents.append(backend, 0, keys, values))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("cache must hold keys and values, found latents");
+      assertThat(cache.written(0)).isZero();
+      cache.append(backend, 0, keys, values);
+      assertThat(cache.written(0)).isEqualTo(5);
+    }
   }
 
   /** Both backends write the NaN of the contract, whatever a NaN's bits are. */

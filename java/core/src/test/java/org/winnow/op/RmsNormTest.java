@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.winnow.Backend;
 import org.winnow.BackendsUnderTest;
@@ -52,12 +53,9 @@ public class RmsNormTest {
   void onASumIsAddThenTheNorm(int hiddenSize) {
     Random random = new Random(43);
     int numRows = 5;
-    float[] x = new float[numRows * hiddenSize];
-    float[] y = new float[numRows * hiddenSize];
-    float[] w = new float[hiddenSize];
-    for (int i = 0; i < x.length; i++) x[i] = (float) random.nextGaussian();
-    for (int i = 0; i < y.length; i++) y[i] = (float) random.nextGaussian();
-    for (int i = 0; i < w.length; i++) w[i] = (float) random.nextGaussian();
+    float[] x = gaussian(random, numRows * hiddenSize);
+    float[] y = gaussian(random, numRows * hiddenSize);
+    float[] w = gaussian(random, hiddenSize);
     try (Tensor sum = backend.of(x, numRows, hiddenSize);
         Tensor accumulator = backend.of(x, numRows, hiddenSize);
         Tensor addend = backend.of(y, numRows, hiddenSize);
@@ -74,6 +72,31 @@ public class RmsNormTest {
     }
   }
 
+  /** Bit by bit; rows of the same and of other sizes, and none. */
+  @ParameterizedTest
+  @CsvSource({"32, 128, 4, 128", "1, 2048, 1, 512", "3, 7, 2, 9", "0, 128, 4, 128", "4, 64, 0, 64"})
+  void normalisesTwoTensorsAsOneAfterTheOther(int rows, int size, int otherRows, int otherSize) {
+    Random random = new Random(44);
+    try (Tensor first = backend.of(gaussian(random, rows * size), rows, size);
+        Tensor firstWeight = backend.of(gaussian(random, size), size);
+        Tensor second = backend.of(gaussian(random, otherRows * otherSize), otherRows, otherSize);
+        Tensor secondWeight = backend.of(gaussian(random, otherSize), otherSize);
+        Tensor expected = backend.f32(rows, size);
+        Tensor otherExpected = backend.f32(otherRows, otherSize)) {
+      RmsNorm.run(backend, first, firstWeight, expected, 1e-6f);
+      RmsNorm.run(backend, second, secondWeight, otherExpected, 1e-6f);
+      RmsNorm.runBoth(backend, first, firstWeight, second, secondWeight, 1e-6f);
+      assertThat(first.toFloatArray()).isEqualTo(expected.toFloatArray());
+      assertThat(second.toFloatArray()).isEqualTo(otherExpected.toFloatArray());
+    }
+  }
+
+  private static float[] gaussian(Random random, int size) {
+    float[] values = new float[size];
+    for (int i = 0; i < size; i++) values[i] = (float) random.nextGaussian();
+    return values;
+  }
+
   @Test
   void namesTheArgumentThatIsWrong() {
     try (Tensor input = backend.f32(2, 4);
@@ -82,9 +105,6 @@ public class RmsNormTest {
       assertThatThrownBy(() -> RmsNorm.run(backend, input, weight, output, 1e-6f))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage("weight must be [4], found [5]");
-      assertThatThrownBy(() -> RmsNorm.runOnSum(backend, input, weight, weight, output, 0))
-          .isInstanceOf(IllegalArgumentException.class)
-          .hasMessage("addend must be [2, 4], found [5]");
       assertThatThrownBy(() -> RmsNorm.runOnSum(backend, weight, input, weight, output, 0))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage("accumulator must not overlap weight");
@@ -94,6 +114,17 @@ public class RmsNormTest {
       assertThatThrownBy(() -> RmsNorm.runOnSum(backend, input, output, weight, output, 0))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage("output must not overlap addend");
+      assertThatThrownBy(() -> RmsNorm.runBoth(backend, input, weight, output, weight, 0))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("firstWeight must be [4], found [5]");
+      try (Tensor four = backend.f32(4)) {
+        assertThatThrownBy(() -> RmsNorm.runOnSum(backend, input, weight, four, output, 0))
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessage("addend must be [2, 4], found [5]");
+        assertThatThrownBy(() -> RmsNorm.runBoth(backend, input, four, input, four, 0))
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessage("second must not overlap first");
+      }
     }
   }
 

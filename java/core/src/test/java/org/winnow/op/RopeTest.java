@@ -64,6 +64,29 @@ public class RopeTest {
     }
   }
 
+  /** Bit by bit; of none, one and several tokens. */
+  @ParameterizedTest
+  @CsvSource({"0, 64", "1, 64", "3, 64", "1, 6"})
+  void rotatesTwoTensorsAsOneAfterTheOther(int numTokens, int headDim) {
+    float[] q = AttentionProblem.gaussian(new Random(2), numTokens * 8 * headDim);
+    float[] k = AttentionProblem.gaussian(new Random(3), numTokens * 2 * (headDim + 1));
+    try (Tensor queries = backend.of(q, numTokens, 8, headDim);
+        Tensor keys = backend.of(k, numTokens, 2, headDim + 1);
+        Tensor expectedQueries = backend.of(q, numTokens, 8, headDim);
+        Tensor expectedKeys = backend.of(k, numTokens, 2, headDim + 1);
+        Tensor cos = backend.f32(numTokens, 3);
+        Tensor sin = backend.f32(numTokens, 3)) {
+      RopeFrequencies.standard(6, 10_000).angles(77, cos, sin);
+      for (Rope.Layout layout : Rope.Layout.values()) {
+        Rope.run(backend, expectedQueries, cos, sin, 0, layout);
+        Rope.run(backend, expectedKeys, cos, sin, 0, layout);
+        Rope.run(backend, queries, keys, cos, sin, 0, layout);
+        assertThat(queries.toFloatArray()).isEqualTo(expectedQueries.toFloatArray());
+        assertThat(keys.toFloatArray()).isEqualTo(expectedKeys.toFloatArray());
+      }
+    }
+  }
+
   @Test
   void namesTheArgumentThatIsWrong() {
     try (Tensor values = backend.f32(2, 3, 8);
@@ -77,6 +100,13 @@ public class RopeTest {
       assertThatThrownBy(() -> Rope.run(backend, values, cos, cos, 3, Rope.Layout.HALF_SPLIT))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessage("rotary part must lie in [0, 8), found [3, 9)");
+      assertThatThrownBy(() -> Rope.run(backend, values, sin, cos, cos, 0, Rope.Layout.HALF_SPLIT))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("keys must be [any, any, any], found [2, 4]");
+      assertThatThrownBy(
+              () -> Rope.run(backend, values, values, cos, cos, 0, Rope.Layout.HALF_SPLIT))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("keys must not overlap queries");
     }
   }
 }

@@ -2,7 +2,7 @@ package org.winnow.cuda;
 
 import org.winnow.internal.RopeArguments;
 
-/** Launches rope_cuda.cu with one thread per pair. */
+/** Launches rope_cuda.cu with one thread per pair, once for values that are linked. */
 final class CudaRope {
   private final Kernel kernel;
   private final ElementGrid grid;
@@ -12,16 +12,22 @@ final class CudaRope {
     grid = new ElementGrid(context.device());
   }
 
-  void launch(CudaStream stream, RopeArguments arguments) {
-    long pairs = arguments.numTokens() * arguments.numHeads() * arguments.numPairs();
-    if (pairs == 0) return;
+  void launch(CudaStream stream, RopeArguments first) {
+    RopeArguments second = first.next();
+    int firstBlocks = blocks(first);
+    int blocks = firstBlocks + (second == null ? 0 : blocks(second));
+    if (blocks == 0) return;
     kernel.launch(
         stream,
-        grid.blocksOfOne(pairs),
+        blocks,
         1,
         1,
         ElementGrid.BLOCK,
         0,
-        stream.arguments().of(arguments));
+        stream.arguments().ofLinked(first, second, firstBlocks));
+  }
+
+  private int blocks(RopeArguments arguments) {
+    return grid.blocksOfOne(arguments.numTokens() * arguments.numHeads() * arguments.numPairs());
   }
 }

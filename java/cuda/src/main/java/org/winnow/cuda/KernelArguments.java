@@ -8,6 +8,7 @@ import java.nio.ByteOrder;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerPointer;
+import org.jspecify.annotations.Nullable;
 import org.winnow.internal.Arguments;
 
 /**
@@ -54,6 +55,15 @@ final class KernelArguments implements AutoCloseable {
     arguments.copyTo(bytes, bytes.position());
     bytes.position(bytes.position() + arguments.sizeBytes());
     return this;
+  }
+
+  /**
+   * Begins the arguments of a kernel that takes two structs, of which the second may be missing,
+   * and the number of blocks of the first.
+   */
+  KernelArguments ofLinked(Arguments first, @Nullable Arguments second, int firstBlocks) {
+    begin().struct(first);
+    return (second == null ? zeros(first.sizeBytes()) : struct(second)).i32(firstBlocks);
   }
 
   /** Appends a struct of zeros, whose size is a multiple of 8 bytes. */

@@ -95,7 +95,7 @@ record DecoderSpec(
    *
    * @param queryNorm size headDim for a norm per head, size numHeads * headDim for a norm over the
    *     whole projection; null for none
-   * @param keyNorm the same for k, with numKvHeads
+   * @param keyNorm the same for k, with numKvHeads; null exactly if {@code queryNorm} is
    * @param clip q, k and v are clamped to [-clip, clip]; 0 for no clamping
    * @param slidingWindow number of keys that a query attends to, its own included; 0 for its own
    *     and all before
@@ -115,6 +115,11 @@ record DecoderSpec(
       int slidingWindow,
       @Nullable String sinks)
       implements Attention {
+    GroupedQueryAttention {
+      if ((queryNorm == null) != (keyNorm == null))
+        throw new IllegalArgumentException("queryNorm and keyNorm must be given both or neither");
+    }
+
     @Override
     public void addTo(List<Weight> weights) {
       for (Projection projection : List.of(query, key, value, output)) projection.addTo(weights);

@@ -86,30 +86,30 @@ final class GroupedQueryBlock implements AttentionBlock {
     Tensor values =
         scratch.value.get(DType.F32, numTokens, (long) spec.numKvHeads() * spec.headDim());
     projections.run(backend, input, queries, keys, values);
-    normaliseAndClip(backend, queries, queryNorm);
-    normaliseAndClip(backend, keys, keyNorm);
-    normaliseAndClip(backend, values, null);
+    if (queryNorm != null && keyNorm != null) {
+      RmsNorm.runBoth(
+          backend, rows(queries, queryNorm), queryNorm, rows(keys, keyNorm), keyNorm, epsilon);
+    }
+    if (spec.clip() > 0) {
+      Clamp.run(backend, queries, spec.clip());
+      Clamp.run(backend, keys, spec.clip());
+      Clamp.run(backend, values, spec.clip());
+    }
     Tensor queryHeads = queries.reshape(numTokens, spec.numHeads(), spec.headDim());
     Tensor keyHeads = keys.reshape(numTokens, spec.numKvHeads(), spec.headDim());
-    Rope.run(backend, queryHeads, step.cos(), step.sin(), 0, Rope.Layout.HALF_SPLIT);
-    Rope.run(backend, keyHeads, step.cos(), step.sin(), 0, Rope.Layout.HALF_SPLIT);
+    Rope.run(backend, queryHeads, keyHeads, step.cos(), step.sin(), 0, Rope.Layout.HALF_SPLIT);
     Tensor valueHeads = values.reshape(numTokens, spec.numKvHeads(), spec.headDim());
     KvCache cache = step.cache();
-    cache.append(backend, layer, cache.keys(), keyHeads);
-    cache.append(backend, layer, cache.values(), valueHeads);
+    cache.append(backend, layer, keyHeads, valueHeads);
     Tensor attended = scratch.attended.get(DType.F32, numTokens, output.inputSize());
     Tensor attendedHeads = attended.reshape(numTokens, spec.numHeads(), spec.headDim());
     Attention.run(backend, queryHeads, cache, layer, cache.length(), options, attendedHeads);
     output.run(backend, attended, blockOutput);
   }
 
-  private void normaliseAndClip(Backend backend, Tensor projected, @Nullable Tensor norm) {
-    if (norm != null) {
-      // the length of the weight decides: a norm per head, or one over the whole projection
-      Tensor rows = projected.reshape(projected.size() / norm.size(), norm.size());
-      RmsNorm.run(backend, rows, norm, rows, epsilon);
-    }
-    if (spec.clip() > 0) Clamp.run(backend, projected, spec.clip());
+  /** The length of the weight decides: a norm per head, or one over the whole projection. */
+  private static Tensor rows(Tensor projected, Tensor norm) {
+    return projected.reshape(projected.size() / norm.size(), norm.size());
   }
 
   @Override

@@ -57,8 +57,9 @@ TEST(Memory, CopiesTransposed) {
 
 // Rows and columns [first, end) of a matrix, from a source with strides.
 template <typename Element>
-void check_panels(int64_t rows, int64_t columns, int64_t panel_elements, bool transposed, int64_t step) {
-  GuardedBuffer<Element> destination(rows * columns);
+void check_panels(int64_t rows, int64_t columns, int64_t panel_elements, bool transposed, int64_t step,
+                  int64_t misalignment_bytes = 0) {
+  GuardedBuffer<Element> destination(rows * columns, misalignment_bytes);
   std::vector<Element> source(rows * columns * step);
   for (int64_t i = 0; i < static_cast<int64_t>(source.size()); ++i) source[i] = static_cast<Element>(i * 2654435761u);
   const int64_t row_stride = transposed ? step : columns * step, column_stride = transposed ? rows * step : step;
@@ -91,6 +92,13 @@ TEST(Memory, CopiesToPanels) {
           check_panels<uint32_t>(rows, columns, 1, transposed, step);
         }
       }
+    }
+  }
+  for (int64_t misalignment_bytes : {0, 4, 16}) {  // large enough to be written past the caches
+    for (int64_t rows : {816, 823}) {
+      check_panels<uint16_t>(rows, 254, 2, false, 1, misalignment_bytes);
+      check_panels<uint32_t>(rows, 135, 1, false, 2, misalignment_bytes);
+      check_panels<uint32_t>(rows, 135, 1, false, 1, misalignment_bytes);
     }
   }
   EXPECT_THROW(memory_copy_to_panels(nullptr, nullptr, 3, 1, 0, 0, 0, 0, 0, 0, 0, 0), std::invalid_argument);

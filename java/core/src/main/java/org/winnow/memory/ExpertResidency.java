@@ -120,13 +120,14 @@ final class ExpertResidency implements ExpertReaders.Listener {
     }
   }
 
-  /** Keeps experts from being evicted, and queues absent ones while there is room. */
+  /** Keeps experts from being evicted, and queues absent ones while that pays and there is room. */
   void hint(CachedExperts layer, int[] expertIds, int count) {
     for (int i = 0; i < count; i++) { // first, so that none of them makes room for another
       int slot = slots.slotOf[layer.firstExpert + expertIds[i]];
       if (slot >= 0) slots.hinted[slot] = true;
     }
     layer.hasHints = true;
+    if (!tally.followsHint()) return;
     for (int i = 0; i < count; i++) {
       int expert = layer.firstExpert + expertIds[i];
       if (slots.slotOf[expert] >= 0) continue;

@@ -132,7 +132,8 @@ public interface Experts {
 
   /**
    * Announces experts that will probably be acquired next, so that their weights can be read ahead.
-   * A hint never changes results. Does nothing if all experts are resident.
+   * A hint never changes results. Does nothing if all experts are resident. An expert cache follows
+   * hints only while at least half of the experts that it reads ahead are acquired.
    *
    * @param expertIds in descending order of probability
    * @param count number of ids to use

@@ -154,6 +154,39 @@ class ReadAheadOverlapTest {
     }
   }
 
+  @Test
+  void hintsAreFollowedOnlyWhileTheyAreRight() throws Exception {
+    try (Checkpoint checkpoint = new Checkpoint(experts.tensors(), readers);
+        ExpertCache cache = cache(checkpoint, 4)) {
+      for (int round = 0; round < 20; round++) hintedAndAcquired(cache, true);
+      assertThat(cache.counters().readAheadUsefulBytes())
+          .as("all are followed")
+          .isEqualTo(20 * 2 * cache.store().readBytes(0, 0));
+      int followed = 0;
+      for (int round = 0; round < 100; round++) if (hintedAndAcquired(cache, false)) followed++;
+      assertThat(followed).as("first those that outweigh the right ones").isBetween(16, 32);
+      followed = 0;
+      for (int round = 0; round < 160; round++) if (hintedAndAcquired(cache, false)) followed++;
+      assertThat(followed).as("one of 16").isEqualTo(10);
+      followed = 0;
+      for (int round = 0; round < 500; round++) if (hintedAndAcquired(cache, true)) followed++;
+      assertThat(followed).as("nearly all, after some trials").isGreaterThan(100);
+    }
+  }
+
+  /** Hints at two experts in a cache of others; returns whether that was followed. */
+  private boolean hintedAndAcquired(ExpertCache cache, boolean right) throws InterruptedException {
+    cache.layer(0).acquire(new int[] {0, 1, 2, 3}, 4);
+    cache.layer(0).release();
+    long before = cache.counters().evictions();
+    cache.layer(1).hint(new int[] {0, 1}, 2);
+    boolean followed = cache.counters().evictions() > before;
+    if (followed) awaitPending(cache, 2);
+    cache.layer(1).acquire(right ? new int[] {0, 1} : new int[] {5, 6}, 2);
+    cache.layer(1).release();
+    return followed;
+  }
+
   private ExpertCache cache(Checkpoint checkpoint, int numSlots) {
     ExpertStore store = experts.store(checkpoint);
     return new ExpertCache(store, numSlots * store.slotBytes(), EvictionPolicy.lru());

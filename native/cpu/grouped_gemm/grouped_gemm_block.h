@@ -53,9 +53,10 @@ constexpr int64_t kMaxBlockColumns = 192;
 // AMX tiles may read, as zeros, up to this many packed rows that are not in the block.
 constexpr int64_t kMaxPaddingRows = 4;
 
-inline int64_t block_rows(int64_t input_size) {
+// element_bytes: of a packed row, 2 if the kernel multiplies pairs of bf16.
+inline int64_t block_rows(int64_t input_size, int64_t element_bytes) {
   if (input_size < 1) return kMaxBlockRows;
-  int64_t rows = kPackedBytes / (input_size * int64_t{sizeof(float)}) / 4 * 4;
+  int64_t rows = kPackedBytes / (input_size * element_bytes) / 4 * 4;
   return rows < kMinBlockRows ? kMinBlockRows : rows > kMaxBlockRows ? kMaxBlockRows : rows;
 }
 

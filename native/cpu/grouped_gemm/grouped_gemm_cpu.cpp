@@ -107,6 +107,12 @@ GroupedGemmKernel choose(InstructionSet instruction_set, Operands operands, Weig
   return nullptr;
 }
 
+// Whether kernels over panels multiply pairs of bf16 as they are.
+bool multiplies_pairs(InstructionSet instruction_set, Operands operands, WeightFormat weight_format) {
+  return operands != Operands::f32 && weight_format == WeightFormat::bf16 &&
+         (instruction_set == InstructionSet::avx512_bf16 || instruction_set == InstructionSet::amx_bf16);
+}
+
 GroupedGemmKernel choose_for_panels(InstructionSet instruction_set, Operands operands, WeightFormat weight_format) {
   switch (instruction_set) {
     case InstructionSet::portable:
@@ -211,7 +217,8 @@ struct Product {
                     : choose(cpu.instruction_set, operands_of(a), format);
     if (kernel == nullptr)
       throw std::invalid_argument("weight_format must be one with panels, found " + std::to_string(a.weight_format));
-    const int64_t max_rows = block_rows(a.input_size);
+    const bool pairs = panels && multiplies_pairs(cpu.instruction_set, operands_of(a), format);
+    const int64_t max_rows = block_rows(a.input_size, pairs ? sizeof(uint16_t) : sizeof(float));
     scratch_rows = 1;
     absent = -1;
     if (a.source_rows != nullptr) num_source_rows += a.num_rows;

@@ -38,12 +38,13 @@ const AttentionKernels& kernels_for(InstructionSet instruction_set, winnow_dtype
 
 struct Units {
   const AttentionCall& call;
-  int64_t num_rows, num_tiles;  // per kv head
+  int64_t num_rows, rows_per_unit;  // of a kv head
+  int64_t num_tiles = (num_rows + rows_per_unit - 1) / rows_per_unit;
 
   int64_t size() const { return num_tiles * call.num_kv_heads; }
   int64_t kv_head(int64_t unit) const { return unit / num_tiles; }
-  int64_t row_begin(int64_t unit) const { return (num_tiles - 1 - unit % num_tiles) * kRowsPerUnit; }  // longest first
-  int64_t rows(int64_t unit) const { return std::min(kRowsPerUnit, num_rows - row_begin(unit)); }
+  int64_t row_begin(int64_t unit) const { return (num_tiles - 1 - unit % num_tiles) * rows_per_unit; }  // longest first
+  int64_t rows(int64_t unit) const { return std::min(rows_per_unit, num_rows - row_begin(unit)); }
   int64_t first_split(int64_t unit) const { return call.first_key(row_begin(unit)) / kKeysPerSplit; }
   int64_t last_split(int64_t unit) const { return call.position(row_begin(unit) + rows(unit) - 1) / kKeysPerSplit; }
 };
@@ -86,18 +87,18 @@ void for_each(Cpu& cpu, int64_t num_items, float* scratch, int64_t scratch_size,
 
 void attention_cpu(const winnow_attention_arguments& arguments, Cpu& cpu) {
   if (arguments.num_tokens == 0 || arguments.num_heads == 0) return;
-  const AttentionCall call(arguments);
+  AttentionCall call(arguments);
   const AttentionKernels& kernels = kernels_for(cpu.instruction_set, call.element);
   const int64_t num_rows = call.num_tokens * call.group_size;
-  const Units units{call, num_rows, (num_rows + kRowsPerUnit - 1) / kRowsPerUnit};
-  const int64_t most_rows = std::min(kRowsPerUnit, num_rows);
+  const Units units{call, num_rows, kernels.rows_per_unit};
+  const int64_t most_rows = std::min(kernels.rows_per_unit, num_rows);
   const int64_t state = state_size(most_rows, call.value_width);
   const int64_t slot = 2 * state + AttentionScratch::size(call, most_rows);
   const int64_t first_split = call.first_key(0) / kKeysPerSplit;
   const int64_t num_splits = call.position(num_rows - 1) / kKeysPerSplit + 1 - first_split;
-  const bool cut = num_splits > 1 && cpu.num_threads > 1 && units.size() < 4 * cpu.num_threads;
+  call.cut = num_splits > 1 && cpu.num_threads > 1 && units.size() < 4 * cpu.num_threads;
   thread_local std::vector<float> memory;
-  const size_t needed = kLine + cpu.num_threads * slot + (cut ? units.size() * num_splits * state : 0);
+  const size_t needed = kLine + cpu.num_threads * slot + (call.cut ? units.size() * num_splits * state : 0);
   if (memory.size() < needed) memory.resize(needed);
   float* scratch = line_of(memory.data());
   float* parts = scratch + cpu.num_threads * slot;
@@ -105,7 +106,7 @@ void attention_cpu(const winnow_attention_arguments& arguments, Cpu& cpu) {
     return state_at(parts + (unit * num_splits + split - first_split) * state, most_rows);
   };
 
-  if (cut) {
+  if (call.cut) {
     for_each(cpu, units.size() * num_splits, scratch, slot, [&](int64_t item, float* mine) {
       int64_t unit = item / num_splits, split = first_split + item % num_splits;
       if (split < units.first_split(unit) || split > units.last_split(unit)) return;
@@ -118,10 +119,12 @@ void attention_cpu(const winnow_attention_arguments& arguments, Cpu& cpu) {
     AttentionState total = state_at(mine, most_rows), part = state_at(mine + state, most_rows);
     begin(call, kv_head, row_begin, rows, total);
     for (int64_t split = units.first_split(unit); split <= units.last_split(unit); ++split) {
-      if (cut) part = part_of(unit, split);
-      if (!cut)
-        kernels.attend(call, kv_head, row_begin, rows, split, part,
-                       AttentionScratch::at(mine + 2 * state, call, most_rows));
+      if (call.cut) part = part_of(unit, split);
+      if (!call.cut) {
+        AttentionScratch own = AttentionScratch::at(mine + 2 * state, call, most_rows);
+        own.has_queries = split > units.first_split(unit);
+        kernels.attend(call, kv_head, row_begin, rows, split, part, own);
+      }
       kernels.merge(total, part, rows, call.value_width);
     }
     kernels.finish(call, kv_head, row_begin, rows, total);

@@ -2,15 +2,18 @@
 // tiles of keys and values are the second operand as they are. Key widths that are not multiples of 32, value widths that
 // are not multiples of 16, and other caches as on avx512.
 //
-// All rows of a unit are multiplied with all keys of a block. Weights of keys that a row does not see are 0. A value that
-// is not finite would turn them into NaN, so the values of a block that some row sees in part are looked at first, and
+// Rows form groups of two tiles, so that a tile of keys or values is read once for both. A group meets all keys of a split
+// before the next group does, so that its queries and sums stay in L1. Tile products and exponentials gain nothing from
+// being interleaved: measured, they take the sum of their times.
+//
+// All rows of a group are multiplied with all keys of a chunk. Weights of keys that a row does not see are 0. A value that
+// is not finite would turn them into NaN, so the values of a chunk that some row sees in part are looked at first, and
 // values that nobody has written become 0.
 //
 // Order    as tdpbf16ps adds: per 32 elements of a key, the even ones and the odd ones each in ascending order from zero,
 //          then the sum of both is added to the score. Weighted values the same way per 32 keys, even and odd positions.
 //          Subnormal numbers count as zero.
-#include "attention_pairs.h"
-#include "base/amx_tiles.h"
+#include "attention_ahead.h"
 
 namespace winnow {
 
@@ -19,254 +22,331 @@ namespace {
 using Rows = AttentionRows<Lanes512, PairBlocks>;
 using Block = AttentionBlock<uint32_t>;
 
-constexpr int64_t kLineBytes = 64;
-constexpr int64_t kScoreBytes = kKeysPerBlock * sizeof(float);
+constexpr int64_t kRows = 256;  // of a unit: L3 is read half as often as with 128
+static_assert(kRows <= kMostRows, "other kernels take over units of some widths");
 
-inline void zero_sums() {
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
-}
+// What rows see of a chunk: row r, keys [from[r], to[r]), if masked; else all rows see all keys.
+struct Sight {
+  bool masked, finite;  // finite: all values that have been written
+  int64_t written;      // keys of the chunk
+  const int64_t *from, *to;
 
-inline void store_sums(float* a, float* b, float* c, float* d, int64_t stride_bytes) {
-  _tile_stored(0, a, stride_bytes);
-  _tile_stored(1, b, stride_bytes);
-  _tile_stored(2, c, stride_bytes);
-  _tile_stored(3, d, stride_bytes);
-}
-
-// Lines that are read next, requested a few at a time.
-class Ahead {
- public:
-  Ahead(const void* from, int64_t bytes, int64_t steps)
-      : next_(static_cast<const char*>(from)), end_(next_ + bytes), step_((bytes / steps + 63) / 64 * 64) {}
-
-  void step() {
-    const char* last = std::min(next_ + step_, end_);
-    for (; next_ < last; next_ += kLineBytes) _mm_prefetch(next_, _MM_HINT_T0);
-  }
-
- private:
-  const char* next_;
-  const char* end_;
-  int64_t step_;
+  bool none(int64_t row) const { return masked && from[row] >= to[row]; }
 };
 
+// FEW: whether there is one tile of rows.
+template <bool FEW>
 class AmxUnit {
  public:
-  AmxUnit(const AttentionCall& call, int64_t num_rows, AttentionState part, const AttentionScratch& scratch)
+  AmxUnit(const AttentionCall& call, float factor, int64_t num_rows, AttentionState part,
+          const AttentionScratch& scratch, Ahead& ahead)
       : call_(call),
         num_rows_(num_rows),
-        groups_((num_rows + kTileRows - 1) / kTileRows),
-        height_((num_rows + groups_ - 1) / groups_),
-        tiles_([this](int i) { return i < 5 ? height_ : kTileRows; }),
+        num_tiles_((num_rows + kTileRows - 1) / kTileRows),
+        height_((num_rows + num_tiles_ - 1) / num_tiles_),
+        tiles_([this](int i) { return i < 6 ? height_ : kTileRows; }),
+        scale_(factor),
         part_(part),
-        scratch_(scratch) {}
+        scratch_(scratch),
+        pause_{ahead} {
+    std::fill(max_, max_ + num_rows, Rows::kMinusInfinity);
+  }
 
-  // Keys [from[r], to[r]) of the block are those that row r sees. next_keys: of the block after it, or null.
-  void attend(const Block& block, int64_t written, const int64_t* from, const int64_t* to, const void* next_keys) {
-    multiply_keys(block);
-    const bool masked = weigh(from, to, written);
-    Block safe = block;
-    if (masked && (written < kKeysPerBlock || !is_finite(block, written))) {
-      safe.values = copy_values(block, 0, written);
-      if (!is_finite(safe, kKeysPerBlock)) return add_values_by_runs(block, from, to);
-    }
-    add_values(safe, 0, num_rows_, next_keys);
+  int64_t num_groups() const { return (num_tiles_ + 1) / 2; }
+  int64_t first_row(int64_t group) const { return tile_first(2 * group); }
+  int64_t end_row(int64_t group) const { return tile_end(last_tile(group)); }
+
+  void attend(const Chunk& chunk, const Sight& sight, int64_t group) {
+    const char* rows[2] = {};
+    for (int64_t i = 0; i < tiles_of(group); ++i)
+      rows[i] = reinterpret_cast<const char*>(scratch_.queries) + tile_begin(2 * group + i) * call_.key_width * 2;
+    order_memory();
+    multiply_keys(chunk, tiles_of(group), rows, call_.key_width, scores_, pause_);
+    order_memory();
+    weigh(chunk, sight, group);
+    order_memory();
+    if (sight.masked && !sight.finite) return add_values_by_runs(chunk, sight, group);
+    const bool copied = sight.masked && sight.written < chunk.end * kKeysPerBlock;
+    add_values(copied ? with_values(chunk, 0, sight.written) : chunk, sight, group, first_row(group), end_row(group));
+  }
+
+  // Exponents become those of e.
+  void finish() {
+    for (int64_t r = 0; r < num_rows_; ++r) part_.max[r] = max_[r] * kLog2;
   }
 
  private:
-  int64_t group_begin(int64_t group) const { return std::min(group * height_, num_rows_ - height_); }
-  // Of rows that two groups have, the first has them.
-  int64_t group_first(int64_t group) const { return group * height_; }
+  int64_t tiles_of(int64_t group) const { return std::min<int64_t>(2, num_tiles_ - 2 * group); }
+  int64_t last_tile(int64_t group) const { return 2 * group + tiles_of(group) - 1; }
+  // The first row of a tile. Of rows that two tiles have, the first has them.
+  int64_t tile_begin(int64_t tile) const { return std::min(tile * height_, num_rows_ - height_); }
+  int64_t tile_first(int64_t tile) const { return tile * height_; }
+  int64_t tile_end(int64_t tile) const { return std::min(tile * height_ + height_, num_rows_); }
 
-  void multiply_keys(const Block& block) {
-    const int64_t steps = call_.key_width / kTileDepth, row_bytes = call_.key_width * sizeof(uint16_t);
-    const bool few = groups_ == 1;
-    order_memory();
-    Ahead ahead(block.values, few ? kKeysPerBlock / 2 * block.value_stride * 4 : 0, steps);
-    for (int64_t group = 0; group < groups_; ++group) {
-      const int64_t begin = group_begin(group);
-      const auto* rows = reinterpret_cast<const char*>(scratch_.queries) + begin * row_bytes;
-      zero_sums();
-      const uint32_t* keys = block.keys;
-      for (int64_t k = 0; k < steps; ++k, keys += kTileDepth / 2 * kKeysPerBlock) {
-        ahead.step();
-        _tile_loadd(4, rows + k * kLineBytes, row_bytes);
-        _tile_loadd(5, keys, kScoreBytes);
-        _tile_dpbf16ps(0, 4, 5);
-        _tile_loadd(6, keys + 16, kScoreBytes);
-        _tile_dpbf16ps(1, 4, 6);
-        _tile_loadd(7, keys + 32, kScoreBytes);
-        _tile_dpbf16ps(2, 4, 7);
-        _tile_loadd(5, keys + 48, kScoreBytes);
-        _tile_dpbf16ps(3, 4, 5);
-      }
-      float* scores = scratch_.scores + begin * kKeysPerBlock;
-      store_sums(scores, scores + 16, scores + 32, scores + 48, kScoreBytes);
+  void weigh(const Chunk& chunk, const Sight& sight, int64_t group) {
+    const int64_t begin = chunk.begin * kKeysPerBlock, end = chunk.end * kKeysPerBlock;
+    for (int64_t tile = 2 * group; tile <= last_tile(group); ++tile) {
+      const int64_t row = tile_first(tile), num_rows = tile_end(tile) - row;
+      float* scores = scores_ + tile % 2 * kTileScores + (row - tile_begin(tile)) * kKeysPerChunk;
+      if (sight.masked) hide(sight, row, num_rows, begin, end, scores);
+      weigh_tile(num_rows, begin, end, scale_, scores, max_ + row, part_.sum + row, keep_ + row, pause_);
     }
-    const __m512 scale = _mm512_set1_ps(call_.scale);
-    float* scores = scratch_.scores;
-    for (int64_t i = 0; i < num_rows_ * kKeysPerBlock; i += 16)
-      _mm512_storeu_ps(scores + i, _mm512_mul_ps(_mm512_loadu_ps(scores + i), scale));
   }
 
-  // Turns scores into weights, 0 where a row does not see the key. Returns whether there is such a key.
-  bool weigh(const int64_t* from, const int64_t* to, int64_t written) {
-    bool masked = written < kKeysPerBlock;
-    for (int64_t r = 0; r < num_rows_;) {
+  // Scores of keys that a row does not see become -infinity.
+  static void hide(const Sight& sight, int64_t first, int64_t num_rows, int64_t begin, int64_t end, float* scores) {
+    for (int64_t r = first; r < first + num_rows; ++r, scores += kKeysPerChunk) {
+      const int64_t from = std::min(std::max(sight.from[r], begin), end);
+      const int64_t to = std::max(std::min(sight.to[r], end), from);
+      std::fill(scores + begin, scores + from, Rows::kMinusInfinity);
+      std::fill(scores + to, scores + end, Rows::kMinusInfinity);
+    }
+  }
+
+  // values[r] = values[r] * keep[r] + sum_j weights[r, j] * value_j for rows [first, last) of a group. Sums are added while
+  // tiles compute the next ones.
+  void add_values(const Chunk& chunk, const Sight& sight, int64_t group, int64_t first, int64_t last) {
+    const int64_t columns = 64 / tiles_of(group);
+    alignas(64) float sums[2][4][kTileRows * 16];
+    for (int64_t column = 0; column < call_.value_width + columns; column += columns) {
+      const int64_t step = column / columns;
+      if (column < call_.value_width) {
+        multiply_values(chunk, tiles_of(group), scores_, column, tiles_at(column, columns), sums[step % 2], pause_);
+      }
+      order_memory();
+      if (column > 0) add_sums(sight, group, first, last, column - columns, columns, sums[(step + 1) % 2]);
+    }
+  }
+
+  int64_t tiles_at(int64_t column, int64_t columns) const { return std::min(columns, call_.value_width - column) / 16; }
+
+  void add_sums(const Sight& sight, int64_t group, int64_t first, int64_t last, int64_t column, int64_t columns,
+                const float (&sums)[4][kTileRows * 16]) {
+    const int64_t num_tiles = tiles_of(group), width = call_.value_width;
+    const bool whole_pair = num_tiles == 2 && column + columns <= width;
+    for (int64_t i = 0; i < num_tiles; ++i) {
+      const int64_t tile = 2 * group + i, begin = std::max(first, tile_first(tile)),
+                    end = std::min(last, tile_end(tile));
+      float* target = part_.values + begin * width + column;
+      const float* sum = sums[2 * i] + (begin - tile_begin(tile)) * 16;
+      if (whole_pair) {
+        add_to_rows<2>(sight, begin, end, sum, target, width);
+      } else {
+        for (int64_t t = 0; t < tiles_at(column, columns); ++t)
+          add_to_rows<1>(sight, begin, end, sum + t * kTileRows * 16, target + t * 16, width);
+      }
+    }
+  }
+
+  // target[r] = target[r] * keep[r] + sum for rows [begin, end) and 16 columns of each of TILES tiles.
+  template <int TILES>
+  void add_to_rows(const Sight& sight, int64_t begin, int64_t end, const float* sum, float* target,
+                   int64_t width) const {
+    const bool masked = sight.masked;
+    const int64_t *from = sight.from, *to = sight.to;
+    for (int64_t r = begin; r < end; ++r, sum += 16, target += width) {
+      if (masked && from[r] >= to[r]) continue;
+      const __m512 keep = _mm512_set1_ps(keep_[r]);
+      for (int t = 0; t < TILES; ++t) {
+        const __m512 added = _mm512_load_ps(sum + t * kTileRows * 16);
+        _mm512_storeu_ps(target + t * 16, _mm512_fmadd_ps(_mm512_loadu_ps(target + t * 16), keep, added));
+      }
+    }
+  }
+
+  // For values that are not finite and that some row must not meet.
+  void add_values_by_runs(const Chunk& chunk, const Sight& sight, int64_t group) {
+    for (int64_t r = first_row(group), end = end_row(group); r < end;) {
       int64_t next = r + 1;
-      while (next < num_rows_ && next < r + 16 && from[next] == from[r] && to[next] == to[r]) ++next;
-      float* scores = scratch_.scores + r * kKeysPerBlock;
-      const int64_t begin = from[r], end = to[r];
-      seen_[r] = begin < end;
-      for (int64_t i = r + 1; i < next; ++i) seen_[i] = seen_[r];
-      int64_t first = 0, last = 0;
-      if (begin < end) {
-        first = begin / 16 * 16, last = (end + 15) / 16 * 16;
-        for (int64_t i = 0; i < next - r; ++i) {
-          std::fill(scores + i * kKeysPerBlock + first, scores + i * kKeysPerBlock + begin, Rows::kMinusInfinity);
-          std::fill(scores + i * kKeysPerBlock + end, scores + i * kKeysPerBlock + last, Rows::kMinusInfinity);
-        }
-        Rows::weigh([](float* row, int64_t j, __m512 weight) { return PairBlocks::store_weights(row, j, weight); },
-                    next - r, first, last, scores, part_.max + r, part_.sum + r, keep_ + r);
-      }
-      if (begin > 0 || end < kKeysPerBlock) {
-        masked = true;
-        for (int64_t i = 0; i < next - r; ++i) {
-          auto* weights = reinterpret_cast<uint16_t*>(scores + i * kKeysPerBlock);
-          std::fill(weights, weights + first, 0);
-          std::fill(weights + last, weights + kKeysPerBlock, 0);
-        }
-      }
+      while (next < end && sight.from[next] == sight.from[r] && sight.to[next] == sight.to[r]) ++next;
+      if (!sight.none(r)) add_values(with_values(chunk, sight.from[r], sight.to[r]), sight, group, r, next);
       r = next;
     }
-    return masked;
   }
 
-  static bool is_finite(const Block& block, int64_t written) {
-    const int64_t size = (written + 1) / 2 * block.value_stride;
-    const __m512i low = _mm512_set1_epi32(0x7f80), high = _mm512_set1_epi32(0x7f800000);
-    __mmask16 found = 0;
-    for (int64_t i = 0; i < size; i += 16) {
-      const __m512i pairs = _mm512_maskz_loadu_epi32(Lanes512::part(std::min<int64_t>(16, size - i)), block.values + i);
-      found |= _mm512_cmpeq_epi32_mask(_mm512_and_si512(pairs, low), low) |
-               _mm512_cmpeq_epi32_mask(_mm512_and_si512(pairs, high), high);
+  // The chunk with copies of its values in which all but keys [begin, end) are 0.
+  Chunk with_values(const Chunk& chunk, int64_t begin, int64_t end) {
+    Chunk result = chunk;
+    for (int64_t i = chunk.begin; i < chunk.end; ++i) {
+      auto* copy =
+          reinterpret_cast<uint32_t*>(scratch_.values) + (kChunkBlocks + i) * kKeysPerBlock / 2 * call_.value_width;
+      copy_values(chunk.blocks[i], begin - i * kKeysPerBlock, end - i * kKeysPerBlock, copy);
+      result.blocks[i].values = copy;
+      result.blocks[i].value_stride = call_.value_width;
     }
-    return found == 0;
+    return result;
   }
 
-  // A copy of the block's values in which all but keys [begin, end) are 0.
-  const uint32_t* copy_values(const Block& block, int64_t begin, int64_t end) {
-    auto* copy = reinterpret_cast<uint32_t*>(scratch_.values) + kKeysPerBlock / 2 * call_.value_width;
+  void copy_values(const Block& block, int64_t begin, int64_t end, uint32_t* copy) const {
     for (int64_t pair = 0; pair < kKeysPerBlock / 2; ++pair) {
       const uint32_t mask = (2 * pair >= begin && 2 * pair < end ? 0xffffu : 0) |
                             (2 * pair + 1 >= begin && 2 * pair + 1 < end ? 0xffff0000u : 0);
       for (int64_t c = 0; c < call_.value_width; ++c)
         copy[pair * call_.value_width + c] = mask == 0 ? 0 : block.values[pair * block.value_stride + c] & mask;
     }
-    return copy;
-  }
-
-  // For values that are not finite and that some row must not meet.
-  void add_values_by_runs(const Block& block, const int64_t* from, const int64_t* to) {
-    for (int64_t r = 0; r < num_rows_;) {
-      int64_t next = r + 1;
-      while (next < num_rows_ && from[next] == from[r] && to[next] == to[r]) ++next;
-      if (seen_[r]) add_values({block.keys, copy_values(block, from[r], to[r]), call_.value_width}, r, next, nullptr);
-      r = next;
-    }
-  }
-
-  // values[r] = values[r] * keep[r] + sum_j weights[r, j] * value_j for rows [first, last).
-  void add_values(const Block& block, int64_t first, int64_t last, const void* next_keys) {
-    const int64_t width = call_.value_width;
-    const bool few = groups_ == 1 && next_keys != nullptr;
-    order_memory();
-    Ahead ahead(next_keys, few ? call_.key_width * kKeysPerBlock * 2 : 0, (width + 63) / 64 * 2);
-    for (int64_t group = first / height_; group * height_ < last; ++group) {
-      const int64_t begin = group_begin(group);
-      const int64_t row = std::max(first, group_first(group)), end = std::min(last, begin + height_);
-      const auto* weights = reinterpret_cast<const char*>(scratch_.scores + begin * kKeysPerBlock);
-      alignas(64) float sums[4][kTileRows * 16];
-      for (int64_t c = 0; c < width; c += 64) {
-        const int64_t tiles = std::min<int64_t>(4, (width - c) / 16);
-        zero_sums();
-        for (int64_t k = 0; k < kKeysPerBlock / kTileDepth; ++k) {
-          ahead.step();
-          const uint32_t* values = block.values + k * kTileDepth / 2 * block.value_stride + c;
-          const int64_t stride = block.value_stride * sizeof(uint32_t);
-          _tile_loadd(4, weights + k * kLineBytes, kScoreBytes);
-          _tile_loadd(5, values, stride);
-          _tile_dpbf16ps(0, 4, 5);
-          if (tiles > 1) {
-            _tile_loadd(6, values + 16, stride);
-            _tile_dpbf16ps(1, 4, 6);
-          }
-          if (tiles > 2) {
-            _tile_loadd(7, values + 32, stride);
-            _tile_dpbf16ps(2, 4, 7);
-          }
-          if (tiles > 3) {
-            _tile_loadd(5, values + 48, stride);
-            _tile_dpbf16ps(3, 4, 5);
-          }
-        }
-        store_sums(sums[0], sums[1], sums[2], sums[3], kLineBytes);
-        for (int64_t r = row; r < end; ++r) {
-          if (!seen_[r]) continue;
-          const __m512 keep = _mm512_set1_ps(keep_[r]);
-          for (int64_t t = 0; t < tiles; ++t) {
-            float* target = part_.values + r * width + c + t * 16;
-            const __m512 sum = _mm512_load_ps(sums[t] + (r - begin) * 16);
-            _mm512_storeu_ps(target, _mm512_fmadd_ps(_mm512_loadu_ps(target), keep, sum));
-          }
-        }
-      }
-    }
   }
 
   const AttentionCall& call_;
-  const int64_t num_rows_, groups_, height_;
+  const int64_t num_rows_, num_tiles_, height_;
   const Tiles tiles_;
+  const float scale_;  // of exponents to the base 2
   const AttentionState part_;
   const AttentionScratch& scratch_;
-  float keep_[kRowsPerUnit];
-  bool seen_[kRowsPerUnit];
+  const RequestPause<FEW> pause_;
+  float max_[kRows], keep_[kRows];
+  alignas(64) float scores_[2 * kTileScores];
 };
+
+// Whether the first `written` values of a chunk are all finite.
+bool is_finite(const Chunk& chunk, int64_t written, int64_t width) {
+  const __m512i low = _mm512_set1_epi32(0x7f80), high = _mm512_set1_epi32(0x7f800000);
+  __mmask16 found = 0;
+  for (int64_t key = chunk.begin * kKeysPerBlock; key < std::min(written, chunk.end * kKeysPerBlock); key += 2) {
+    const Block& block = chunk.blocks[key / kKeysPerBlock];
+    const uint32_t* values = block.values + key % kKeysPerBlock / 2 * block.value_stride;
+    const __m512i ignored = key + 1 < written ? _mm512_setzero_si512() : high;
+    for (int64_t c = 0; c < width; c += 16) {
+      const __m512i pairs = _mm512_andnot_si512(ignored, _mm512_loadu_si512(values + c));
+      found |= _mm512_cmpeq_epi32_mask(_mm512_and_si512(pairs, low), low) |
+               _mm512_cmpeq_epi32_mask(_mm512_and_si512(pairs, high), high);
+    }
+  }
+  return found == 0;
+}
+
+// The blocks of a chunk, converted where pages hold rows. Those of pages that were cleared meanwhile are left out.
+Chunk chunk_at(const AttentionCall& call, int64_t kv_head, int64_t position, int64_t end,
+               const AttentionScratch& scratch) {
+  Chunk chunk{{}, 0, 0};
+  for (int64_t i = 0; i < kChunkBlocks; ++i) {
+    const int64_t begin = position + i * kKeysPerBlock;
+    const char* keys = begin < end ? call.key(kv_head, begin) : nullptr;
+    const char* values = begin < end ? call.value(kv_head, begin) : nullptr;
+    if (keys == nullptr || values == nullptr) continue;
+    AttentionScratch mine = scratch;
+    mine.keys += i * kKeysPerBlock / 2 * call.padded_key_width();
+    mine.values += i * kKeysPerBlock / 2 * call.value_width;
+    chunk.blocks[i] = PairBlocks::prepare(call, keys, values, std::min(kKeysPerBlock, end - begin), mine);
+    if (chunk.begin == chunk.end) chunk.begin = i;
+    chunk.end = i + 1;
+  }
+  return chunk;
+}
+
+// Queries as bf16, times the sign of the scale: scores are then multiplied by what remains, which is above 0. So hidden
+// ones, -infinity, stay that.
+void round_queries(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_t num_rows, float* queries) {
+  const __m512 sign = _mm512_set1_ps(call.scale < 0 ? -1.0f : call.scale > 0 ? 1.0f : 0.0f);
+  auto* to = reinterpret_cast<uint16_t*>(queries);
+  for (int64_t r = 0; r < num_rows; ++r, to += call.key_width) {
+    const float* query = call.query + call.flat(kv_head, row_begin + r) * call.key_width;
+    for (int64_t c = 0; c < call.key_width; c += 32) {
+      const __m512 low = _mm512_mul_ps(_mm512_loadu_ps(query + c), sign);
+      const __m512 high = _mm512_mul_ps(_mm512_loadu_ps(query + c + 16), sign);
+      _mm512_storeu_si512(to + c, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
+    }
+  }
+}
+
+// What exponents to the base 2 multiply scores by.
+float factor_of(float scale) {
+  return scale == 0 ? 1.0f : std::min(std::fabs(scale) * kLog2E, std::numeric_limits<float>::max());
+}
+
+// The keys of one split, for some rows of a unit after the other.
+class AmxSplit {
+ public:
+  AmxSplit(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_t num_rows, int64_t split)
+      : call_(call), kv_head_(kv_head), row_begin_(row_begin) {
+    const int64_t last_row = row_begin + num_rows - 1;
+    unit_end_ = call.position(last_row) + 1;
+    begin_ = std::max(split * kKeysPerSplit, call.first_key(row_begin) / kKeysPerChunk * kKeysPerChunk);
+    end_ = std::min((split + 1) * kKeysPerSplit, unit_end_);
+  }
+
+  int64_t kv_head() const { return kv_head_; }
+  int64_t begin() const { return begin_; }
+  int64_t end() const { return end_; }
+  int64_t unit_end() const { return unit_end_; }
+
+  // Groups [first, last) of the unit's rows with the chunk at a position.
+  template <typename Unit>
+  void attend(Unit& unit, int64_t position, int64_t first, int64_t last, const AttentionScratch& scratch) {
+    const Chunk chunk = chunk_at(call_, kv_head_, position, end_, scratch);
+    if (chunk.begin == chunk.end) return;
+    for (int64_t group = first; group < last; ++group) {
+      const int64_t begin_row = unit.first_row(group), end_row = unit.end_row(group);
+      const int64_t sees_last = call_.position(row_begin_ + end_row - 1);
+      if (sees_last < position) continue;
+      Sight sight{false, true, end_ - position, from_, to_};
+      sight.masked = call_.first_key(row_begin_ + end_row - 1) > position ||
+                     call_.position(row_begin_ + begin_row) + 1 < position + chunk.end * kKeysPerBlock;
+      if (sight.masked) {
+        sight.finite = is_finite_at(chunk, position);
+        for (int64_t r = begin_row; r < end_row; ++r) {
+          from_[r] = std::max(chunk.begin * kKeysPerBlock, call_.first_key(row_begin_ + r) - position);
+          to_[r] = std::min(chunk.end * kKeysPerBlock, call_.position(row_begin_ + r) + 1 - position);
+        }
+      }
+      unit.attend(chunk, sight, group);
+    }
+  }
+
+ private:
+  bool is_finite_at(const Chunk& chunk, int64_t position) {
+    Known& known = finite_[position % kKeysPerSplit / kKeysPerChunk];
+    if (known == Known::nothing)
+      known = is_finite(chunk, end_ - position, call_.value_width) ? Known::finite : Known::not_finite;
+    return known == Known::finite;
+  }
+
+  enum class Known : int8_t { nothing, finite, not_finite };
+
+  const AttentionCall& call_;
+  const int64_t kv_head_, row_begin_;
+  int64_t begin_, end_, unit_end_;
+  Known finite_[kKeysPerSplit / kKeysPerChunk] = {};
+  int64_t from_[kRows], to_[kRows];
+};
+
+// Few rows are done with a chunk as soon as it arrives. Many rows read a split again and again from L2, while the next
+// one arrives there.
+template <bool FEW>
+void attend_rows(const AttentionCall& call, AmxSplit& keys, int64_t num_rows, AttentionState part,
+                 const AttentionScratch& scratch) {
+  const int64_t chunk_lines = Ahead::lines_of(call, kKeysPerChunk), until = call.cut ? keys.end() : keys.unit_end();
+  Ahead ahead(call, keys.kv_head(), FEW ? keys.begin() : keys.end(),
+              FEW ? until : std::min(until, keys.end() + kKeysPerSplit));
+  ahead.allow(FEW ? chunk_lines / 4 : Ahead::lines_of(call, kKeysPerSplit));
+  if (FEW) ahead.step(chunk_lines / 4);
+  AmxUnit<FEW> unit(call, factor_of(call.scale), num_rows, part, scratch, ahead);
+  const int64_t groups_at_once = call.tiled ? 1 : unit.num_groups();  // rows of a cache are converted once
+  for (int64_t group = 0; group < unit.num_groups(); group += groups_at_once) {
+    for (int64_t position = keys.begin(); position < keys.end(); position += kKeysPerChunk) {
+      if (FEW) ahead.allow(chunk_lines);
+      keys.attend(unit, position, group, group + groups_at_once, scratch);
+    }
+  }
+  unit.finish();
+}
 
 void attend(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_t num_rows, int64_t split,
             AttentionState part, const AttentionScratch& scratch) {
   if (call.key_width % kTileDepth != 0 || call.value_width % 16 != 0)
     return kAttentionAvx512.attend(call, kv_head, row_begin, num_rows, split, part, scratch);
-  std::fill(part.max, part.max + num_rows, Rows::kMinusInfinity);
   std::fill(part.sum, part.sum + num_rows, 0.0f);
   std::fill(part.values, part.values + num_rows * call.value_width, 0.0f);
-  for (int64_t r = 0; r < num_rows; ++r)
-    PairBlocks::query(call, call.query + call.flat(kv_head, row_begin + r) * call.key_width,
-                      scratch.queries + r * call.key_width / 2);
-  AmxUnit unit(call, num_rows, part, scratch);
-  const int64_t begin = std::max(split * kKeysPerSplit, call.first_key(row_begin) / kKeysPerBlock * kKeysPerBlock);
-  const int64_t end = std::min((split + 1) * kKeysPerSplit, call.position(row_begin + num_rows - 1) + 1);
-  int64_t from[kRowsPerUnit], to[kRowsPerUnit];
-  for (int64_t position = begin; position < end; position += kKeysPerBlock) {
-    const char* keys = call.key(kv_head, position);
-    const char* values = call.value(kv_head, position);
-    if (keys == nullptr || values == nullptr) continue;
-    const int64_t written = std::min(kKeysPerBlock, end - position);
-    for (int64_t r = 0; r < num_rows; ++r) {
-      from[r] = std::max<int64_t>(0, call.first_key(row_begin + r) - position);
-      to[r] = std::min(kKeysPerBlock, call.position(row_begin + r) + 1 - position);
-    }
-    const bool more = call.tiled && position + kKeysPerBlock < end;
-    unit.attend(PairBlocks::prepare(call, keys, values, written, scratch), written, from, to,
-                more ? call.key(kv_head, position + kKeysPerBlock) : nullptr);
+  if (!scratch.has_queries) round_queries(call, kv_head, row_begin, num_rows, scratch.queries);
+  AmxSplit keys(call, kv_head, row_begin, num_rows, split);
+  if (num_rows <= kTileRows) {
+    attend_rows<true>(call, keys, num_rows, part, scratch);
+  } else {
+    attend_rows<false>(call, keys, num_rows, part, scratch);
   }
 }
 
 }  // namespace
 
-const AttentionKernels kAttentionTiles = {attend, Rows::merge, Rows::finish};
+const AttentionKernels kAttentionTiles = {attend, Rows::merge, Rows::finish, kRows};
 
 }  // namespace winnow

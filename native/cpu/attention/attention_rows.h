@@ -194,7 +194,7 @@ struct AttentionRows {
         std::fill(scores + r * kKeysPerBlock + end, scores + r * kKeysPerBlock + to, kMinusInfinity);
       }
     }
-    float keep[kRowsPerUnit];
+    float keep[kMostRows];
     for (int64_t r = first; r < last; r += kLanes) {
       weigh_as(call, std::min<int64_t>(kLanes, last - r), from, to, scores + r * kKeysPerBlock, part.max + r,
                part.sum + r, keep + r);
@@ -245,7 +245,7 @@ struct AttentionRows {
     std::fill(part.max, part.max + num_rows, kMinusInfinity);
     std::fill(part.sum, part.sum + num_rows, 0.0f);
     std::fill(part.values, part.values + num_rows * call.value_width, 0.0f);
-    const Unit* queries[kRowsPerUnit];
+    const Unit* queries[kMostRows];
     for (int64_t r = 0; r < num_rows; ++r) {
       queries[r] = Products::query(call, call.query + call.flat(kv_head, row_begin + r) * call.key_width,
                                    scratch.queries + r * call.padded_key_width());
@@ -269,27 +269,39 @@ struct AttentionRows {
   }
 
   static void merge(AttentionState total, AttentionState part, int64_t num_rows, int64_t value_width) {
-    for (int64_t r = 0; r < num_rows; ++r) {
+    for (int64_t r = 0; r < num_rows; r += kLanes)
+      merge_rows(total.max + r, total.sum + r, total.values + r * value_width, part.max + r, part.sum + r,
+                 part.values + r * value_width, std::min<int64_t>(kLanes, num_rows - r), value_width);
+  }
+
+  // Up to kLanes rows, whose factors are computed at once.
+  static void merge_rows(float* max, float* sum, float* values, const float* part_max, const float* part_sum,
+                         const float* part_values, int64_t num_rows, int64_t value_width) {
+    float keep[kLanes], join[kLanes];
+    const V before = Lanes::load_part(max, num_rows), other = Lanes::load_part(part_max, num_rows);
+    const V now = Lanes::maximum(before, other);
+    Lanes::store(keep, exponential(Lanes::subtract(before, now)));
+    Lanes::store(join, exponential(Lanes::subtract(other, now)));
+    float larger[kLanes];
+    Lanes::store(larger, now);
+    for (int64_t r = 0; r < num_rows; ++r, values += value_width, part_values += value_width) {
       // The sums decide, because the maximum of a row with a NaN may be anything.
-      if (part.sum[r] == 0) continue;  // no key
-      if (total.sum[r] == 0) {         // the first part of a row: factors 0 and 1
-        total.max[r] = part.max[r];
-        total.sum[r] = part.sum[r];
+      if (part_sum[r] == 0) continue;  // no key
+      if (sum[r] == 0) {               // the first part of a row: factors 0 and 1
+        max[r] = part_max[r];
+        sum[r] = part_sum[r];
         for_columns(value_width, [&](int64_t c, int64_t count) {
-          V joined = Lanes::load_part(part.values + r * value_width + c, count);
-          Lanes::store_part(total.values + r * value_width + c, count, Lanes::add(joined, Lanes::zero()));
+          V joined = Lanes::load_part(part_values + c, count);
+          Lanes::store_part(values + c, count, Lanes::add(joined, Lanes::zero()));
         });
         continue;
       }
-      float max = total.max[r] > part.max[r] ? total.max[r] : part.max[r];
-      float keep = exponential(total.max[r] - max), join = exponential(part.max[r] - max);
-      total.max[r] = max;
-      total.sum[r] = total.sum[r] * keep + part.sum[r] * join;
+      max[r] = larger[r];
+      sum[r] = sum[r] * keep[r] + part_sum[r] * join[r];
       for_columns(value_width, [&](int64_t c, int64_t count) {
-        float* target = total.values + r * value_width + c;
-        V joined = Lanes::multiply(Lanes::load_part(part.values + r * value_width + c, count), Lanes::broadcast(join));
-        Lanes::store_part(target, count,
-                          Lanes::multiply_add(Lanes::load_part(target, count), Lanes::broadcast(keep), joined));
+        V joined = Lanes::multiply(Lanes::load_part(part_values + c, count), Lanes::broadcast(join[r]));
+        V kept = Lanes::load_part(values + c, count);
+        Lanes::store_part(values + c, count, Lanes::multiply_add(kept, Lanes::broadcast(keep[r]), joined));
       });
     }
   }
@@ -307,7 +319,7 @@ struct AttentionRows {
     for (int64_t c = 0; c < width; c += kLanes) body(c, std::min<int64_t>(kLanes, width - c));
   }
 
-  static constexpr AttentionKernels kernels() { return {attend, merge, finish}; }
+  static constexpr AttentionKernels kernels() { return {attend, merge, finish, kRowsPerUnit}; }
 };
 
 }  // namespace winnow

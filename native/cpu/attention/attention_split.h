@@ -2,6 +2,7 @@
 // group_size and head r % group_size of the group.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "base/read_once.h"
@@ -14,12 +15,14 @@ constexpr int64_t kKeysPerBlock =
 constexpr int64_t kUnitsPerPass = 128;  // of wider keys so many units at a time, for the same reason
 constexpr int64_t kKeysPerSplit = 512;  // long contexts are cut here between threads; a merge costs 1/512 of the work
 constexpr int64_t kRowsPerUnit = 128;   // what reads a block of keys and values together: 64 measured 5 to 30 % slower
+constexpr int64_t kMostRows = 256;      // of a unit of any kernels
 
 struct AttentionCall : winnow_attention_arguments {
   explicit AttentionCall(const winnow_attention_arguments& arguments)
       : winnow_attention_arguments(arguments), group_size(num_heads / num_kv_heads) {}
 
   const int64_t group_size;
+  bool cut = false;  // whether neighbouring splits of a unit may run on different threads
 
   int64_t position(int64_t row) const { return first_position + row / group_size; }
   int64_t first_key(int64_t row) const {
@@ -57,10 +60,11 @@ struct AttentionBlock {
 
 // Memory of one thread.
 struct AttentionScratch {
-  float* queries;  // [rows, padded_key_width]
-  float* keys;     // [padded_key_width, 64]
-  float* values;   // [64, max(padded_key_width, value_width)]
-  float* scores;   // [rows, 64]
+  float* queries;            // [rows, padded_key_width]
+  float* keys;               // [padded_key_width, 64]
+  float* values;             // [64, max(padded_key_width, value_width)], twice for a cache of bf16
+  float* scores;             // [rows, 64]
+  bool has_queries = false;  // whether queries still holds those of this unit, from another split
 
   static int64_t size(const AttentionCall& call, int64_t num_rows) {
     const int64_t width = call.padded_key_width();
@@ -70,14 +74,14 @@ struct AttentionScratch {
     const int64_t width = call.padded_key_width();
     float* keys = memory + rounded(num_rows * width);
     float* values = keys + kKeysPerBlock * width;
-    return {memory, keys, values, values + kKeysPerBlock * widest(call)};
+    return {memory, keys, values, values + kKeysPerBlock * widest(call), false};
   }
 
  private:
   static int64_t rounded(int64_t size) { return (size + 15) / 16 * 16; }  // to whole lines
   static int64_t widest(const AttentionCall& call) {
-    const int64_t width = call.padded_key_width();
-    return width > call.value_width ? width : call.value_width;
+    const int64_t width = std::max(call.padded_key_width(), call.value_width);
+    return call.element == WINNOW_DTYPE_BF16 ? 4 * width : width;
   }
 };
 
@@ -92,13 +96,14 @@ struct AttentionState {
 // The inner loops of one instruction set.
 struct AttentionKernels {
   // Computes the softmax over the keys of one split for rows [row_begin, row_begin + num_rows) of a kv head, with
-  // num_rows <= kRowsPerUnit. Rows without a key in the split get sum = 0.
+  // num_rows <= rows_per_unit. Rows without a key in the split get sum = 0.
   void (*attend)(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_t num_rows, int64_t split,
                  AttentionState part, const AttentionScratch& scratch);
   // Merges part into total.
   void (*merge)(AttentionState total, AttentionState part, int64_t num_rows, int64_t value_width);
   // output = values / sum
   void (*finish)(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_t num_rows, AttentionState total);
+  int64_t rows_per_unit;
 };
 
 // kAttentionPairs and kAttentionTiles: for caches of bf16 on avx512_bf16 and on amx_bf16.

@@ -39,7 +39,7 @@ bool request_amx() {
 }
 
 bool supports_amx() {
-  static const bool supported = supports_avx512() && request_amx();
+  static const bool supported = supports_avx512() && __builtin_cpu_supports("avx512bf16") && request_amx();
   return supported;
 }
 

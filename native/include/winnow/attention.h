@@ -9,8 +9,8 @@
 //
 // m is the largest z[t, h, j] of the row, or sinks[h] if that is larger. Without sinks, the term with sinks[h] is
 // absent. With a cache of bf16, query and w are rounded to bf16 first, to nearest even, so that instructions for bf16 can
-// multiply them. m is then the largest exponent up to the key's block of 64. What lies in a cache is exact; each product
-// of two bf16 is exact in f32.
+// multiply them. m is then the largest exponent up to the key's block of 64, or of 128 with tiles of amx_bf16. What lies
+// in a cache is exact; each product of two bf16 is exact in f32.
 //
 //   query             [num_tokens, num_heads, key_width] f32
 //   key_pages         [number of pages] u64   address of page i, which holds the positions from i * page_size on of

@@ -126,40 +126,45 @@ public class AttentionTest {
   }
 
   /**
-   * Each query is the key of one earlier position; every other weight underflows to 0, so the
-   * output is that position's value, bit for bit.
+   * Each query is the key of one earlier position, or its opposite with a negative scale. Every
+   * other weight underflows to 0, so the output is that position's value, bit for bit.
    */
   @ParameterizedTest
-  @MethodSource("elements")
-  void findsTheOneKeyThatMatches(Variant variant, DType element) {
+  @MethodSource("elementsAndSigns")
+  void findsTheOneKeyThatMatches(Variant variant, DType element, int sign) {
     int numTokens = BackendsUnderTest.sized(20, 200);
-    var shape = new Shape(numTokens, 700, 2, 2, 64, 3).of(element);
+    var shape = new Shape(numTokens, 700, 2, 2, 64, 16).of(element);
     Random random = new Random(5);
     float[] keys = new float[700 * 2 * 64];
     for (int i = 0; i < keys.length; i++) keys[i] = random.nextBoolean() ? 1 : -1;
-    float[] values = AttentionProblem.gaussian(random, 700 * 2 * 3);
+    float[] values = AttentionProblem.gaussian(random, 700 * 2 * 16);
     float[] query = new float[numTokens * 2 * 64];
     int[] target = new int[numTokens * 2];
     for (int row = 0; row < target.length; row++) {
       target[row] = random.nextInt(701 - numTokens + row / 2);
-      System.arraycopy(keys, (target[row] * 2 + row % 2) * 64, query, row * 64, 64);
+      for (int i = 0; i < 64; i++)
+        query[row * 64 + i] = sign * keys[(target[row] * 2 + row % 2) * 64 + i];
     }
     try (var p =
-        new AttentionProblem(variant.backend(), shape, 200, 0, query, keys, values, null)) {
+        new AttentionProblem(variant.backend(), shape, sign * 200, 0, query, keys, values, null)) {
       float[] result = p.fillCache().run();
       for (int row = 0; row < target.length; row++) {
-        for (int c = 0; c < 3; c++) {
-          assertThat(result[row * 3 + c])
+        for (int c = 0; c < 16; c++) {
+          assertThat(result[row * 16 + c])
               .as("row %d", row)
-              .isEqualTo(p.values()[(target[row] * 2 + row % 2) * 3 + c]);
+              .isEqualTo(p.values()[(target[row] * 2 + row % 2) * 16 + c]);
         }
       }
     }
   }
 
-  static Stream<Arguments> elements() {
+  static Stream<Arguments> elementsAndSigns() {
     return BackendsUnderTest.variants().stream()
-        .flatMap(variant -> ELEMENTS.stream().map(element -> Arguments.of(variant, element)));
+        .flatMap(
+            variant ->
+                ELEMENTS.stream()
+                    .flatMap(
+                        e -> Stream.of(Arguments.of(variant, e, 1), Arguments.of(variant, e, -1))));
   }
 
   /** Positions that end in the first, a middle and the last lane of a vector, block and split. */
@@ -174,26 +179,43 @@ public class AttentionTest {
                                 .map(e -> Arguments.of(variant, e, n, e != DType.F16))));
   }
 
+  /** Widths of parts of a vector, and of whole tiles of every instruction set. */
+  private static final int[][] KEY_AND_VALUE_WIDTHS = {{8, 5}, {32, 16}};
+
   @ParameterizedTest
   @MethodSource("lastPositions")
   void aNaNReachesEveryRowThatSeesItAndNoOther(
       Variant variant, DType element, int numPositions, boolean sinks) {
-    Shape shape = new Shape(2, numPositions, 2, 1, 8, 5).of(element);
-    Random random = new Random(11);
-    float[] query = AttentionProblem.gaussian(random, 2 * 2 * 8);
-    float[] keys = AttentionProblem.gaussian(random, numPositions * 8);
-    float[] values = AttentionProblem.gaussian(random, numPositions * 5);
-    float[] sinkLogits = sinks ? AttentionProblem.gaussian(random, 2) : null;
-    int rowValues = 2 * 5;
-    keys[(numPositions - 1) * 8 + 3] = Float.NaN; // only the second token sees this key
-    float[] result = run(variant, shape, query, keys, values, sinkLogits);
-    for (int i = 0; i < result.length; i++)
-      assertThat(Float.isNaN(result[i])).as("key, element %d", i).isEqualTo(i >= rowValues);
-    keys[(numPositions - 1) * 8 + 3] = 1;
-    query[2 * 8 + 6] = Float.NaN; // of the second token's first head
-    result = run(variant, shape, query, keys, values, sinkLogits);
-    for (int i = 0; i < result.length; i++)
-      assertThat(Float.isNaN(result[i])).as("query, element %d", i).isEqualTo(i / 5 == 2);
+    for (int[] widths : KEY_AND_VALUE_WIDTHS) {
+      int keyWidth = widths[0];
+      int valueWidth = widths[1];
+      Shape shape = new Shape(2, numPositions, 2, 1, keyWidth, valueWidth).of(element);
+      Random random = new Random(11);
+      float[] query = AttentionProblem.gaussian(random, 2 * 2 * keyWidth);
+      float[] keys = AttentionProblem.gaussian(random, numPositions * keyWidth);
+      float[] values = AttentionProblem.gaussian(random, numPositions * valueWidth);
+      float[] sinkLogits = sinks ? AttentionProblem.gaussian(random, 2) : null;
+      int rowValues = 2 * valueWidth;
+      int last = numPositions - 1; // only the second token sees it
+      values[last * valueWidth + 3] = Float.NaN;
+      float[] result = run(variant, shape, query, keys, values, sinkLogits);
+      for (int i = 0; i < result.length; i++)
+        assertThat(Float.isNaN(result[i]))
+            .as("value, element %d", i)
+            .isEqualTo(i >= rowValues && i % valueWidth == 3);
+      values[last * valueWidth + 3] = 1;
+      keys[last * keyWidth + 3] = Float.NaN;
+      result = run(variant, shape, query, keys, values, sinkLogits);
+      for (int i = 0; i < result.length; i++)
+        assertThat(Float.isNaN(result[i])).as("key, element %d", i).isEqualTo(i >= rowValues);
+      keys[last * keyWidth + 3] = 1;
+      query[2 * keyWidth + 6] = Float.NaN; // of the second token's first head
+      result = run(variant, shape, query, keys, values, sinkLogits);
+      for (int i = 0; i < result.length; i++)
+        assertThat(Float.isNaN(result[i]))
+            .as("query, element %d", i)
+            .isEqualTo(i / valueWidth == 2);
+    }
   }
 
   /** All weights are 0: the sink takes everything, and without one there is nothing to divide. */
@@ -201,20 +223,25 @@ public class AttentionTest {
   @MethodSource("lastPositions")
   void scoresOfMinusInfinityWeighNothing(
       Variant variant, DType element, int numPositions, boolean sinks) {
-    Shape shape = new Shape(2, numPositions, 2, 1, 1, 5).of(element);
-    float[] query = {1, 1, 1, 1};
-    float[] keys = new float[numPositions];
-    Arrays.fill(keys, Float.NEGATIVE_INFINITY);
-    float[] values = AttentionProblem.gaussian(new Random(12), numPositions * 5);
-    float[] sinkLogits = sinks ? new float[] {1, -2} : null;
-    for (float value : run(variant, shape, query, keys, values, sinkLogits)) {
-      if (sinks) assertThat(value).isZero();
-      else assertThat(value).isNaN();
+    for (int[] widths : new int[][] {{1, 5}, {32, 16}}) {
+      int keyWidth = widths[0];
+      int valueWidth = widths[1];
+      Shape shape = new Shape(2, numPositions, 2, 1, keyWidth, valueWidth).of(element);
+      float[] query = new float[2 * 2 * keyWidth];
+      Arrays.fill(query, 1);
+      float[] keys = new float[numPositions * keyWidth];
+      Arrays.fill(keys, Float.NEGATIVE_INFINITY);
+      float[] values = AttentionProblem.gaussian(new Random(12), numPositions * valueWidth);
+      float[] sinkLogits = sinks ? new float[] {1, -2} : null;
+      for (float value : run(variant, shape, query, keys, values, sinkLogits)) {
+        if (sinks) assertThat(value).isZero();
+        else assertThat(value).isNaN();
+      }
+      Arrays.fill(keys, 0, keyWidth, 0.5f);
+      float[] result = run(variant, shape, query, keys, values, null);
+      for (int i = 0; i < result.length; i++)
+        assertThat(result[i]).isEqualTo(AttentionProblem.rounded(values[i % valueWidth], element));
     }
-    keys[0] = 0.5f;
-    float[] result = run(variant, shape, query, keys, values, null);
-    for (int i = 0; i < result.length; i++)
-      assertThat(result[i]).isEqualTo(AttentionProblem.rounded(values[i % 5], element));
   }
 
   private static float[] run(

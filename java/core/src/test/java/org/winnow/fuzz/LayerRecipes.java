@@ -9,8 +9,6 @@ import org.winnow.DType;
 import org.winnow.Matrix;
 import org.winnow.Tensor;
 import org.winnow.WeightFormat;
-import org.winnow.attention.MlaAttention;
-import org.winnow.attention.MlaWorkspace;
 import org.winnow.layer.FeedForward;
 import org.winnow.layer.Linear;
 import org.winnow.layer.LinearGroup;
@@ -19,8 +17,6 @@ import org.winnow.moe.MoeLayer;
 import org.winnow.moe.ResidentExperts;
 import org.winnow.op.Activation;
 import org.winnow.op.ExpertMatrices;
-import org.winnow.op.KvCache;
-import org.winnow.op.Rope;
 import org.winnow.op.Routing;
 import org.winnow.op.TopKRouter;
 
@@ -43,12 +39,9 @@ final class LayerRecipes {
           return layer;
         });
     Recipes.object(MoeLayer.Builder.class, LayerRecipes::moeBuilder);
-    Recipes.object(MlaAttention.class, LayerRecipes::mla);
-    Recipes.object(MlaWorkspace.class, w -> new MlaWorkspace());
     addLinear();
     addExperts();
     addMoeLayer();
-    addMla();
   }
 
   private static void addLinear() {
@@ -393,69 +386,5 @@ final class LayerRecipes {
     if (world.chance(0.3)) builder.shared(world.keep(feedForward(world, hidden, world.size())));
     else if (world.chance(0.1)) builder.everyExpert(true);
     return builder;
-  }
-
-  private static void addMla() {
-    call(
-        "MlaAttention.new(Geometry,Weights)",
-        w -> {
-          Parts parts = new Parts(w);
-          return args(parts.geometry, parts.weights);
-        });
-    call(
-        "MlaAttention.run(Backend,Tensor,KvCache,int,Tensor,Tensor,MlaWorkspace,Tensor)",
-        w -> {
-          Parts parts = new Parts(w);
-          int tokens = w.rows();
-          KvCache cache =
-              w.keep(KvCache.ofLatents(1, Parts.LATENT, parts.geometry.ropeWidth(), 90));
-          return args(
-              w.keep(new MlaAttention(parts.geometry, parts.weights)),
-              w.backend(),
-              w.f32(tokens, Parts.HIDDEN),
-              cache,
-              0,
-              w.f32(tokens, parts.geometry.ropeWidth() / 2),
-              w.f32(tokens, parts.geometry.ropeWidth() / 2),
-              some(MlaWorkspace.class, w),
-              w.f32(tokens, Parts.HIDDEN));
-        });
-  }
-
-  private static MlaAttention mla(World world) {
-    Parts parts = new Parts(world);
-    return new MlaAttention(parts.geometry, parts.weights);
-  }
-
-  /** Weights that fit a geometry. */
-  private static final class Parts {
-    static final int HIDDEN = 8;
-    static final int LATENT = 4;
-    final MlaAttention.Geometry geometry;
-    final MlaAttention.Weights weights;
-
-    Parts(World world) {
-      int heads = world.oneOf(1, 2, 3);
-      int nope = world.oneOf(1, 2, 4);
-      int rope = world.oneOf(2, 4);
-      int value = world.oneOf(1, 2, 4);
-      geometry =
-          new MlaAttention.Geometry(
-              heads, nope, rope, value, 0.4f, 1e-5f, world.pick(Rope.Layout.values()));
-      boolean direct = world.chance(0.5);
-      int rank = 6;
-      weights =
-          new MlaAttention.Weights(
-              direct ? null : world.keep(linear(world, rank, HIDDEN)),
-              direct ? null : world.f32(rank),
-              world.keep(linear(world, heads * (nope + rope), direct ? HIDDEN : rank)),
-              world.keep(linear(world, LATENT + rope, HIDDEN)),
-              world.f32(LATENT),
-              world.tensor(world.floating(), heads * (nope + value), LATENT),
-              world.keep(linear(world, HIDDEN, heads * value)),
-              world.f32OrBf16());
-      world.keep(geometry);
-      world.keep(weights);
-    }
   }
 }

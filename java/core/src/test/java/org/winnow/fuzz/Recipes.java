@@ -22,6 +22,7 @@ final class Recipes {
     OperationRecipes.addTo();
     MoeRecipes.addTo();
     LayerRecipes.addTo();
+    LatentRecipes.addTo();
     MemoryRecipes.addTo();
   }
 

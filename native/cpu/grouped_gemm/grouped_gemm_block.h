@@ -75,7 +75,8 @@ constexpr int64_t kPartialBytes = 128 << 10;
 constexpr int64_t kSumsBytes = kMaxBlockRows * (kMaxBlockColumns / 2) * 8 * int64_t{sizeof(float)};
 constexpr int64_t kRowBytes = 1024;  // of gate and of up; has room for a last panel that is not full
 
-// pack: the block's rows are not in scratch.packed yet.
+// pack: the block's rows are not in scratch.packed yet. How they lie there depends on the kernel and the rows alone, not on
+// columns or gating: products of the same rows share them.
 using GroupedGemmKernel = void (*)(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch, bool pack);
 
 // How the elements of the input become operands.

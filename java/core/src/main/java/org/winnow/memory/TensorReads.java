@@ -104,13 +104,15 @@ public final class TensorReads implements AutoCloseable {
    *
    * @throws ExpertReadException if a read fails or the file has changed since it was opened
    * @throws NoSuchElementException if there is none left
+   * @throws IllegalStateException if this or the checkpoint is closed
    */
   public Tensor next() {
-    if (numTaken == targets.size()) throw new NoSuchElementException("all tensors have been read");
-    Target target = targets.get(numTaken);
     for (; ; ) {
       Chunk chunk;
       synchronized (this) {
+        if (numTaken == targets.size())
+          throw new NoSuchElementException("all tensors have been read");
+        Target target = targets.get(numTaken);
         chunk = isRead(target) ? null : nextChunk(); // which begins tensors of no bytes, too
         if (chunk == null && isRead(target)) return take(target);
         if (chunk == null && numReading == 0) throwFailure();
@@ -136,7 +138,7 @@ public final class TensorReads implements AutoCloseable {
   private void throwFailure() {
     if (exception != null) throw exception;
     if (error != null) throw error;
-    throw new IllegalStateException("reading of tensors has ended");
+    throw new IllegalStateException("reads of tensors are closed");
   }
 
   private void help() {
@@ -290,20 +292,23 @@ public final class TensorReads implements AutoCloseable {
     notifyAll();
   }
 
-  /** Waits for reads that have begun, then closes tensors that were not taken. */
+  /**
+   * Waits for reads that have begun, then closes tensors that were not taken. May be called twice.
+   */
   @Override
   public void close() {
     synchronized (this) {
       closed = true;
       notifyAll();
+      while (numReading > 0) await(); // also those of a caller of next
+      for (Tensor buffer : buffers) buffer.close();
+      buffers.clear();
+      for (Target target : targets) {
+        if (target.tensor != null) target.tensor.close();
+        target.tensor = null;
+      }
     }
     helpers.forEach(TensorReads::join);
-    for (Tensor buffer : buffers) buffer.close();
-    buffers.clear();
-    for (Target target : targets) {
-      if (target.tensor != null) target.tensor.close();
-      target.tensor = null;
-    }
   }
 
   private static void join(Thread thread) {

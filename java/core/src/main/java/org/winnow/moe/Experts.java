@@ -86,6 +86,9 @@ public interface Experts {
    * @throws org.winnow.ExpertReadException if weights cannot be read; then no expert is held
    */
   default int acquireAsRead(int[] expertIds, int count, int[] ready) {
+    if (ready == expertIds || ready.length < count)
+      throw new IllegalArgumentException(
+          "ready must be another array of at least " + count + ", found " + ready.length);
     acquire(expertIds, count);
     System.arraycopy(expertIds, 0, ready, 0, count);
     return count;

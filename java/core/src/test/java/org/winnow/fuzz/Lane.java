@@ -19,7 +19,8 @@ import org.winnow.moe.ResidentExperts;
 
 /** One thread that calls methods, one after the other, with a generator of its own. */
 final class Lane implements Hostile.Caller {
-  private static final Set<String> HOLDING = Set.of("acquire", "acquireAll", "hold");
+  private static final Set<String> HOLDING =
+      Set.of("acquire", "acquireAsRead", "acquireAll", "hold");
 
   /** Any number would write so many bytes to a disk, or start so many threads. */
   private static final Pattern OF_THE_MACHINE =
@@ -27,7 +28,7 @@ final class Lane implements Hostile.Caller {
 
   private static final Pattern COMPUTING =
       Pattern.compile(
-          "run.*|forward|append.*|read|acquire|hold|choose|route|sample|build|copyFrom|angles|set.*");
+          "run.*|forward|append.*|read|next|acquire|acquireAsRead|hold|choose|route|sample|build|copyFrom|angles|set.*");
 
   private static final int OF_COMPUTING = 8;
   private static final long SLOW_NANOS = 100_000;

@@ -214,6 +214,12 @@ final class LayerRecipes {
         });
     call("ResidentExperts.acquire(int[],int)", w -> acquired(w, some(ResidentExperts.class, w)));
     call("Experts.acquire(int[],int)", w -> acquired(w, some(Experts.class, w)));
+    call(
+        "Experts.acquireAsRead(int[],int,int[])",
+        w -> {
+          Object[] acquired = acquired(w, some(Experts.class, w));
+          return args(acquired[0], acquired[1], acquired[2], new int[w.oneOf(0, 2, 3, 4)]);
+        });
     call("Experts.hint(int[],int)", w -> acquired(w, some(Experts.class, w)));
     call("Experts.isResident(int)", w -> args(some(Experts.class, w), w.below(4)));
     call("ResidentExperts.isResident(int)", w -> args(some(ResidentExperts.class, w), w.below(4)));

@@ -16,6 +16,7 @@ public final class ScarceMemory implements RawMemory {
 
   private final Map<Long, Long> live = new HashMap<>(); // address -> bytes
   public int allocationsLeft = Integer.MAX_VALUE;
+  public long bytesLeft = Long.MAX_VALUE;
   public boolean refusesCopies;
   public boolean refusesReleases;
 
@@ -31,7 +32,9 @@ public final class ScarceMemory implements RawMemory {
 
   @Override
   public synchronized long allocate(long sizeBytes) {
-    if (allocationsLeft-- <= 0) throw new BudgetException("scarce's budget", sizeBytes, 0);
+    if (allocationsLeft-- <= 0 || sizeBytes > bytesLeft)
+      throw new BudgetException("scarce's budget", sizeBytes, bytesLeft);
+    bytesLeft -= sizeBytes;
     long address = elsewhere.allocate(sizeBytes);
     live.put(address, sizeBytes);
     return address;

@@ -195,7 +195,8 @@ public final class ExpertCache implements AutoCloseable {
     try {
       pin(layer, expertIds, count);
       try {
-        if (layer.numPending * store.slotBytes() < MIN_BYTES_READ_BESIDE)
+        // A device computes an expert in far less time than its weights take to arrive.
+        if (!memory.isHost() || layer.numPending * store.slotBytes() < MIN_BYTES_READ_BESIDE)
           awaitWeights(layer, count);
         return tellMore(layer, ready);
       } catch (RuntimeException | Error e) {

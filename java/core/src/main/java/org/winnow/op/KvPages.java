@@ -7,6 +7,7 @@ import static org.winnow.op.KvPlane.requirePositive;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.winnow.BudgetException;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.TensorMemory;
@@ -116,14 +117,30 @@ final class KvPages implements AutoCloseable {
 
   /** Adds pages until there is room for so many tokens. */
   void grow(long numTokens) {
-    while ((long) numPages * PAGE_TOKENS < numTokens) addPage();
+    int needed = (int) ((numTokens + PAGE_TOKENS - 1) / PAGE_TOKENS);
+    int atOnce = needed - numPages;
+    while (numPages < needed) {
+      try {
+        addPages(Math.min(atOnce, needed - numPages));
+      } catch (BudgetException e) {
+        if (atOnce == 1) throw e;
+        atOnce /= 2;
+      }
+    }
     if (numPagesHandedOver == numPages) return;
     tables.forEach(MirroredTensor::fromHost);
     numPagesHandedOver = numPages;
   }
 
-  private void addPage() {
-    Tensor page = open.keep(Tensor.allocate(memory, element, numLayers, layerElements()));
+  /** In one piece of memory: a large one lies on huge pages of the system. */
+  private void addPages(int count) {
+    Tensor piece =
+        open.keep(Tensor.allocate(memory, element, (long) count * numLayers, layerElements()));
+    for (int i = 0; i < count; i++)
+      addPage(piece.slice((long) i * numLayers, (i + 1L) * numLayers));
+  }
+
+  private void addPage(Tensor page) {
     pages[numPages] = page;
     for (int plane = 0; plane < planes.size(); plane++) {
       long begin = elementsBefore(plane);

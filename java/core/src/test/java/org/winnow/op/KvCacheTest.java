@@ -62,9 +62,11 @@ public class KvCacheTest {
   void pagesThatWereHadBeforeMemoryRanOutAreHandedOverLater() {
     ScarceMemory memory = new ScarceMemory();
     try (KvCache cache = new KvCache(memory.memory(), DType.F32, 2, 1, 4, 4, 300)) {
-      memory.allocationsLeft = 2;
+      long pageBytes = KvCache.PAGE_TOKENS * cache.bytesPerToken();
+      memory.bytesLeft = 2 * pageBytes;
       assertThatThrownBy(() -> cache.reserve(4 * KvCache.PAGE_TOKENS))
           .isInstanceOf(BudgetException.class);
+      assertThat(cache.sizeBytes()).isEqualTo(2 * pageBytes);
       memory.refusesCopies = true;
       assertThatThrownBy(() -> cache.reserve(1)).hasMessage("copies are refused");
       memory.refusesCopies = false;

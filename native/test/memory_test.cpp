@@ -1,7 +1,9 @@
 #include "winnow/base/memory.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 #include <vector>
@@ -10,6 +12,32 @@
 #include "winnow/base/weight_layout.h"
 
 namespace winnow {
+
+// The pages of [address, address + size_bytes) that are resident; the address is that of a page.
+int64_t resident_pages(void* address, int64_t size_bytes) {
+  std::vector<unsigned char> pages((size_bytes + 4095) / 4096);
+  EXPECT_EQ(mincore(address, size_bytes, pages.data()), 0);
+  return std::count_if(pages.begin(), pages.end(), [](unsigned char page) { return page & 1; });
+}
+
+TEST(Memory, PopulatesAPartAndKeepsItsContents) {
+  constexpr int64_t kSize = 16 << 20, kPart = 4 << 20;
+  auto* memory = static_cast<char*>(memory_allocate(kSize));
+  char* part = memory + (6 << 20) + 64;
+  part[5] = 7;
+
+  memory_populate(part, kPart);
+
+  const int64_t resident = resident_pages(memory + (6 << 20), kPart);
+  const int64_t behind = resident_pages(memory + (12 << 20), 4 << 20);
+  const char kept = part[5], zero = part[6];
+  memory_free(memory, kSize);
+  EXPECT_EQ(behind, 0);
+  EXPECT_EQ(kept, 7);
+  EXPECT_EQ(zero, 0);
+  if (resident <= 512) GTEST_SKIP() << "this system does not populate memory: Linux before 5.14";
+  EXPECT_EQ(resident, kPart / 4096);
+}
 
 TEST(Memory, IsZeroedAndAligned) {
   for (int64_t size :

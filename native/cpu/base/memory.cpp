@@ -241,6 +241,17 @@ void memory_free(void* address, int64_t size_bytes) {
   }
 }
 
+void memory_populate(void* address, int64_t size_bytes) {
+#if defined(MADV_POPULATE_WRITE)
+  constexpr int kPopulateWrite = MADV_POPULATE_WRITE;
+#else
+  constexpr int kPopulateWrite = 23;  // of newer headers
+#endif
+  const int64_t begin = reinterpret_cast<int64_t>(address) / kPageBytes * kPageBytes;
+  const int64_t end = round_up(reinterpret_cast<int64_t>(address) + size_bytes, kPageBytes);
+  madvise(reinterpret_cast<void*>(begin), end - begin, kPopulateWrite);
+}
+
 void memory_copy(void* destination, const void* source, int64_t size_bytes) {
   std::memcpy(destination, source, size_bytes);
 }

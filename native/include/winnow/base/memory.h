@@ -15,6 +15,10 @@ void* memory_allocate(int64_t size_bytes);
 // Frees memory of memory_allocate. The size must be the same.
 void memory_free(void* address, int64_t size_bytes);
 
+// Takes the pages of a part of memory from the system before they are used; their contents stay. Does nothing where the
+// system cannot do that (Linux before 5.14) or has no memory left.
+void memory_populate(void* address, int64_t size_bytes);
+
 void memory_copy(void* destination, const void* source, int64_t size_bytes);
 
 // destination[c, r] = source[r, c * source_column_step], for elements of 1, 2 or 4 bytes. Strides count elements. Throws

@@ -30,6 +30,9 @@ abstract class ExpertArena implements AutoCloseable {
    */
   abstract long load(ExpertLayout layout, int slot, String what);
 
+  /** Takes a slot's memory from the system before its first use; its contents stay. A hint. */
+  void populate(int slot) {}
+
   /** The point to give {@link #release} if it is not known which operations read the slots. */
   static final long UNKNOWN = -1;
 

@@ -22,10 +22,10 @@ import org.winnow.moe.Experts;
  * budget and the policy change when weights are read, never which experts run or what they compute.
  *
  * <p>The budget is divided into slots of {@link ExpertStore#slotBytes()} on huge pages, whose
- * memory is taken only when it is first used; the last of them may end up to 2 MiB before its huge
- * page does. Slots in a device's memory are filled through page-locked buffers of one expert per
- * reading thread, beside the operations that run. Weights that are not stored as they are computed
- * take a buffer of about 4 MiB per reading thread besides. Experts that are held ({@link
+ * memory is taken shortly before it is first used; the last of them may end up to 2 MiB before its
+ * huge page does. Slots in a device's memory are filled through page-locked buffers of one expert
+ * per reading thread, beside the operations that run. Weights that are not stored as they are
+ * computed take a buffer of about 4 MiB per reading thread besides. Experts that are held ({@link
  * Experts#acquire}) are never evicted. If the read of an expert fails, its slot is free again,
  * nothing is held, and the cache goes on.
  *

@@ -19,8 +19,10 @@ import org.winnow.WinnowException;
  * a while. So a cache that nobody uses has no threads, and nothing keeps it from being collected.
  */
 final class ExpertReaders {
-  /** Is told how a read ended, with the lock. */
+  /** Is told how work ended, with the lock. */
   interface Listener {
+    void populated();
+
     void loaded(int slot, long readBytes, boolean ahead);
 
     void failed(int slot, RuntimeException failure, boolean ahead);
@@ -31,6 +33,12 @@ final class ExpertReaders {
    * whose read has ended waits for a processor.
    */
   private static final int NUM_THREADS = 3;
+
+  /**
+   * Slots whose memory an idle thread takes from the system: to clear pages takes as long as to
+   * read them.
+   */
+  private static final int POPULATED_AHEAD = 8;
 
   private static final long IDLE_NANOS = TimeUnit.SECONDS.toNanos(1);
 
@@ -114,7 +122,7 @@ final class ExpertReaders {
     lock.lock();
     try {
       for (boolean idle = false; !ending; ) {
-        if (readOne() || readOneAhead()) idle = false;
+        if (readOne() || readOneAhead() || populateOne()) idle = false;
         else if (idle) return;
         else idle = !awaitWork();
       }
@@ -128,6 +136,22 @@ final class ExpertReaders {
     int slot = poll(queuedAhead, QUEUED_AHEAD);
     if (slot >= 0) load(slot);
     return slot >= 0;
+  }
+
+  /** Prepares the reads that will come; false if nothing is to be done. */
+  private boolean populateOne() {
+    int slot = slots.nextToPopulate(POPULATED_AHEAD);
+    if (slot < 0) return false;
+    numReading++; // who closes the arena waits for it
+    lock.unlock();
+    try {
+      arena.populate(slot);
+    } finally {
+      lock.lock();
+      numReading--;
+      listener.populated();
+    }
+    return true;
   }
 
   /** Returns false if there was none for a while. */

@@ -199,6 +199,11 @@ final class ExpertResidency implements ExpertReaders.Listener {
   }
 
   @Override
+  public void populated() {
+    changed.signalAll(); // for who waits to close
+  }
+
+  @Override
   public void loaded(int slot, long readBytes, boolean ahead) {
     slots.state[slot] = READY;
     boolean wanted = slots.pinned[slot];

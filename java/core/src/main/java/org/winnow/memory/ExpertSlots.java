@@ -24,6 +24,7 @@ final class ExpertSlots {
   final boolean[] hinted;
 
   final long[] unusedAheadBytes; // bytes of a read-ahead that nobody has asked for yet
+  private final boolean[] populated; // has its memory, or is about to get it
   private final int[] free; // a stack
   private int numFree;
   private final EvictionPolicy policy;
@@ -35,6 +36,7 @@ final class ExpertSlots {
     this.pinned = new boolean[numSlots];
     this.hinted = new boolean[numSlots];
     this.unusedAheadBytes = new long[numSlots];
+    this.populated = new boolean[numSlots];
     this.free = new int[numSlots];
     this.policy = policy;
     Arrays.fill(slotOf, -1);
@@ -62,7 +64,22 @@ final class ExpertSlots {
     slotOf[expert] = slot;
     expertOf[slot] = expert;
     state[slot] = newState;
+    populated[slot] = true;
     return slot;
+  }
+
+  /**
+   * One of so many slots that will be taken next and have no memory yet, or -1. It counts as
+   * populated from now on.
+   */
+  int nextToPopulate(int ahead) {
+    for (int i = numFree - 1; i >= Math.max(0, numFree - ahead); i--) {
+      int slot = free[i];
+      if (populated[slot]) continue;
+      populated[slot] = true;
+      return slot;
+    }
+    return -1;
   }
 
   void release(int slot) {

@@ -7,6 +7,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.internal.Internals;
+import org.winnow.internal.NativeCpu;
 
 /**
  * Slots on huge pages. Files are read straight into them, and they take memory when they are first
@@ -63,6 +64,11 @@ final class HostExpertArena extends ExpertArena {
         buffers.add(first + end - bufferBytes);
       return first;
     }
+  }
+
+  @Override
+  void populate(int slot) {
+    NativeCpu.memory_populate(address(slot), store.slotBytes());
   }
 
   @Override

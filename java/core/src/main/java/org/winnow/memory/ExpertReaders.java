@@ -35,10 +35,12 @@ final class ExpertReaders {
   private static final int NUM_THREADS = 3;
 
   /**
-   * Slots whose memory an idle thread takes from the system: to clear pages takes as long as to
-   * read them.
+   * An idle thread takes the memory of so many slots, or of so many bytes, from the system: to
+   * clear pages takes as long as to read them.
    */
-  private static final int POPULATED_AHEAD = 8;
+  private static final int MAX_POPULATED_AHEAD = 8;
+
+  private static final long MAX_POPULATED_BYTES = 128 << 20;
 
   private static final long IDLE_NANOS = TimeUnit.SECONDS.toNanos(1);
 
@@ -48,6 +50,7 @@ final class ExpertReaders {
   private final ExpertSlots slots;
   private final ExpertArena arena;
   private final Listener listener;
+  private final int populatedAhead;
   private final IntQueue queued = new IntQueue(); // slots; those not QUEUED any more are stale
   private final IntQueue queuedAhead = new IntQueue();
   private int numReading;
@@ -66,6 +69,8 @@ final class ExpertReaders {
     this.slots = slots;
     this.arena = arena;
     this.listener = listener;
+    this.populatedAhead =
+        (int) Math.max(1, Math.min(MAX_POPULATED_AHEAD, MAX_POPULATED_BYTES / store.slotBytes()));
   }
 
   /** Sees to it that a thread looks at the queues. */
@@ -140,7 +145,7 @@ final class ExpertReaders {
 
   /** Prepares the reads that will come; false if nothing is to be done. */
   private boolean populateOne() {
-    int slot = slots.nextToPopulate(POPULATED_AHEAD);
+    int slot = slots.nextToPopulate(populatedAhead);
     if (slot < 0) return false;
     numReading++; // who closes the arena waits for it
     lock.unlock();

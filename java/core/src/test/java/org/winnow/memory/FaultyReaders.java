@@ -34,10 +34,16 @@ public final class FaultyReaders implements RangeReader.Opener {
     poisons.clear();
   }
 
-  /** Reads of exact ranges, each of which stops after that many bytes at most. */
-  static RangeReader.Opener shortReads(long mostBytes) {
+  /** A read that may use the real reader. */
+  interface Read {
+    long read(RangeReader reader, long offsetBytes, long address, long sizeBytes)
+        throws IOException;
+  }
+
+  /** Readers of which only the reads differ from those of an opener. */
+  static RangeReader.Opener reading(RangeReader.Opener opener, Read read) {
     return file -> {
-      RangeReader reader = RangeReader.buffered().open(file);
+      RangeReader reader = opener.open(file);
       return new RangeReader() {
         @Override
         public int alignmentBytes() {
@@ -46,7 +52,7 @@ public final class FaultyReaders implements RangeReader.Opener {
 
         @Override
         long read(long offsetBytes, long address, long sizeBytes) throws IOException {
-          return reader.read(offsetBytes, address, Math.min(mostBytes, sizeBytes));
+          return read.read(reader, offsetBytes, address, sizeBytes);
         }
 
         @Override
@@ -55,6 +61,13 @@ public final class FaultyReaders implements RangeReader.Opener {
         }
       };
     };
+  }
+
+  /** Reads of exact ranges, each of which stops after that many bytes at most. */
+  static RangeReader.Opener shortReads(long mostBytes) {
+    return reading(
+        RangeReader.buffered(),
+        (reader, offset, address, size) -> reader.read(offset, address, Math.min(mostBytes, size)));
   }
 
   /** Runs on the reading thread before each read. */

@@ -251,26 +251,12 @@ class TensorReadsTest {
   void theTensorThatCannotBeReadIsNamedAmongThoseOfOneRead() {
     List<TensorInfo> tensors = tensors(0, 10, 4010, 20, 8200, 20);
     RangeReader.Opener opener =
-        path -> {
-          RangeReader reader = aligned(offset -> {}).open(path);
-          return new RangeReader() {
-            @Override
-            public int alignmentBytes() {
-              return reader.alignmentBytes();
-            }
-
-            @Override
-            long read(long offsetBytes, long address, long sizeBytes) throws IOException {
-              if (offsetBytes + sizeBytes > 8192) throw new IOException("bad block");
-              return reader.read(offsetBytes, address, sizeBytes);
-            }
-
-            @Override
-            public void close() {
-              reader.close();
-            }
-          };
-        };
+        FaultyReaders.reading(
+            aligned(offset -> {}),
+            (reader, offset, address, size) -> {
+              if (offset + size > 8192) throw new IOException("bad block");
+              return reader.read(offset, address, size);
+            });
     try (Checkpoint checkpoint = new Checkpoint(tensors, opener);
         TensorReads reads = checkpoint.readEach(List.copyOf(checkpoint.names()))) {
       assertThatThrownBy(reads::next)

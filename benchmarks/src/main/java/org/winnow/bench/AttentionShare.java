@@ -5,7 +5,6 @@ import java.util.Arrays;
 import java.util.Locale;
 import org.winnow.DType;
 import org.winnow.cpu.CpuBackend;
-import org.winnow.cpu.InstructionSet;
 import org.winnow.workload.AttentionPhase;
 import org.winnow.workload.AttentionShape;
 import org.winnow.workload.AttentionWorkload;
@@ -18,7 +17,7 @@ import org.winnow.workload.Work;
  * each call: medians of {@code rounds} (default 7). Prefill is compared with the peak of
  * arithmetic, which is that of bf16 where the cache holds bf16 and of f32 else; decoding, which
  * reads the cache once, with the bandwidth of memory. What fits into the last-level cache is read
- * from there. Usage: {@code AttentionShare [ROUNDS [f32|bf16|f16]]}.
+ * from there. Usage: {@code AttentionShare [ROUNDS [f32|bf16|f16[@INSTRUCTIONS]]]}.
  */
 public final class AttentionShare {
   private static final long PROBED_BYTES = 256L << 20;
@@ -27,13 +26,13 @@ public final class AttentionShare {
   private AttentionShare() {}
 
   public static void main(String[] arguments) {
-    Usage usage = new Usage("AttentionShare [ROUNDS [f32|bf16|f16]]");
+    Usage usage = new Usage("AttentionShare [ROUNDS [f32|bf16|f16[@INSTRUCTIONS]]]");
     usage.require(arguments.length <= 2);
     int rounds = usage.count(arguments, 0, 7);
     DType element =
         DType.valueOf(
-            usage.word(arguments, 1, "f32", "f32", "bf16", "f16").toUpperCase(Locale.ROOT));
-    try (CpuBackend backend = new CpuBackend(InstructionSet.best(), 1);
+            usage.type(arguments, 1, "f32", "f32", "bf16", "f16").toUpperCase(Locale.ROOT));
+    try (CpuBackend backend = new CpuBackend(usage.instructionSet(arguments, 1), 1);
         LimitProbe probe = new LimitProbe(backend, PROBED_BYTES)) {
       System.out.println(backend.description() + ", cache of " + element);
       System.out.printf(

@@ -20,9 +20,10 @@ import org.winnow.workload.WeightPool;
  * are CPU time of the thread. Prints medians with their range, and the geometric mean over the
  * shapes.
  *
- * <p>Arguments: type, threads, runs per case, tokens... With {@code dense} as the type, the share
- * is that of the gain from sparsity: (time of {@link DenseFfn} / time of the block) / (its limit /
- * the block's limit), both in f32, one right after the other.
+ * <p>Arguments: type (with {@code @avx2} and the like also the instruction set), threads, runs per
+ * case, tokens... With {@code dense} as the type, the share is that of the gain from sparsity:
+ * (time of {@link DenseFfn} / time of the block) / (its limit / the block's limit), both in f32,
+ * one right after the other.
  */
 public final class MoeFfnShare {
   private static final long BYTES_PER_READING = 64L << 20;
@@ -34,23 +35,25 @@ public final class MoeFfnShare {
   private final WeightPool pool;
   private final LimitProbe probe;
 
-  private MoeFfnShare(DType dtype, int numThreads, int numRuns) {
+  private MoeFfnShare(InstructionSet set, DType dtype, int numThreads, int numRuns) {
     this.dtype = dtype;
-    this.backend = new CpuBackend(InstructionSet.best(), numThreads);
+    this.backend = new CpuBackend(set, numThreads);
     this.numRuns = numRuns;
     this.pool = new WeightPool(backend, dtype, WeightPool.BEYOND_CACHES);
     this.probe = new LimitProbe(backend, pool, BYTES_PER_READING);
   }
 
   public static void main(String[] args) {
-    Usage usage = new Usage("MoeFfnShare bf16|f32|dense THREADS RUNS TOKENS...");
+    Usage usage = new Usage("MoeFfnShare bf16|f32|dense[@INSTRUCTIONS] THREADS RUNS TOKENS...");
     usage.require(args.length >= 4);
-    String type = usage.word(args, 0, null, "bf16", "f32", "dense");
+    String type = usage.type(args, 0, null, "bf16", "f32", "dense");
     int[] tokens = new int[args.length - 3];
     for (int i = 0; i < tokens.length; i++) tokens[i] = usage.count(args, 3 + i, 0);
     boolean dense = type.equals("dense");
     DType dtype = dense ? DType.F32 : DType.valueOf(type.toUpperCase(Locale.ROOT));
-    MoeFfnShare share = new MoeFfnShare(dtype, usage.count(args, 1, 0), usage.count(args, 2, 0));
+    MoeFfnShare share =
+        new MoeFfnShare(
+            usage.instructionSet(args, 0), dtype, usage.count(args, 1, 0), usage.count(args, 2, 0));
     System.out.println(
         share.backend.description()
             + ", "

@@ -1,6 +1,8 @@
 package org.winnow.bench;
 
 import java.util.Arrays;
+import java.util.Locale;
+import org.winnow.cpu.InstructionSet;
 
 /**
  * What a main method takes. It ends the process with one line where the arguments are others.
@@ -27,5 +29,25 @@ record Usage(String line) {
     if (index >= arguments.length) return otherwise;
     require(Arrays.asList(words).contains(arguments[index]));
     return arguments[index];
+  }
+
+  /** The word before the {@code @} of the argument there, one of these. */
+  String type(String[] arguments, int index, String otherwise, String... words) {
+    if (index >= arguments.length) return otherwise;
+    String type = arguments[index].replaceFirst("@.*", "");
+    return word(new String[] {type}, 0, otherwise, words);
+  }
+
+  /**
+   * The instruction set after the {@code @} of the argument there; the best one if there is none.
+   */
+  InstructionSet instructionSet(String[] arguments, int index) {
+    if (index >= arguments.length || !arguments[index].contains("@")) return InstructionSet.best();
+    String name = arguments[index].replaceFirst(".*@", "").toUpperCase(Locale.ROOT);
+    for (InstructionSet set : InstructionSet.values()) {
+      if (set.name().equals(name) && set.isSupported()) return set;
+    }
+    require(false);
+    throw new AssertionError();
   }
 }

@@ -247,11 +247,13 @@ public final class FuzzCampaign {
         findings.size());
   }
 
-  /** The share of values by method, the lowest first, and each finding with an example. */
+  /** Each finding with an example, and the share of values by method, the lowest first. */
   String report() {
     StringBuilder text = new StringBuilder(summary()).append('\n');
     text.append("The seed of a finding makes its calls again: -Dwinnow.fuzz.seed=SEED")
         .append(" -Dwinnow.fuzz.seconds=" + SECONDS_PER_CHILD + "\n");
+    findings.forEach(
+        (id, example) -> text.append("== ").append(id).append('\n').append(example).append('\n'));
     counts.entrySet().stream()
         .sorted((a, b) -> Double.compare(share(a.getValue()), share(b.getValue())))
         .forEach(
@@ -263,7 +265,6 @@ public final class FuzzCampaign {
                         100 * share(entry.getValue()),
                         entry.getValue()[0],
                         entry.getKey())));
-    findings.forEach((id, example) -> text.append("\n== ").append(id).append('\n').append(example));
     return text.toString();
   }
 

@@ -46,20 +46,22 @@ final class DecoderPlan implements AutoCloseable {
 
   /**
    * @param folder with {@code config.json} and safetensors files
+   * @param backend that will compute with the experts: they are to be read as it multiplies them
+   *     fastest
    * @throws CheckpointException if a file, key or tensor is missing or wrong
    * @throws UnsupportedFormatException naming what is not supported
    */
-  static DecoderPlan of(Path folder) {
-    return of(folder, Safetensors::tensors);
+  static DecoderPlan of(Path folder, Backend backend) {
+    return of(folder, backend, Safetensors::tensors);
   }
 
   /**
    * @param tensors reads the headers of a folder, or returns what was read before
    */
-  static DecoderPlan of(Path folder, Function<Path, List<TensorInfo>> tensors) {
+  static DecoderPlan of(Path folder, Backend backend, Function<Path, List<TensorInfo>> tensors) {
     ModelConfig config = readConfig(folder);
     Family.requireSupported(config); // needs no headers to be refused
-    return of(config, tensors.apply(folder));
+    return of(config, backend, tensors.apply(folder));
   }
 
   /** A family that is not supported is named as such, not by the first key that it lacks. */
@@ -79,17 +81,17 @@ final class DecoderPlan implements AutoCloseable {
    * @throws CheckpointException if a key or tensor is missing or wrong
    * @throws UnsupportedFormatException naming what is not supported
    */
-  static DecoderPlan of(ModelConfig config, Collection<TensorInfo> tensors) {
+  static DecoderPlan of(ModelConfig config, Backend backend, Collection<TensorInfo> tensors) {
     Checkpoint checkpoint = new Checkpoint(tensors);
     try {
-      return new DecoderPlan(config, checkpoint);
+      return new DecoderPlan(config, backend, checkpoint);
     } catch (RuntimeException | Error e) {
       checkpoint.close();
       throw e;
     }
   }
 
-  private DecoderPlan(ModelConfig config, Checkpoint checkpoint) {
+  private DecoderPlan(ModelConfig config, Backend backend, Checkpoint checkpoint) {
     this.config = config;
     this.checkpoint = checkpoint;
     Family.requireSupported(config);
@@ -100,7 +102,7 @@ final class DecoderPlan implements AutoCloseable {
     requireOutput();
     for (DecoderSpec.Weight weight : spec.weights()) DecoderWeights.check(checkpoint, weight);
     refuseUnknownTensors();
-    experts = spec.expertStore(checkpoint, null);
+    experts = spec.expertStore(checkpoint, backend);
   }
 
   /** Checks that there is something of each layer, before thousands of layers are described. */
@@ -183,11 +185,9 @@ final class DecoderPlan implements AutoCloseable {
     return checkpoint;
   }
 
-  /**
-   * Where the experts lie, to be read as this backend multiplies them fastest; null: a dense model.
-   */
-  @Nullable ExpertStore experts(Backend backend) {
-    return experts == null ? null : spec.expertStore(checkpoint, backend);
+  /** Where the experts lie; null: a dense model. */
+  @Nullable ExpertStore experts() {
+    return experts;
   }
 
   /** Bytes of all weights except experts, as stored. */

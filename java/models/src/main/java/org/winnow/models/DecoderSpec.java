@@ -226,13 +226,14 @@ record DecoderSpec(
    * @param backend experts are read into the layouts that it multiplies fastest; null: into rows
    * @throws org.winnow.CheckpointException naming a tensor that is missing or wrong
    */
-  @Nullable ExpertStore expertStore(Checkpoint checkpoint, @Nullable Backend backend) {
+  @Nullable ExpertStore expertStore(Checkpoint checkpoint, Backend backend) {
     ExpertStore.Builder builder = null;
     for (Layer layer : layers) {
       if (!(layer.mlp() instanceof ExpertMlp experts)) continue;
       if (builder == null) {
-        builder = ExpertStore.builder(checkpoint, hiddenSize, experts.intermediateSize());
-        if (backend != null) builder.layoutOf(backend);
+        builder =
+            ExpertStore.builder(checkpoint, hiddenSize, experts.intermediateSize())
+                .layoutOf(backend);
       }
       int numExperts = experts.numExperts();
       experts.experts().refuseTransposed(checkpoint, hiddenSize, experts.intermediateSize());

@@ -84,142 +84,103 @@ public record LoadOptions(
   }
 
   public LoadOptions withBudget(ExpertBudget newBudget) {
-    return new LoadOptions(
-        newBudget,
-        evictionPolicy,
-        readAhead,
-        everyExpert,
-        activations,
-        backendName,
-        numThreads,
-        backend,
-        progress,
-        cacheType);
+    Draft draft = new Draft(this);
+    draft.budget = newBudget;
+    return draft.options();
   }
 
   public LoadOptions withEvictionPolicy(Supplier<EvictionPolicy> newPolicy) {
-    return new LoadOptions(
-        budget,
-        newPolicy,
-        readAhead,
-        everyExpert,
-        activations,
-        backendName,
-        numThreads,
-        backend,
-        progress,
-        cacheType);
+    Draft draft = new Draft(this);
+    draft.evictionPolicy = newPolicy;
+    return draft.options();
   }
 
   public LoadOptions withReadAhead(boolean newReadAhead) {
-    return new LoadOptions(
-        budget,
-        evictionPolicy,
-        newReadAhead,
-        everyExpert,
-        activations,
-        backendName,
-        numThreads,
-        backend,
-        progress,
-        cacheType);
+    Draft draft = new Draft(this);
+    draft.readAhead = newReadAhead;
+    return draft.options();
   }
 
   public LoadOptions withEveryExpert(boolean newEveryExpert) {
-    return new LoadOptions(
-        budget,
-        evictionPolicy,
-        readAhead,
-        newEveryExpert,
-        activations,
-        backendName,
-        numThreads,
-        backend,
-        progress,
-        cacheType);
+    Draft draft = new Draft(this);
+    draft.everyExpert = newEveryExpert;
+    return draft.options();
   }
 
   public LoadOptions withActivations(DType newActivations) {
-    return new LoadOptions(
-        budget,
-        evictionPolicy,
-        readAhead,
-        everyExpert,
-        newActivations,
-        backendName,
-        numThreads,
-        backend,
-        progress,
-        cacheType);
+    Draft draft = new Draft(this);
+    draft.activations = newActivations;
+    return draft.options();
   }
 
   public LoadOptions withBackendName(String newName) {
-    return new LoadOptions(
-        budget,
-        evictionPolicy,
-        readAhead,
-        everyExpert,
-        activations,
-        newName,
-        numThreads,
-        backend,
-        progress,
-        cacheType);
+    Draft draft = new Draft(this);
+    draft.backendName = newName;
+    return draft.options();
   }
 
   public LoadOptions withThreads(int newNumThreads) {
-    return new LoadOptions(
-        budget,
-        evictionPolicy,
-        readAhead,
-        everyExpert,
-        activations,
-        backendName,
-        newNumThreads,
-        backend,
-        progress,
-        cacheType);
+    Draft draft = new Draft(this);
+    draft.numThreads = newNumThreads;
+    return draft.options();
   }
 
   public LoadOptions withBackend(@Nullable Backend newBackend) {
-    return new LoadOptions(
-        budget,
-        evictionPolicy,
-        readAhead,
-        everyExpert,
-        activations,
-        backendName,
-        numThreads,
-        newBackend,
-        progress,
-        cacheType);
+    Draft draft = new Draft(this);
+    draft.backend = newBackend;
+    return draft.options();
   }
 
   public LoadOptions withProgress(LoadProgress newProgress) {
-    return new LoadOptions(
-        budget,
-        evictionPolicy,
-        readAhead,
-        everyExpert,
-        activations,
-        backendName,
-        numThreads,
-        backend,
-        newProgress,
-        cacheType);
+    Draft draft = new Draft(this);
+    draft.progress = newProgress;
+    return draft.options();
   }
 
   public LoadOptions withCacheType(@Nullable DType newType) {
-    return new LoadOptions(
-        budget,
-        evictionPolicy,
-        readAhead,
-        everyExpert,
-        activations,
-        backendName,
-        numThreads,
-        backend,
-        progress,
-        newType);
+    Draft draft = new Draft(this);
+    draft.cacheType = newType;
+    return draft.options();
+  }
+
+  /** Options while one of them is changed. */
+  private static final class Draft {
+    private ExpertBudget budget;
+    private Supplier<EvictionPolicy> evictionPolicy;
+    private boolean readAhead;
+    private boolean everyExpert;
+    private DType activations;
+    private String backendName;
+    private int numThreads;
+    private @Nullable Backend backend;
+    private LoadProgress progress;
+    private @Nullable DType cacheType;
+
+    Draft(LoadOptions options) {
+      budget = options.budget;
+      evictionPolicy = options.evictionPolicy;
+      readAhead = options.readAhead;
+      everyExpert = options.everyExpert;
+      activations = options.activations;
+      backendName = options.backendName;
+      numThreads = options.numThreads;
+      backend = options.backend;
+      progress = options.progress;
+      cacheType = options.cacheType;
+    }
+
+    LoadOptions options() {
+      return new LoadOptions(
+          budget,
+          evictionPolicy,
+          readAhead,
+          everyExpert,
+          activations,
+          backendName,
+          numThreads,
+          backend,
+          progress,
+          cacheType);
+    }
   }
 }

@@ -54,11 +54,11 @@ final class LoadedModel implements AutoCloseable {
 
   private LoadedModel(Path folder, LoadOptions options) {
     try {
-      DecoderPlan plan = keep(DecoderPlan.of(folder));
+      backend = options.backend() != null ? options.backend() : keep(newBackend(options));
+      DecoderPlan plan = keep(DecoderPlan.of(folder, backend));
       config = plan.config();
       spec = plan.spec();
-      backend = options.backend() != null ? options.backend() : keep(newBackend(options));
-      ExpertStore store = plan.experts(backend);
+      ExpertStore store = plan.experts();
       TensorMemory memory = backend.memory();
       long fullBytes = store == null ? 0 : store.fullBudgetBytes(memory);
       long budgetBytes = store == null ? 0 : options.budget().resolveBytes(fullBytes);

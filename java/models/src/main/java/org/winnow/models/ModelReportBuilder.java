@@ -182,9 +182,9 @@ final class ModelReportBuilder {
     try {
       Path folder = ModelFolder.folder(path);
       TokenizerFile tokenizer = Tokenizer.isIn(folder) ? Tokenizer.check(folder) : null;
-      try (DecoderPlan plan = DecoderPlan.of(folder, unused -> tensors);
-          CpuBackend cpu = new CpuBackend(InstructionSet.best(), 1)) {
-        ExpertStore experts = plan.experts(cpu);
+      try (CpuBackend cpu = new CpuBackend(InstructionSet.best(), 1);
+          DecoderPlan plan = DecoderPlan.of(folder, cpu, unused -> tensors)) {
+        ExpertStore experts = plan.experts();
         if (tokenizer != null) tokenizer.requireWithin(plan.config().vocabularySize());
         GenerationDefaults.read(folder);
         return experts == null ? stored : experts.slotBytes();

@@ -20,6 +20,8 @@ import org.winnow.CheckpointException;
 import org.winnow.ContextLengthException;
 import org.winnow.InvalidLogitsException;
 import org.winnow.UnsupportedFormatException;
+import org.winnow.cpu.CpuBackend;
+import org.winnow.cpu.InstructionSet;
 import org.winnow.memory.Checkpoint;
 import org.winnow.memory.TensorInfo;
 
@@ -167,7 +169,8 @@ final class FuzzTargets {
   /** A configuration or a header of a whole model, as far as opening goes without its data. */
   private Target plan() {
     return (random, mutator) -> {
-      try (DecoderPlan plan = DecoderPlan.of(golden(random, mutator))) {
+      try (CpuBackend cpu = new CpuBackend(InstructionSet.best(), 1);
+          DecoderPlan plan = DecoderPlan.of(golden(random, mutator), cpu)) {
         assertThat(plan.spec().layers()).hasSize(plan.config().numLayers());
         requireSound(plan.config());
         requireSound(plan.checkpoint());

@@ -150,9 +150,9 @@ class StoredExpertsTest {
           layer + "mlp.experts.down_proj", stack(take(file, each + "down_proj.weight")));
     }
     write("qwen3_moe", file);
-    try (DecoderPlan plan = DecoderPlan.of(folder);
-        CpuBackend cpu = new CpuBackend(InstructionSet.best(), 1)) {
-      ExpertStore store = plan.experts(cpu);
+    try (CpuBackend cpu = new CpuBackend(InstructionSet.best(), 1);
+        DecoderPlan plan = DecoderPlan.of(folder, cpu)) {
+      ExpertStore store = plan.experts();
       long bytes = 3 * 48 * 64 * 4;
       for (int expert = 0; expert < 16; expert++) {
         assertThat(store.storedBytes(1, expert)).isEqualTo(bytes);
@@ -184,7 +184,7 @@ class StoredExpertsTest {
           layer + "mlp.experts.down_proj", stack(take(file, each + "down_proj.weight")));
     }
     write("qwen3_moe", file);
-    assertThatThrownBy(() -> DecoderPlan.of(folder))
+    assertThatThrownBy(() -> LanguageModel.open(folder, LoadOptions.defaults()))
         .isInstanceOf(CheckpointException.class)
         .hasMessageContaining(
             "model.layers.0.mlp.experts.gate_up_proj: expected shape [16, 96, 64], of experts, outputs, inputs, found [16, 64, 96], each expert's matrix transposed");
@@ -197,7 +197,7 @@ class StoredExpertsTest {
         "model.layers.1.mlp.experts.down_proj",
         stack(take(read("qwen3_moe"), "model.layers.1.mlp.experts.%d.down_proj.weight")));
     write("qwen3_moe", file);
-    assertThatThrownBy(() -> DecoderPlan.of(folder))
+    assertThatThrownBy(() -> LanguageModel.open(folder, LoadOptions.defaults()))
         .isInstanceOf(CheckpointException.class)
         .hasMessageContaining("model.layers.1.mlp.experts.down_proj: expected only tensors of");
   }

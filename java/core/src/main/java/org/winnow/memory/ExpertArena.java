@@ -30,6 +30,11 @@ abstract class ExpertArena implements AutoCloseable {
    */
   abstract long load(ExpertLayout layout, int slot, String what);
 
+  /** Whether slots take their memory when they are first used, unless {@link #populate} does. */
+  boolean takesMemoryLate() {
+    return false;
+  }
+
   /** Takes a slot's memory from the system before its first use; its contents stay. A hint. */
   void populate(int slot) {}
 

@@ -106,9 +106,19 @@ public final class ExpertCache implements AutoCloseable {
       readers = residency.readers;
       tally = residency.tally;
       changed = residency.changed;
+      begin();
     } catch (RuntimeException | Error e) {
       open.closeAfter(e);
       throw e;
+    }
+  }
+
+  private void begin() {
+    lock.lock();
+    try {
+      readers.wakeToPopulate();
+    } finally {
+      lock.unlock();
     }
   }
 

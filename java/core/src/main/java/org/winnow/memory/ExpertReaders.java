@@ -15,8 +15,8 @@ import org.winnow.WinnowException;
  * those to read ahead. It has threads that read, and callers that wait read along. All is called
  * with the cache's lock unless it says otherwise. The lock is released while an expert is read.
  *
- * <p>A thread is started when there is something to read, and ends when there has been nothing for
- * a while. So a cache that nobody uses has no threads, and nothing keeps it from being collected.
+ * <p>A thread is started when there is something to do, and ends when there has been nothing for a
+ * while. So a cache that nobody uses has no threads, and nothing keeps it from being collected.
  */
 final class ExpertReaders {
   /** Is told how work ended, with the lock. */
@@ -55,6 +55,7 @@ final class ExpertReaders {
   private final IntQueue queuedAhead = new IntQueue();
   private int numReading;
   private int numThreads;
+  private int numIdle; // of the threads
   private boolean ending;
 
   ExpertReaders(
@@ -70,15 +71,26 @@ final class ExpertReaders {
     this.arena = arena;
     this.listener = listener;
     this.populatedAhead =
-        (int) Math.max(1, Math.min(MAX_POPULATED_AHEAD, MAX_POPULATED_BYTES / store.slotBytes()));
+        arena.takesMemoryLate()
+            ? (int)
+                Math.max(1, Math.min(MAX_POPULATED_AHEAD, MAX_POPULATED_BYTES / store.slotBytes()))
+            : 0;
   }
 
   /** Sees to it that a thread looks at the queues. */
   void wake() {
-    if (numThreads == NUM_THREADS || ending) {
-      work.signal();
-      return;
-    }
+    if (numThreads == NUM_THREADS || ending) work.signal();
+    else start();
+  }
+
+  /** Sees to it that the slots which will be taken next get their memory while nothing is read. */
+  void wakeToPopulate() {
+    if (ending || !slots.hasToPopulate(populatedAhead)) return;
+    if (numIdle > 0) work.signal();
+    else if (numThreads == 0) start(); // others look when they have read
+  }
+
+  private void start() {
     try {
       Thread thread = new Thread(this::readUntilIdle, "winnow-expert-reader-" + numThreads);
       thread.setDaemon(true);
@@ -161,10 +173,13 @@ final class ExpertReaders {
 
   /** Returns false if there was none for a while. */
   private boolean awaitWork() {
+    numIdle++;
     try {
       return work.awaitNanos(IDLE_NANOS) > 0;
     } catch (InterruptedException e) {
       return true; // nobody but a program that looks for threads does this
+    } finally {
+      numIdle--;
     }
   }
 

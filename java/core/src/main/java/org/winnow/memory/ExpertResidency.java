@@ -82,6 +82,7 @@ final class ExpertResidency implements ExpertReaders.Listener {
       enqueue(layer, slot);
     }
     tally.taken(slots.numTaken());
+    readers.wakeToPopulate();
   }
 
   private void pinTaken(CachedExperts layer, int slot) {

@@ -73,11 +73,19 @@ final class ExpertSlots {
    * populated from now on.
    */
   int nextToPopulate(int ahead) {
+    int slot = firstUnpopulated(ahead);
+    if (slot >= 0) populated[slot] = true;
+    return slot;
+  }
+
+  /** Whether one of so many slots that will be taken next has no memory yet. */
+  boolean hasToPopulate(int ahead) {
+    return firstUnpopulated(ahead) >= 0;
+  }
+
+  private int firstUnpopulated(int ahead) {
     for (int i = numFree - 1; i >= Math.max(0, numFree - ahead); i--) {
-      int slot = free[i];
-      if (populated[slot]) continue;
-      populated[slot] = true;
-      return slot;
+      if (!populated[free[i]]) return free[i];
     }
     return -1;
   }

@@ -67,6 +67,11 @@ final class HostExpertArena extends ExpertArena {
   }
 
   @Override
+  boolean takesMemoryLate() {
+    return true;
+  }
+
+  @Override
   void populate(int slot) {
     NativeCpu.memory_populate(address(slot), store.slotBytes());
   }

@@ -129,7 +129,7 @@ public final class FuzzCampaign {
     builder.environment().put("MALLOC_PERTURB_", "165"); // freed memory holds no valid index
     if (guarded) builder.environment().put("LD_PRELOAD", guardPages().toString());
     Process process = builder.start();
-    boolean ended = process.waitFor(seconds + 60, TimeUnit.SECONDS);
+    boolean ended = process.waitFor(seconds + 3 * ApiFuzzer.HANG_MILLIS / 1000, TimeUnit.SECONDS);
     if (!ended) process.destroyForcibly().waitFor();
     int exit = ended ? process.exitValue() : ApiFuzzer.HANG_EXIT;
     collect(

@@ -17,7 +17,8 @@ import org.winnow.op.ExpertMatrices;
 
 /**
  * One layer's view of the cache. The tables hold addresses only while experts are held, so nothing
- * changes them while an operation runs.
+ * changes them while an operation runs. In a cache with room for all experts, an expert that was
+ * held once stays in the tables: nothing will ever take its place.
  */
 final class CachedExperts implements Experts, AutoCloseable {
   final int layer;
@@ -30,6 +31,9 @@ final class CachedExperts implements Experts, AutoCloseable {
   private final long[] gateUpRows; // addresses of experts, as the tables take them
   private final long[] downRows;
   private final ExpertCache cache;
+  private final boolean keepsAll; // the cache has room for all experts of all layers
+  private final boolean[] named; // experts that the tables name for good
+  private final int[] unnamed; // working memory
 
   // Guarded by the cache's lock. Volatile fields are also read without it: a captured step
   // keeps others from issuing operations, so it must not wait for the lock.
@@ -51,6 +55,9 @@ final class CachedExperts implements Experts, AutoCloseable {
     this.firstExpert = store.index(layer, 0);
     this.numExperts = store.numExperts(layer);
     this.held = new int[numExperts];
+    this.keepsAll = cache.numSlots() >= store.numExperts();
+    this.named = new boolean[numExperts];
+    this.unnamed = new int[numExperts];
     this.gateUp =
         new ExpertMatrices(
             cache.memory(),
@@ -88,6 +95,16 @@ final class CachedExperts implements Experts, AutoCloseable {
 
   /** Makes experts resident that are in slots of the arena. */
   void publish(int[] experts, int count, ExpertSlots slots, ExpertArena arena) {
+    int numUnnamed = 0;
+    for (int i = 0; i < count; i++) {
+      if (!named[experts[i]]) unnamed[numUnnamed++] = experts[i];
+    }
+    if (numUnnamed == 0) return;
+    name(unnamed, numUnnamed, slots, arena);
+    for (int i = 0; keepsAll && i < numUnnamed; i++) named[unnamed[i]] = true;
+  }
+
+  private void name(int[] experts, int count, ExpertSlots slots, ExpertArena arena) {
     int planes = gateUp.format().planes();
     int downPlanes = down.format().planes();
     for (int i = 0; i < count; i++) {
@@ -124,8 +141,12 @@ final class CachedExperts implements Experts, AutoCloseable {
     return numReady;
   }
 
-  /** Makes experts absent. If a caller has closed a table, no operation reads it any more. */
+  /**
+   * Makes experts absent that may be evicted. If a caller has closed a table, no operation reads it
+   * any more.
+   */
   void withdraw(int[] experts, int count) {
+    if (keepsAll) return;
     withdraw(gateUpTable, experts, count, gateUpRows);
     withdraw(downTable, experts, count, downRows);
   }

@@ -43,6 +43,21 @@ TEST(Cpu, ServesCallersFromSeveralThreads) {
   EXPECT_EQ(sum, 4 * 500 * 100);
 }
 
+TEST(Cpu, CountsTheRegionsThatSeveralThreadsShare) {
+  const OwnedCpu alone = open_cpu(1, WINNOW_INSTRUCTION_SET_PORTABLE);
+  const OwnedCpu team = open_cpu(2, WINNOW_INSTRUCTION_SET_PORTABLE);
+  const auto run = [](winnow_cpu& cpu, int64_t items, int64_t grain) {
+    const int64_t before = winnow_cpu_num_regions();
+    cpu.parallel_for(items, grain, [](int64_t, int64_t) {});
+    return winnow_cpu_num_regions() - before;
+  };
+  EXPECT_EQ(run(*team, 10, 9), 1);
+  EXPECT_EQ(run(*team, 10, 10), 0);
+  EXPECT_EQ(run(*team, 0, 1), 0);
+  EXPECT_EQ(run(*alone, 10, 1), 0);
+  std::thread([&] { EXPECT_EQ(winnow_cpu_num_regions(), 0); }).join();  // of the thread, not of the team
+}
+
 TEST(Cpu, RefusesWhatItCannotRun) {
   EXPECT_EQ(winnow_cpu_open(WINNOW_INSTRUCTION_SET_PORTABLE, 0), nullptr);
   EXPECT_STREQ(winnow_last_error(), "num_threads must be at least 1, found 0");

@@ -24,6 +24,8 @@ constexpr int kNumSpins = 400;
 // a thread that sleeps takes its caller about as long.
 constexpr int kNumIdleSpins = 1200;
 
+thread_local int64_t num_regions = 0;
+
 bool supports_avx512() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
@@ -100,6 +102,8 @@ winnow_cpu* winnow_cpu_open(winnow_instruction_set instruction_set, int32_t num_
 
 void winnow_cpu_close(winnow_cpu* cpu) { delete cpu; }
 
+int64_t winnow_cpu_num_regions(void) { return winnow::num_regions; }
+
 winnow_cpu::winnow_cpu(winnow::InstructionSet set, int32_t threads) : instruction_set(set), num_threads(threads) {
   try {
     for (int32_t i = 1; i < threads; ++i) workers_.emplace_back([this] { worker(); });
@@ -126,6 +130,7 @@ void winnow_cpu::stop() {
 
 void winnow_cpu::run(int64_t num_items, int64_t grain, RangeFunction function, const void* body) {
   std::lock_guard call(call_mutex_);
+  ++winnow::num_regions;
   num_items_ = num_items;
   grain_ = grain;
   function_ = function;

@@ -4,7 +4,7 @@
 #include "winnow/base/operation.h"
 
 // Increases whenever a struct, a signature or the meaning of an argument changes. Java checks it right after loading.
-#define WINNOW_ABI_VERSION 6
+#define WINNOW_ABI_VERSION 7
 
 typedef int32_t winnow_instruction_set;
 enum {
@@ -32,6 +32,10 @@ WINNOW_C winnow_cpu* winnow_cpu_open(winnow_instruction_set instruction_set, int
 
 // Stops the team. No operation may be running on it. Does nothing for null.
 WINNOW_C void winnow_cpu_close(winnow_cpu* cpu);
+
+// How many parallel regions the calling thread has run, on any team. A region is a part of an operation that several
+// threads share and whose end they wait for; what the calling thread computes alone is none.
+WINNOW_C int64_t winnow_cpu_num_regions(void);
 
 #ifdef __cplusplus
 namespace winnow {

@@ -26,9 +26,9 @@ public final class OperationProfile implements AutoCloseable {
   private final Kernels unobserved;
   private final Map<String, Total> totals = new ConcurrentHashMap<>();
 
-  private record Total(LongAdder calls, LongAdder nanos) {
+  private record Total(LongAdder calls, LongAdder regions, LongAdder nanos) {
     Total() {
-      this(new LongAdder(), new LongAdder());
+      this(new LongAdder(), new LongAdder(), new LongAdder());
     }
   }
 
@@ -37,9 +37,11 @@ public final class OperationProfile implements AutoCloseable {
    *
    * @param operation its name, such as {@code "groupedGemm"}
    * @param calls how often it ran
+   * @param regions how many parts of them several CPU threads shared and waited for each other at
+   *     the end of; what one thread computes alone has none, as has a device
    * @param nanos wall time of all calls together
    */
-  public record Entry(String operation, long calls, long nanos) {}
+  public record Entry(String operation, long calls, long regions, long nanos) {}
 
   private OperationProfile(Backend backend) {
     this.backend = backend;
@@ -54,9 +56,10 @@ public final class OperationProfile implements AutoCloseable {
               }
 
               @Override
-              public void end(Object begun, String operation, long nanos) {
+              public void end(Object begun, String operation, long regions, long nanos) {
                 Total total = totals.computeIfAbsent(operation, name -> new Total());
                 total.calls.increment();
+                total.regions.add(regions);
                 total.nanos.add(nanos);
               }
             }));
@@ -78,7 +81,10 @@ public final class OperationProfile implements AutoCloseable {
         .map(
             total ->
                 new Entry(
-                    total.getKey(), total.getValue().calls.sum(), total.getValue().nanos.sum()))
+                    total.getKey(),
+                    total.getValue().calls.sum(),
+                    total.getValue().regions.sum(),
+                    total.getValue().nanos.sum()))
         .sorted(Comparator.comparingLong(Entry::nanos).reversed())
         .toList();
   }

@@ -10,7 +10,9 @@ import jdk.jfr.consumer.RecordedEvent;
 import jdk.jfr.consumer.RecordingFile;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.winnow.OperationProfile.Entry;
 import org.winnow.cpu.CpuBackend;
+import org.winnow.cpu.InstructionSet;
 import org.winnow.op.Add;
 
 class OperationProfileTest {
@@ -32,7 +34,20 @@ class OperationProfileTest {
       OperationProfile.Entry entry = profile.entries().get(0);
       assertThat(entry.operation()).isEqualTo("add");
       assertThat(entry.calls()).isEqualTo(2);
+      assertThat(entry.regions()).isZero(); // too small to be shared
       assertThat(entry.nanos()).isBetween(1L, 10_000_000_000L);
+    }
+  }
+
+  @Test
+  void sharedPartsAreCountedWithTheirOperation() {
+    try (CpuBackend backend = new CpuBackend(InstructionSet.PORTABLE, 2);
+        Tensor sum = backend.f32(1, 1 << 15);
+        OperationProfile outer = OperationProfile.begin(backend);
+        OperationProfile inner = OperationProfile.begin(backend)) {
+      for (int i = 0; i < 3; i++) Add.run(backend, sum, sum);
+      assertThat(inner.entries()).singleElement().extracting(Entry::regions).isEqualTo(3L);
+      assertThat(outer.entries()).singleElement().extracting(Entry::regions).isEqualTo(3L);
     }
   }
 
@@ -72,6 +87,10 @@ class OperationProfileTest {
             .toList();
     assertThat(events).hasSize(3);
     assertThat(events)
-        .allSatisfy(event -> assertThat(event.getString("operation")).isEqualTo("add"));
+        .allSatisfy(
+            event -> {
+              assertThat(event.getString("operation")).isEqualTo("add");
+              assertThat(event.getLong("regions")).isZero();
+            });
   }
 }

@@ -57,7 +57,8 @@ record EndToEndReport(
     }
     table.print(out);
     out.println("\nwhere the time of one run goes:\n");
-    Table shares = Table.withHeading("operation", "test", "threads", "calls", "time", "share");
+    Table shares =
+        Table.withHeading("operation", "test", "threads", "calls", "regions", "time", "share");
     bench.profiles().forEach(profile -> profile.addTo(shares));
     shares.print(out);
     for (PeerComparison peer : bench.peers()) printPeer(out, peer, bench.results());

@@ -17,8 +17,9 @@ record OperationShares(SpeedTest test, int threads, double seconds, List<Row> ro
   /**
    * @param name of an operation, or of what is none
    * @param calls how often it ran; 0 for what is no operation
+   * @param regions how many parts of it several threads shared
    */
-  record Row(String name, long calls, double seconds) {}
+  record Row(String name, long calls, long regions, double seconds) {}
 
   /**
    * @param seconds of the whole run, its operations and waits included
@@ -33,11 +34,11 @@ record OperationShares(SpeedTest test, int threads, double seconds, List<Row> ro
     List<Row> rows = new ArrayList<>();
     double rest = seconds - waitSeconds;
     for (OperationProfile.Entry entry : entries) {
-      rows.add(new Row(entry.operation(), entry.calls(), 1e-9 * entry.nanos()));
+      rows.add(new Row(entry.operation(), entry.calls(), entry.regions(), 1e-9 * entry.nanos()));
       rest -= 1e-9 * entry.nanos();
     }
-    if (waitSeconds > 0) rows.add(new Row("waiting for experts", 0, waitSeconds));
-    rows.add(new Row("between operations", 0, Math.max(0, rest)));
+    if (waitSeconds > 0) rows.add(new Row("waiting for experts", 0, 0, waitSeconds));
+    rows.add(new Row("between operations", 0, 0, Math.max(0, rest)));
     return new OperationShares(test, threads, seconds, List.copyOf(rows));
   }
 
@@ -48,6 +49,7 @@ record OperationShares(SpeedTest test, int threads, double seconds, List<Row> ro
           test.name(),
           Integer.toString(threads),
           row.calls() == 0 ? "-" : Units.count(row.calls()),
+          row.calls() == 0 ? "-" : Units.count(row.regions()),
           Units.duration(Math.round(1e9 * row.seconds())),
           Units.percent(row.seconds() / seconds));
     }
@@ -63,6 +65,7 @@ record OperationShares(SpeedTest test, int threads, double seconds, List<Row> ro
       json.writeStartObject();
       json.writeStringField("name", row.name());
       json.writeNumberField("calls", row.calls());
+      json.writeNumberField("regions", row.regions());
       json.writeNumberField("seconds", row.seconds());
       json.writeEndObject();
     }

@@ -67,6 +67,11 @@ public final class CpuBackend extends Backend {
           protected long cpu() {
             return handle();
           }
+
+          @Override
+          public long numRegions() {
+            return NativeOperations.winnow_cpu_num_regions();
+          }
         });
   }
 

@@ -19,4 +19,12 @@ public interface Kernels extends Operations {
       TopKRouterArguments router, ExpertPlanArguments plan) {
     return null;
   }
+
+  /**
+   * How many parallel regions the calling thread has run so far: parts of an operation that several
+   * threads share and whose end they wait for. A device has none.
+   */
+  default long numRegions() {
+    return 0;
+  }
 }

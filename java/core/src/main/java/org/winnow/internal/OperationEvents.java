@@ -30,11 +30,12 @@ public final class OperationEvents implements ObservedKernels.Observer {
   }
 
   @Override
-  public void end(Object begun, String operation, long nanos) {
+  public void end(Object begun, String operation, long regions, long nanos) {
     Operation event = (Operation) begun;
     event.end();
     if (!event.shouldCommit()) return;
     event.operation = operation;
+    event.regions = regions;
     event.commit();
   }
 
@@ -46,5 +47,9 @@ public final class OperationEvents implements ObservedKernels.Observer {
   static final class Operation extends Event {
     @Label("Operation")
     String operation = "";
+
+    @Label("Parallel regions")
+    @Description("Parts that several threads shared and whose end they waited for")
+    long regions;
   }
 }

@@ -10,8 +10,8 @@ namespace {
 // Requests the lines of keys and values of positions [position, end) in the order in which they are read.
 class Ahead {
  public:
-  Ahead(const AttentionCall& call, int64_t kv_head, int64_t position, int64_t end)
-      : call_(call), kv_head_(kv_head), position_(position), end_(call.tiled ? end : position) {}
+  Ahead(const AttentionCall& call, const AttentionTask& task, int64_t position, int64_t end)
+      : call_(call), task_(task), position_(position), end_(call.tiled ? end : position) {}
 
   // Allows so many lines more.
   void allow(int64_t lines) { due_ += lines; }
@@ -31,20 +31,24 @@ class Ahead {
   }
 
  private:
-  // The next block: the keys of the blocks of a chunk, then their values.
+  // The next block: of each head, the keys of the blocks of a chunk, then their values.
   void open() {
     const int64_t position = position_ + part_ % kChunkBlocks * kKeysPerBlock;
+    const int64_t kv_head = task_.head_begin + head_;
     const bool keys = part_ < kChunkBlocks;
     if (position < end_) {
-      next_ = keys ? call_.key(kv_head_, position) : call_.value(kv_head_, position);
+      next_ = keys ? call_.key(kv_head, position) : call_.value(kv_head, position);
       last_ = next_ == nullptr ? next_ : next_ + (keys ? call_.key_width : call_.value_width) * kKeysPerBlock * 2;
     }
-    if (++part_ == 2 * kChunkBlocks) part_ = 0, position_ += kKeysPerChunk;
+    if (++part_ < 2 * kChunkBlocks) return;
+    part_ = 0;
+    if (++head_ < task_.num_heads) return;
+    head_ = 0, position_ += kKeysPerChunk;
   }
 
   const AttentionCall& call_;
-  const int64_t kv_head_;
-  int64_t position_, end_, due_ = 0, part_ = 0;
+  const AttentionTask& task_;
+  int64_t position_, end_, due_ = 0, part_ = 0, head_ = 0;
   const char* next_ = nullptr;
   const char* last_ = nullptr;
 };

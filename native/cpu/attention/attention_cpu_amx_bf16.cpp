@@ -38,18 +38,20 @@ struct Sight {
 template <bool FEW>
 class AmxUnit {
  public:
-  AmxUnit(const AttentionCall& call, float factor, int64_t num_rows, AttentionState part,
-          const AttentionScratch& scratch, Ahead& ahead)
+  AmxUnit(const AttentionCall& call, float factor, int64_t num_rows, const AttentionScratch& scratch, Ahead& ahead)
       : call_(call),
         num_rows_(num_rows),
         num_tiles_((num_rows + kTileRows - 1) / kTileRows),
         height_((num_rows + num_tiles_ - 1) / num_tiles_),
         tiles_([this](int i) { return i < 6 ? height_ : kTileRows; }),
         scale_(factor),
-        part_(part),
         scratch_(scratch),
-        pause_{ahead} {
-    std::fill(max_, max_ + num_rows, Rows::kMinusInfinity);
+        pause_{ahead} {}
+
+  // What follows is about the rows of another head.
+  void use(int64_t head, AttentionState part) {
+    part_ = part;
+    queries_ = reinterpret_cast<const uint16_t*>(scratch_.queries) + head * num_rows_ * call_.key_width;
   }
 
   int64_t num_groups() const { return (num_tiles_ + 1) / 2; }
@@ -59,7 +61,7 @@ class AmxUnit {
   void attend(const Chunk& chunk, const Sight& sight, int64_t group) {
     const char* rows[2] = {};
     for (int64_t i = 0; i < tiles_of(group); ++i)
-      rows[i] = reinterpret_cast<const char*>(scratch_.queries) + tile_begin(2 * group + i) * call_.key_width * 2;
+      rows[i] = reinterpret_cast<const char*>(queries_ + tile_begin(2 * group + i) * call_.key_width);
     order_memory();
     multiply_keys(chunk, tiles_of(group), rows, call_.key_width, scores_, pause_);
     order_memory();
@@ -68,11 +70,6 @@ class AmxUnit {
     if (sight.masked && !sight.finite) return add_values_by_runs(chunk, sight, group);
     const bool copied = sight.masked && sight.written < chunk.end * kKeysPerBlock;
     add_values(copied ? with_values(chunk, 0, sight.written) : chunk, sight, group, first_row(group), end_row(group));
-  }
-
-  // Exponents become those of e.
-  void finish() {
-    for (int64_t r = 0; r < num_rows_; ++r) part_.max[r] = max_[r] * kLog2;
   }
 
  private:
@@ -89,7 +86,7 @@ class AmxUnit {
       const int64_t row = tile_first(tile), num_rows = tile_end(tile) - row;
       float* scores = scores_ + tile % 2 * kTileScores + (row - tile_begin(tile)) * kKeysPerChunk;
       if (sight.masked) hide(sight, row, num_rows, begin, end, scores);
-      weigh_tile(num_rows, begin, end, scale_, scores, max_ + row, part_.sum + row, keep_ + row, pause_);
+      weigh_tile(num_rows, begin, end, scale_, scores, part_.max + row, part_.sum + row, keep_ + row, pause_);
     }
   }
 
@@ -190,10 +187,11 @@ class AmxUnit {
   const int64_t num_rows_, num_tiles_, height_;
   const Tiles tiles_;
   const float scale_;  // of exponents to the base 2
-  const AttentionState part_;
+  AttentionState part_{};
+  const uint16_t* queries_ = nullptr;
   const AttentionScratch& scratch_;
   const RequestPause<FEW> pause_;
-  float max_[kRows], keep_[kRows];
+  float keep_[kRows];
   alignas(64) float scores_[2 * kTileScores];
 };
 
@@ -256,15 +254,18 @@ float factor_of(float scale) {
 // The keys of one split, for some rows of a unit after the other.
 class AmxSplit {
  public:
-  AmxSplit(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_t num_rows, int64_t split)
-      : call_(call), kv_head_(kv_head), row_begin_(row_begin) {
-    const int64_t last_row = row_begin + num_rows - 1;
-    unit_end_ = call.position(last_row) + 1;
-    begin_ = std::max(split * kKeysPerSplit, call.first_key(row_begin) / kKeysPerChunk * kKeysPerChunk);
-    end_ = std::min((split + 1) * kKeysPerSplit, unit_end_);
+  AmxSplit(const AttentionCall& call, const AttentionTask& task) : call_(call), row_begin_(task.row_begin) {
+    unit_end_ = call.position(task.row_begin + task.num_rows - 1) + 1;
+    begin_ = std::max(task.split * kKeysPerSplit, call.first_key(row_begin_) / kKeysPerChunk * kKeysPerChunk);
+    end_ = std::min((task.split + 1) * kKeysPerSplit, unit_end_);
   }
 
-  int64_t kv_head() const { return kv_head_; }
+  // What follows is about another head.
+  void use(int64_t kv_head) {
+    kv_head_ = kv_head;
+    for (Known& known : finite_) known = Known::nothing;
+  }
+
   int64_t begin() const { return begin_; }
   int64_t end() const { return end_; }
   int64_t unit_end() const { return unit_end_; }
@@ -303,8 +304,8 @@ class AmxSplit {
   enum class Known : int8_t { nothing, finite, not_finite };
 
   const AttentionCall& call_;
-  const int64_t kv_head_, row_begin_;
-  int64_t begin_, end_, unit_end_;
+  const int64_t row_begin_;
+  int64_t kv_head_ = 0, begin_, end_, unit_end_;
   Known finite_[kKeysPerSplit / kKeysPerChunk] = {};
   int64_t from_[kRows], to_[kRows];
 };
@@ -312,36 +313,51 @@ class AmxSplit {
 // Few rows are done with a chunk as soon as it arrives. Many rows read a split again and again from L2, while the next
 // one arrives there.
 template <bool FEW>
-void attend_rows(const AttentionCall& call, AmxSplit& keys, int64_t num_rows, AttentionState part,
+void attend_rows(const AttentionCall& call, const AttentionTask& task, const AttentionStates& parts,
                  const AttentionScratch& scratch) {
+  AmxSplit keys(call, task);
   const int64_t chunk_lines = Ahead::lines_of(call, kKeysPerChunk), until = call.cut ? keys.end() : keys.unit_end();
-  Ahead ahead(call, keys.kv_head(), FEW ? keys.begin() : keys.end(),
-              FEW ? until : std::min(until, keys.end() + kKeysPerSplit));
+  Ahead ahead(call, task, FEW ? keys.begin() : keys.end(), FEW ? until : std::min(until, keys.end() + kKeysPerSplit));
   ahead.allow(FEW ? chunk_lines / 4 : Ahead::lines_of(call, kKeysPerSplit));
   if (FEW) ahead.step(chunk_lines / 4);
-  AmxUnit<FEW> unit(call, factor_of(call.scale), num_rows, part, scratch, ahead);
+  AmxUnit<FEW> unit(call, factor_of(call.scale), task.num_rows, scratch, ahead);
   const int64_t groups_at_once = call.tiled ? 1 : unit.num_groups();  // rows of a cache are converted once
   for (int64_t group = 0; group < unit.num_groups(); group += groups_at_once) {
     for (int64_t position = keys.begin(); position < keys.end(); position += kKeysPerChunk) {
-      if (FEW) ahead.allow(chunk_lines);
-      keys.attend(unit, position, group, group + groups_at_once, scratch);
+      for (int64_t head = 0; head < task.num_heads; ++head) {
+        if (FEW) ahead.allow(chunk_lines);
+        if (position == keys.begin() || task.num_heads > 1) {
+          keys.use(task.head_begin + head);
+          unit.use(head, parts.of(head));
+        }
+        keys.attend(unit, position, group, group + groups_at_once, scratch);
+      }
     }
   }
-  unit.finish();
 }
 
-void attend(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_t num_rows, int64_t split,
-            AttentionState part, const AttentionScratch& scratch) {
+void attend(const AttentionCall& call, const AttentionTask& task, const AttentionStates& parts,
+            const AttentionScratch& scratch) {
   if (call.key_width % kTileDepth != 0 || call.value_width % 16 != 0)
-    return kAttentionAvx512.attend(call, kv_head, row_begin, num_rows, split, part, scratch);
-  std::fill(part.sum, part.sum + num_rows, 0.0f);
-  std::fill(part.values, part.values + num_rows * call.value_width, 0.0f);
-  if (!scratch.has_queries) round_queries(call, kv_head, row_begin, num_rows, scratch.queries);
-  AmxSplit keys(call, kv_head, row_begin, num_rows, split);
-  if (num_rows <= kTileRows) {
-    attend_rows<true>(call, keys, num_rows, part, scratch);
+    return kAttentionAvx512.attend(call, task, parts, scratch);
+  for (int64_t head = 0; head < task.num_heads; ++head) {
+    const AttentionState part = parts.of(head);
+    std::fill(part.max, part.max + task.num_rows, Rows::kMinusInfinity);
+    std::fill(part.sum, part.sum + task.num_rows, 0.0f);
+    std::fill(part.values, part.values + task.num_rows * call.value_width, 0.0f);
+    if (!scratch.has_queries)
+      round_queries(call, task.head_begin + head, task.row_begin, task.num_rows,
+                    scratch.queries + head * task.num_rows * call.key_width / 2);
+  }
+  if (task.num_rows <= kTileRows) {
+    attend_rows<true>(call, task, parts, scratch);
   } else {
-    attend_rows<false>(call, keys, num_rows, part, scratch);
+    attend_rows<false>(call, task, parts, scratch);
+  }
+  // Exponents become those of e.
+  for (int64_t head = 0; head < task.num_heads; ++head) {
+    float* max = parts.of(head).max;
+    for (int64_t r = 0; r < task.num_rows; ++r) max[r] *= kLog2;
   }
 }
 

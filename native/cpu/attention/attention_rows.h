@@ -240,31 +240,44 @@ struct AttentionRows {
     for (; r < last; ++r) body(std::integral_constant<int, 1>(), r);
   }
 
-  static void attend(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_t num_rows, int64_t split,
-                     AttentionState part, const AttentionScratch& scratch) {
-    std::fill(part.max, part.max + num_rows, kMinusInfinity);
-    std::fill(part.sum, part.sum + num_rows, 0.0f);
-    std::fill(part.values, part.values + num_rows * call.value_width, 0.0f);
+  static void attend(const AttentionCall& call, const AttentionTask& task, const AttentionStates& parts,
+                     const AttentionScratch& scratch) {
+    const int64_t row_begin = task.row_begin, num_rows = task.num_rows;
     const Unit* queries[kMostRows];
-    for (int64_t r = 0; r < num_rows; ++r) {
-      queries[r] = Products::query(call, call.query + call.flat(kv_head, row_begin + r) * call.key_width,
-                                   scratch.queries + r * call.padded_key_width());
-    }
-    int64_t begin = std::max(split * kKeysPerSplit, call.first_key(row_begin) / kKeysPerBlock * kKeysPerBlock);
-    int64_t end = std::min((split + 1) * kKeysPerSplit, call.position(row_begin + num_rows - 1) + 1);
-    for (int64_t position = begin; position < end; position += kKeysPerBlock) {
-      const char* keys = call.key(kv_head, position);
-      const char* values = call.value(kv_head, position);
-      if (keys == nullptr || values == nullptr) continue;
-      const auto block = Products::prepare(call, keys, values, std::min(kKeysPerBlock, end - position), scratch);
-      auto first_key = [&](int64_t r) { return std::max<int64_t>(0, call.first_key(row_begin + r) - position); };
-      auto end_key = [&](int64_t r) { return std::min(kKeysPerBlock, call.position(row_begin + r) + 1 - position); };
-      for (int64_t r = 0; r < num_rows;) {
-        int64_t from = first_key(r), to = end_key(r), next = r + 1;
-        while (next < num_rows && first_key(next) == from && end_key(next) == to) ++next;
-        if (from < to) attend_block(call, queries, r, next, from, to, block, part, scratch.scores);
-        r = next;
+    for (int64_t head = 0; head < task.num_heads; ++head) {
+      const AttentionState part = parts.of(head);
+      std::fill(part.max, part.max + num_rows, kMinusInfinity);
+      std::fill(part.sum, part.sum + num_rows, 0.0f);
+      std::fill(part.values, part.values + num_rows * call.value_width, 0.0f);
+      for (int64_t r = 0; r < num_rows; ++r) {
+        const int64_t flat = call.flat(task.head_begin + head, row_begin + r), i = head * num_rows + r;
+        queries[i] =
+            Products::query(call, call.query + flat * call.key_width, scratch.queries + i * call.padded_key_width());
       }
+    }
+    int64_t begin = std::max(task.split * kKeysPerSplit, call.first_key(row_begin) / kKeysPerBlock * kKeysPerBlock);
+    int64_t end = std::min((task.split + 1) * kKeysPerSplit, call.position(row_begin + num_rows - 1) + 1);
+    for (int64_t position = begin; position < end; position += kKeysPerBlock) {
+      for (int64_t head = 0; head < task.num_heads; ++head)
+        attend_position(call, task, head, position, end, queries + head * num_rows, parts.of(head), scratch);
+    }
+  }
+
+  // The block at a position, of keys before end, for the rows of a head of the task.
+  static void attend_position(const AttentionCall& call, const AttentionTask& task, int64_t head, int64_t position,
+                              int64_t end, const Unit* const* queries, AttentionState part,
+                              const AttentionScratch& scratch) {
+    const char* keys = call.key(task.head_begin + head, position);
+    const char* values = call.value(task.head_begin + head, position);
+    if (keys == nullptr || values == nullptr) return;
+    const auto block = Products::prepare(call, keys, values, std::min(kKeysPerBlock, end - position), scratch);
+    auto first_key = [&](int64_t r) { return std::max<int64_t>(0, call.first_key(task.row_begin + r) - position); };
+    auto end_key = [&](int64_t r) { return std::min(kKeysPerBlock, call.position(task.row_begin + r) + 1 - position); };
+    for (int64_t r = 0; r < task.num_rows;) {
+      int64_t from = first_key(r), to = end_key(r), next = r + 1;
+      while (next < task.num_rows && first_key(next) == from && end_key(next) == to) ++next;
+      if (from < to) attend_block(call, queries, r, next, from, to, block, part, scratch.scores);
+      r = next;
     }
   }
 

@@ -15,7 +15,8 @@ constexpr int64_t kKeysPerBlock =
 constexpr int64_t kUnitsPerPass = 128;  // of wider keys so many units at a time, for the same reason
 constexpr int64_t kKeysPerSplit = 512;  // long contexts are cut here between threads; a merge costs 1/512 of the work
 constexpr int64_t kRowsPerUnit = 128;   // what reads a block of keys and values together: 64 measured 5 to 30 % slower
-constexpr int64_t kMostRows = 256;      // of a unit of any kernels
+constexpr int64_t kMostRows = 256;      // of a unit of any kernels, over all its heads
+constexpr int64_t kFewRows = 16;        // up to which several heads go together
 
 struct AttentionCall : winnow_attention_arguments {
   explicit AttentionCall(const winnow_attention_arguments& arguments)
@@ -60,19 +61,19 @@ struct AttentionBlock {
 
 // Memory of one thread.
 struct AttentionScratch {
-  float* queries;            // [rows, padded_key_width]
+  float* queries;            // [heads, rows, padded_key_width]
   float* keys;               // [padded_key_width, 64]
   float* values;             // [64, max(padded_key_width, value_width)], twice for a cache of bf16
   float* scores;             // [rows, 64]
   bool has_queries = false;  // whether queries still holds those of this unit, from another split
 
-  static int64_t size(const AttentionCall& call, int64_t num_rows) {
+  static int64_t size(const AttentionCall& call, int64_t num_heads, int64_t num_rows) {
     const int64_t width = call.padded_key_width();
-    return rounded(num_rows * width) + kKeysPerBlock * (width + widest(call) + num_rows);
+    return rounded(num_heads * num_rows * width) + kKeysPerBlock * (width + widest(call) + num_rows);
   }
-  static AttentionScratch at(float* memory, const AttentionCall& call, int64_t num_rows) {
+  static AttentionScratch at(float* memory, const AttentionCall& call, int64_t num_heads, int64_t num_rows) {
     const int64_t width = call.padded_key_width();
-    float* keys = memory + rounded(num_rows * width);
+    float* keys = memory + rounded(num_heads * num_rows * width);
     float* values = keys + kKeysPerBlock * width;
     return {memory, keys, values, values + kKeysPerBlock * widest(call), false};
   }
@@ -85,6 +86,12 @@ struct AttentionScratch {
   }
 };
 
+// Rows [row_begin, row_begin + num_rows) of each of some neighbouring kv heads, which meet the keys of one split. Several
+// heads go through the positions together: the heads of a page lie side by side, so memory is read in its own order.
+struct AttentionTask {
+  int64_t head_begin, num_heads, row_begin, num_rows, split;
+};
+
 // The state of an online softmax. Each row has its largest exponent, its sum of weights and its weighted sum of values
 // [value_width].
 struct AttentionState {
@@ -93,12 +100,23 @@ struct AttentionState {
   float* values;
 };
 
+// The states of a task's heads, stride floats apart.
+struct AttentionStates {
+  float* memory;
+  int64_t most_rows, stride;
+
+  AttentionState of(int64_t head) const {
+    float* state = memory + head * stride;
+    return {state, state + most_rows, state + 2 * most_rows};
+  }
+};
+
 // The inner loops of one instruction set.
 struct AttentionKernels {
-  // Computes the softmax over the keys of one split for rows [row_begin, row_begin + num_rows) of a kv head, with
-  // num_rows <= rows_per_unit. Rows without a key in the split get sum = 0.
-  void (*attend)(const AttentionCall& call, int64_t kv_head, int64_t row_begin, int64_t num_rows, int64_t split,
-                 AttentionState part, const AttentionScratch& scratch);
+  // Computes the softmax over a task's keys, with num_rows <= rows_per_unit for one head, or num_rows <= kFewRows and
+  // num_heads * num_rows <= kMostRows. Rows without a key in the split get sum = 0.
+  void (*attend)(const AttentionCall& call, const AttentionTask& task, const AttentionStates& parts,
+                 const AttentionScratch& scratch);
   // Merges part into total.
   void (*merge)(AttentionState total, AttentionState part, int64_t num_rows, int64_t value_width);
   // output = values / sum

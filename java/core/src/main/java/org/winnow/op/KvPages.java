@@ -18,8 +18,9 @@ import org.winnow.internal.Resources;
 
 /**
  * The pages of a {@link KvCache}, and the tables through which operations find them. A page holds
- * {@link KvCache#PAGE_TOKENS} positions of every plane of every layer. All planes have the same
- * element.
+ * {@link KvCache#PAGE_TOKENS} positions of every plane of one layer. Pages that are made together
+ * lie side by side in their layer, so that attention reads one long run of memory. All planes have
+ * the same element.
  *
  * <p>In host memory, keys and values lie in the tiles that the CPU's attention reads. Devices have
  * rows. Latents are keys and values at once, so they lie in rows everywhere.
@@ -31,7 +32,7 @@ final class KvPages implements AutoCloseable {
   private final DType element;
   private final TensorMemory memory;
   private final Resources open = new Resources();
-  private final Tensor[] pages; // each [numLayers, the planes of one layer]
+  private final Tensor[][] pages; // [maximum number of pages][numLayers], each of all planes
   private final List<MirroredTensor> tables = new ArrayList<>(); // of planes
   private int numPages;
   private int numPagesHandedOver; // pages whose addresses operations can read
@@ -48,7 +49,7 @@ final class KvPages implements AutoCloseable {
     element = planes.get(0).element();
     boolean tiled = memory.isHost() && planes.size() > 1;
     int maxPages = (int) ((contextLimit + (long) PAGE_TOKENS - 1) / PAGE_TOKENS);
-    pages = new Tensor[maxPages];
+    pages = new Tensor[maxPages][];
     try {
       for (int plane = 0; plane < planes.size(); plane++) {
         layouts.add(
@@ -90,7 +91,7 @@ final class KvPages implements AutoCloseable {
     return (long) numPages * numLayers * layerElements() * element.sizeBytes();
   }
 
-  /** Number of elements of one layer in one page. */
+  /** Number of elements of a page. */
   private long layerElements() {
     return elementsBefore(planes.size());
   }
@@ -135,34 +136,37 @@ final class KvPages implements AutoCloseable {
   /** In one piece of memory: a large one lies on huge pages of the system. */
   private void addPages(int count) {
     Tensor piece =
-        open.keep(Tensor.allocate(memory, element, (long) count * numLayers, layerElements()));
-    for (int i = 0; i < count; i++)
-      addPage(piece.slice((long) i * numLayers, (i + 1L) * numLayers));
+        open.keep(Tensor.allocate(memory, element, (long) numLayers * count, layerElements()));
+    for (int i = 0; i < count; i++) {
+      Tensor[] layers = new Tensor[numLayers];
+      for (int layer = 0; layer < numLayers; layer++) {
+        long row = (long) layer * count + i;
+        layers[layer] = piece.slice(row, row + 1);
+      }
+      addPage(layers);
+    }
   }
 
-  private void addPage(Tensor page) {
-    pages[numPages] = page;
+  private void addPage(Tensor[] layers) {
+    pages[numPages] = layers;
     for (int plane = 0; plane < planes.size(); plane++) {
-      long begin = elementsBefore(plane);
+      long at = elementsBefore(plane) * element.sizeBytes();
       for (int layer = 0; layer < numLayers; layer++) {
-        long at = (layer * layerElements() + begin) * element.sizeBytes();
         long entry = layer * (long) pages.length + numPages;
-        tables.get(plane).longs().put((int) entry, address(page) + at);
+        tables.get(plane).longs().put((int) entry, address(layers[layer]) + at);
       }
     }
     numPages++;
   }
 
-  /** The page that holds a position, [numLayers, elements of a layer] of the planes' element. */
-  Tensor page(int index) {
-    return pages[index];
+  /** A layer's page that holds a position, [1, elements of a layer] of the planes' element. */
+  Tensor page(int layer, int index) {
+    return pages[index][layer];
   }
 
-  /** Index in {@link #page} of an element of a layer's row. */
-  long index(int plane, int layer, int head, int slot, int column) {
-    return layer * layerElements()
-        + elementsBefore(plane)
-        + layouts.get(plane).index(planes.get(plane), head, slot, column);
+  /** Index in {@link #page} of an element of a row. */
+  long index(int plane, int head, int slot, int column) {
+    return elementsBefore(plane) + layouts.get(plane).index(planes.get(plane), head, slot, column);
   }
 
   /** Addresses of the layers' pages of a plane, [numLayers, maximum number of pages] u64. */

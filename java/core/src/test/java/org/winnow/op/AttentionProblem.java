@@ -165,7 +165,7 @@ public final class AttentionProblem implements AutoCloseable {
   public AttentionProblem fillCache() {
     cache.reserve(shape.numPositions());
     for (int page = 0; page * KvCache.PAGE_TOKENS < shape.numPositions(); page++)
-      cache.pages().page(page).fill(Float.NaN);
+      cache.pages().page(0, page).fill(Float.NaN);
     try (Tensor k = backend.of(keys, shape.numPositions(), shape.numKvHeads(), shape.keyWidth());
         Tensor v =
             backend.of(values, shape.numPositions(), shape.numKvHeads(), shape.valueWidth())) {

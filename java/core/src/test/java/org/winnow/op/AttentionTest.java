@@ -77,6 +77,7 @@ public class AttentionTest {
       for (var opener : variant.sameBits()) {
         try (Backend other = opener.get()) {
           assertThat(p.run(other)).isEqualTo(expected);
+          assertThat(p.run(other, 1)).isEqualTo(expected);
           assertThat(p.run(other, 29)).isEqualTo(expected);
         }
       }

@@ -24,7 +24,7 @@ public final class DeviceTables {
 
   /** Index of an element in a page of a cache of one layer, whose planes lie one after another. */
   public static int index(KvCache cache, int plane, int head, int slot, int column) {
-    return Math.toIntExact(cache.pages().index(plane, 0, head, slot, column));
+    return Math.toIntExact(cache.pages().index(plane, head, slot, column));
   }
 
   /** The first entry of the table of weights as kernels get it, which is brought there first. */

@@ -58,7 +58,8 @@ public class KvAppendTest {
       int most = cache.planes().stream().mapToInt(p -> p.numHeads() * p.width()).max().getAsInt();
       float[] source = values(TOKENS * most);
       cache.reserve(200);
-      for (int page = 0; page < 4; page++) cache.pages().page(page).fill(KEPT);
+      for (int layer = 0; layer < 2; layer++)
+        for (int page = 0; page < 4; page++) cache.pages().page(layer, page).fill(KEPT);
       cache.advanceCaptured(BEFORE);
       if (together) {
         try (Tensor keys = rows(source, cache.keys());
@@ -72,10 +73,13 @@ public class KvAppendTest {
           }
         }
       }
-      float[][] pages = new float[4][];
-      for (int page = 0; page < 4; page++) pages[page] = cache.pages().page(page).toFloatArray();
-      for (int plane = 0; plane < cache.planes().size(); plane++)
-        for (int layer = 0; layer < 2; layer++) check(cache, plane, layer, source, pages);
+      for (int layer = 0; layer < 2; layer++) {
+        float[][] pages = new float[4][];
+        for (int page = 0; page < 4; page++)
+          pages[page] = cache.pages().page(layer, page).toFloatArray();
+        for (int plane = 0; plane < cache.planes().size(); plane++)
+          check(cache, plane, layer, source, pages);
+      }
     }
   }
 
@@ -91,7 +95,7 @@ public class KvAppendTest {
       boolean written = layer == 1 && token >= 0 && token < TOKENS;
       for (int head = 0; head < rows.numHeads(); head++) {
         for (int c = 0; c < rows.width(); c++) {
-          long at = cache.pages().index(plane, layer, head, position % 64, c);
+          long at = cache.pages().index(plane, head, position % 64, c);
           float from = written ? source[(token * rows.numHeads() + head) * rows.width() + c] : KEPT;
           Float expected = AttentionProblem.rounded(from, rows.element());
           Float found = pages[position / 64][(int) at];
@@ -172,9 +176,9 @@ public class KvAppendTest {
       try (KvCache cache = new KvCache(backend.memory(), element, 1, 1, 4, 4, 64);
           Tensor rows = backend.of(source, 1, 1, 4)) {
         cache.append(backend, 0, cache.values(), rows);
-        Tensor page = cache.pages().page(0);
+        Tensor page = cache.pages().page(0, 0);
         for (int c = 0; c < 4; c++)
-          assertThat(bits(page, cache.pages().index(1, 0, 0, 0, c))).isEqualTo(0x7fff);
+          assertThat(bits(page, cache.pages().index(1, 0, 0, c))).isEqualTo(0x7fff);
       }
     }
   }

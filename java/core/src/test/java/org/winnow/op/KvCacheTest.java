@@ -40,16 +40,15 @@ public class KvCacheTest {
       for (int layer = 0; layer < numLayers; layer++) {
         float[] page = {};
         for (int position = 0; position < 300; position++) {
-          if (position % 64 == 0)
-            page = cache.pages().page(position / 64).slice(layer, layer + 1).toFloatArray();
+          if (position % 64 == 0) page = cache.pages().page(layer, position / 64).toFloatArray();
           int slot = position % 64;
           for (int head = 0; head < 3; head++) {
             for (int c = 0; c < 5; c++) {
-              assertThat(page[(int) cache.pages().index(0, 0, head, slot, c)])
+              assertThat(page[(int) cache.pages().index(0, head, slot, c)])
                   .isEqualTo(keys[layer][(position * 3 + head) * 5 + c]);
             }
             for (int c = 0; c < 4; c++) {
-              assertThat(page[(int) cache.pages().index(1, 0, head, slot, c)])
+              assertThat(page[(int) cache.pages().index(1, head, slot, c)])
                   .isEqualTo(values[layer][(position * 3 + head) * 4 + c]);
             }
           }
@@ -76,6 +75,21 @@ public class KvCacheTest {
       }
     }
     assertThat(memory.usedBytes()).isZero();
+  }
+
+  @Test
+  void pagesOfOneLayerThatAreMadeTogetherLieSideBySide() {
+    try (KvCache cache = new KvCache(backend.memory(), DType.BF16, 2, 3, 4, 6, 300)) {
+      cache.reserve(3 * KvCache.PAGE_TOKENS);
+      long pageBytes = KvCache.PAGE_TOKENS * cache.bytesPerToken() / 2;
+      for (Tensor table : List.of(cache.pages().table(0), cache.pages().table(1))) {
+        for (int layer = 0; layer < 2; layer++) {
+          long first = table.getLong(layer * 5);
+          assertThat(table.getLong(layer * 5 + 1) - first).isEqualTo(pageBytes);
+          assertThat(table.getLong(layer * 5 + 2) - first).isEqualTo(2 * pageBytes);
+        }
+      }
+    }
   }
 
   @Test
@@ -116,7 +130,7 @@ public class KvCacheTest {
       cache.append(backend, 0, cache.keys(), rows);
       cache.advance(70);
       assertThat(cache.planes()).containsExactly(cache.values());
-      float[] page = cache.pages().page(1).toFloatArray();
+      float[] page = cache.pages().page(0, 1).toFloatArray();
       for (int slot = 0; slot < 6; slot++) {
         for (int column = 0; column < 6; column++)
           assertThat(page[slot * 6 + column]).isEqualTo(latents[(64 + slot) * 6 + column]);

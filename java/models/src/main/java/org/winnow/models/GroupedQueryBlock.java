@@ -52,6 +52,27 @@ final class GroupedQueryBlock implements AttentionBlock {
   private final @Nullable Tensor keyNorm;
   private final AttentionOptions options;
   private final Scratch scratch;
+  private @Nullable Activations last;
+
+  /** The tensors of a step, each also in the shapes in which operations take it. */
+  private record Activations(
+      Tensor queries,
+      Tensor keys,
+      Tensor values,
+      Tensor attended,
+      Tensor queryHeads,
+      Tensor keyHeads,
+      Tensor valueHeads,
+      Tensor attendedHeads,
+      Tensor queryRows,
+      Tensor keyRows) {
+    boolean areOf(Tensor someQueries, Tensor someKeys, Tensor someValues, Tensor someAttended) {
+      return queries == someQueries
+          && keys == someKeys
+          && values == someValues
+          && attended == someAttended;
+    }
+  }
 
   GroupedQueryBlock(
       DecoderSpec.GroupedQueryAttention spec,
@@ -79,37 +100,56 @@ final class GroupedQueryBlock implements AttentionBlock {
   @Override
   public void run(Step step, Tensor input, Tensor blockOutput) {
     Backend backend = step.backend();
-    long numTokens = input.dim(0);
-    Tensor queries =
-        scratch.query.get(DType.F32, numTokens, (long) spec.numHeads() * spec.headDim());
-    Tensor keys = scratch.key.get(DType.F32, numTokens, (long) spec.numKvHeads() * spec.headDim());
-    Tensor values =
-        scratch.value.get(DType.F32, numTokens, (long) spec.numKvHeads() * spec.headDim());
-    projections.run(backend, input, queries, keys, values);
+    Activations of = activations(input.dim(0));
+    projections.run(backend, input, of.queries, of.keys, of.values);
     if (queryNorm != null && keyNorm != null) {
-      RmsNorm.runBoth(
-          backend, rows(queries, queryNorm), queryNorm, rows(keys, keyNorm), keyNorm, epsilon);
+      RmsNorm.runBoth(backend, of.queryRows, queryNorm, of.keyRows, keyNorm, epsilon);
     }
     if (spec.clip() > 0) {
-      Clamp.run(backend, queries, spec.clip());
-      Clamp.run(backend, keys, spec.clip());
-      Clamp.run(backend, values, spec.clip());
+      Clamp.run(backend, of.queries, spec.clip());
+      Clamp.run(backend, of.keys, spec.clip());
+      Clamp.run(backend, of.values, spec.clip());
     }
-    Tensor queryHeads = queries.reshape(numTokens, spec.numHeads(), spec.headDim());
-    Tensor keyHeads = keys.reshape(numTokens, spec.numKvHeads(), spec.headDim());
-    Rope.run(backend, queryHeads, keyHeads, step.cos(), step.sin(), 0, Rope.Layout.HALF_SPLIT);
-    Tensor valueHeads = values.reshape(numTokens, spec.numKvHeads(), spec.headDim());
+    Rope.run(
+        backend, of.queryHeads, of.keyHeads, step.cos(), step.sin(), 0, Rope.Layout.HALF_SPLIT);
     KvCache cache = step.cache();
-    cache.append(backend, layer, keyHeads, valueHeads);
+    cache.append(backend, layer, of.keyHeads, of.valueHeads);
+    Attention.run(backend, of.queryHeads, cache, layer, cache.length(), options, of.attendedHeads);
+    output.run(backend, of.attended, blockOutput);
+  }
+
+  /** Those of the last step if it had as many tokens: a decoded token then makes no objects. */
+  private Activations activations(long numTokens) {
+    int headDim = spec.headDim();
+    int numHeads = spec.numHeads();
+    int numKvHeads = spec.numKvHeads();
+    Tensor queries = scratch.query.get(DType.F32, numTokens, (long) numHeads * headDim);
+    Tensor keys = scratch.key.get(DType.F32, numTokens, (long) numKvHeads * headDim);
+    Tensor values = scratch.value.get(DType.F32, numTokens, (long) numKvHeads * headDim);
     Tensor attended = scratch.attended.get(DType.F32, numTokens, output.inputSize());
-    Tensor attendedHeads = attended.reshape(numTokens, spec.numHeads(), spec.headDim());
-    Attention.run(backend, queryHeads, cache, layer, cache.length(), options, attendedHeads);
-    output.run(backend, attended, blockOutput);
+    Activations present = last;
+    if (present != null && present.areOf(queries, keys, values, attended)) return present;
+    Activations made =
+        new Activations(
+            queries,
+            keys,
+            values,
+            attended,
+            queries.reshape(numTokens, numHeads, headDim),
+            keys.reshape(numTokens, numKvHeads, headDim),
+            values.reshape(numTokens, numKvHeads, headDim),
+            attended.reshape(numTokens, numHeads, headDim),
+            rows(queries, queryNorm),
+            rows(keys, keyNorm));
+    last = made;
+    return made;
   }
 
   /** The length of the weight decides: a norm per head, or one over the whole projection. */
-  private static Tensor rows(Tensor projected, Tensor norm) {
-    return projected.reshape(projected.size() / norm.size(), norm.size());
+  private static Tensor rows(Tensor projected, @Nullable Tensor norm) {
+    return norm == null
+        ? projected
+        : projected.reshape(projected.size() / norm.size(), norm.size());
   }
 
   @Override

@@ -6,11 +6,14 @@ import org.winnow.TensorMemory;
 import org.winnow.WeightFormat;
 import org.winnow.WeightLayout;
 import org.winnow.internal.CpuOperations;
+import org.winnow.internal.ExpertPlanArguments;
 import org.winnow.internal.Internals;
 import org.winnow.internal.NativeCall;
 import org.winnow.internal.NativeLoader;
 import org.winnow.internal.NativeOperations;
 import org.winnow.internal.Release;
+import org.winnow.internal.Status;
+import org.winnow.internal.TopKRouterArguments;
 
 /**
  * Runs handwritten SIMD kernels on the CPU with its own team of threads. The threads of a backend
@@ -66,6 +69,15 @@ public final class CpuBackend extends Backend {
           @Override
           protected long cpu() {
             return handle();
+          }
+
+          @Override
+          public Status topKRouterWithPlan(TopKRouterArguments router, ExpertPlanArguments plan) {
+            Status status = topKRouter(router);
+            if (status == Status.DONE
+                && expertPlan(plan.numRows(router.detail())) == Status.REFUSED)
+              throw new IllegalStateException("another thread overwrote the routing");
+            return status;
           }
 
           @Override

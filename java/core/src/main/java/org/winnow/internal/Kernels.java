@@ -8,12 +8,13 @@ import org.jspecify.annotations.Nullable;
  */
 public interface Kernels extends Operations {
   /**
-   * Runs {@link #topKRouter}, then {@link #expertPlan} on its choices, in one launch. This is
-   * faster on a device for few tokens. The plan must have room for topK rows per token.
+   * Runs {@link #topKRouter}, then {@link #expertPlan} on its choices, in one call, on a device in
+   * one launch. The plan must have room for topK rows per token.
    *
    * @return the router's status, or null if this backend does not fuse the two for this batch;
-   *     nothing has run then. After {@link Status#DONE} the number of active experts is not known
-   *     yet
+   *     nothing has run then. After {@link Status#DONE} the CPU has told the plan its number of
+   *     rows, and the detail is the number of active experts. A device does not know the latter
+   *     yet, and the detail is the number of rows
    */
   default @Nullable Status topKRouterWithPlan(
       TopKRouterArguments router, ExpertPlanArguments plan) {

@@ -267,6 +267,11 @@ public final class ExpertPlan implements AutoCloseable {
     set(routing.numTokens(), routing.numRows(), NOT_READ_BACK);
   }
 
+  /** Records a plan of this routing. */
+  void set(Routing routing, int active) {
+    set(routing.numTokens(), routing.numRows(), active);
+  }
+
   private void set(int tokens, int rows, int active) {
     numTokens = tokens;
     numRows = rows;

@@ -48,7 +48,8 @@ final class TopKRouterCall {
     try {
       check(options, backend, logits, output);
       TopKRouterArguments arguments = describe(options, call, logits, output);
-      finish(Internals.kernels(backend).topKRouter(arguments), arguments, numTokens, output);
+      requireAccepted(Internals.kernels(backend).topKRouter(arguments), arguments);
+      output.set(numTokens, (int) arguments.detail());
     } finally {
       call.exit();
       Reference.reachabilityFence(logits);
@@ -72,8 +73,14 @@ final class TopKRouterCall {
       plan.describe(output, numTokens, maxRows, numExperts, planned);
       @Nullable Status status = Internals.kernels(backend).topKRouterWithPlan(arguments, planned);
       if (status != null) {
-        finish(status, arguments, numTokens, output);
-        plan.setNotReadBack(output);
+        requireAccepted(status, arguments);
+        if (backend.memory().isHost()) {
+          output.set(numTokens, (int) planned.numRows());
+          plan.set(output, (int) planned.detail());
+        } else {
+          output.set(numTokens, (int) arguments.detail());
+          plan.setNotReadBack(output);
+        }
         return;
       }
     } finally {
@@ -122,9 +129,7 @@ final class TopKRouterCall {
     return arguments;
   }
 
-  private static void finish(
-      Status status, TopKRouterArguments arguments, int numTokens, Routing output) {
+  private static void requireAccepted(Status status, TopKRouterArguments arguments) {
     if (status == Status.REFUSED) throw new InvalidLogitsException(arguments.detail());
-    output.set(numTokens, (int) arguments.detail());
   }
 }

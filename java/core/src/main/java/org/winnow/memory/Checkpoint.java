@@ -12,9 +12,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.winnow.CheckpointException;
+import org.winnow.DType;
 import org.winnow.ExpertReadException;
 import org.winnow.Tensor;
 import org.winnow.UnsupportedFormatException;
+import org.winnow.WeightLayout;
 
 /**
  * A model's weights as a read-only map of names to byte ranges in files. Making one reads nothing
@@ -150,15 +152,42 @@ public final class Checkpoint implements AutoCloseable {
    * @return gives the tensors in this order
    */
   public TensorReads readEach(List<String> names) {
+    return readEach(names, Collections.nCopies(names.size(), WeightLayout.ROWS));
+  }
+
+  /**
+   * The same, with matrices in the layout that they are to be multiplied in: see {@link
+   * WeightLayout#arrange}.
+   *
+   * @param layouts one for each name; panels for matrices of floating values only
+   * @throws IllegalArgumentException if there are more or fewer layouts than names, or panels are
+   *     asked for of what is no such matrix
+   */
+  public TensorReads readEach(List<String> names, List<WeightLayout> layouts) {
+    if (layouts.size() != names.size())
+      throw new IllegalArgumentException(
+          "layouts must be as many as names, " + names.size() + ", found " + layouts.size());
     List<TensorInfo> infos = new ArrayList<>();
-    for (String name : names) {
-      TensorInfo info = require(name);
-      if (info.dtype() == null)
+    for (int i = 0; i < names.size(); i++) {
+      TensorInfo info = require(names.get(i));
+      DType dtype = info.dtype();
+      if (dtype == null)
         throw new UnsupportedFormatException(
-            info.file() + ": " + name + ": type " + info.storedType() + " is not supported yet");
+            info.file()
+                + ": "
+                + info.name()
+                + ": type "
+                + info.storedType()
+                + " is not supported yet");
+      boolean isMatrix = dtype.isFloating() && info.shape().length == 2;
+      if (layouts.get(i) == WeightLayout.PANELS && !isMatrix)
+        throw new IllegalArgumentException(
+            "layout of "
+                + info
+                + " must be rows, as it is no matrix of floating values, found panels");
       infos.add(info);
     }
-    return new TensorReads(this, infos);
+    return new TensorReads(this, infos, layouts);
   }
 
   /**

@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.NoSuchElementException;
 import java.util.Random;
 import java.util.Set;
@@ -24,6 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.winnow.DType;
 import org.winnow.ExpertReadException;
 import org.winnow.Tensor;
+import org.winnow.WeightLayout;
 
 /** Large tensors, which several threads read. */
 class TensorReadsTest {
@@ -234,6 +236,67 @@ class TensorReadsTest {
         }
       }
     }
+  }
+
+  /**
+   * Panels of 64 KiB, of several matrices in one chunk, of a vector between, larger than a chunk.
+   */
+  @Test
+  void matricesAreArrangedWhileTheyAreRead() {
+    List<TensorInfo> tensors = new ArrayList<>();
+    tensors.add(matrix(OFFSET, DType.BF16, 2001, 2048));
+    tensors.add(matrix(end(tensors, 0), DType.F32, 33, 7));
+    tensors.add(matrix(end(tensors, 1), DType.I8, 77));
+    tensors.add(matrix(end(tensors, 2) + 100_000, DType.F16, 16, 32));
+    tensors.add(matrix(end(tensors, 3), DType.BF16, 90, 40_000));
+    tensors.add(matrix(end(tensors, 4), DType.F32, 500, 600));
+    tensors.add(matrix(end(tensors, 5), DType.F32, 0, 600));
+    List<WeightLayout> layouts =
+        tensors.stream()
+            .map(info -> info.dtype() == DType.I8 ? WeightLayout.ROWS : WeightLayout.PANELS)
+            .toList();
+    for (RangeReader.Opener opener :
+        List.of(RangeReader.direct(), RangeReader.buffered(), aligned(offset -> {}))) {
+      try (Checkpoint checkpoint = new Checkpoint(tensors, opener);
+          TensorReads reads =
+              checkpoint.readEach(tensors.stream().map(TensorInfo::name).toList(), layouts)) {
+        for (int i = 0; i < tensors.size(); i++) {
+          try (Tensor found = reads.next();
+              Tensor expected = checkpoint.read(tensors.get(i).name())) {
+            if (layouts.get(i) == WeightLayout.PANELS) WeightLayout.PANELS.arrange(expected);
+            assertThat(found.asByteBuffer().equals(expected.asByteBuffer()))
+                .as(tensors.get(i).toString())
+                .isTrue();
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void onlyMatricesOfFloatingValuesLieInPanels() {
+    List<TensorInfo> tensors = List.of(matrix(0, DType.F32, 77), matrix(308, DType.I8, 4, 4));
+    try (Checkpoint checkpoint = new Checkpoint(tensors)) {
+      for (TensorInfo info : tensors) {
+        assertThatThrownBy(
+                () -> checkpoint.readEach(List.of(info.name()), List.of(WeightLayout.PANELS)))
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessageStartingWith("layout of " + info + " must be rows");
+      }
+      assertThatThrownBy(() -> checkpoint.readEach(List.of("at 0"), List.of()))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessage("layouts must be as many as names, 1, found 0");
+    }
+  }
+
+  private TensorInfo matrix(long offset, DType dtype, long... shape) {
+    long size = Arrays.stream(shape).reduce(dtype.sizeBytes(), (a, b) -> a * b);
+    String type = dtype.toString().toUpperCase(Locale.ROOT);
+    return new TensorInfo("at " + offset, type, dtype, shape, file, offset, size);
+  }
+
+  private static long end(List<TensorInfo> tensors, int i) {
+    return tensors.get(i).offset() + tensors.get(i).sizeBytes();
   }
 
   @Test

@@ -54,31 +54,30 @@ final class DecoderWeights implements AutoCloseable {
   }
 
   /**
-   * Reads all weights. If it throws, it keeps none.
+   * Reads all weights of a decoder. If it throws, it keeps none.
    *
    * @param backend in whose memory the weights are placed; on the way to a device, a few at a time
    *     are in host memory
-   * @param embedding the name of the table whose rows are looked up
    * @param activations of the linear maps, f32 or bf16
    * @param progress receives the stored bytes that have been read
    * @throws org.winnow.ExpertReadException if a read fails
    */
   static DecoderWeights read(
       Checkpoint checkpoint,
-      Collection<DecoderSpec.Weight> weights,
-      String embedding,
+      DecoderSpec spec,
       Backend backend,
       DType activations,
       LoadProgress progress) {
-    DecoderWeights read = new DecoderWeights(backend, embedding, activations);
+    DecoderWeights read = new DecoderWeights(backend, spec.embedding(), activations);
+    List<DecoderSpec.Weight> weights = spec.weights();
     TensorMemory memory = backend.memory();
     try {
       if (memory.isHost()) read.reserve(checkpoint, weights);
       long totalBytes = storedBytes(checkpoint, weights);
       long readBytes = 0;
       List<DecoderSpec.Weight> inOrder = inFileOrder(checkpoint, weights);
-      try (TensorReads reads =
-          checkpoint.readEach(inOrder.stream().map(DecoderSpec.Weight::name).toList())) {
+      List<String> names = inOrder.stream().map(DecoderSpec.Weight::name).toList();
+      try (TensorReads reads = checkpoint.readEach(names, read.layouts(checkpoint, spec, names))) {
         for (DecoderSpec.Weight weight : inOrder) {
           Tensor tensor = read(checkpoint, weight, reads.next(), memory);
           read.tensors.put(weight.name(), read.placed(tensor));
@@ -91,6 +90,22 @@ final class DecoderWeights implements AutoCloseable {
       read.close();
       throw e;
     }
+  }
+
+  /** In which layouts the matrices are read that are known to be multiplied as they are stored. */
+  private List<WeightLayout> layouts(Checkpoint checkpoint, DecoderSpec spec, List<String> names) {
+    Set<String> matrices = LinearMaps.of(spec, checkpoint);
+    List<WeightLayout> layouts = new ArrayList<>();
+    for (String name : names) {
+      boolean isMatrix = matrices.contains(name);
+      if (isMatrix) arranged.add(name);
+      layouts.add(isMatrix ? layout(checkpoint.require(name).dtype()) : WeightLayout.ROWS);
+    }
+    return layouts;
+  }
+
+  private WeightLayout layout(DType dtype) {
+    return backend.weightLayout(WeightFormat.of(dtype));
   }
 
   /** Each once. */
@@ -281,8 +296,7 @@ final class DecoderWeights implements AutoCloseable {
   private Linear linear(String weight, @Nullable String bias, DType type) {
     Tensor matrix = get(weight);
     boolean isTable = weight.equals(embedding); // whose rows are looked up
-    WeightLayout layout =
-        isTable ? WeightLayout.ROWS : backend.weightLayout(WeightFormat.of(matrix.dtype()));
+    WeightLayout layout = isTable ? WeightLayout.ROWS : layout(matrix.dtype());
     if (arranged.add(weight)) layout.arrange(matrix);
     Linear linear = new Linear(Matrix.of(layout, matrix), getOrNull(bias), type);
     linears.add(linear);

@@ -76,12 +76,7 @@ final class LoadedModel implements AutoCloseable {
       weights =
           keep(
               DecoderWeights.read(
-                  plan.checkpoint(),
-                  spec.weights(),
-                  spec.embedding(),
-                  backend,
-                  options.activations(),
-                  options.progress()));
+                  plan.checkpoint(), spec, backend, options.activations(), options.progress()));
       cacheType = options.cacheType() == null ? activations() : options.cacheType();
       decoder =
           keep(

@@ -1,7 +1,8 @@
 // A unit is up to 128 rows of one kv head. Its rows are tokens and the query heads of a group, which read the same
-// keys. Heads with few rows form units together: they read a page from its beginning to its end. If there are enough units for all threads, each unit processes its splits one after the other. Otherwise, as in
-// decoding, splits are processed in parallel and merged in the same order, which gives the same bits. The calling
-// thread keeps the scratch memory, so repeated calls of one size do not allocate.
+// keys. Heads with few rows form units together: they read a page from its beginning to its end. If there are enough
+// units for all threads, each unit processes its splits one after the other. Otherwise, as in decoding, splits are
+// processed in parallel and merged in the same order, which gives the same bits. The calling thread keeps the scratch
+// memory, so repeated calls of one size do not allocate.
 #include <algorithm>
 #include <atomic>
 #include <limits>

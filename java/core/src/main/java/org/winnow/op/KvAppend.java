@@ -35,10 +35,12 @@ final class KvAppend {
       Backend backend, Tensor rows, KvCache cache, int layer, int plane, int firstPosition) {
     NativeCall call = NativeCall.enter();
     try {
-      check(backend, rows, cache, layer, plane, firstPosition);
-      if (rows.dim(0) == 0) return;
+      int numTokens = check(backend, rows, cache, layer, firstPosition);
+      checkRows(backend, rows, cache, plane, numTokens);
+      if (numTokens == 0) return;
       KvAppendArguments arguments = call.arguments().kvAppend[0];
-      describe(arguments, rows, cache, layer, plane, firstPosition);
+      cache.describe(layer, plane, firstPosition, arguments);
+      arguments.source(argument(rows)).numTokens(numTokens);
       Internals.kernels(backend).kvAppend(arguments.next(null));
     } finally {
       call.exit();
@@ -52,12 +54,14 @@ final class KvAppend {
       Backend backend, Tensor keys, Tensor values, KvCache cache, int layer, int firstPosition) {
     NativeCall call = NativeCall.enter();
     try {
-      check(backend, keys, cache, layer, 0, firstPosition);
-      check(backend, values, cache, layer, 1, firstPosition);
-      if (keys.dim(0) == 0) return;
+      int numTokens = check(backend, keys, cache, layer, firstPosition);
+      checkRows(backend, keys, cache, 0, numTokens);
+      checkRows(backend, values, cache, 1, numTokens);
+      if (numTokens == 0) return;
       KvAppendArguments[] both = call.arguments().kvAppend;
-      describe(both[0], keys, cache, layer, 0, firstPosition);
-      describe(both[1], values, cache, layer, 1, firstPosition);
+      cache.describe(layer, firstPosition, both[0], both[1]);
+      both[0].source(argument(keys)).numTokens(numTokens);
+      both[1].source(argument(values)).numTokens(numTokens);
       Internals.kernels(backend).kvAppend(both[0].next(both[1].next(null)));
     } finally {
       call.exit();
@@ -67,25 +71,20 @@ final class KvAppend {
     }
   }
 
-  private static void check(
-      Backend backend, Tensor rows, KvCache cache, int layer, int plane, int firstPosition) {
+  /** Returns the number of tokens. */
+  private static int check(
+      Backend backend, Tensor rows, KvCache cache, int layer, int firstPosition) {
     cache.requireLayer(layer);
+    cache.pages().requireIn(backend.memory());
     int numTokens = Math.toIntExact(rows.dim(0));
     cache.pages().requireRoom(firstPosition, numTokens);
-    KvPlane target = cache.planes().get(plane);
-    rows.require(target.name(), F32, numTokens, target.numHeads(), target.width());
-    rows.requireIn(target.name(), backend.memory());
-    cache.pages().requireIn(backend.memory());
+    return numTokens;
   }
 
-  private static void describe(
-      KvAppendArguments arguments,
-      Tensor rows,
-      KvCache cache,
-      int layer,
-      int plane,
-      int firstPosition) {
-    cache.describe(layer, plane, firstPosition, arguments);
-    arguments.source(argument(rows)).numTokens(rows.dim(0));
+  private static void checkRows(
+      Backend backend, Tensor rows, KvCache cache, int plane, int numTokens) {
+    KvPlane target = cache.pages().plane(plane);
+    rows.require(target.name(), F32, numTokens, target.numHeads(), target.width());
+    rows.requireIn(target.name(), backend.memory());
   }
 }

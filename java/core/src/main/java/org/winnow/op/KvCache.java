@@ -216,6 +216,15 @@ public final class KvCache implements AutoCloseable {
     arguments.cacheLength(cacheLength).firstPosition(firstPosition);
   }
 
+  /** As {@link #describe(int, int, int, KvAppendArguments)}, of both planes. */
+  void describe(int layer, int firstPosition, KvAppendArguments keys, KvAppendArguments values) {
+    long cacheLength = address(positionCell());
+    pages.describe(layer, 0, keys);
+    pages.describe(layer, 1, values);
+    keys.cacheLength(cacheLength).firstPosition(firstPosition);
+    values.cacheLength(cacheLength).firstPosition(firstPosition);
+  }
+
   /**
    * Makes room for tokens after the current length.
    *

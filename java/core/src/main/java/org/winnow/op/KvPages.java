@@ -5,7 +5,6 @@ import static org.winnow.internal.Internals.address;
 import static org.winnow.op.KvCache.PAGE_TOKENS;
 import static org.winnow.op.KvPlane.requirePositive;
 
-import java.util.ArrayList;
 import java.util.List;
 import org.winnow.BudgetException;
 import org.winnow.DType;
@@ -28,12 +27,13 @@ import org.winnow.internal.Resources;
 final class KvPages implements AutoCloseable {
   final int numLayers;
   final List<KvPlane> planes;
-  private final List<KvLayout> layouts = new ArrayList<>();
+  private final KvPlane[] planeOf; // the same: a call that reads a list takes longer
+  private final KvLayout[] layouts;
   private final DType element;
   private final TensorMemory memory;
   private final Resources open = new Resources();
   private final Tensor[][] pages; // [maximum number of pages][numLayers], each of all planes
-  private final List<MirroredTensor> tables = new ArrayList<>(); // of planes
+  private final MirroredTensor[] tables; // of planes
   private int numPages;
   private int numPagesHandedOver; // pages whose addresses operations can read
 
@@ -46,15 +46,18 @@ final class KvPages implements AutoCloseable {
     this.memory = memory;
     this.numLayers = numLayers;
     this.planes = List.copyOf(planes);
+    planeOf = planes.toArray(KvPlane[]::new);
+    layouts = new KvLayout[planeOf.length];
+    tables = new MirroredTensor[planeOf.length];
     element = planes.get(0).element();
     boolean tiled = memory.isHost() && planes.size() > 1;
     int maxPages = (int) ((contextLimit + (long) PAGE_TOKENS - 1) / PAGE_TOKENS);
     pages = new Tensor[maxPages][];
     try {
       for (int plane = 0; plane < planes.size(); plane++) {
-        layouts.add(
-            !tiled ? KvLayout.ROWS : plane == 0 ? KvLayout.KEY_TILES : KvLayout.VALUE_TILES);
-        tables.add(open.keep(new MirroredTensor(memory, U64, numLayers, maxPages)));
+        layouts[plane] =
+            !tiled ? KvLayout.ROWS : plane == 0 ? KvLayout.KEY_TILES : KvLayout.VALUE_TILES;
+        tables[plane] = open.keep(new MirroredTensor(memory, U64, numLayers, maxPages));
       }
     } catch (RuntimeException | Error e) {
       open.closeAfter(e);
@@ -83,8 +86,8 @@ final class KvPages implements AutoCloseable {
     return index;
   }
 
-  KvLayout layout(int plane) {
-    return layouts.get(plane);
+  KvPlane plane(int index) {
+    return planeOf[index];
   }
 
   long sizeBytes() {
@@ -99,7 +102,7 @@ final class KvPages implements AutoCloseable {
   /** Elements of the planes that lie before a plane. */
   private long elementsBefore(int plane) {
     long elements = 0;
-    for (int i = 0; i < plane; i++) elements += layouts.get(i).pageElements(planes.get(i));
+    for (int i = 0; i < plane; i++) elements += layouts[i].pageElements(planeOf[i]);
     return elements;
   }
 
@@ -118,6 +121,7 @@ final class KvPages implements AutoCloseable {
 
   /** Adds pages until there is room for so many tokens. */
   void grow(long numTokens) {
+    if (numTokens <= roomTokens()) return;
     int needed = (int) ((numTokens + PAGE_TOKENS - 1) / PAGE_TOKENS);
     int atOnce = needed - numPages;
     while (numPages < needed) {
@@ -129,7 +133,7 @@ final class KvPages implements AutoCloseable {
       }
     }
     if (numPagesHandedOver == numPages) return;
-    tables.forEach(MirroredTensor::fromHost);
+    for (MirroredTensor table : tables) table.fromHost();
     numPagesHandedOver = numPages;
   }
 
@@ -153,7 +157,7 @@ final class KvPages implements AutoCloseable {
       long at = elementsBefore(plane) * element.sizeBytes();
       for (int layer = 0; layer < numLayers; layer++) {
         long entry = layer * (long) pages.length + numPages;
-        tables.get(plane).longs().put((int) entry, address(layers[layer]) + at);
+        tables[plane].longs().put((int) entry, address(layers[layer]) + at);
       }
     }
     numPages++;
@@ -166,29 +170,29 @@ final class KvPages implements AutoCloseable {
 
   /** Index in {@link #page} of an element of a row. */
   long index(int plane, int head, int slot, int column) {
-    return elementsBefore(plane) + layouts.get(plane).index(planes.get(plane), head, slot, column);
+    return elementsBefore(plane) + layouts[plane].index(planeOf[plane], head, slot, column);
   }
 
   /** Addresses of the layers' pages of a plane, [numLayers, maximum number of pages] u64. */
   Tensor table(int plane) {
-    return tables.get(plane).tensor();
+    return tables[plane].tensor();
   }
 
   /** Fills the part of attention's arguments that describes a layer's pages. */
   void describe(int layer, int valueWidth, AttentionArguments arguments) {
-    int values = planes.size() - 1;
+    int values = planeOf.length - 1;
     long keyPages = row(0, layer);
     long valuePages = row(values, layer);
     arguments
         .keyPages(keyPages)
         .valuePages(valuePages)
-        .numKvHeads(planes.get(0).numHeads())
-        .keyWidth(planes.get(0).width())
+        .numKvHeads(planeOf[0].numHeads())
+        .keyWidth(planeOf[0].width())
         .valueWidth(valueWidth)
-        .valueRowStride(planes.get(values).width())
+        .valueRowStride(planeOf[values].width())
         .pageSize(PAGE_TOKENS)
         .element(element.code())
-        .tiled(layouts.get(0) == KvLayout.ROWS ? 0 : 1);
+        .tiled(layouts[0] == KvLayout.ROWS ? 0 : 1);
   }
 
   /** Fills the part of an append's arguments that describes a layer's pages of a plane. */
@@ -196,11 +200,11 @@ final class KvPages implements AutoCloseable {
     long rows = row(plane, layer);
     arguments
         .pages(rows)
-        .numHeads(planes.get(plane).numHeads())
-        .width(planes.get(plane).width())
+        .numHeads(planeOf[plane].numHeads())
+        .width(planeOf[plane].width())
         .pageSize(PAGE_TOKENS)
         .element(element.code())
-        .layout(layouts.get(plane).code());
+        .layout(layouts[plane].code());
   }
 
   /** Address of the layer's row of a plane's table. */

@@ -19,6 +19,7 @@
 #include "winnow/kv_append.h"
 #include "winnow/layer_norm.h"
 #include "winnow/moe_combine.h"
+#include "winnow/multiplicative_layer.h"
 #include "winnow/rms_norm.h"
 #include "winnow/rope.h"
 #include "winnow/sampler.h"

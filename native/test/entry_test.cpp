@@ -97,6 +97,7 @@ TEST(Entry, RefusesNullOfEveryOperation) {
   expect_nulls_refused(winnow_kv_append);
   expect_nulls_refused(winnow_layer_norm);
   expect_nulls_refused(winnow_moe_combine);
+  expect_nulls_refused(winnow_multiplicative_layer);
   expect_nulls_refused(winnow_rms_norm);
   expect_nulls_refused(winnow_rope);
   expect_nulls_refused(winnow_sampler);

@@ -53,6 +53,22 @@ final class OperationRecipes {
           return args(w.backend(), input, w.f32(width), bias, output, 1e-5f);
         });
     call(
+        "MultiplicativeLayer.run(Backend,Tensor,Tensor,Tensor,Tensor,Tensor)",
+        w -> {
+          int tokens = w.rows();
+          int inputs = w.width();
+          int modules = w.size();
+          int columns = w.width();
+          DType weights = w.floating();
+          return args(
+              w.backend(),
+              w.tensor(w.chance(0.5) ? DType.F32 : DType.BF16, tokens, inputs),
+              w.tensor(weights, inputs, modules),
+              w.tensor(weights, inputs, columns),
+              w.chance(0.3) ? null : w.f32(modules, columns),
+              w.f32(tokens, (long) modules * columns));
+        });
+    call(
         "RmsNorm.run(Backend,Tensor,Tensor,Tensor,float)",
         w -> {
           int rows = w.rows();

@@ -11,6 +11,7 @@ import org.winnow.internal.Kernels;
 import org.winnow.internal.KvAppendArguments;
 import org.winnow.internal.LayerNormArguments;
 import org.winnow.internal.MoeCombineArguments;
+import org.winnow.internal.MultiplicativeLayerArguments;
 import org.winnow.internal.RmsNormArguments;
 import org.winnow.internal.RopeArguments;
 import org.winnow.internal.SamplerArguments;
@@ -30,6 +31,7 @@ final class CudaKernels implements Kernels {
   private final CudaKvAppend kvAppend;
   private final CudaLayerNorm layerNorm;
   private final CudaMoeCombine moeCombine;
+  private final CudaMultiplicativeLayer multiplicativeLayer;
   private final CudaRmsNorm rmsNorm;
   private final CudaRope rope;
   private final CudaSampler sampler;
@@ -48,6 +50,7 @@ final class CudaKernels implements Kernels {
     kvAppend = new CudaKvAppend(context);
     layerNorm = new CudaLayerNorm(context);
     moeCombine = new CudaMoeCombine(context);
+    multiplicativeLayer = new CudaMultiplicativeLayer(context, memory);
     rmsNorm = new CudaRmsNorm(context);
     rope = new CudaRope(context);
     sampler = new CudaSampler(context, memory, late);
@@ -121,6 +124,14 @@ final class CudaKernels implements Kernels {
   public Status moeCombine(MoeCombineArguments arguments) {
     try (var entry = context.enter("moeCombine")) {
       moeCombine.launch(entry.stream(), arguments);
+      return Status.DONE;
+    }
+  }
+
+  @Override
+  public Status multiplicativeLayer(MultiplicativeLayerArguments arguments) {
+    try (var entry = context.enter("multiplicativeLayer")) {
+      multiplicativeLayer.launch(entry.stream(), arguments);
       return Status.DONE;
     }
   }

@@ -10,10 +10,13 @@
 // is not finite would turn them into NaN, so the values of a chunk that some row sees in part are looked at first, and
 // values that nobody has written become 0.
 //
+// One or two rows per head are multiplied with FMAs in the same order (attention_few_rows.h).
+//
 // Order    as tdpbf16ps adds: per 32 elements of a key, the even ones and the odd ones each in ascending order from zero,
 //          then the sum of both is added to the score. Weighted values the same way per 32 keys, even and odd positions.
 //          Subnormal numbers count as zero.
 #include "attention_ahead.h"
+#include "attention_few_rows.h"
 
 namespace winnow {
 
@@ -63,7 +66,11 @@ class AmxUnit {
     for (int64_t i = 0; i < tiles_of(group); ++i)
       rows[i] = reinterpret_cast<const char*>(queries_ + tile_begin(2 * group + i) * call_.key_width);
     order_memory();
-    multiply_keys(chunk, tiles_of(group), rows, call_.key_width, scores_, pause_);
+    if (use_fma_) {
+      multiply_keys_of_rows(chunk, num_rows_, rows[0], call_.key_width, scores_, pause_);
+    } else {
+      multiply_keys(chunk, tiles_of(group), rows, call_.key_width, scores_, pause_);
+    }
     order_memory();
     weigh(chunk, sight, group);
     order_memory();
@@ -107,8 +114,11 @@ class AmxUnit {
     alignas(64) float sums[2][4][kTileRows * 16];
     for (int64_t column = 0; column < call_.value_width + columns; column += columns) {
       const int64_t step = column / columns;
-      if (column < call_.value_width) {
-        multiply_values(chunk, tiles_of(group), scores_, column, tiles_at(column, columns), sums[step % 2], pause_);
+      const int64_t column_tiles = tiles_at(column, columns);
+      if (column_tiles > 0 && use_fma_) {
+        multiply_values_of_rows(chunk, num_rows_, scores_, column, column_tiles, sums[step % 2], pause_);
+      } else if (column_tiles > 0) {
+        multiply_values(chunk, tiles_of(group), scores_, column, column_tiles, sums[step % 2], pause_);
       }
       order_memory();
       if (column > 0) add_sums(sight, group, first, last, column - columns, columns, sums[(step + 1) % 2]);
@@ -165,6 +175,7 @@ class AmxUnit {
   Chunk with_values(const Chunk& chunk, int64_t begin, int64_t end) {
     Chunk result = chunk;
     for (int64_t i = chunk.begin; i < chunk.end; ++i) {
+      if (begin <= i * kKeysPerBlock && end >= (i + 1) * kKeysPerBlock) continue;  // all of its values
       auto* copy =
           reinterpret_cast<uint32_t*>(scratch_.values) + (kChunkBlocks + i) * kKeysPerBlock / 2 * call_.value_width;
       copy_values(chunk.blocks[i], begin - i * kKeysPerBlock, end - i * kKeysPerBlock, copy);
@@ -178,14 +189,18 @@ class AmxUnit {
     for (int64_t pair = 0; pair < kKeysPerBlock / 2; ++pair) {
       const uint32_t mask = (2 * pair >= begin && 2 * pair < end ? 0xffffu : 0) |
                             (2 * pair + 1 >= begin && 2 * pair + 1 < end ? 0xffff0000u : 0);
-      for (int64_t c = 0; c < call_.value_width; ++c)
-        copy[pair * call_.value_width + c] = mask == 0 ? 0 : block.values[pair * block.value_stride + c] & mask;
+      const __m512i kept = _mm512_set1_epi32(static_cast<int>(mask));
+      for (int64_t c = 0; c < call_.value_width; c += 16) {
+        const __m512i values = _mm512_loadu_si512(block.values + pair * block.value_stride + c);
+        _mm512_storeu_si512(copy + pair * call_.value_width + c, _mm512_and_si512(values, kept));
+      }
     }
   }
 
   const AttentionCall& call_;
   const int64_t num_rows_, num_tiles_, height_;
   const Tiles tiles_;
+  const bool use_fma_ = FEW && num_rows_ <= kMostFmaRows;
   const float scale_;  // of exponents to the base 2
   AttentionState part_{};
   const uint16_t* queries_ = nullptr;

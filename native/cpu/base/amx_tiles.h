@@ -41,6 +41,18 @@ class Tiles {
   };
 };
 
+// Subnormal numbers count as zero, as for tdpbf16ps, for as long as this lives.
+class FlushSubnormals {
+ public:
+  FlushSubnormals() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ | kFlushToZero | kDenormalsAreZero); }
+  FlushSubnormals(const FlushSubnormals&) = delete;
+  ~FlushSubnormals() { _mm_setcsr(saved_); }
+
+ private:
+  static constexpr unsigned kFlushToZero = 0x8000, kDenormalsAreZero = 0x40;
+  const unsigned saved_;
+};
+
 }  // namespace
 
 }  // namespace winnow

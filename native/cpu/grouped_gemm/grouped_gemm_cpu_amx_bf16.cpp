@@ -44,18 +44,6 @@ void pack_rows(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch,
   if (num_rows < num_padded_rows) std::fill(to, to + (num_padded_rows - num_rows) * stride, Packed{0});
 }
 
-// As tdpbf16ps treats subnormal numbers.
-class FlushSubnormals {
- public:
-  FlushSubnormals() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ | kFlushToZero | kDenormalsAreZero); }
-  FlushSubnormals(const FlushSubnormals&) = delete;
-  ~FlushSubnormals() { _mm_setcsr(saved_); }
-
- private:
-  static constexpr unsigned kFlushToZero = 0x8000, kDenormalsAreZero = 0x40;
-  const unsigned saved_;
-};
-
 class AmxKernel {
   using Group = PanelGroup<uint16_t>;
 

@@ -46,6 +46,7 @@ public class AttentionTest {
         Arguments.of(variant, new Shape(48, 48, 4, 2, 16, 16).of(element), 0, false),
         Arguments.of(variant, new Shape(48, 48, 4, 2, 32, 32).of(element), 16, true),
         Arguments.of(variant, new Shape(65, 65, 3, 3, 17, 19).of(element), 0, false),
+        Arguments.of(variant, new Shape(17, 150, 3, 3, 64, 48).of(element), 0, true),
         Arguments.of(variant, new Shape(64, 127, 5, 1, 33, 7).of(element), 63, true),
         Arguments.of(variant, new Shape(1, 511, 8, 1, 128, 128).of(element), 0, false),
         Arguments.of(variant, new Shape(2, 513, 14, 2, 64, 64).of(element), 0, true),

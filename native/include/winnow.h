@@ -5,6 +5,7 @@
 // differently. No function throws, prints or ends the process. Link with -lwinnow.
 #pragma once
 
+#include "winnow/active_columns.h"
 #include "winnow/add.h"
 #include "winnow/attention.h"
 #include "winnow/base/activation.h"
@@ -23,5 +24,6 @@
 #include "winnow/rms_norm.h"
 #include "winnow/rope.h"
 #include "winnow/sampler.h"
+#include "winnow/sparse_ffn.h"
 #include "winnow/strided_copy.h"
 #include "winnow/top_k_router.h"

@@ -34,10 +34,10 @@
 #include <cstdint>
 #include <cstring>
 
-#include "activation.h"
+#include "base/activation.h"
+#include "base/weight_decoders.h"
 #include "grouped_gemm_block.h"
 #include "operands.h"
-#include "weight_decoders.h"
 
 namespace winnow {
 

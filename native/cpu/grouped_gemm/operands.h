@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "weight_decoders.h"
+#include "base/weight_decoders.h"
 
 namespace winnow {
 

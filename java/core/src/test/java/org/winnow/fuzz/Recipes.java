@@ -20,6 +20,7 @@ final class Recipes {
   static {
     TensorRecipes.addTo();
     OperationRecipes.addTo();
+    FfnRecipes.addTo();
     MoeRecipes.addTo();
     LayerRecipes.addTo();
     LatentRecipes.addTo();

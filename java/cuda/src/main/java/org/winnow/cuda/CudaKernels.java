@@ -1,6 +1,7 @@
 package org.winnow.cuda;
 
 import org.jspecify.annotations.Nullable;
+import org.winnow.internal.ActiveColumnsArguments;
 import org.winnow.internal.AddArguments;
 import org.winnow.internal.AttentionArguments;
 import org.winnow.internal.ClampArguments;
@@ -15,6 +16,7 @@ import org.winnow.internal.MultiplicativeLayerArguments;
 import org.winnow.internal.RmsNormArguments;
 import org.winnow.internal.RopeArguments;
 import org.winnow.internal.SamplerArguments;
+import org.winnow.internal.SparseFfnArguments;
 import org.winnow.internal.Status;
 import org.winnow.internal.StridedCopyArguments;
 import org.winnow.internal.TopKRouterArguments;
@@ -22,6 +24,7 @@ import org.winnow.internal.TopKRouterArguments;
 /** Enqueues the operations' kernels on the context's compute stream. */
 final class CudaKernels implements Kernels {
   private final CudaContext context;
+  private final CudaActiveColumns activeColumns;
   private final CudaAdd add;
   private final CudaAttention attention;
   private final CudaClamp clamp;
@@ -35,12 +38,14 @@ final class CudaKernels implements Kernels {
   private final CudaRmsNorm rmsNorm;
   private final CudaRope rope;
   private final CudaSampler sampler;
+  private final CudaSparseFfn sparseFfn;
   private final CudaStridedCopy stridedCopy;
   private final CudaTopKRouter topKRouter;
 
   CudaKernels(CudaContext context, CudaMemory memory, GroupedGemmPath groupedGemmPath) {
     this.context = context;
     LateRefusals late = new LateRefusals(context, memory);
+    activeColumns = new CudaActiveColumns(context, memory, late);
     add = new CudaAdd(context);
     attention = new CudaAttention(context, memory);
     clamp = new CudaClamp(context);
@@ -54,8 +59,16 @@ final class CudaKernels implements Kernels {
     rmsNorm = new CudaRmsNorm(context);
     rope = new CudaRope(context);
     sampler = new CudaSampler(context, memory, late);
+    sparseFfn = new CudaSparseFfn(context);
     stridedCopy = new CudaStridedCopy(context);
     topKRouter = new CudaTopKRouter(context, memory, late);
+  }
+
+  @Override
+  public Status activeColumns(ActiveColumnsArguments arguments) {
+    try (var entry = context.enter("activeColumns")) {
+      return activeColumns.launch(entry.stream(), arguments);
+    }
   }
 
   @Override
@@ -156,6 +169,14 @@ final class CudaKernels implements Kernels {
   public Status sampler(SamplerArguments arguments) {
     try (var entry = context.enter("sampler")) {
       return sampler.launch(entry.stream(), arguments);
+    }
+  }
+
+  @Override
+  public Status sparseFfn(SparseFfnArguments arguments) {
+    try (var entry = context.enter("sparseFfn")) {
+      sparseFfn.launch(entry.stream(), arguments);
+      return Status.DONE;
     }
   }
 

@@ -1,4 +1,4 @@
-// How the weights of each storage format become vectors of f32, for grouped_gemm_kernel.h. A new format needs a row in
+// How the weights of each storage format become vectors of f32, for the kernels that multiply by weights. A new format needs a row in
 // weight_formats.inc and a Decoder here: every instruction set then has it, and without a Decoder nothing compiles.
 //
 // The upper half holds the loads and operations that decoders use, once per instruction set. The compiler flags of the
@@ -24,7 +24,7 @@
 #include <cstdint>
 #include <cstring>
 
-#include "activation.h"
+#include "base/activation.h"
 #include "winnow/base/weight_format.h"
 
 namespace winnow {

@@ -1,5 +1,5 @@
 // Activations in plain f32 operations: no library calls, so that loops over them vectorise, and scalar and vector forms
-// give the same bits on every instruction set. Only for the kernels of grouped_gemm.
+// give the same bits on every instruction set.
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,154 @@
+// The active columns of a feed-forward block, see winnow/sparse_ffn.h, in two launches: the hidden values of every
+// token's columns, then the outputs.
+//
+// Layout   a record holds the rows w1, w3 if gated, w2 one behind the other. Rows are read 16 bytes per thread where all
+//          rows and their blocks are aligned to 16 bytes, else element by element.
+// Grid     hidden  x: kSparseFfnHiddenWarps columns of a list, one per warp; y: token
+//          output  x: as many outputs as a warp reads at once; y: token
+// Block    hidden  kSparseFfnHiddenWarps warps
+//          output  kSparseFfnOutputWarps warps; warp w adds the columns w, w + warps, ... of the list
+// Memory   reads w1, w3 and w2 of each active column once per token; weights of other columns are not read. 8 KiB
+//          shared (output).
+// Order    hidden: per lane along the row, then a butterfly. output: per warp in ascending order, then warp by warp, the
+//          bias first. No atomics: the same bits on every run and in every batch.
+// Needs    hidden_size >= 1, num_tokens below 2^16. Lists are trusted.
+#include <cstdint>
+
+#include "base/activation.cuh"
+#include "base/element.cuh"
+#include "base/row.cuh"
+#include "base/warp.cuh"
+#include "base/weight_decoders.cuh"
+#include "sparse_ffn/sparse_ffn_launch.h"
+#include "winnow/sparse_ffn.h"
+
+namespace winnow {
+
+namespace {
+
+template <WeightFormat kFormat>
+struct Rows {
+  using Decoder = WeightDecoder<kFormat>;
+  using Weight = typename Decoder::Element;
+  static constexpr int kVector = kSparseFfnVectorBytes / int{sizeof(Weight)};
+
+  const winnow_sparse_ffn_arguments& arguments;
+
+  // Row 0, 1 or 2 of a column's record.
+  __device__ const Weight* row(int64_t column, int index) const {
+    const int64_t rows = arguments.gated != 0 ? 3 : 2;
+    const auto* block = reinterpret_cast<const Weight*>(arguments.blocks[column / arguments.block_columns]);
+    return block + (column % arguments.block_columns * rows + index) * arguments.hidden_size;
+  }
+
+  __device__ static bool aligned(const Weight* row, int64_t size) {
+    return address_of(row) % kSparseFfnVectorBytes == 0 && size % kVector == 0;
+  }
+};
+
+template <typename Rows, typename Input>
+__device__ float dot(const typename Rows::Weight* row, const Input* input, int64_t size) {
+  const int lane = threadIdx.x % kWarpSize;
+  const typename Rows::Decoder decoder;
+  float sum = 0.0f;
+  if (Rows::aligned(row, size)) {
+    for (int64_t k = lane * Rows::kVector; k < size; k += kWarpSize * Rows::kVector) {
+      float values[Rows::kVector];
+      decoder.vector(values, *reinterpret_cast<const uint4*>(row + k));
+#pragma unroll
+      for (int i = 0; i < Rows::kVector; ++i) sum = fmaf(values[i], to_f32(input[k + i]), sum);
+    }
+  } else {
+    for (int64_t k = lane; k < size; k += kWarpSize) sum = fmaf(decoder.at(row[k]), to_f32(input[k]), sum);
+  }
+  return warp_sum(sum);
+}
+
+template <WeightFormat kFormat, typename Input>
+__device__ void hidden(const winnow_sparse_ffn_arguments& arguments) {
+  const Rows<kFormat> rows{arguments};
+  const int64_t token = blockIdx.y;
+  const int64_t p = int64_t{blockIdx.x} * kSparseFfnHiddenWarps + threadIdx.x / kWarpSize;
+  const bool lists = arguments.column_counts != nullptr;
+  if (p >= (lists ? arguments.column_counts[token] : arguments.intermediate_size)) return;
+  const int64_t position = token * arguments.capacity + p, column = lists ? arguments.active_columns[position] : p;
+  const Input* input = static_cast<const Input*>(arguments.input) + token * arguments.hidden_size;
+  const auto activation = static_cast<Activation>(arguments.activation);
+  const float bias = arguments.gate_bias == nullptr ? 0.0f : arguments.gate_bias[column];
+  const float gate = dot<Rows<kFormat>>(rows.row(column, 0), input, arguments.hidden_size) + bias;
+  float value = activate(activation, gate);  // the same in all lanes
+  if (!lists && fabsf(value) <= arguments.threshold) {
+    value = 0.0f;
+  } else if (arguments.gated != 0) {
+    value = activate(activation, gate, dot<Rows<kFormat>>(rows.row(column, 1), input, arguments.hidden_size));
+  }
+  if (arguments.column_scales != nullptr) value *= arguments.column_scales[position];
+  if (threadIdx.x % kWarpSize == 0) arguments.hidden_values[position] = value;
+}
+
+template <WeightFormat kFormat>
+__device__ void output(const winnow_sparse_ffn_arguments& arguments) {
+  using Own = Rows<kFormat>;
+  constexpr int kTile = kWarpSize * Own::kVector;
+  __shared__ float parts[kSparseFfnOutputWarps][kTile / 2];
+  const Own rows{arguments};
+  const int64_t token = blockIdx.y, size = arguments.hidden_size;
+  const int lane = threadIdx.x % kWarpSize, warp = threadIdx.x / kWarpSize, down = arguments.gated != 0 ? 2 : 1;
+  const int64_t begin = int64_t{blockIdx.x} * kTile + lane * Own::kVector;
+  const bool lists = arguments.column_counts != nullptr;
+  const int64_t count = lists ? arguments.column_counts[token] : arguments.intermediate_size;
+  const typename Own::Decoder decoder;
+  float sums[Own::kVector] = {};
+  for (int64_t p = warp; p < count; p += kSparseFfnOutputWarps) {
+    const int64_t position = token * arguments.capacity + p, column = lists ? arguments.active_columns[position] : p;
+    float factor = arguments.hidden_values[position];
+    if (arguments.mean_activation != nullptr) factor -= arguments.mean_activation[column];
+    if (factor == 0) continue;
+    const auto* row = rows.row(column, down);
+    if (Own::aligned(row, size)) {
+      if (begin >= size) continue;
+      float values[Own::kVector];
+      decoder.vector(values, *reinterpret_cast<const uint4*>(row + begin));
+#pragma unroll
+      for (int i = 0; i < Own::kVector; ++i) sums[i] = fmaf(factor, values[i], sums[i]);
+    } else {
+#pragma unroll
+      for (int i = 0; i < Own::kVector; ++i) {
+        if (begin + i < size) sums[i] = fmaf(factor, decoder.at(row[begin + i]), sums[i]);
+      }
+    }
+  }
+  // Half of a lane's outputs at a time, so that the shared memory fits. Each thread then adds up one output.
+  for (int half = 0; half < 2; ++half) {
+    __syncthreads();
+#pragma unroll
+    for (int i = 0; i < Own::kVector / 2; ++i)
+      parts[warp][i * kWarpSize + lane] = half == 0 ? sums[i] : sums[Own::kVector / 2 + i];
+    __syncthreads();
+    for (int i = threadIdx.x; i < kTile / 2; i += kSparseFfnOutputWarps * kWarpSize) {
+      const int64_t j =
+          int64_t{blockIdx.x} * kTile + i % kWarpSize * Own::kVector + half * (Own::kVector / 2) + i / kWarpSize;
+      if (j >= size) continue;
+      float sum = arguments.output_bias == nullptr ? 0.0f : arguments.output_bias[j];
+      for (int w = 0; w < kSparseFfnOutputWarps; ++w) sum += parts[w][i];
+      arguments.output[token * size + j] = sum;
+    }
+  }
+}
+
+// Which part a kernel computes.
+template <typename Input, WeightFormat kFormat>
+struct Part {
+  __device__ static void hidden(const winnow_sparse_ffn_arguments& a) { winnow::hidden<kFormat, Input>(a); }
+  __device__ static void output(const winnow_sparse_ffn_arguments& a) { winnow::output<kFormat>(a); }
+};
+
+}  // namespace
+
+}  // namespace winnow
+
+#define WINNOW_SPARSE_FFN_KERNEL(name, part, input_type, weight_format, ...)                                          \
+  extern "C" __global__ void name(const winnow_sparse_ffn_arguments arguments) {                                      \
+    winnow::Part<winnow::ElementOf<winnow::DType::input_type>, winnow::WeightFormat::weight_format>::part(arguments); \
+  }
+#include "sparse_ffn/sparse_ffn_kernels.inc"

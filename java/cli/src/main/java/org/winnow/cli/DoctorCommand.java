@@ -90,6 +90,7 @@ final class DoctorCommand extends Subcommand {
     if (cause == null) {
       facts.put("natives", NativeLibrary.path() + ", ABI " + NativeLibrary.abiVersion());
       facts.put("instruction sets", instructionSets());
+      facts.put("products of 16 bits", products(InstructionSet.best()));
     } else {
       facts.put("natives", "missing: " + cause);
     }
@@ -167,6 +168,23 @@ final class DoctorCommand extends Subcommand {
         + " (used: "
         + InstructionSet.best()
         + ")";
+  }
+
+  /** What multiplies weights and activations of 16 bits, in words of the processor's manual. */
+  static String products(InstructionSet used) {
+    return switch (used) {
+      case PORTABLE -> "widened to f32";
+      case AVX2 -> "widened to f32, multiplied with vfmadd of 8 lanes";
+      case AVX512 ->
+          "widened to f32, multiplied with vfmadd of 16 lanes"
+              + (InstructionSet.AVX512_BF16.isSupported()
+                  ? ", which is faster here than vdpbf16ps"
+                  : "");
+      case AVX512_BF16 -> "bf16 with vdpbf16ps, f16 widened to f32";
+      case AMX_BF16 ->
+          "bf16 with tiles of AMX (tdpbf16ps), one or two rows with vfmadd in the same order;"
+              + " f16 widened to f32";
+    };
   }
 
   private static String backends() {

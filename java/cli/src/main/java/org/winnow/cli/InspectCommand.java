@@ -6,6 +6,7 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import org.winnow.DType;
 import org.winnow.models.ModelReport;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -117,9 +118,26 @@ final class InspectCommand extends Subcommand {
         report.obstacles().isEmpty()
             ? "can run it"
             : "cannot run it, because " + String.join("; ", report.obstacles()));
+    if (report.defaults() != null) addDefaults(facts, report.defaults());
     for (String remark : report.remarks()) facts.row("remark", remark);
     facts.print(out);
     if (report.fullBudgetBytes() > 0) printBudgets(out, report);
+  }
+
+  private static void addDefaults(Table facts, ModelReport.Defaults defaults) {
+    boolean inBf16 = defaults.activations() == DType.BF16;
+    facts.row(
+        "activations",
+        defaults.activations()
+            + (inBf16
+                ? ", as matrices are stored in 16 bits (--activations f32 rounds nothing)"
+                : ", as all matrices are stored in f32"));
+    facts.row(
+        "key-value cache",
+        defaults.cacheType()
+            + ", as the activations (--cache-type for another), "
+            + Units.bytes(defaults.cacheBytesPerToken())
+            + " per token");
   }
 
   private static String reasons(ModelReport report) {
@@ -215,6 +233,11 @@ final class InspectCommand extends Subcommand {
     json.writeNumberField("other_bytes", report.residentBytes());
     if (report.bytesPerToken().isPresent())
       json.writeNumberField("bytes_per_token", report.bytesPerToken().getAsLong());
+    if (report.defaults() != null) {
+      json.writeStringField("activations", report.defaults().activations().toString());
+      json.writeStringField("cache_type", report.defaults().cacheType().toString());
+      json.writeNumberField("cache_bytes_per_token", report.defaults().cacheBytesPerToken());
+    }
     json.writeNumberField("leading_dense_layers", report.leadingDenseLayers());
     json.writeArrayFieldStart("formats");
     for (ModelReport.Format format : report.formats()) {

@@ -32,7 +32,9 @@ class InspectCommandTest {
             "2,525,696",
             "76.6 % not used",
             "0 to 3: 32 experts of 144 KiB, 4 per token",
-            "can run it");
+            "can run it")
+        .containsPattern("activations +bf16, as matrices are stored in 16 bits")
+        .containsPattern("key-value cache +bf16, as the activations .*, 2\\.00 KiB per token");
     assertThat(run.out())
         .contains(
             panels()
@@ -66,6 +68,9 @@ class InspectCommandTest {
     assertThat((List<?>) report.get("layers"))
         .hasSize(4)
         .allSatisfy(layer -> assertThat(((Map<?, ?>) layer).get("num_experts")).isEqualTo(32L));
+    assertThat(report.get("activations")).isEqualTo("bf16");
+    assertThat(report.get("cache_type")).isEqualTo("bf16");
+    assertThat(report.get("cache_bytes_per_token")).isEqualTo(4L * 2 * 4 * 32 * 2);
     assertThat((List<?>) report.get("budgets")).hasSize(5);
     assertThat((List<?>) report.get("obstacles")).isEmpty();
   }
@@ -73,14 +78,19 @@ class InspectCommandTest {
   @Test
   void denseIsDenseAndWhatIsNotComputedIsSaid() throws IOException {
     CapturedRun dense = CapturedRun.of("inspect", Shipped.golden("llama"));
-    assertThat(dense.out()).contains("dense (no sign of experts)").doesNotContain("experts held");
+    assertThat(dense.out())
+        .contains("dense (no sign of experts)")
+        .containsPattern("activations +f32, as all matrices are stored in f32")
+        .containsPattern("key-value cache +f32, as the activations")
+        .doesNotContain("experts held");
     assertThat(
             (List<?>)
                 JsonTree.parse(CapturedRun.of("inspect", Shipped.golden("llama"), "--json").out())
                     .get("budgets"))
         .isEmpty();
     assertThat(CapturedRun.of("inspect", Shipped.golden("deepseek_v32")).out())
-        .contains("cannot run it, because ", "1 to 2: 16 experts", "and shared ones of");
+        .contains("cannot run it, because ", "1 to 2: 16 experts", "and shared ones of")
+        .doesNotContain("activations", "key-value cache");
   }
 
   /** Experts in a checkpoint whose configuration is of a dense model. */

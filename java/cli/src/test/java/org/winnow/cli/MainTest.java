@@ -12,6 +12,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.winnow.cpu.InstructionSet;
 
 class MainTest {
   @TempDir Path directory;
@@ -31,6 +32,17 @@ class MainTest {
             "GPU");
     assertThat(directory).isEmptyDirectory();
     assertThat(run.err()).isEmpty();
+  }
+
+  @Test
+  void doctorSaysWhatMultipliesSixteenBits() throws IOException {
+    assertThat(DoctorCommand.products(InstructionSet.AVX512_BF16))
+        .startsWith("bf16 with vdpbf16ps");
+    assertThat(DoctorCommand.products(InstructionSet.AMX_BF16)).contains("AMX");
+    assertThat(DoctorCommand.products(InstructionSet.AVX2)).startsWith("widened to f32");
+    Map<?, ?> tree = JsonTree.parse(CapturedRun.of("doctor", directory, "--json").out());
+    assertThat(tree.get("products_of_16_bits"))
+        .isEqualTo(DoctorCommand.products(InstructionSet.best()));
   }
 
   @Test

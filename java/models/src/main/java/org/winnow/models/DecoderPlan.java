@@ -9,10 +9,14 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.CheckpointException;
+import org.winnow.DType;
 import org.winnow.UnsupportedFormatException;
+import org.winnow.WeightFormat;
 import org.winnow.memory.Checkpoint;
+import org.winnow.memory.ExpertRole;
 import org.winnow.memory.ExpertStore;
 import org.winnow.memory.TensorInfo;
+import org.winnow.op.ExpertMatrices;
 
 /**
  * What opening a model decides before it reads the data of a tensor: the decoder that the
@@ -188,6 +192,24 @@ final class DecoderPlan implements AutoCloseable {
   /** Where the experts lie; null: a dense model. */
   @Nullable ExpertStore experts() {
     return experts;
+  }
+
+  /**
+   * What activations are multiplied in: bf16 if these are to be and some matrix is not stored in
+   * f32, else f32. Routers do not count.
+   */
+  DType activations(DType asked) {
+    Set<WeightFormat> formats = new HashSet<>();
+    for (String name : LinearMaps.of(spec, checkpoint))
+      formats.add(WeightFormat.of(checkpoint.require(name).dtype()));
+    formats.add(WeightFormat.of(checkpoint.require(spec.output()).dtype()));
+    for (int layer = 0; experts != null && layer < experts.numLayers(); layer++) {
+      formats.add(experts.format(layer, ExpertRole.GATE));
+      formats.add(experts.format(layer, ExpertRole.DOWN));
+    }
+    boolean inBf16 =
+        formats.stream().anyMatch(f -> ExpertMatrices.productType(f, asked) == DType.BF16);
+    return inBf16 ? DType.BF16 : DType.F32;
   }
 
   /** Bytes of all weights except experts, as stored. */

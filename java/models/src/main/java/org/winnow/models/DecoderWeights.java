@@ -307,11 +307,6 @@ final class DecoderWeights implements AutoCloseable {
     return activations;
   }
 
-  /** Whether a linear map rounds its activations to bf16. */
-  boolean multipliesInBf16() {
-    return linears.stream().anyMatch(linear -> linear.productType() == DType.BF16);
-  }
-
   long sizeBytes() {
     return tensors.values().stream().mapToLong(Tensor::sizeBytes).sum();
   }

@@ -29,8 +29,10 @@ final class LinearMaps {
     for (DecoderSpec.Layer layer : spec.layers()) {
       maps.add(layer.attention());
       if (layer.mlp() instanceof DenseMlp dense) maps.add(dense);
-      if (layer.mlp() instanceof ExpertMlp experts && experts.shared() != null)
-        maps.add(experts.shared());
+      if (layer.mlp() instanceof ExpertMlp experts) {
+        if (experts.shared() != null) maps.add(experts.shared());
+        maps.add(experts.sharedGate());
+      }
     }
     maps.names.add(spec.output());
     maps.names.remove(spec.embedding()); // whose rows are looked up, even if it is the output too

@@ -24,7 +24,6 @@ import org.winnow.layer.FeedForward;
 import org.winnow.memory.ExpertCache;
 import org.winnow.memory.ExpertCounters;
 import org.winnow.memory.ExpertStore;
-import org.winnow.moe.Experts;
 import org.winnow.moe.MoeLayer;
 import org.winnow.op.KvCache;
 import org.winnow.op.Routing;
@@ -39,6 +38,7 @@ final class LoadedModel implements AutoCloseable {
   private final Deque<AutoCloseable> open = new ArrayDeque<>(); // last opened first
   private final ModelConfig config;
   private final DecoderSpec spec;
+  private final DType activations;
   private final DType cacheType;
   private final DecoderWeights weights;
   private final @Nullable ExpertCache cache; // null for a dense model
@@ -77,7 +77,8 @@ final class LoadedModel implements AutoCloseable {
           keep(
               DecoderWeights.read(
                   plan.checkpoint(), spec, backend, options.activations(), options.progress()));
-      cacheType = options.cacheType() == null ? activations() : options.cacheType();
+      activations = plan.activations(options.activations());
+      cacheType = options.cacheType() == null ? activations : options.cacheType();
       decoder =
           keep(
               new Decoder(
@@ -227,13 +228,7 @@ final class LoadedModel implements AutoCloseable {
 
   /** See {@link LanguageModel#activations}. */
   DType activations() {
-    boolean inBf16 = weights.multipliesInBf16();
-    for (int layer = 0; cache != null && layer < cache.store().numLayers(); layer++) {
-      Experts experts = cache.layer(layer);
-      inBf16 |= experts.gateUp().productType() == DType.BF16;
-      inBf16 |= experts.down().productType() == DType.BF16;
-    }
-    return inBf16 ? DType.BF16 : DType.F32;
+    return activations;
   }
 
   Decoder decoder() {

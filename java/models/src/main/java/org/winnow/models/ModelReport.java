@@ -6,6 +6,7 @@ import java.util.OptionalInt;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
+import org.winnow.DType;
 
 /**
  * Describes a checkpoint from its headers and its configuration alone. The report tells whether the
@@ -36,6 +37,7 @@ import org.winnow.CheckpointException;
  * @param bytesPerToken bytes of weights read for one token if nothing is kept in memory. The
  *     weights of {@code activeParameters} count, but only one row of an embedding table that is not
  *     also the output layer. Absent if the number of chosen experts is unknown
+ * @param defaults what the model runs with unless options say otherwise; null if it cannot be run
  * @param layers the layers that have tensors, by stack and index
  * @param formats element types and quantised formats, the one with the most bytes first
  * @param obstacles why {@link LanguageModel#open} or {@link LanguageModel#generationDefaults}
@@ -58,10 +60,21 @@ public record ModelReport(
     long expertBytes,
     long slotBytes,
     OptionalLong bytesPerToken,
+    @Nullable Defaults defaults,
     List<Layer> layers,
     List<Format> formats,
     List<String> obstacles,
     List<String> remarks) {
+
+  /**
+   * What {@link LoadOptions#defaults} mean for a model.
+   *
+   * @param activations type in which activations are multiplied: bf16, or f32 if all matrices are
+   *     stored in f32
+   * @param cacheType type of what the key-value cache holds: that of the activations
+   * @param cacheBytesPerToken bytes that a token takes in the key-value cache
+   */
+  public record Defaults(DType activations, DType cacheType, long cacheBytesPerToken) {}
 
   /**
    * One layer.

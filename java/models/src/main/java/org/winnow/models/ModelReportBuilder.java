@@ -10,7 +10,9 @@ import java.util.Map;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
+import org.winnow.DType;
 import org.winnow.UnsupportedFormatException;
 import org.winnow.cpu.CpuBackend;
 import org.winnow.cpu.InstructionSet;
@@ -83,7 +85,7 @@ final class ModelReportBuilder {
     }
     new ReportRemarks(facts, stacks).addTo(remarks);
     List<String> obstacles = new ArrayList<>();
-    long slotBytes = slotBytes(layers, obstacles);
+    Opened opened = opened(layers, obstacles);
     return new ModelReport(
         path,
         facts.config(),
@@ -99,8 +101,9 @@ final class ModelReportBuilder {
         tensors.size(),
         sizeBytes,
         expertBytes,
-        slotBytes,
+        opened.slotBytes,
         known ? OptionalLong.of(activeBytes) : OptionalLong.empty(),
+        opened.defaults,
         List.copyOf(layers),
         formats(),
         List.copyOf(obstacles),
@@ -167,17 +170,20 @@ final class ModelReportBuilder {
             });
   }
 
+  /** What is known of the model when it is open: bytes of memory per expert, and defaults. */
+  private record Opened(long slotBytes, ModelReport.@Nullable Defaults defaults) {}
+
   /**
-   * Bytes of memory per expert when {@link LoadedModel} opens the checkpoint. If it cannot be
-   * opened, returns the stored size of the largest expert, and adds the reason to {@code
-   * obstacles}: the checks are those of opening, in the same order.
+   * What {@link LoadedModel} makes of the checkpoint. If it cannot be opened, returns the stored
+   * size of the largest expert, and adds the reason to {@code obstacles}: the checks are those of
+   * opening, in the same order.
    */
-  private long slotBytes(List<ModelReport.Layer> layers, List<String> obstacles) {
+  private Opened opened(List<ModelReport.Layer> layers, List<String> obstacles) {
     long stored = layers.stream().mapToLong(ModelReport.Layer::expertBytes).max().orElse(0);
     String natives = NativeLibrary.unavailabilityCause();
     if (natives != null) {
       obstacles.add(natives);
-      return stored;
+      return new Opened(stored, null);
     }
     try {
       Path folder = ModelFolder.folder(path);
@@ -187,11 +193,15 @@ final class ModelReportBuilder {
         ExpertStore experts = plan.experts();
         if (tokenizer != null) tokenizer.requireWithin(plan.config().vocabularySize());
         GenerationDefaults.read(folder);
-        return experts == null ? stored : experts.slotBytes();
+        DType type = plan.activations(LoadOptions.defaults().activations());
+        long cacheBytes = plan.spec().cacheElementsPerToken() * type.sizeBytes();
+        return new Opened(
+            experts == null ? stored : experts.slotBytes(),
+            new ModelReport.Defaults(type, type, cacheBytes));
       }
     } catch (CheckpointException | UnsupportedFormatException e) {
       obstacles.add(String.valueOf(e.getMessage()));
-      return stored;
+      return new Opened(stored, null);
     }
   }
 

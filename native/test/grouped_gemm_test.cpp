@@ -212,7 +212,7 @@ TEST(GroupedGemm, RefusesTypesFormatsAndActivationsThatItDoesNotName) {
     p.arguments.weight_format = format;
     expect_refused("weight_format must be one of weight_formats.inc, found " + std::to_string(format));
   }
-  for (winnow_activation activation : {WINNOW_ACTIVATION_CLAMPED_SWIGLU + 1, -1}) {
+  for (winnow_activation activation : {WINNOW_ACTIVATION_DRELU + 1, -1}) {
     p.arguments.activation = activation;
     expect_refused("activation must be one of activation.h, found " + std::to_string(activation));
   }

@@ -58,7 +58,10 @@ inline float activate(float gate) {
     case Activation::gelu_tanh:  // (1 + tanh(y)) / 2 = sigmoid(2 y)
       return gate * sigmoid(1.59576912f * (gate + 0.044715f * gate * gate * gate));
     case Activation::relu:
+    case Activation::drelu:
       return gate > 0.0f || gate != gate ? gate : 0.0f;
+    case Activation::relu_squared:
+      return gate > 0.0f || gate != gate ? gate * gate : 0.0f;
     default:
       return gate;
   }
@@ -71,6 +74,7 @@ inline float activate(float gate, float up) {
     float u = up > 7.0f ? 7.0f : up < -7.0f ? -7.0f : up;
     return (u + 1.0f) * (g * sigmoid(1.702f * g));
   }
+  if (kActivation == Activation::drelu) return activate<Activation::relu>(gate) * activate<Activation::relu>(up);
   return activate<kActivation>(gate) * up;
 }
 

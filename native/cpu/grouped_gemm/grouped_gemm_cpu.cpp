@@ -202,7 +202,7 @@ struct Product {
     require_type("input_type", a.input_type);
     require_type("output_type", a.output_type);
     require_type("product_type", a.product_type);
-    if (a.activation < WINNOW_ACTIVATION_NONE || a.activation > WINNOW_ACTIVATION_CLAMPED_SWIGLU)
+    if (a.activation < WINNOW_ACTIVATION_NONE || a.activation > WINNOW_ACTIVATION_DRELU)
       throw std::invalid_argument("activation must be one of activation.h, found " + std::to_string(a.activation));
     if (a.activation == WINNOW_ACTIVATION_CLAMPED_SWIGLU && a.up_weights == nullptr)
       throw std::invalid_argument("clamped_swiglu needs up_weights");

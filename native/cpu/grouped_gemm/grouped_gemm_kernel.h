@@ -119,6 +119,10 @@ void finish(const GroupedGemmBlock& block, const GroupedGemmScratch& scratch) {
       return finish<kColumns, Activation::relu>(block, scratch);
     case Activation::clamped_swiglu:
       return finish<kColumns, Activation::clamped_swiglu>(block, scratch);
+    case Activation::relu_squared:
+      return finish<kColumns, Activation::relu_squared>(block, scratch);
+    case Activation::drelu:
+      return finish<kColumns, Activation::drelu>(block, scratch);
   }
 }
 

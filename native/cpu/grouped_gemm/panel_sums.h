@@ -104,6 +104,10 @@ inline void finish_panels(const GroupedGemmBlock& block, float* sums, int64_t co
       return finish_panels<Activation::relu>(block, sums, column, columns);
     case Activation::clamped_swiglu:
       return finish_panels<Activation::clamped_swiglu>(block, sums, column, columns);
+    case Activation::relu_squared:
+      return finish_panels<Activation::relu_squared>(block, sums, column, columns);
+    case Activation::drelu:
+      return finish_panels<Activation::drelu>(block, sums, column, columns);
   }
 }
 

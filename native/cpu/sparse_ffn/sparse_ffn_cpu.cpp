@@ -46,11 +46,14 @@ Act act_of(winnow_activation activation) {
       return act<Activation::gelu_tanh>();
     case Activation::relu:
       return act<Activation::relu>();
+    case Activation::relu_squared:
+      return act<Activation::relu_squared>();
+    case Activation::drelu:
+      return act<Activation::drelu>();
     case Activation::clamped_swiglu:
       break;
   }
-  throw std::invalid_argument("activation must be none, silu, gelu_erf, gelu_tanh or relu, found " +
-                              std::to_string(activation));
+  throw std::invalid_argument("activation must be a function of the gate, found " + std::to_string(activation));
 }
 
 const SparseFfnRows* rows_of(InstructionSet instruction_set, winnow_weight_format format) {

@@ -18,9 +18,13 @@ __device__ __forceinline__ float error_function(float x) {
   return copysignf(1.0f - p * exponential(-magnitude * magnitude), x);
 }
 
+// NaN stays NaN.
+__device__ __forceinline__ float rectified(float x) { return x > 0.0f || x != x ? x : 0.0f; }
+
 __device__ __forceinline__ float activate(Activation activation, float gate) {
   if (activation == Activation::none) return gate;
-  if (activation == Activation::relu) return gate > 0.0f || gate != gate ? gate : 0.0f;
+  if (activation == Activation::relu || activation == Activation::drelu) return rectified(gate);
+  if (activation == Activation::relu_squared) return rectified(gate) * gate;
   if (activation == Activation::gelu_erf) return 0.5f * gate * (1.0f + error_function(gate * 0.707106781f));
   // (1 + tanh(y)) / 2 = sigmoid(2 y)
   const float argument =
@@ -34,7 +38,7 @@ __device__ __forceinline__ float activate(Activation activation, float gate, flo
     const float u = up > 7.0f ? 7.0f : up < -7.0f ? -7.0f : up;
     return (u + 1.0f) * (g * sigmoid(1.702f * g));
   }
-  return activate(activation, gate) * up;
+  return activate(activation, gate) * (activation == Activation::drelu ? rectified(up) : up);
 }
 
 }  // namespace winnow

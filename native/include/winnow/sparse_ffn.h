@@ -31,7 +31,7 @@
 //   capacity           columns of a list; without lists intermediate_size
 //   input_type         f32 or bf16
 //   weight_format      f32, bf16 or f16
-//   activation         a winnow_activation
+//   activation         a winnow_activation, not clamped_swiglu
 //   gated              1: records of 3 rows
 //   threshold          without lists, see above; negative: no column is skipped
 //

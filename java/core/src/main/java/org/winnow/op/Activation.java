@@ -20,7 +20,11 @@ public enum Activation {
    * g' * sigmoid(1.702 * g') * (u' + 1), where g' = min(g, 7) and u' = clamp(u, -7, 7). For gated
    * matrices only; gpt-oss uses it.
    */
-  CLAMPED_SWIGLU;
+  CLAMPED_SWIGLU,
+  /** max(g, 0)^2. If gated, multiplied by u. Nemotron-3 uses it without a gate. */
+  RELU_SQUARED,
+  /** max(g, 0). If gated: max(g, 0) * max(u, 0). TurboSparse, arXiv:2406.05955. */
+  DRELU;
 
   /** The number of this activation in native contracts. */
   public int code() {

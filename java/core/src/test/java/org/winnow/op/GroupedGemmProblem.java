@@ -290,18 +290,24 @@ public final class GroupedGemmProblem implements AutoCloseable {
       g = Math.min(g, 7);
       u = Math.max(-7, Math.min(u, 7)) + 1;
     }
+    if (form.gated && form.activation == Activation.DRELU) u = Math.max(u, 0);
     double a =
         switch (form.activation) {
           case NONE -> g;
-          case RELU -> Math.max(g, 0);
+          case RELU, DRELU -> Math.max(g, 0);
+          case RELU_SQUARED -> Math.max(g, 0) * Math.max(g, 0);
           case SILU -> g / (1 + Math.exp(-g));
           case GELU_ERF -> 0.5 * g * (1 + erf(g / Math.sqrt(2)));
           case GELU_TANH ->
               0.5 * g * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (g + 0.044715 * g * g * g)));
           case CLAMPED_SWIGLU -> g / (1 + Math.exp(-1.702 * g));
         };
-    boolean linear = form.activation == Activation.NONE || form.activation == Activation.RELU;
-    double error = linear ? gate.bound : 1.13 * gate.bound + 10 * U * Math.abs(g);
+    double error =
+        switch (form.activation) {
+          case NONE, RELU, DRELU -> gate.bound;
+          case RELU_SQUARED -> 2 * Math.abs(g) * gate.bound + gate.bound * gate.bound + U * g * g;
+          default -> 1.13 * gate.bound + 10 * U * Math.abs(g);
+        };
     double upError =
         up.bound + (form.activation == Activation.CLAMPED_SWIGLU ? U * Math.abs(u) : 0);
     double value = a * u;

@@ -108,7 +108,8 @@ public class SparseFfnTest {
     double activated(double gate) {
       return switch (activation) {
         case NONE -> gate;
-        case RELU -> Math.max(gate, 0);
+        case RELU, DRELU -> Math.max(gate, 0);
+        case RELU_SQUARED -> Math.max(gate, 0) * Math.max(gate, 0);
         case SILU -> gate / (1 + Math.exp(-gate));
         case GELU_TANH ->
             0.5
@@ -120,7 +121,9 @@ public class SparseFfnTest {
 
     double hidden(int token, int column) {
       double value = activated(dot(token, column, 0, false) + b1[column]);
-      return gated ? value * dot(token, column, 1, false) : value;
+      if (!gated) return value;
+      double up = dot(token, column, 1, false);
+      return value * (activation == Activation.DRELU ? Math.max(up, 0) : up);
     }
 
     /**
@@ -130,6 +133,10 @@ public class SparseFfnTest {
     double hiddenBound(int token, int column) {
       double gateMagnitude = dot(token, column, 0, true) + Math.abs(b1[column]);
       double gateBound = 1.2 * (hiddenSize + 8) * U * gateMagnitude + 16 * U * gateMagnitude;
+      if (activation == Activation.RELU_SQUARED) {
+        double gate = Math.abs(dot(token, column, 0, false) + b1[column]);
+        gateBound = gateBound * (2 * gate + gateBound) + U * gate * gate;
+      }
       if (!gated) return gateBound;
       double value = Math.abs(activated(dot(token, column, 0, false) + b1[column]));
       double up = dot(token, column, 1, true);
@@ -198,6 +205,8 @@ public class SparseFfnTest {
     "20, 48, 65, true, F32, F16, NONE",
     "4, 300, 20, false, BF16, F32, RELU",
     "3, 72, 20, true, BF16, F16, SILU",
+    "2, 64, 30, false, F32, BF16, RELU_SQUARED",
+    "3, 64, 30, true, F32, F32, DRELU",
   })
   void agreesWithDoublePrecision(
       int numTokens,
@@ -254,7 +263,7 @@ public class SparseFfnTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"1, false, RELU", "3, true, RELU", "17, true, RELU", "2, false, NONE"})
+  @CsvSource({"1, false, RELU", "3, true, RELU", "17, true, RELU", "2, false, RELU_SQUARED"})
   void theGateDecidesWithoutLists(int numTokens, boolean gated, Activation activation) {
     for (Variant variant : BackendsUnderTest.variants()) {
       int numColumns = 90;

@@ -120,11 +120,21 @@ public final class Linear implements AutoCloseable {
    * @throws IllegalStateException if a tensor, this or the backend is closed
    */
   public void run(Backend backend, Tensor input, Tensor output) {
+    run(backend, input, Activation.NONE, output);
+  }
+
+  /**
+   * The same, with an activation of the result.
+   *
+   * @throws IllegalArgumentException also for an activation that {@linkplain Activation#needsGate
+   *     needs} an up value
+   */
+  public void run(Backend backend, Tensor input, Activation activation, Tensor output) {
     NativeCall call = NativeCall.enter();
     try {
       requireOpen();
       output.requireFloating("output", input.rank() == 0 ? ANY : input.dim(0), outputSize());
-      GroupedGemm.runSingle(backend, input, matrices, Activation.NONE, output);
+      GroupedGemm.runSingle(backend, input, matrices, activation, output);
     } finally {
       call.exit();
       Reference.reachabilityFence(this);

@@ -6,6 +6,8 @@ import static org.winnow.fuzz.Recipes.some;
 
 import java.util.stream.IntStream;
 import org.winnow.Tensor;
+import org.winnow.layer.ColumnController;
+import org.winnow.layer.Linear;
 import org.winnow.op.Activation;
 import org.winnow.op.ActiveColumns;
 import org.winnow.op.ColumnRule;
@@ -43,6 +45,40 @@ final class FfnRecipes {
         w -> {
           ActiveColumns columns = some(ActiveColumns.class, w);
           return args(columns, w.below(Math.max(1, columns.numTokens())));
+        });
+    Recipes.object(ColumnController.class, FfnRecipes::controller);
+    call(
+        "Linear.run(Backend,Tensor,Activation,Tensor)",
+        w -> {
+          Linear linear = some(Linear.class, w);
+          int tokens = w.rows();
+          return args(
+              linear,
+              w.backend(),
+              w.tensor(w.f32OrBf16(), tokens, linear.inputSize()),
+              w.pick(Activation.values()),
+              w.tensor(w.f32OrBf16(), tokens, linear.outputSize()));
+        });
+    call(
+        "ColumnController.new(Linear,Linear,boolean,Tensor,ColumnRule)",
+        w -> {
+          int rank = w.size();
+          return args(
+              w.keep(LayerRecipes.linear(w, rank, w.size())),
+              w.keep(LayerRecipes.linear(w, 8, rank)),
+              w.chance(0.5),
+              w.chance(0.5) ? null : w.f32(8),
+              some(ColumnRule.class, w));
+        });
+    call(
+        "ColumnController.choose(Backend,Tensor,ActiveColumns)",
+        w -> {
+          ColumnController controller = some(ColumnController.class, w);
+          return args(
+              controller,
+              w.backend(),
+              w.tensor(w.f32OrBf16(), w.rows(), controller.hiddenSize()),
+              some(ActiveColumns.class, w));
         });
     call(
         "NeuronMatrices.new(Tensor)",
@@ -87,6 +123,13 @@ final class FfnRecipes {
               w.f32(tokens, neurons.intermediateSize()),
               w.f32(tokens, neurons.hiddenSize()));
         });
+  }
+
+  private static ColumnController controller(World w) {
+    int rank = w.size();
+    Linear reduce = w.keep(LayerRecipes.linear(w, rank, w.size()));
+    Linear expand = w.keep(LayerRecipes.linear(w, 8, rank));
+    return new ColumnController(reduce, expand, w.chance(0.5), null, rule(w));
   }
 
   private static ColumnRule rule(World w) {

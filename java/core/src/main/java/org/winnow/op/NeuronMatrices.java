@@ -4,6 +4,7 @@ import static org.winnow.DType.F32;
 import static org.winnow.Tensor.ANY;
 import static org.winnow.internal.Internals.address;
 
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.winnow.DType;
 import org.winnow.Tensor;
@@ -11,6 +12,7 @@ import org.winnow.TensorMemory;
 import org.winnow.WeightFormat;
 import org.winnow.internal.MirroredTensor;
 import org.winnow.internal.NativeCall;
+import org.winnow.internal.Resources;
 
 /**
  * The weights of a feed-forward block by neuron, for {@link SparseFfn}. Neuron i is one contiguous
@@ -24,6 +26,8 @@ public final class NeuronMatrices implements AutoCloseable {
   private final @Nullable Tensor gateBias;
   private final @Nullable Tensor outputBias;
   private final @Nullable Tensor meanActivation;
+  private final @Nullable Tensor compensation; // owned: sum of all down rows times their means
+  private final @Nullable Tensor start; // owned: outputBias plus compensation
   private final MirroredTensor blocks;
   private volatile boolean closed;
 
@@ -36,10 +40,9 @@ public final class NeuronMatrices implements AutoCloseable {
    * @param records [intermediateSize, 2, hiddenSize] or, gated, [intermediateSize, 3, hiddenSize],
    *     f32, bf16 or f16
    * @param gateBias [intermediateSize] f32, or null
-   * @param outputBias [hiddenSize] f32, or null. With a mean activation it contains the sum of
-   *     meanActivation[i] times the last row of neuron i
+   * @param outputBias [hiddenSize] f32, or null
    * @param meanActivation [intermediateSize] f32, or null: what a column that is left out counts
-   *     with
+   *     with. All weights are read once then, here
    * @throws IllegalArgumentException naming the argument whose shape, type or memory is wrong
    * @throws IllegalStateException if a tensor is closed
    */
@@ -61,17 +64,51 @@ public final class NeuronMatrices implements AutoCloseable {
     require("gateBias", gateBias, intermediateSize());
     require("outputBias", outputBias, hiddenSize());
     require("meanActivation", meanActivation, intermediateSize());
-    blocks = new MirroredTensor(records.memory(), DType.U64, 1);
+    Resources open = new Resources();
+    try {
+      float[] @Nullable [] sums = meanActivation == null ? null : compensate();
+      compensation = sums == null ? null : open.keep(onRecordsSide(sums[0]));
+      start = sums == null ? null : open.keep(onRecordsSide(sums[1]));
+      blocks = open.keep(new MirroredTensor(records.memory(), DType.U64, 1));
+      publish();
+    } catch (RuntimeException | Error e) {
+      open.closeAfter(e);
+      throw e;
+    }
+  }
+
+  private void publish() {
     NativeCall call = NativeCall.enter();
     try {
       blocks.longs().put(0, address(records));
-      blocks.fromHost();
-    } catch (RuntimeException | Error e) {
+    } finally {
       call.exit();
-      blocks.close();
-      throw e;
     }
-    call.exit();
+    blocks.fromHost();
+  }
+
+  private Tensor onRecordsSide(float[] values) {
+    return Tensor.of(records.memory(), values, values.length);
+  }
+
+  /** The sum of all down rows times their means, and the same with the output's bias. */
+  private float[][] compensate() {
+    float[] means = Objects.requireNonNull(meanActivation).toFloatArray();
+    int width = (int) hiddenSize();
+    int parts = (int) records.dim(1);
+    double[] sums = new double[width];
+    for (int i = 0; i < means.length; i++) {
+      float[] record = records.slice(i, i + 1L).toFloatArray();
+      for (int j = 0; j < width; j++)
+        sums[j] += (double) means[i] * record[(parts - 1) * width + j];
+    }
+    float[] bias = outputBias == null ? new float[width] : outputBias.toFloatArray();
+    float[][] both = new float[2][width];
+    for (int j = 0; j < width; j++) {
+      both[0][j] = (float) sums[j];
+      both[1][j] = (float) (sums[j] + bias[j]);
+    }
+    return both;
   }
 
   private void require(String name, @Nullable Tensor tensor, long size) {
@@ -110,12 +147,19 @@ public final class NeuronMatrices implements AutoCloseable {
     return records.memory();
   }
 
-  /** Waits for running operations, then frees the table of addresses. The tensors stay open. */
+  /**
+   * [hiddenSize] f32: the sum of all down rows, each times its mean activation. Null without means.
+   */
+  public @Nullable Tensor compensation() {
+    return compensation;
+  }
+
+  /** Waits for running operations, then frees what this allocated. The given tensors stay open. */
   @Override
   public void close() {
     NativeCall.requireOutside();
     closed = true;
-    blocks.close();
+    Resources.closeAll(blocks, compensation, start);
   }
 
   @Override
@@ -143,8 +187,9 @@ public final class NeuronMatrices implements AutoCloseable {
     return gateBias;
   }
 
-  @Nullable Tensor outputBias() {
-    return outputBias;
+  /** What an output starts from: the bias, and the compensation if there is one. */
+  @Nullable Tensor start() {
+    return start == null ? outputBias : start;
   }
 
   @Nullable Tensor meanActivation() {

@@ -24,8 +24,8 @@ import org.winnow.internal.Status;
  * gate[t, i]   = gateBias[i] + sum_k input[t, k] * w1[i, k]
  * up[t, i]     = sum_k input[t, k] * w3[i, k]   (gated blocks only)
  * h[t, i]      = scale[t, i] * activation(gate[t, i])  or  scale[t, i] * activation(gate[t, i], up[t, i])
- * output[t, j] = outputBias[j] + sum_i (h[t, i] - meanActivation[i]) * w2[i, j]
- * for the active columns i of token t
+ * output[t, j] = outputBias[j] + sum_i h[t, i] * w2[i, j]   for the active columns i of token t
+ *                + sum_i meanActivation[i] * w2[i, j]       for the others, if there are means
  * }</pre>
  *
  * The weights of a column that no token computes are not read. Sums are f32; a token's bits do not
@@ -127,7 +127,7 @@ public final class SparseFfn {
           .input(argument(input))
           .blocks(address(weights.blocks()))
           .gateBias(argumentOrNull(weights.gateBias()))
-          .outputBias(argumentOrNull(weights.outputBias()))
+          .outputBias(argumentOrNull(weights.start()))
           .meanActivation(argumentOrNull(weights.meanActivation()))
           .hiddenValues(argument(hiddenValues))
           .output(argument(output))

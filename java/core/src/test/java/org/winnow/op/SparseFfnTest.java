@@ -148,19 +148,26 @@ public class SparseFfnTest {
       int rows = gated ? 3 : 2;
       for (int j = 0; j < hiddenSize; j++) {
         double exact = b2[j];
-        double bound = U * Math.abs(b2[j]);
-        for (int p = 0; p < active.length; p++) {
-          double scale = scales == null ? 1 : scales[p];
-          double shift = compensated ? mean[active[p]] : 0;
-          double w = weights[(active[p] * rows + rows - 1) * hiddenSize + j];
-          double h = scale * hidden(token, active[p]) - shift;
-          exact += h * w;
-          double hBound =
-              Math.abs(scale) * hiddenBound(token, active[p])
-                  + 2 * U * (Math.abs(h) + Math.abs(shift));
-          bound +=
-              Math.abs(w) * (hBound + (active.length + 2) * U * Math.abs(h)) + U * Math.abs(b2[j]);
+        double magnitude = Math.abs(b2[j]);
+        double bound = 0;
+        int p = 0;
+        for (int i = 0; i < numColumns; i++) {
+          double w = weights[(i * rows + rows - 1) * hiddenSize + j];
+          boolean isActive = p < active.length && active[p] == i;
+          double mean = compensated ? this.mean[i] : 0;
+          if (isActive) {
+            double scale = scales == null ? 1 : scales[p];
+            double h = scale * hidden(token, i);
+            exact += h * w;
+            bound += Math.abs(w) * (Math.abs(scale) * hiddenBound(token, i) + 2 * U * Math.abs(h));
+            magnitude += Math.abs(w) * (Math.abs(h) + 3 * Math.abs(mean));
+            p++;
+          } else {
+            exact += mean * w;
+            magnitude += Math.abs(w * mean);
+          }
         }
+        bound += (active.length + 4) * U * magnitude;
         assertThat(Math.abs(found[token * hiddenSize + j] - exact))
             .as("token %d, output %d", token, j)
             .isLessThanOrEqualTo(bound);

@@ -26,4 +26,5 @@
 #include "winnow/sampler.h"
 #include "winnow/sparse_ffn.h"
 #include "winnow/strided_copy.h"
+#include "winnow/thresholded_linear.h"
 #include "winnow/top_k_router.h"

@@ -11,7 +11,7 @@
 #include "base/cpu_context.h"
 #include "base/entry.h"
 #include "base/read_once.h"
-#include "sparse_ffn/sparse_ffn_rows.h"
+#include "base/weight_rows.h"
 #include "winnow/sparse_ffn.h"
 
 namespace winnow {
@@ -56,16 +56,6 @@ Act act_of(winnow_activation activation) {
   throw std::invalid_argument("activation must be a function of the gate, found " + std::to_string(activation));
 }
 
-const SparseFfnRows* rows_of(InstructionSet instruction_set, winnow_weight_format format) {
-  const auto weight_format = static_cast<WeightFormat>(format);
-  const SparseFfnRows* rows = instruction_set == InstructionSet::portable ? sparse_ffn_rows_portable(weight_format)
-                              : instruction_set == InstructionSet::avx2   ? sparse_ffn_rows_avx2(weight_format)
-                                                                          : sparse_ffn_rows_avx512(weight_format);
-  if (rows == nullptr)
-    throw std::invalid_argument("weight_format must be f32, bf16 or f16, found " + std::to_string(format));
-  return rows;
-}
-
 // A token that computes a column, and where its hidden value lies.
 struct Pair {
   int32_t token;
@@ -87,14 +77,14 @@ struct Plan {
 
 struct SparseFfn {
   const winnow_sparse_ffn_arguments& op;
-  const SparseFfnRows& rows;
+  const WeightRows& rows;
   const Act act;
   Plan& plan;
   const int64_t row_bytes, record_bytes, padded_size;
 
   SparseFfn(const winnow_sparse_ffn_arguments& arguments, const Cpu& cpu, Plan& scratch)
       : op(arguments),
-        rows(*rows_of(cpu.instruction_set, arguments.weight_format)),
+        rows(weight_rows(cpu.instruction_set, arguments.weight_format)),
         act(act_of(arguments.activation)),
         plan(scratch),
         row_bytes(arguments.hidden_size * (arguments.weight_format == WINNOW_WEIGHT_FORMAT_F32 ? 4 : 2)),

@@ -6,7 +6,7 @@
 // Grid     hidden  x: kSparseFfnHiddenWarps columns of a list, one per warp; y: token
 //          output  x: as many outputs as a warp reads at once; y: token
 // Block    hidden  kSparseFfnHiddenWarps warps
-//          output  kSparseFfnOutputWarps warps; warp w adds the columns w, w + warps, ... of the list
+//          output  kRowSumWarps warps; warp w adds the columns w, w + warps, ... of the list
 // Memory   reads w1, w3 and w2 of each active column once per token; weights of other columns are not read. 8 KiB
 //          shared (output).
 // Order    hidden: per lane along the row, then a butterfly. output: per warp in ascending order, then warp by warp, the
@@ -17,6 +17,7 @@
 #include "base/activation.cuh"
 #include "base/element.cuh"
 #include "base/row.cuh"
+#include "base/row_sums.cuh"
 #include "base/warp.cuh"
 #include "base/weight_decoders.cuh"
 #include "sparse_ffn/sparse_ffn_launch.h"
@@ -30,7 +31,7 @@ template <WeightFormat kFormat>
 struct Rows {
   using Decoder = WeightDecoder<kFormat>;
   using Weight = typename Decoder::Element;
-  static constexpr int kVector = kSparseFfnVectorBytes / int{sizeof(Weight)};
+  static constexpr int kVector = kRowVectorBytes / int{sizeof(Weight)};
 
   const winnow_sparse_ffn_arguments& arguments;
 
@@ -40,10 +41,6 @@ struct Rows {
     const auto* block = reinterpret_cast<const Weight*>(arguments.blocks[column / arguments.block_columns]);
     return block + (column % arguments.block_columns * rows + index) * arguments.hidden_size;
   }
-
-  __device__ static bool aligned(const Weight* row, int64_t size) {
-    return address_of(row) % kSparseFfnVectorBytes == 0 && size % kVector == 0;
-  }
 };
 
 template <typename Rows, typename Input>
@@ -51,7 +48,7 @@ __device__ float dot(const typename Rows::Weight* row, const Input* input, int64
   const int lane = threadIdx.x % kWarpSize;
   const typename Rows::Decoder decoder;
   float sum = 0.0f;
-  if (Rows::aligned(row, size)) {
+  if (row_aligned(row, size)) {
     for (int64_t k = lane * Rows::kVector; k < size; k += kWarpSize * Rows::kVector) {
       float values[Rows::kVector];
       decoder.vector(values, *reinterpret_cast<const uint4*>(row + k));
@@ -88,52 +85,19 @@ __device__ void hidden(const winnow_sparse_ffn_arguments& arguments) {
 
 template <WeightFormat kFormat>
 __device__ void output(const winnow_sparse_ffn_arguments& arguments) {
-  using Own = Rows<kFormat>;
-  constexpr int kTile = kWarpSize * Own::kVector;
-  __shared__ float parts[kSparseFfnOutputWarps][kTile / 2];
-  const Own rows{arguments};
+  const Rows<kFormat> rows{arguments};
   const int64_t token = blockIdx.y, size = arguments.hidden_size;
-  const int lane = threadIdx.x % kWarpSize, warp = threadIdx.x / kWarpSize, down = arguments.gated != 0 ? 2 : 1;
-  const int64_t begin = int64_t{blockIdx.x} * kTile + lane * Own::kVector;
+  const int down = arguments.gated != 0 ? 2 : 1;
   const bool lists = arguments.column_counts != nullptr;
-  const int64_t count = lists ? arguments.column_counts[token] : arguments.intermediate_size;
-  const typename Own::Decoder decoder;
-  float sums[Own::kVector] = {};
-  for (int64_t p = warp; p < count; p += kSparseFfnOutputWarps) {
+  const auto term = [&](int64_t p, float& factor) {
     const int64_t position = token * arguments.capacity + p, column = lists ? arguments.active_columns[position] : p;
-    float factor = arguments.hidden_values[position];
+    factor = arguments.hidden_values[position];
     if (arguments.mean_activation != nullptr) factor -= arguments.mean_activation[column];
-    if (factor == 0) continue;
-    const auto* row = rows.row(column, down);
-    if (Own::aligned(row, size)) {
-      if (begin >= size) continue;
-      float values[Own::kVector];
-      decoder.vector(values, *reinterpret_cast<const uint4*>(row + begin));
-#pragma unroll
-      for (int i = 0; i < Own::kVector; ++i) sums[i] = fmaf(factor, values[i], sums[i]);
-    } else {
-#pragma unroll
-      for (int i = 0; i < Own::kVector; ++i) {
-        if (begin + i < size) sums[i] = fmaf(factor, decoder.at(row[begin + i]), sums[i]);
-      }
-    }
-  }
-  // Half of a lane's outputs at a time, so that the shared memory fits. Each thread then adds up one output.
-  for (int half = 0; half < 2; ++half) {
-    __syncthreads();
-#pragma unroll
-    for (int i = 0; i < Own::kVector / 2; ++i)
-      parts[warp][i * kWarpSize + lane] = half == 0 ? sums[i] : sums[Own::kVector / 2 + i];
-    __syncthreads();
-    for (int i = threadIdx.x; i < kTile / 2; i += kSparseFfnOutputWarps * kWarpSize) {
-      const int64_t j =
-          int64_t{blockIdx.x} * kTile + i % kWarpSize * Own::kVector + half * (Own::kVector / 2) + i / kWarpSize;
-      if (j >= size) continue;
-      float sum = arguments.output_bias == nullptr ? 0.0f : arguments.output_bias[j];
-      for (int w = 0; w < kSparseFfnOutputWarps; ++w) sum += parts[w][i];
-      arguments.output[token * size + j] = sum;
-    }
-  }
+    return rows.row(column, down);
+  };
+  const auto is_needed = [](float factor) { return factor != 0; };
+  sum_rows<kFormat>(term, is_needed, lists ? arguments.column_counts[token] : arguments.intermediate_size,
+                    arguments.output_bias, arguments.output + token * size, size);
 }
 
 // Which part a kernel computes.

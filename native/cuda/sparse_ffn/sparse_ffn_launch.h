@@ -1,12 +1,10 @@
 // Numbers that the kernels in sparse_ffn_cuda.cu and their launches share.
 #pragma once
 
-#include "base/device_launch.h"
+#include "base/row_sums_launch.h"
 
 namespace winnow {
 
-constexpr int kSparseFfnHiddenWarps = 4;   // columns per block
-constexpr int kSparseFfnOutputWarps = 16;  // parts of a token's list
-constexpr int kSparseFfnVectorBytes = 16;  // of weights, per thread
+constexpr int kSparseFfnHiddenWarps = 4;  // columns per block
 
 }  // namespace winnow

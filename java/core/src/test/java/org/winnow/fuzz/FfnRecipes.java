@@ -95,6 +95,20 @@ final class FfnRecipes {
               w.chance(0.3) ? null : w.f32(numColumns));
         });
     call(
+        "ThresholdedLinear.run(Backend,Tensor,Tensor,Tensor,float,Tensor)",
+        w -> {
+          int tokens = w.rows();
+          int inputs = w.size();
+          int outputs = w.width();
+          return args(
+              w.backend(),
+              w.f32(tokens, inputs),
+              w.tensor(w.floating(), inputs, outputs),
+              w.chance(0.5) ? null : w.f32(outputs),
+              w.chance(0.5) ? 0f : 0.5f,
+              w.f32(tokens, outputs));
+        });
+    call(
         "SparseFfn.run(Backend,Tensor,NeuronMatrices,Activation,ActiveColumns,Tensor,Tensor)",
         w -> {
           NeuronMatrices neurons = some(NeuronMatrices.class, w);

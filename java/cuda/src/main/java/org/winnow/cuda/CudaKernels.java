@@ -19,6 +19,7 @@ import org.winnow.internal.SamplerArguments;
 import org.winnow.internal.SparseFfnArguments;
 import org.winnow.internal.Status;
 import org.winnow.internal.StridedCopyArguments;
+import org.winnow.internal.ThresholdedLinearArguments;
 import org.winnow.internal.TopKRouterArguments;
 
 /** Enqueues the operations' kernels on the context's compute stream. */
@@ -40,6 +41,7 @@ final class CudaKernels implements Kernels {
   private final CudaSampler sampler;
   private final CudaSparseFfn sparseFfn;
   private final CudaStridedCopy stridedCopy;
+  private final CudaThresholdedLinear thresholdedLinear;
   private final CudaTopKRouter topKRouter;
 
   CudaKernels(CudaContext context, CudaMemory memory, GroupedGemmPath groupedGemmPath) {
@@ -61,6 +63,7 @@ final class CudaKernels implements Kernels {
     sampler = new CudaSampler(context, memory, late);
     sparseFfn = new CudaSparseFfn(context);
     stridedCopy = new CudaStridedCopy(context);
+    thresholdedLinear = new CudaThresholdedLinear(context);
     topKRouter = new CudaTopKRouter(context, memory, late);
   }
 
@@ -184,6 +187,14 @@ final class CudaKernels implements Kernels {
   public Status stridedCopy(StridedCopyArguments arguments) {
     try (var entry = context.enter("stridedCopy")) {
       stridedCopy.launch(entry.stream(), arguments);
+      return Status.DONE;
+    }
+  }
+
+  @Override
+  public Status thresholdedLinear(ThresholdedLinearArguments arguments) {
+    try (var entry = context.enter("thresholdedLinear")) {
+      thresholdedLinear.launch(entry.stream(), arguments);
       return Status.DONE;
     }
   }

@@ -46,10 +46,10 @@ final class CudaSparseFfn {
         stream,
         blocks(
             arguments.hiddenSize() * elementBytes,
-            DeviceLaunch.WARP_SIZE * SparseFfnLaunch.SPARSE_FFN_VECTOR_BYTES),
+            DeviceLaunch.WARP_SIZE * RowSumsLaunch.ROW_VECTOR_BYTES),
         numTokens,
         1,
-        SparseFfnLaunch.SPARSE_FFN_OUTPUT_WARPS * DeviceLaunch.WARP_SIZE,
+        RowSumsLaunch.ROW_SUM_WARPS * DeviceLaunch.WARP_SIZE,
         0,
         stream.arguments().of(arguments));
   }

@@ -1,13 +1,14 @@
-// What sparse_ffn_cpu.cpp does with rows of weights, one table per instruction set and format.
+// Dot products with single rows of weights, and sums of scaled rows: one table per instruction set and format.
 #pragma once
 
 #include <cstdint>
 
+#include "winnow/base/cpu.h"
 #include "winnow/base/weight_format.h"
 
 namespace winnow {
 
-struct SparseFfnRows {
+struct WeightRows {
   int64_t step;  // elements; packed vectors are whole steps
 
   // To the order of packed vectors, and back.
@@ -22,9 +23,12 @@ struct SparseFfnRows {
                      int64_t begin, int64_t end, int64_t size);
 };
 
+// Throws std::invalid_argument for a format that has no rows of its own.
+const WeightRows& weight_rows(InstructionSet instruction_set, winnow_weight_format format);
+
 // Null for a format that has no rows of its own.
-const SparseFfnRows* sparse_ffn_rows_portable(WeightFormat format);
-const SparseFfnRows* sparse_ffn_rows_avx2(WeightFormat format);
-const SparseFfnRows* sparse_ffn_rows_avx512(WeightFormat format);
+const WeightRows* weight_rows_portable(WeightFormat format);
+const WeightRows* weight_rows_avx2(WeightFormat format);
+const WeightRows* weight_rows_avx512(WeightFormat format);
 
 }  // namespace winnow

@@ -7,7 +7,7 @@
 #include <algorithm>
 
 #include "base/weight_decoders.h"
-#include "sparse_ffn/sparse_ffn_rows.h"
+#include "base/weight_rows.h"
 
 namespace winnow {
 
@@ -156,13 +156,13 @@ struct RowsOf {
     for (; count > 0; --count, ++factors, ++sums) add_tokens<1>(row, next, factors, sums, begin, end, size);
   }
 
-  static constexpr SparseFfnRows rows() { return {kF32Step, pack, unpack, dot, add_scaled}; }
+  static constexpr WeightRows rows() { return {kF32Step, pack, unpack, dot, add_scaled}; }
 };
 
-inline const SparseFfnRows* choose_rows(WeightFormat format) {
-  static constexpr SparseFfnRows kF32 = RowsOf<Decoder<WeightFormat::f32>>::rows();
-  static constexpr SparseFfnRows kBf16 = RowsOf<Decoder<WeightFormat::bf16>>::rows();
-  static constexpr SparseFfnRows kF16 = RowsOf<Decoder<WeightFormat::f16>>::rows();
+inline const WeightRows* choose_rows(WeightFormat format) {
+  static constexpr WeightRows kF32 = RowsOf<Decoder<WeightFormat::f32>>::rows();
+  static constexpr WeightRows kBf16 = RowsOf<Decoder<WeightFormat::bf16>>::rows();
+  static constexpr WeightRows kF16 = RowsOf<Decoder<WeightFormat::f16>>::rows();
   switch (format) {
     case WeightFormat::f32:
       return &kF32;

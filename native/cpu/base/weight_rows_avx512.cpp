@@ -1,0 +1,8 @@
+// 512-bit vectors.
+#include "base/weight_rows_kernel.h"
+
+namespace winnow {
+
+const WeightRows* weight_rows_avx512(WeightFormat format) { return choose_rows(format); }
+
+}  // namespace winnow

@@ -1,0 +1,8 @@
+// 128-bit vectors.
+#include "base/weight_rows_kernel.h"
+
+namespace winnow {
+
+const WeightRows* weight_rows_portable(WeightFormat format) { return choose_rows(format); }
+
+}  // namespace winnow

@@ -1,8 +1,0 @@
-// 256-bit vectors.
-#include "sparse_ffn/sparse_ffn_kernel.h"
-
-namespace winnow {
-
-const SparseFfnRows* sparse_ffn_rows_avx2(WeightFormat format) { return choose_rows(format); }
-
-}  // namespace winnow

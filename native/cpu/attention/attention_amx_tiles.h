@@ -38,10 +38,10 @@ struct Chunk {
 };
 
 // scores[row, key] = rows times keys for one or two tiles of rows, kTileScores apart. rows: of each tile, key_width bf16 per
-// row. pause.often() is called after each product of tiles of one tile of rows.
-template <typename Pause>
+// row. requests.tile() is called after each product of one tile of rows.
+template <typename Requests>
 void multiply_keys(const Chunk& chunk, int64_t num_tiles, const char* const (&rows)[2], int64_t key_width,
-                   float* scores, Pause pause) {
+                   float* scores, Requests requests) {
   constexpr int64_t kBlockBytes = kKeysPerBlock * sizeof(uint32_t);  // of a row of key tiles
   const int64_t row_bytes = key_width * static_cast<int64_t>(sizeof(uint16_t)), num_keys = 64 / num_tiles;
   for (int64_t key = chunk.begin * kKeysPerBlock; key < chunk.end * kKeysPerBlock; key += num_keys) {
@@ -51,10 +51,10 @@ void multiply_keys(const Chunk& chunk, int64_t num_tiles, const char* const (&ro
       _tile_loadd(4, rows[0] + k, row_bytes);
       _tile_loadd(6, keys, kBlockBytes);
       _tile_dpbf16ps(0, 4, 6);
-      pause.often();
+      requests.tile();
       _tile_loadd(7, keys + 16, kBlockBytes);
       _tile_dpbf16ps(1, 4, 7);
-      pause.often();
+      requests.tile();
       if (num_tiles == 2) {
         _tile_loadd(5, rows[1] + k, row_bytes);
         _tile_dpbf16ps(2, 5, 6);
@@ -62,10 +62,10 @@ void multiply_keys(const Chunk& chunk, int64_t num_tiles, const char* const (&ro
       } else {
         _tile_loadd(6, keys + 32, kBlockBytes);
         _tile_dpbf16ps(2, 4, 6);
-        pause.often();
+        requests.tile();
         _tile_loadd(7, keys + 48, kBlockBytes);
         _tile_dpbf16ps(3, 4, 7);
-        pause.often();
+        requests.tile();
       }
     }
     float* low = scores + key;
@@ -78,14 +78,18 @@ void multiply_keys(const Chunk& chunk, int64_t num_tiles, const char* const (&ro
 }
 
 // Turns the scores of keys [begin, end), whole blocks, of up to 16 rows into weights in bf16 at the beginning of their
-// rows. max: of the rows' exponents to the base 2. keep receives the factors of the rows' earlier sums. between is called
-// once per row.
-template <typename Pause>
+// rows. max: of the rows' exponents to the base 2. keep receives the factors of the rows' earlier sums. requests.row() is
+// called after each row.
+template <typename Requests>
 void weigh_tile(int64_t num_rows, int64_t begin, int64_t end, float scale, float* scores, float* max, float* sum,
-                float* keep, Pause pause) {
+                float* keep, Requests requests) {
   __m512 gathered[kTileRows];
   for (int64_t r = 0; r < kTileRows; ++r) {
-    const float* row = scores + std::min(r, num_rows - 1) * kKeysPerChunk;
+    if (r >= num_rows) {
+      gathered[r] = gathered[0];
+      continue;
+    }
+    const float* row = scores + r * kKeysPerChunk;
     gathered[r] = _mm512_load_ps(row + begin);
     for (int64_t j = begin + 16; j < end; j += 16) gathered[r] = _mm512_max_ps(gathered[r], _mm512_load_ps(row + j));
   }
@@ -110,10 +114,9 @@ void weigh_tile(int64_t num_rows, int64_t begin, int64_t end, float scale, float
       const __m512bh weights = _mm512_cvtne2ps_pbh(high, low);
       _mm512_store_si512(reinterpret_cast<uint16_t*>(row) + j, reinterpret_cast<__m512i>(weights));
       weight_sums = _mm512_dpbf16_ps(weight_sums, weights, ones);
-      pause.often();
     }
     gathered[r] = weight_sums;
-    pause.row();
+    requests.row();
   }
   const __m512 total = _mm512_mul_ps(Lanes512::load_part(sum, num_rows), kept);
   Lanes512::store_part(sum, num_rows, _mm512_add_ps(total, Lanes512::fold_each(gathered, Lanes512::add)));
@@ -121,9 +124,9 @@ void weigh_tile(int64_t num_rows, int64_t begin, int64_t end, float scale, float
 
 // sums[i] = weights times columns [column, column + 16 per tile) of a chunk's values: for one tile of rows i is the tile of
 // columns, up to four; for two tiles of rows it is 2 * the tile of rows + the tile of columns.
-template <typename Pause>
+template <typename Requests>
 void multiply_values(const Chunk& chunk, int64_t num_tiles, const float* weights, int64_t column, int64_t column_tiles,
-                     float (&sums)[4][kTileRows * 16], Pause pause) {
+                     float (&sums)[4][kTileRows * 16], Requests requests) {
   zero_sums();
   for (int64_t block = chunk.begin; block < chunk.end; ++block) {
     for (int64_t k = 0; k < kKeysPerBlock / kTileDepth; ++k) {
@@ -134,11 +137,12 @@ void multiply_values(const Chunk& chunk, int64_t num_tiles, const float* weights
       _tile_loadd(4, row, kScoreBytes);
       _tile_loadd(6, values, stride);
       _tile_dpbf16ps(0, 4, 6);
+      requests.tile();
       if (column_tiles > 1) {
         _tile_loadd(7, values + 16, stride);
         _tile_dpbf16ps(1, 4, 7);
+        requests.tile();
       }
-      pause.often();
       if (num_tiles > 1) {
         _tile_loadd(5, row + 2 * kTileScores, kScoreBytes);
         _tile_dpbf16ps(2, 5, 6);
@@ -147,14 +151,14 @@ void multiply_values(const Chunk& chunk, int64_t num_tiles, const float* weights
         if (column_tiles > 2) {
           _tile_loadd(6, values + 32, stride);
           _tile_dpbf16ps(2, 4, 6);
+          requests.tile();
         }
-        pause.often();
         if (column_tiles > 3) {
           _tile_loadd(7, values + 48, stride);
           _tile_dpbf16ps(3, 4, 7);
+          requests.tile();
         }
       }
-      pause.often();
     }
   }
   _tile_stored(0, sums[0], kLineBytes);

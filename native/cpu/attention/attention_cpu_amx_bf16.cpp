@@ -37,11 +37,10 @@ struct Sight {
   bool none(int64_t row) const { return masked && from[row] >= to[row]; }
 };
 
-// FEW: whether there is one tile of rows.
-template <bool FEW>
+template <typename Requests>
 class AmxUnit {
  public:
-  AmxUnit(const AttentionCall& call, float factor, int64_t num_rows, const AttentionScratch& scratch, Ahead& ahead)
+  AmxUnit(const AttentionCall& call, float factor, int64_t num_rows, const AttentionScratch& scratch, Requests requests)
       : call_(call),
         num_rows_(num_rows),
         num_tiles_((num_rows + kTileRows - 1) / kTileRows),
@@ -49,7 +48,7 @@ class AmxUnit {
         tiles_([this](int i) { return i < 6 ? height_ : kTileRows; }),
         scale_(factor),
         scratch_(scratch),
-        pause_{ahead} {}
+        requests_(requests) {}
 
   // What follows is about the rows of another head.
   void use(int64_t head, AttentionState part) {
@@ -67,9 +66,9 @@ class AmxUnit {
       rows[i] = reinterpret_cast<const char*>(queries_ + tile_begin(2 * group + i) * call_.key_width);
     order_memory();
     if (use_fma_) {
-      multiply_keys_of_rows(chunk, num_rows_, rows[0], call_.key_width, scores_, pause_);
+      multiply_keys_of_rows(chunk, num_rows_, rows[0], call_.key_width, scores_, requests_);
     } else {
-      multiply_keys(chunk, tiles_of(group), rows, call_.key_width, scores_, pause_);
+      multiply_keys(chunk, tiles_of(group), rows, call_.key_width, scores_, requests_);
     }
     order_memory();
     weigh(chunk, sight, group);
@@ -93,7 +92,7 @@ class AmxUnit {
       const int64_t row = tile_first(tile), num_rows = tile_end(tile) - row;
       float* scores = scores_ + tile % 2 * kTileScores + (row - tile_begin(tile)) * kKeysPerChunk;
       if (sight.masked) hide(sight, row, num_rows, begin, end, scores);
-      weigh_tile(num_rows, begin, end, scale_, scores, part_.max + row, part_.sum + row, keep_ + row, pause_);
+      weigh_tile(num_rows, begin, end, scale_, scores, part_.max + row, part_.sum + row, keep_ + row, requests_);
     }
   }
 
@@ -116,9 +115,9 @@ class AmxUnit {
       const int64_t step = column / columns;
       const int64_t column_tiles = tiles_at(column, columns);
       if (column_tiles > 0 && use_fma_) {
-        multiply_values_of_rows(chunk, num_rows_, scores_, column, column_tiles, sums[step % 2], pause_);
+        multiply_values_of_rows(chunk, num_rows_, scores_, column, column_tiles, sums[step % 2], requests_);
       } else if (column_tiles > 0) {
-        multiply_values(chunk, tiles_of(group), scores_, column, column_tiles, sums[step % 2], pause_);
+        multiply_values(chunk, tiles_of(group), scores_, column, column_tiles, sums[step % 2], requests_);
       }
       order_memory();
       if (column > 0) add_sums(sight, group, first, last, column - columns, columns, sums[(step + 1) % 2]);
@@ -200,12 +199,12 @@ class AmxUnit {
   const AttentionCall& call_;
   const int64_t num_rows_, num_tiles_, height_;
   const Tiles tiles_;
-  const bool use_fma_ = FEW && num_rows_ <= kMostFmaRows;
+  const bool use_fma_ = num_rows_ <= kMostFmaRows;
   const float scale_;  // of exponents to the base 2
   AttentionState part_{};
   const uint16_t* queries_ = nullptr;
   const AttentionScratch& scratch_;
-  const RequestPause<FEW> pause_;
+  const Requests requests_;
   float keep_[kRows];
   alignas(64) float scores_[2 * kTileScores];
 };
@@ -325,29 +324,34 @@ class AmxSplit {
   int64_t from_[kRows], to_[kRows];
 };
 
-// Few rows are done with a chunk as soon as it arrives. Many rows read a split again and again from L2, while the next
-// one arrives there.
-template <bool FEW>
-void attend_rows(const AttentionCall& call, const AttentionTask& task, const AttentionStates& parts,
+// One tile of rows of each head. Chunk after chunk, since all are done with it as soon as it arrives.
+void attend_few(const AttentionCall& call, const AttentionTask& task, const AttentionStates& parts,
+                const AttentionScratch& scratch) {
+  AmxSplit keys(call, task);
+  TilesAhead ahead(call, task, keys.begin(), call.cut ? keys.end() : keys.unit_end());
+  AmxUnit<TileRequests> unit(call, factor_of(call.scale), task.num_rows, scratch, TileRequests{ahead});
+  for (int64_t position = keys.begin(); position < keys.end(); position += kKeysPerChunk) {
+    for (int64_t head = 0; head < task.num_heads; ++head) {
+      keys.use(task.head_begin + head);
+      unit.use(head, parts.of(head));
+      keys.attend(unit, position, 0, 1, scratch);
+    }
+  }
+}
+
+// Many rows of one head. They read a split again and again from L2, while the next one arrives there.
+void attend_many(const AttentionCall& call, const AttentionTask& task, const AttentionStates& parts,
                  const AttentionScratch& scratch) {
   AmxSplit keys(call, task);
-  const int64_t chunk_lines = Ahead::lines_of(call, kKeysPerChunk), until = call.cut ? keys.end() : keys.unit_end();
-  Ahead ahead(call, task, FEW ? keys.begin() : keys.end(), FEW ? until : std::min(until, keys.end() + kKeysPerSplit));
-  ahead.allow(FEW ? chunk_lines / 4 : Ahead::lines_of(call, kKeysPerSplit));
-  if (FEW) ahead.step(chunk_lines / 4);
-  AmxUnit<FEW> unit(call, factor_of(call.scale), task.num_rows, scratch, ahead);
+  const int64_t until = call.cut ? keys.end() : keys.unit_end();
+  LinesAhead ahead(call, task.head_begin, keys.end(), std::min(until, keys.end() + kKeysPerSplit));
+  AmxUnit<LineRequests> unit(call, factor_of(call.scale), task.num_rows, scratch, LineRequests{ahead});
+  keys.use(task.head_begin);
+  unit.use(0, parts.of(0));
   const int64_t groups_at_once = call.tiled ? 1 : unit.num_groups();  // rows of a cache are converted once
   for (int64_t group = 0; group < unit.num_groups(); group += groups_at_once) {
-    for (int64_t position = keys.begin(); position < keys.end(); position += kKeysPerChunk) {
-      for (int64_t head = 0; head < task.num_heads; ++head) {
-        if (FEW) ahead.allow(chunk_lines);
-        if (position == keys.begin() || task.num_heads > 1) {
-          keys.use(task.head_begin + head);
-          unit.use(head, parts.of(head));
-        }
-        keys.attend(unit, position, group, group + groups_at_once, scratch);
-      }
-    }
+    for (int64_t position = keys.begin(); position < keys.end(); position += kKeysPerChunk)
+      keys.attend(unit, position, group, group + groups_at_once, scratch);
   }
 }
 
@@ -364,11 +368,7 @@ void attend(const AttentionCall& call, const AttentionTask& task, const Attentio
       round_queries(call, task.head_begin + head, task.row_begin, task.num_rows,
                     scratch.queries + head * task.num_rows * call.key_width / 2);
   }
-  if (task.num_rows <= kTileRows) {
-    attend_rows<true>(call, task, parts, scratch);
-  } else {
-    attend_rows<false>(call, task, parts, scratch);
-  }
+  task.num_rows <= kTileRows ? attend_few(call, task, parts, scratch) : attend_many(call, task, parts, scratch);
   // Exponents become those of e.
   for (int64_t head = 0; head < task.num_heads; ++head) {
     float* max = parts.of(head).max;

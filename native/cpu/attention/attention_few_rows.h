@@ -48,8 +48,9 @@ inline __attribute__((always_inline)) void add_products(const char* const (&rows
   for (int i = 0; i < ROWS * VECTORS; ++i) sums[i] = _mm512_add_ps(sums[i], _mm512_add_ps(evens[i], odds[i]));
 }
 
-template <int ROWS, typename Pause>
-void multiply_keys_of_rows(const Chunk& chunk, const char* queries, int64_t key_width, float* scores, Pause pause) {
+template <int ROWS, typename Requests>
+void multiply_keys_of_rows(const Chunk& chunk, const char* queries, int64_t key_width, float* scores,
+                           Requests requests) {
   const int64_t row_bytes = key_width * static_cast<int64_t>(sizeof(uint16_t));
   for (int64_t block = chunk.begin; block < chunk.end; ++block) {
     const uint32_t* keys = chunk.blocks[block].keys;
@@ -59,7 +60,7 @@ void multiply_keys_of_rows(const Chunk& chunk, const char* queries, int64_t key_
       const char* rows[ROWS];
       for (int r = 0; r < ROWS; ++r) rows[r] = queries + r * row_bytes + k;
       add_products<ROWS, 4>(rows, keys, kKeysPerBlock, sums);
-      for (int i = 0; i < 4; ++i) pause.often();
+      for (int i = 0; i < 4; ++i) requests.tile();
     }
     for (int i = 0; i < ROWS * 4; ++i)
       _mm512_store_ps(scores + i / 4 * kKeysPerChunk + block * kKeysPerBlock + i % 4 * 16, sums[i]);
@@ -67,17 +68,17 @@ void multiply_keys_of_rows(const Chunk& chunk, const char* queries, int64_t key_
 }
 
 // As multiply_keys of one tile of rows, of which there are one or two.
-template <typename Pause>
+template <typename Requests>
 void multiply_keys_of_rows(const Chunk& chunk, int64_t num_rows, const char* queries, int64_t key_width, float* scores,
-                           Pause pause) {
+                           Requests requests) {
   const FlushSubnormals flush;
-  num_rows == 1 ? multiply_keys_of_rows<1>(chunk, queries, key_width, scores, pause)
-                : multiply_keys_of_rows<2>(chunk, queries, key_width, scores, pause);
+  num_rows == 1 ? multiply_keys_of_rows<1>(chunk, queries, key_width, scores, requests)
+                : multiply_keys_of_rows<2>(chunk, queries, key_width, scores, requests);
 }
 
-template <int ROWS, int VECTORS, typename Pause>
+template <int ROWS, int VECTORS, typename Requests>
 void multiply_values_of_rows(const Chunk& chunk, const float* weights, int64_t column, float (*sums)[kTileRows * 16],
-                             Pause pause) {
+                             Requests requests) {
   __m512 found[ROWS * VECTORS];
   for (__m512& sum : found) sum = _mm512_setzero_ps();
   for (int64_t block = chunk.begin; block < chunk.end; ++block) {
@@ -89,30 +90,30 @@ void multiply_values_of_rows(const Chunk& chunk, const float* weights, int64_t c
         rows[r] = reinterpret_cast<const char*>(weights + r * kKeysPerChunk) +
                   (block * kKeysPerBlock + k) * int64_t{sizeof(uint16_t)};
       add_products<ROWS, VECTORS>(rows, values, stride, found);
-      for (int i = 0; i < 3; ++i) pause.often();
+      for (int i = 0; i < VECTORS; ++i) requests.tile();
     }
   }
   for (int i = 0; i < ROWS * VECTORS; ++i) _mm512_store_ps(sums[i % VECTORS] + i / VECTORS * 16, found[i]);
 }
 
-template <int ROWS, typename Pause>
+template <int ROWS, typename Requests>
 void multiply_values_of_rows(const Chunk& chunk, const float* weights, int64_t column, int64_t column_tiles,
-                             float (*sums)[kTileRows * 16], Pause pause) {
-  if (column_tiles == 4) return multiply_values_of_rows<ROWS, 4>(chunk, weights, column, sums, pause);
-  if (column_tiles >= 2) multiply_values_of_rows<ROWS, 2>(chunk, weights, column, sums, pause);
+                             float (*sums)[kTileRows * 16], Requests requests) {
+  if (column_tiles == 4) return multiply_values_of_rows<ROWS, 4>(chunk, weights, column, sums, requests);
+  if (column_tiles >= 2) multiply_values_of_rows<ROWS, 2>(chunk, weights, column, sums, requests);
   if (column_tiles % 2 == 1) {
     const int64_t last = column_tiles - 1;
-    multiply_values_of_rows<ROWS, 1>(chunk, weights, column + last * 16, sums + last, pause);
+    multiply_values_of_rows<ROWS, 1>(chunk, weights, column + last * 16, sums + last, requests);
   }
 }
 
 // As multiply_values of one tile of rows, of which there are one or two.
-template <typename Pause>
+template <typename Requests>
 void multiply_values_of_rows(const Chunk& chunk, int64_t num_rows, const float* weights, int64_t column,
-                             int64_t column_tiles, float (&sums)[4][kTileRows * 16], Pause pause) {
+                             int64_t column_tiles, float (&sums)[4][kTileRows * 16], Requests requests) {
   const FlushSubnormals flush;
-  num_rows == 1 ? multiply_values_of_rows<1>(chunk, weights, column, column_tiles, sums, pause)
-                : multiply_values_of_rows<2>(chunk, weights, column, column_tiles, sums, pause);
+  num_rows == 1 ? multiply_values_of_rows<1>(chunk, weights, column, column_tiles, sums, requests)
+                : multiply_values_of_rows<2>(chunk, weights, column, column_tiles, sums, requests);
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ final class ExpertWaves implements AutoCloseable {
   }
 
   void begin(ExpertPlan plan) {
-    if (source.isAlwaysResident() && !plan.isReadBack()) {
+    if (!plan.isReadBack() && source.isAlwaysResident()) { // the cheaper question first
       begin = 0;
       numPending = 0;
       whole = plan;

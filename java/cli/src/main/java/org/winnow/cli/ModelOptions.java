@@ -11,6 +11,8 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.winnow.Backend;
 import org.winnow.DType;
+import org.winnow.cpu.CpuBackend;
+import org.winnow.cpu.InstructionSet;
 import org.winnow.memory.EvictionPolicy;
 import org.winnow.models.ExpertBudget;
 import org.winnow.models.LanguageModel;
@@ -141,12 +143,7 @@ final class ModelOptions {
    * @throws ParameterException naming the option that is out of range
    */
   LoadOptions loadOptions() {
-    Set<String> backends = new TreeSet<>(List.of("cpu", "cuda")); // valid even if a jar is missing
-    Backend.providers().forEach(provider -> backends.add(provider.name()));
-    if (!backends.contains(backend))
-      throw new ParameterException(
-          command.commandLine(),
-          "--backend: there is no " + backend + "; there are: " + String.join(", ", backends));
+    requireBackendName();
     try {
       return activations
           .over(LoadOptions.defaults())
@@ -160,6 +157,29 @@ final class ModelOptions {
     } catch (IllegalArgumentException e) {
       throw new ParameterException(command.commandLine(), Names.option(e));
     }
+  }
+
+  /**
+   * Opens the backend alone.
+   *
+   * @throws ParameterException naming the option that is out of range
+   */
+  Backend openBackend() {
+    requireBackendName();
+    if (threads < 0)
+      throw new ParameterException(
+          command.commandLine(), "--threads must not be negative, found " + threads);
+    if (threads == 0 || !backend.equals(CpuBackend.NAME)) return Backend.require(backend);
+    return new CpuBackend(InstructionSet.best(), threads);
+  }
+
+  private void requireBackendName() {
+    Set<String> backends = new TreeSet<>(List.of("cpu", "cuda")); // valid even if a jar is missing
+    Backend.providers().forEach(provider -> backends.add(provider.name()));
+    if (!backends.contains(backend))
+      throw new ParameterException(
+          command.commandLine(),
+          "--backend: there is no " + backend + "; there are: " + String.join(", ", backends));
   }
 
   /** The options in words, such as {@code "25 %, lfru, read-ahead"}. */

@@ -49,6 +49,13 @@ class CudaCommandTest {
   }
 
   @Test
+  void everyCaseOfAnOperationPasses() throws Exception {
+    String out =
+        run(0, "verify", "--operation", VerifyOperationTest.CASES.toString(), "--backend", "cuda");
+    assertThat(out).contains("passed, ", "backend cuda");
+  }
+
+  @Test
   void generatesTheSameTokensAsTheCpu() throws Exception {
     String[] arguments = {
       "generate",

@@ -47,6 +47,16 @@ public final class Safetensors {
     return new Checkpoint(tensors(ModelFolder.resolve(path)));
   }
 
+  /**
+   * The strings of {@code __metadata__} in one safetensors file, in its order.
+   *
+   * @return none if the file has no such entry
+   * @throws CheckpointException naming what is wrong with the header
+   */
+  public static Map<String, String> metadata(Path file) {
+    return SafetensorsHeader.readMetadata(file);
+  }
+
   /** Whether a folder has the weights of a whole model, or links to them. */
   static boolean isIn(Path folder) {
     return CheckpointFile.isThere(folder.resolve(SINGLE_FILE))

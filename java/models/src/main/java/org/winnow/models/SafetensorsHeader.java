@@ -12,8 +12,11 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 import org.winnow.CheckpointException;
 import org.winnow.memory.TensorInfo;
 
@@ -49,11 +52,14 @@ final class SafetensorsHeader {
   private final long dataBytes;
   private final List<TensorInfo> tensors = new ArrayList<>();
   private final Set<String> names = new HashSet<>();
+  private final @Nullable Map<String, String> metadata; // null: skipped, models need none
 
-  private SafetensorsHeader(Path file, long dataOffset, long dataBytes) {
+  private SafetensorsHeader(
+      Path file, long dataOffset, long dataBytes, @Nullable Map<String, String> metadata) {
     this.file = file;
     this.dataOffset = dataOffset;
     this.dataBytes = dataBytes;
+    this.metadata = metadata;
   }
 
   /**
@@ -64,6 +70,21 @@ final class SafetensorsHeader {
    *     and what was found
    */
   static List<TensorInfo> read(Path file) {
+    return read(file, null);
+  }
+
+  /**
+   * Reads the strings of {@code __metadata__}; none if the file has no such entry.
+   *
+   * @throws CheckpointException as {@link #read(Path)}, and for a key that is there twice
+   */
+  static Map<String, String> readMetadata(Path file) {
+    Map<String, String> metadata = new LinkedHashMap<>();
+    read(file, metadata);
+    return metadata;
+  }
+
+  private static List<TensorInfo> read(Path file, @Nullable Map<String, String> metadata) {
     long fileBytes = CheckpointFile.size(file);
     if (fileBytes < LENGTH_BYTES)
       throw new CheckpointException(
@@ -90,7 +111,7 @@ final class SafetensorsHeader {
       }
       SafetensorsHeader header =
           new SafetensorsHeader(
-              file, LENGTH_BYTES + headerBytes, fileBytes - LENGTH_BYTES - headerBytes);
+              file, LENGTH_BYTES + headerBytes, fileBytes - LENGTH_BYTES - headerBytes, metadata);
       return Json.parse(file, stream, headerBytes, header::tensors);
     } catch (IOException e) {
       throw Json.unreadable(file, e);
@@ -119,8 +140,11 @@ final class SafetensorsHeader {
 
   private void metadata(JsonParser parser) throws IOException {
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
+      String key = parser.currentName();
       if (parser.nextToken() != JsonToken.VALUE_STRING)
         throw Json.unexpected(file, "__metadata__", "strings", parser);
+      if (metadata != null && metadata.put(key, parser.getText()) != null)
+        throw Json.duplicate(file, key);
     }
   }
 

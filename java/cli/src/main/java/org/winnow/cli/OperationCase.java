@@ -75,6 +75,22 @@ final class OperationCase implements AutoCloseable {
     throw fault("__metadata__: " + name, "an integer from 1 to 2^31 - 1", quoted(value));
   }
 
+  /**
+   * A finite number in the metadata.
+   *
+   * @throws CheckpointException if it is missing or not a finite number
+   */
+  float number(String name) {
+    String value = option(name);
+    try {
+      float number = Float.parseFloat(value);
+      if (Float.isFinite(number)) return number;
+    } catch (NumberFormatException e) {
+      // said below
+    }
+    throw fault("__metadata__: " + name, "a finite number", quoted(value));
+  }
+
   /** The largest error allowed, relative to the largest magnitude of the expected tensor. */
   private double tolerance(String tensor) {
     String key = "tolerance." + tensor;
@@ -129,6 +145,22 @@ final class OperationCase implements AutoCloseable {
   /** The same, or null if the file has no such tensor. */
   @Nullable Tensor f32OrNull(String name, long... shape) {
     return holds(name) ? f32(name, shape) : null;
+  }
+
+  /** The transpose of an f32 matrix. */
+  Tensor transposed(Tensor matrix) {
+    int rows = Math.toIntExact(matrix.dim(0));
+    int columns = Math.toIntExact(matrix.dim(1));
+    float[] from = matrix.toFloatArray();
+    float[] to = new float[from.length];
+    for (int r = 0; r < rows; r++)
+      for (int c = 0; c < columns; c++) to[c * rows + r] = from[r * columns + c];
+    return own(backend.of(to, columns, rows));
+  }
+
+  /** A tensor of undefined elements. */
+  Tensor allocate(DType dtype, long... shape) {
+    return own(backend.allocate(dtype, shape));
   }
 
   /** An f32 tensor for results, filled with NaN. */

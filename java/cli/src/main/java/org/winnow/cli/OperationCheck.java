@@ -18,6 +18,9 @@ interface OperationCheck {
     private static final Map<String, OperationCheck> CHECKS =
         Map.of(
             "multiplicative_layer forward", new MultiplicativeLayerCheck(),
+            "sparse_ffn block_controller", new SparseFfnCheck(),
+            "sparse_ffn exact_gate_first", new SparseFfnCheck(),
+            "sparse_ffn predictor", new SparseFfnCheck(),
             "sparse_output_layer forward", new SparseOutputLayerCheck());
 
     private Registry() {}

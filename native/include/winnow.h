@@ -19,6 +19,7 @@
 #include "winnow/grouped_gemm.h"
 #include "winnow/kv_append.h"
 #include "winnow/layer_norm.h"
+#include "winnow/modular_convolution.h"
 #include "winnow/moe_combine.h"
 #include "winnow/multiplicative_layer.h"
 #include "winnow/rms_norm.h"

@@ -17,6 +17,7 @@ interface OperationCheck {
   final class Registry {
     private static final Map<String, OperationCheck> CHECKS =
         Map.of(
+            "modular_convolution convolution", new ModularConvolutionCheck(),
             "multiplicative_layer forward", new MultiplicativeLayerCheck(),
             "sparse_ffn block_controller", new SparseFfnCheck(),
             "sparse_ffn exact_gate_first", new SparseFfnCheck(),

@@ -5,6 +5,7 @@ import static org.winnow.fuzz.Recipes.call;
 import static org.winnow.fuzz.Recipes.some;
 
 import java.util.stream.IntStream;
+import org.winnow.DType;
 import org.winnow.Tensor;
 import org.winnow.layer.ColumnController;
 import org.winnow.layer.Linear;
@@ -93,6 +94,24 @@ final class FfnRecipes {
               w.chance(0.3) ? null : w.f32(numColumns),
               w.chance(0.3) ? null : w.f32(width),
               w.chance(0.3) ? null : w.f32(numColumns));
+        });
+    call(
+        "ModularConvolution.run(Backend,Tensor,Tensor,Tensor,Tensor,Tensor,Tensor)",
+        w -> {
+          int length = w.oneOf(0, 1, 5);
+          int modules = w.oneOf(1, 3);
+          int size = w.oneOf(1, 8);
+          int covered = w.oneOf(1, 3);
+          int outputs = w.oneOf(1, 16);
+          DType type = w.f32OrBf16();
+          return args(
+              w.backend(),
+              w.tensor(type, length, modules, size),
+              w.chance(0.5) ? null : w.tensor(type, covered - 1, modules, size),
+              w.tensor(w.floating(), covered, w.oneOf(1, 3), size, outputs),
+              w.chance(0.5) ? null : w.f32(outputs),
+              w.f32(length, modules, outputs),
+              w.chance(0.5) ? null : w.tensor(type, covered - 1, modules, size));
         });
     call(
         "ThresholdedLinear.run(Backend,Tensor,Tensor,Tensor,float,Tensor)",

@@ -11,6 +11,7 @@ import org.winnow.internal.GroupedGemmArguments;
 import org.winnow.internal.Kernels;
 import org.winnow.internal.KvAppendArguments;
 import org.winnow.internal.LayerNormArguments;
+import org.winnow.internal.ModularConvolutionArguments;
 import org.winnow.internal.MoeCombineArguments;
 import org.winnow.internal.MultiplicativeLayerArguments;
 import org.winnow.internal.RmsNormArguments;
@@ -34,6 +35,7 @@ final class CudaKernels implements Kernels {
   private final CudaGroupedGemm groupedGemm;
   private final CudaKvAppend kvAppend;
   private final CudaLayerNorm layerNorm;
+  private final CudaModularConvolution modularConvolution;
   private final CudaMoeCombine moeCombine;
   private final CudaMultiplicativeLayer multiplicativeLayer;
   private final CudaRmsNorm rmsNorm;
@@ -56,6 +58,7 @@ final class CudaKernels implements Kernels {
     groupedGemm = new CudaGroupedGemm(context, groupedGemmPath);
     kvAppend = new CudaKvAppend(context);
     layerNorm = new CudaLayerNorm(context);
+    modularConvolution = new CudaModularConvolution(context, memory);
     moeCombine = new CudaMoeCombine(context);
     multiplicativeLayer = new CudaMultiplicativeLayer(context, memory);
     rmsNorm = new CudaRmsNorm(context);
@@ -132,6 +135,14 @@ final class CudaKernels implements Kernels {
   public Status layerNorm(LayerNormArguments arguments) {
     try (var entry = context.enter("layerNorm")) {
       layerNorm.launch(entry.stream(), arguments);
+      return Status.DONE;
+    }
+  }
+
+  @Override
+  public Status modularConvolution(ModularConvolutionArguments arguments) {
+    try (var entry = context.enter("modularConvolution")) {
+      modularConvolution.launch(entry.stream(), arguments);
       return Status.DONE;
     }
   }

@@ -67,6 +67,8 @@ struct Plan {
   std::vector<int32_t> columns;      // some token computes, ascending
   std::vector<int64_t> first_pairs;  // of each column, and one after the last
   std::vector<Pair> pairs;           // by column, by token
+  std::vector<Pair> listed;          // by token, as the lists have them
+  std::vector<int32_t> listed_columns;
   std::vector<const char*> records;  // of each column
   std::vector<int64_t> heads;        // by column of the layer
   std::vector<float> packed;         // the tokens' inputs
@@ -97,9 +99,8 @@ struct SparseFfn {
   // The columns of all lists. Returns the first token whose list is refused, or num_tokens.
   int64_t plan_lists() {
     plan.heads.assign(op.intermediate_size + 1, 0);
-    plan.pairs.clear();
-    std::vector<Pair>& pairs = plan.pairs;  // by token at first; then heads says where each goes
-    std::vector<int32_t> ids;
+    plan.listed.clear();
+    plan.listed_columns.clear();
     for (int64_t t = 0; t < op.num_tokens; ++t) {
       const int64_t count = read_once(op.column_counts[t]);
       if (count < 0 || count > op.capacity) return t;
@@ -108,8 +109,8 @@ struct SparseFfn {
         const int64_t column = read_once(op.active_columns[t * op.capacity + p]);
         if (column <= before || column >= op.intermediate_size) return t;
         before = column;
-        ids.push_back(static_cast<int32_t>(column));
-        pairs.push_back({static_cast<int32_t>(t), t * op.capacity + p});
+        plan.listed_columns.push_back(static_cast<int32_t>(column));
+        plan.listed.push_back({static_cast<int32_t>(t), t * op.capacity + p});
         ++plan.heads[column + 1];
       }
     }
@@ -122,12 +123,9 @@ struct SparseFfn {
       }
       plan.heads[i + 1] += plan.heads[i];
     }
-    plan.first_pairs.push_back(static_cast<int64_t>(ids.size()));
-    if (op.num_tokens > 1) {
-      std::vector<Pair> sorted(pairs.size());
-      for (size_t i = 0; i < ids.size(); ++i) sorted[plan.heads[ids[i]]++] = pairs[i];
-      pairs.swap(sorted);
-    }
+    plan.first_pairs.push_back(static_cast<int64_t>(plan.listed.size()));
+    plan.pairs.resize(plan.listed.size());
+    for (size_t i = 0; i < plan.listed.size(); ++i) plan.pairs[plan.heads[plan.listed_columns[i]]++] = plan.listed[i];
     return op.num_tokens;
   }
 

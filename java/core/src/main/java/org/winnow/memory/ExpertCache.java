@@ -106,19 +106,10 @@ public final class ExpertCache implements AutoCloseable {
       readers = residency.readers;
       tally = residency.tally;
       changed = residency.changed;
-      begin();
+      readers.begin();
     } catch (RuntimeException | Error e) {
       open.closeAfter(e);
       throw e;
-    }
-  }
-
-  private void begin() {
-    lock.lock();
-    try {
-      readers.wakeToPopulate();
-    } finally {
-      lock.unlock();
     }
   }
 

@@ -83,6 +83,16 @@ final class ExpertReaders {
     else start();
   }
 
+  /** Takes memory for the first slots. Called once, without the lock. */
+  void begin() {
+    lock.lock();
+    try {
+      wakeToPopulate();
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** Sees to it that the slots which will be taken next get their memory while nothing is read. */
   void wakeToPopulate() {
     if (ending || !slots.hasToPopulate(populatedAhead)) return;
